@@ -1,0 +1,39 @@
+"""cnnlab: CNNs on CIFAR- and MNIST-class data, trained the TensorFlow-1 way.
+
+    from cnnlab import Train
+    Train().train(save_dir='./save', batch_size=500)
+
+Importing this package does not import TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cnnlab.config import Config
+    from cnnlab.errors import CnnlabError, DataError, UsageError
+    from cnnlab.hooks import Hook
+    from cnnlab.train import Train
+
+__version__ = "0.1.0"
+__all__ = ["CnnlabError", "Config", "DataError", "Hook", "Train", "UsageError", "layers"]
+
+_HOMES = {
+    "CnnlabError": "cnnlab.errors",
+    "Config": "cnnlab.config",
+    "DataError": "cnnlab.errors",
+    "Hook": "cnnlab.hooks",
+    "Train": "cnnlab.train",
+    "UsageError": "cnnlab.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names at their first use, so that each command imports only its own."""
+    if name == "layers":
+        return importlib.import_module("cnnlab.models.layers")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module cnnlab has no attribute {name}")

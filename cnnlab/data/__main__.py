@@ -1,0 +1,90 @@
+"""The command `python -m cnnlab.data list|fetch|verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from cnnlab import cli
+from cnnlab.data.sources import fetch_dataset, verify_dataset
+from cnnlab.data.specs import DATASETS, dataset_spec
+from cnnlab.errors import DataError, UsageError
+from cnnlab.options import STRICT, Options, nearest, option
+
+ACTIONS = ("list", "fetch", "verify")
+
+
+@pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
+class DataOptions(Options):
+    """Options of `python -m cnnlab.data`."""
+
+    dataset: str | None = option(None, "data set to fetch or verify; see list", group="data")
+    data_dir: str = option("./data", "folder of the data files", group="data", min_length=1)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """The command `python -m cnnlab.data`."""
+    cli.run(
+        _data_command,
+        DataOptions,
+        words,
+        usage="python -m cnnlab.data list|fetch|verify [--dataset=NAME] [--data_dir=DIR]",
+        about="list: the data sets; fetch: bring one's files; verify: check them.",
+        takes_words=True,
+    )
+
+
+def _data_command(options: DataOptions, words: tuple[str, ...]) -> list[dict[str, Any]]:
+    action, names = (words[0], words[1:]) if words else ("", ())
+    if action not in ACTIONS:
+        hint = nearest(action, ACTIONS) or f"; one of {', '.join(ACTIONS)}"
+        raise UsageError(f"unknown action {action or '(none)'}{hint}")
+    if action == "list":
+        rows = _list_datasets()
+    else:
+        if options.dataset is not None:
+            names = (*names, options.dataset)
+        if len(names) != 1:
+            raise UsageError(f"name one data set, as in: python -m cnnlab.data {action} cifar10")
+        dataset_spec(names[0])
+        rows = _fetch(names[0], options) if action == "fetch" else _verify(names[0], options)
+    if not options.json:
+        for row in rows:
+            print("  ".join(str(value) for value in row.values()))
+    damaged = [row for row in rows if row.get("state", "ok") != "ok"]
+    if damaged:
+        raise DataError(f"{damaged[0]['file']}: {damaged[0]['state']}")
+    return rows
+
+
+def _list_datasets() -> list[dict[str, Any]]:
+    return [
+        {
+            "dataset": spec.name,
+            "image_shape": "x".join(map(str, spec.image_shape)),
+            "classes": spec.num_classes,
+            "train": spec.num_train,
+            "test": spec.num_test,
+        }
+        for spec in DATASETS.values()
+    ]
+
+
+def _fetch(name: str, options: DataOptions) -> list[dict[str, Any]]:
+    return [{"file": str(path)} for path in fetch_dataset(name, options.data_dir)]
+
+
+def _verify(name: str, options: DataOptions) -> list[dict[str, Any]]:
+    found = verify_dataset(name, options.data_dir)
+    if not found:
+        raise DataError(
+            f"no files of {name} in {options.data_dir}; bring them with: "
+            f"python -m cnnlab.data fetch {name} --data_dir={options.data_dir}"
+        )
+    return [{"file": str(file), "state": state} for file, state in found]
+
+
+if __name__ == "__main__":
+    main()

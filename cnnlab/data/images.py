@@ -1,0 +1,55 @@
+"""Image files of any size and mode to a network's input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from cnnlab.errors import DataError
+
+MAX_PIXELS = 50_000_000  # a larger file is refused before it is decoded
+
+
+def load_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    """Read an image file as a network takes it.
+
+    Turned upright by its EXIF tag, laid on white where transparent, made grey or RGB as the network
+    has it, and resized without keeping the aspect ratio (bicubic).
+
+    Args:
+        path: a file of any format that Pillow reads.
+        image_shape: (height, width, channels), channels 1 or 3.
+
+    Returns:
+        uint8 [height, width, channels], range [0, 255].
+
+    Raises:
+        DataError: the file is missing, too large, damaged or no image.
+    """
+    height, width, channels = image_shape
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DataError(
+                    f"{path} has {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} "
+                    "are read"
+                )
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I;16") or upright.mode == "I":
+                upright = Image.fromarray((np.asarray(upright) // 257).astype(np.uint8))
+            if "A" in upright.getbands() or "transparency" in upright.info:
+                white = Image.new("RGBA", upright.size, "white")
+                upright = Image.alpha_composite(white, upright.convert("RGBA"))
+            plain = upright.convert("L" if channels == 1 else "RGB")
+            resized = plain.resize((width, height), Image.Resampling.BICUBIC)
+    except FileNotFoundError:
+        raise DataError(f"no image file {path}") from None
+    except UnidentifiedImageError:
+        raise DataError(f"{path} is not an image that can be read") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        # Pillow reports damage in all of these ways.
+        raise DataError(f"{path} cannot be read as an image: {error}") from error
+    return np.asarray(resized, np.uint8).reshape(image_shape)

@@ -1,0 +1,78 @@
+"""Which images make up the batch of a step: the only tf.data code.
+
+An epoch is a random permutation of the training images, drawn from (seed, epoch) alone; the run is
+the epochs laid end to end, and step s takes positions s*batch_size up to (s+1)*batch_size of it.
+So a batch may straddle two epochs, no image is ever left out, and the stream can start at any step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnlab.tf1 import tf
+from cnnlab.tower import derive_seed
+
+_MAX_EPOCHS = 2**40  # stands for "for ever": Dataset.range wants an end
+_PREFETCH_STEPS = 32
+
+
+def make_index_stream(num_images: int, batch_size: int, seed: int, first_step: int) -> Any:
+    """A one-shot iterator over the batches' image indices.
+
+    Its dataset captures no tensor, as a one-shot iterator demands; nothing but a few numbers enters
+    the graph.
+
+    Args:
+        num_images: number of training images (>= batch_size).
+        batch_size: images a batch.
+        seed: the run's seed.
+        first_step: the step whose batch comes first (>= 0).
+
+    Returns:
+        an iterator of int64 [batch_size], range [0, num_images).
+    """
+    key = derive_seed(seed, "order of images")
+    first_epoch, first_offset = divmod(first_step * batch_size, num_images)
+
+    def permutation_of(epoch: Any) -> Any:
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(num_images, dtype=tf.int64), seed=tf.stack([epoch, tf.constant(key, tf.int64)])
+        )
+        already_taken = tf.where(tf.equal(epoch, first_epoch), first_offset, 0)
+        return order[already_taken:]
+
+    dataset = tf.data.Dataset.range(first_epoch, _MAX_EPOCHS).map(permutation_of)
+    dataset = dataset.rebatch(batch_size).prefetch(_PREFETCH_STEPS)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.threading.private_threadpool_size = 1  # an epoch's order takes a millisecond
+    return tf.data.make_one_shot_iterator(dataset.with_options(options))
+
+
+def build_resident_data(image_shape: tuple[int, int, int], num_images: int) -> tuple[Any, Any, Any]:
+    """Add variables that hold the training set on the compute device.
+
+    They are local variables: a Saver of all global ones would write the data into every
+    checkpoint. They are filled through placeholders, so that the graph holds no image.
+
+    Args:
+        image_shape: (height, width, channels).
+        num_images: number of training images.
+
+    Returns:
+        images: uint8 variable [num_images, height, width, channels].
+        labels: int64 variable [num_images].
+        fill: a function of a session and the two NumPy arrays, that fills them.
+    """
+    with tf.variable_scope("resident_data", use_resource=True):
+        images_ph = tf.placeholder(tf.uint8, [num_images, *image_shape], "images_ph")
+        labels_ph = tf.placeholder(tf.int64, [num_images], "labels_ph")
+        local = {"trainable": False, "collections": [tf.GraphKeys.LOCAL_VARIABLES]}
+        images = tf.get_variable("images", initializer=images_ph, **local)
+        labels = tf.get_variable("labels", initializer=labels_ph, **local)
+    fill_op = tf.group(images.initializer, labels.initializer)
+
+    def fill(session: Any, image_array: Any, label_array: Any) -> None:
+        session.run(fill_op, {images_ph: image_array, labels_ph: label_array})
+
+    return images, labels, fill

@@ -1,0 +1,110 @@
+"""The data of one training run: loaded at first use, split as configured."""
+
+from __future__ import annotations
+
+import numpy.typing as npt
+
+from cnnlab.config import Config
+from cnnlab.data.datasets import (
+    Dataset,
+    Split,
+    dataset_from_arrays,
+    load_dataset,
+    split_validation,
+    validation_size,
+)
+from cnnlab.data.specs import DatasetSpec, dataset_spec
+from cnnlab.errors import UsageError
+
+Arrays = tuple[tuple[npt.ArrayLike, npt.ArrayLike], tuple[npt.ArrayLike, npt.ArrayLike]]
+SPLITS = ("train", "validation", "test")
+
+
+class TrainingData:
+    """Train, validation and test images of a configuration.
+
+    Without a validation split, the test set is the validation data, as the texts have it.
+
+    Attributes:
+        spec: shape and classes, known without reading a file (unless the files are one's own).
+        num_train: training images, after the validation split.
+    """
+
+    def __init__(self, config: Config, arrays: Dataset | None) -> None:
+        """Check the options that concern data.
+
+        Raises:
+            UsageError: unknown data set, or a batch larger than the data.
+        """
+        self._config = config
+        self._dataset = arrays
+        self._splits: dict[str, Split] | None = None
+        self._named_spec = (
+            arrays.spec if arrays else dataset_spec(config.dataset, config.label_mode)
+        )
+        if config.verify_data:
+            self._check_sizes(self._named_spec)
+
+    @staticmethod
+    def checked_arrays(data: Dataset | Arrays | None) -> Dataset | None:
+        """A Dataset of the arrays given to Train.
+
+        Raises:
+            DataError: they are not ((train_images, train_labels), (test_images, test_labels)).
+        """
+        if data is None or isinstance(data, Dataset):
+            return data
+        return dataset_from_arrays(*data)
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """Shape, classes and sizes before the validation split."""
+        if not self._config.verify_data:  # files of one's own may hold any number of images
+            self._check_sizes(self._load().spec)
+            return self._load().spec
+        return self._named_spec
+
+    @property
+    def num_train(self) -> int:
+        """Training images, after the validation split."""
+        num_images = self.spec.num_train
+        return num_images - validation_size(num_images, self._config.validation_split)
+
+    def split(self, name: str) -> Split:
+        """The images and labels of "train", "validation" or "test".
+
+        Raises:
+            UsageError: another name.
+        """
+        if name not in SPLITS:
+            raise UsageError(f"unknown split {name}; it is one of {', '.join(SPLITS)}")
+        if self._splits is None:
+            dataset = self._load()
+            train, validation = split_validation(
+                dataset.train,
+                self._config.validation_split,
+                self._config.seed,
+                dataset.spec.num_classes,
+            )
+            held_out = validation if len(validation.labels) else dataset.test
+            self._splits = {"train": train, "validation": held_out, "test": dataset.test}
+        return self._splits[name]
+
+    def _load(self) -> Dataset:
+        if self._dataset is None:
+            config = self._config
+            self._dataset = load_dataset(
+                config.dataset,
+                config.data_dir,
+                label_mode=config.label_mode,
+                verify=config.verify_data,
+            )
+        return self._dataset
+
+    def _check_sizes(self, spec: DatasetSpec) -> None:
+        num_train = spec.num_train - validation_size(spec.num_train, self._config.validation_split)
+        if self._config.batch_size > num_train:
+            raise UsageError(
+                f"--batch_size={self._config.batch_size} is more than the {num_train} training "
+                f"images of {spec.name}"
+            )

@@ -1,0 +1,53 @@
+"""Where the graph runs: a GPU where there is one, and how much of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from cnnlab.config import Config
+from cnnlab.errors import CnnlabError
+from cnnlab.tf1 import onednn_is_on, tf
+
+
+def choose_device(config: Config) -> str:
+    """The device string for `tf.device`: '' leaves the choice to TensorFlow, which takes GPU 0.
+
+    Raises:
+        CnnlabError: a GPU was asked for and TensorFlow sees none, or not that one.
+    """
+    kind, _, index = config.device.partition(":")
+    if kind == "cpu":
+        return "/cpu:0"
+    gpus = tf.config.list_physical_devices("GPU")
+    if kind == "gpu" and int(index or 0) >= len(gpus):
+        raise CnnlabError(
+            f"--device={config.device} was asked for, but TensorFlow sees {len(gpus)} GPUs; "
+            'install a driver and "pip install cnnlab[gpu]", or use --device=cpu'
+        )
+    return f"/gpu:{int(index or 0)}" if gpus else "/cpu:0"
+
+
+def describe_device(config: Config, device: str) -> str:
+    """One phrase on what computes, with a warning where a GPU lies idle."""
+    onednn = "oneDNN on" if onednn_is_on() else "oneDNN off"
+    if "gpu" in device:
+        gpu = tf.config.list_physical_devices("GPU")[int(device.rpartition(":")[2])]
+        name = tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+        return f"GPU {name}, {onednn}"
+    text = f"CPU, {os.cpu_count()} cores, {onednn}"
+    if any(Path("/dev").glob("nvidia[0-9]*")) and config.device != "cpu":
+        text += (
+            '; warning: a GPU is present but TensorFlow cannot use it: "pip install cnnlab[gpu]"'
+        )
+    return text
+
+
+def session_config(config: Config) -> Any:
+    """The ConfigProto of a run's session."""
+    gpu_options = tf.GPUOptions(allow_growth=config.gpu_allow_growth)
+    if config.gpu_memory_fraction is not None:
+        gpu_options.per_process_gpu_memory_fraction = config.gpu_memory_fraction
+    # Soft placement, because the input stream and int32 bookkeeping have no GPU kernels.
+    return tf.ConfigProto(allow_soft_placement=True, gpu_options=gpu_options)

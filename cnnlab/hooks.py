@@ -1,0 +1,202 @@
+"""Hooks: what happens between steps. Logging, evaluating, saving and reporting are hooks
+themselves."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from cnnlab.checkpoint import Checkpoints
+from cnnlab.loop import NonFiniteError, StepState, is_time
+from cnnlab.summaries import RunLog
+
+if TYPE_CHECKING:
+    from cnnlab.train import Train
+
+
+class Hook:
+    """Something to do while training; override what you need.
+
+    Attributes:
+        every_steps: `after_step` is called after each multiple of it and after the last step. Runs
+            of fused steps are cut there, so a small number costs speed.
+    """
+
+    every_steps: int = 100
+
+    def begin(self, train: Train) -> None:
+        """Called once, when the variables are ready and before the first step of this process."""
+
+    def after_step(self, train: Train, state: StepState) -> None:
+        """Called when `every_steps` have passed, and after the last step."""
+
+    def after_run(self, train: Train, state: StepState) -> None:
+        """Called after each session run, wherever it happened to end."""
+
+    def end(self, train: Train) -> None:
+        """Called once, when the loop has ended or failed."""
+
+
+class SummaryHook(Hook):
+    """Writes the training metrics of the last step."""
+
+    def __init__(self, every_steps: int, log: RunLog, earlier_secs: float) -> None:
+        self.every_steps = every_steps
+        self._log = log
+        self._earlier_secs = earlier_secs
+        self._step = 0
+        self._step_secs = 0.0
+        self._started = 0.0
+
+    def begin(self, train: Train) -> None:
+        self._step = train.step
+        self._started = time.perf_counter()
+
+    def after_step(self, train: Train, state: StepState) -> None:
+        secs = state.step_secs - self._step_secs
+        images = (state.step - self._step) * train.config.batch_size
+        self._log.write(
+            "train",
+            state.step,
+            loss=state.loss,
+            accuracy=state.accuracy,
+            learning_rate=state.learning_rate,
+            images_per_sec=images / secs,
+            seconds=self._earlier_secs + time.perf_counter() - self._started,
+        )
+        self._step, self._step_secs = state.step, state.step_secs
+
+
+class EvaluationHook(Hook):
+    """Evaluates on the validation data, writes the metrics and keeps the best weights."""
+
+    def __init__(
+        self, every_steps: int, log: RunLog, checkpoints: Checkpoints, best: dict[str, Any] | None
+    ) -> None:
+        self.every_steps = every_steps
+        self._log = log
+        self._checkpoints = checkpoints
+        self._best_accuracy = best["accuracy"] if best else -1.0
+
+    def after_step(self, train: Train, state: StepState) -> None:
+        started = time.perf_counter()
+        figures = train.evaluate("validation", limit=train.config.eval_examples)
+        secs = time.perf_counter() - started
+        if figures["accuracy"] > self._best_accuracy:
+            self._best_accuracy = figures["accuracy"]
+            self._checkpoints.save(train.saver, train.session, state.step)
+        # The line comes after the checkpoint it speaks of: a kill between them repeats both.
+        self._log.write(
+            "val",
+            state.step,
+            loss=figures["loss"],
+            accuracy=figures["accuracy"],
+            learning_rate=state.learning_rate,
+            images_per_sec=figures["n"] / secs,
+        )
+        train.say(
+            f"step {state.step}: validation accuracy {figures['accuracy']:.4f}, "
+            f"loss {figures['loss']:.4f}"
+        )
+
+
+class LayerSummaryHook(Hook):
+    """Writes each layer's output statistics and histograms, on the same images each time."""
+
+    def __init__(self, every_steps: int, log: RunLog, samples: dict[str, Any]) -> None:
+        """Args: samples: split to uint8 images [batch, height, width, channels]."""
+        self.every_steps = every_steps
+        self._log = log
+        self._samples = samples
+
+    def after_step(self, train: Train, state: StepState) -> None:
+        for split, images in self._samples.items():
+            feed = {train.images_ph: images}
+            summary = train.session.run(train.train_graph.layer_summaries, feed)
+            self._log.write_summary(split, state.step, summary)
+
+
+class CheckpointHook(Hook):
+    """Saves checkpoints of finite weights; also once when the loop is stopped before its end."""
+
+    def __init__(self, every_steps: int, checkpoints: Checkpoints, log: RunLog) -> None:
+        self.every_steps = every_steps
+        self._checkpoints = checkpoints
+        self._log = log
+
+    def after_step(self, train: Train, state: StepState) -> None:
+        self._save(train, state.step)
+
+    def after_run(self, train: Train, state: StepState) -> None:
+        is_saved = is_time(state.step, self.every_steps, state.total_steps)
+        if train.stopping and not is_saved:
+            self._save(train, state.step)
+
+    def _save(self, train: Train, step: int) -> None:
+        if not train.session.run(train.train_graph.weights_are_finite):
+            raise NonFiniteError(f"a weight is not finite after step {step}")
+        self._log.flush()
+        self._checkpoints.save(train.saver, train.session, step)
+
+
+class DeadlineHook(Hook):
+    """Stops the loop, which then saves, when the time is up."""
+
+    def __init__(self, max_secs: float) -> None:
+        self.every_steps = sys.maxsize
+        self._deadline = time.monotonic() + max_secs
+
+    def after_run(self, train: Train, state: StepState) -> None:
+        if time.monotonic() >= self._deadline and state.step < state.total_steps:
+            train.stop(f"the {train.config.max_secs:g} seconds of --max_secs are over")
+
+
+class ProgressHook(Hook):
+    """Shows progress: a bar on a terminal, a plain line every so many steps elsewhere."""
+
+    def __init__(self, every_steps: int, total_steps: int) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self.every_steps = sys.maxsize if self._is_terminal else every_steps
+        self._total_steps = total_steps
+        self._bar: Any = None
+        self._step = 0
+        self._step_secs = 0.0
+
+    def begin(self, train: Train) -> None:
+        self._step, self._step_secs = train.step, 0.0
+        if self._is_terminal:
+            self._bar = tqdm(total=self._total_steps, initial=train.step, unit="step")
+
+    def after_step(self, train: Train, state: StepState) -> None:
+        if not self._is_terminal:
+            train.say(self._line(train, state))
+
+    def after_run(self, train: Train, state: StepState) -> None:
+        if self._bar is not None:
+            self._bar.n = state.step
+            self._bar.set_postfix_str(
+                f"loss {state.loss:.4f}, accuracy {state.accuracy:.3f}, "
+                f"{self._images_per_sec(train, state):.0f} images/s"
+            )
+
+    def end(self, train: Train) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def _images_per_sec(self, train: Train, state: StepState) -> float:
+        """Over the steps since this was last asked."""
+        steps, secs = state.step - self._step, state.step_secs - self._step_secs
+        self._step, self._step_secs = state.step, state.step_secs
+        return steps * train.config.batch_size / secs
+
+    def _line(self, train: Train, state: StepState) -> str:
+        rate = self._images_per_sec(train, state)
+        left = (state.total_steps - state.step) * train.config.batch_size / rate
+        return (
+            f"step {state.step}/{state.total_steps}: loss {state.loss:.4f}, "
+            f"accuracy {state.accuracy:.3f}, learning rate {state.learning_rate:.3g}, "
+            f"{rate:.0f} images/s, {left:.0f} s left"
+        )

@@ -1,0 +1,102 @@
+"""The session loop: runs of fused steps, cut where a hook wants to act."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from cnnlab.errors import CnnlabError
+
+if TYPE_CHECKING:
+    from cnnlab.hooks import Hook
+    from cnnlab.train import Train
+
+TARGET_RUN_SECS = 0.1  # long enough that a run's fixed cost vanishes, short enough to stop at once
+MAX_STEPS_PER_RUN = 1000
+
+
+class StepState(NamedTuple):
+    """What is known after a session run.
+
+    step: steps made since the start of training.
+    total_steps: where the run ends.
+    loss: mean cross-entropy of the last step's batch, before its update.
+    accuracy: of the same batch, in [0, 1].
+    learning_rate: that the last step used.
+    step_secs: time spent in training steps by this process.
+    """
+
+    step: int
+    total_steps: int
+    loss: float
+    accuracy: float
+    learning_rate: float
+    step_secs: float
+
+
+def is_time(step: int, every_steps: int, total_steps: int) -> bool:
+    """Whether something done every `every_steps`, and at the end, is due after `step`."""
+    return step % every_steps == 0 or step == total_steps
+
+
+class Pacer:
+    """Chooses how many steps a run makes; the choice changes nothing but the speed."""
+
+    def __init__(self, steps_per_run: int | str) -> None:
+        self._fixed = None if steps_per_run == "auto" else int(steps_per_run)
+        self._steps = 1
+
+    def steps(self, step: int, total_steps: int, hooks: Sequence[Hook]) -> int:
+        """Steps of the next run: no further than the end or a hook's next turn."""
+        boundaries = [total_steps - step]
+        boundaries += [hook.every_steps - step % hook.every_steps for hook in hooks]
+        return min(self._fixed or self._steps, *boundaries)
+
+    def learn(self, steps: int, secs: float) -> None:
+        """Take a finished run's length into account."""
+        aim = TARGET_RUN_SECS * steps / max(secs, 1e-9)
+        # Doubling at most: the first runs include TensorFlow's own warm-up.
+        self._steps = int(max(1, min(aim, 2 * self._steps, MAX_STEPS_PER_RUN)))
+
+
+def run_steps(train: Train, hooks: Sequence[Hook], total_steps: int) -> None:
+    """Train until `total_steps` are made or `train.stop()` was called.
+
+    Raises:
+        CnnlabError: the loss is not finite; names the step.
+    """
+    graph, session = train.train_graph, train.session
+    fetches = (
+        graph.train_op,
+        graph.objective,
+        graph.train_loss,
+        graph.train_accuracy,
+        graph.learning_rate,
+    )
+    pacer = Pacer(train.config.steps_per_run)
+    step, step_secs = train.step, 0.0
+    while step < total_steps and not train.stopping:
+        steps = pacer.steps(step, total_steps, hooks)
+        started = time.perf_counter()
+        _, objective, loss, accuracy, learning_rate = session.run(fetches, {graph.steps_ph: steps})
+        secs = time.perf_counter() - started
+        if not math.isfinite(objective):
+            failed_step = int(session.run(graph.global_step))
+            raise NonFiniteError(f"the loss is {objective} at step {failed_step}")
+        pacer.learn(steps, secs)
+        step += steps
+        step_secs += secs
+        state = StepState(
+            step, total_steps, float(loss), float(accuracy), float(learning_rate), step_secs
+        )
+        for hook in hooks:
+            if is_time(step, hook.every_steps, total_steps):
+                hook.after_step(train, state)
+        for hook in hooks:
+            hook.after_run(train, state)
+
+
+class NonFiniteError(CnnlabError):
+    """The loss or a weight became NaN or infinite."""

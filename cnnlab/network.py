@@ -1,0 +1,228 @@
+"""Network: a configured graph, its session and its data, built when they are needed."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnlab.checkpoint import make_saver
+from cnnlab.config import Config
+from cnnlab.data.augment import parse_augmentations
+from cnnlab.data.datasets import Dataset, Split
+from cnnlab.data.training_data import Arrays, TrainingData
+from cnnlab.device import choose_device, session_config
+from cnnlab.graph import TrainGraph, build_train_graph
+from cnnlab.inference import run_evaluation, run_prediction
+from cnnlab.models import ModelFunction, check_model_options, find_model
+from cnnlab.resolve import graph_options_differ, resolve, resolve_for_run
+from cnnlab.run_directory import RunDirectory
+from cnnlab.tf1 import tf
+
+
+class Network:
+    """What `Train` is without training; its public attributes are described there."""
+
+    config: Config
+    data: TrainingData
+    device: str
+
+    def __init__(
+        self,
+        model: str | ModelFunction | None,
+        data: Dataset | Arrays | None,
+        options: dict[str, Any],
+    ) -> None:
+        """Check the options; see `Train`."""
+        self._given = dict(options)
+        self._model = model if callable(model) else None
+        if callable(model):
+            self._given["model"] = f"{model.__module__}:{model.__qualname__}"
+        elif model is not None:
+            self._given["model"] = model
+        self._arrays = TrainingData.checked_arrays(data)
+        if self._arrays is not None:
+            self._given["dataset"] = self._arrays.spec.name
+        self._graph: Any = None
+        self._train_graph: TrainGraph | None = None
+        self._session: Any = None
+        self._saver: Any = None
+        self._set_config(resolve(self._given))
+
+    def build_graph(self, first_step: int = 0) -> Any:
+        """Build the static graph, unless it stands already; needs no data files.
+
+        Args:
+            first_step: the step that the input stream starts at.
+
+        Returns:
+            the `tf.Graph`.
+        """
+        if self._train_graph is None:
+            self.device = choose_device(self.config)
+            self._graph = tf.Graph()
+            with self._graph.as_default(), tf.device(self.device):
+                self._train_graph = build_train_graph(
+                    self.config,
+                    self.data.spec,
+                    self._model_function(),
+                    self.data.num_train,
+                    first_step,
+                )
+                self._saver = make_saver(self._graph)
+        return self._graph
+
+    def evaluate(self, split: str | Split = "test", limit: int | None = None) -> dict[str, Any]:
+        """Evaluate the session's weights; without a session, those of the run in save_dir if any.
+
+        Args:
+            split: "test", "validation" or "train", or a Split of images uint8
+                [n, height, width, channels] and labels int [n].
+            limit: use the first so many images.
+
+        Returns:
+            accuracy, loss, top5_accuracy and n.
+        """
+        self._ensure_weights()
+        chosen = self.data.split(split) if isinstance(split, str) else split
+        chosen = Split(chosen.images[:limit], chosen.labels[:limit])
+        num_classes, batch_size = self.data.spec.num_classes, self.config.eval_batch_size
+        return run_evaluation(
+            self.session, self.train_graph.tower, chosen, num_classes, batch_size
+        ).result()
+
+    def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Class probabilities, with the same weights as `evaluate`.
+
+        Args:
+            images: uint8 [n, height, width, channels], range [0, 255].
+
+        Returns:
+            float32 [n, num_classes], each row sums to 1.
+        """
+        self._ensure_weights()
+        tower = self.train_graph.tower
+        return run_prediction(self.session, tower, images, self.config.eval_batch_size)
+
+    def restore(self, step: int | None = None) -> int:
+        """Load a checkpoint of the run in save_dir into the session.
+
+        Args:
+            step: the checkpoint's step; the newest unless given.
+
+        Returns:
+            the step.
+
+        Raises:
+            CnnlabError: no such checkpoint, or it is damaged or of another model.
+        """
+        self._set_config(resolve_for_run(self._given))
+        run = RunDirectory(self.config)
+        step = run.latest_step() if step is None else step
+        if self.step != step:
+            self.close()
+        self.build_graph(step)
+        run.checkpoints.restore(self.saver, self.session, step)
+        return step
+
+    def close(self) -> None:
+        """Free the session and the graph; the next use builds them anew, untrained."""
+        if self._session is not None:
+            self._session.close()
+        self._session = self._train_graph = self._graph = self._saver = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def graph(self) -> Any:
+        """The `tf.Graph`; builds it if need be."""
+        return self.build_graph()
+
+    @property
+    def saver(self) -> Any:
+        """The `tf.train.Saver` of all variables."""
+        self.build_graph()
+        return self._saver
+
+    @property
+    def train_graph(self) -> TrainGraph:
+        """Every tensor of the graph by name; builds it if need be."""
+        self.build_graph()
+        assert self._train_graph is not None
+        return self._train_graph
+
+    @property
+    def session(self) -> Any:
+        """The session; its first use initializes the variables and loads the data."""
+        if self._session is None:
+            graph, train = self.train_graph, self.data.split("train")
+            session = tf.Session(graph=self.graph, config=session_config(self.config))
+            session.run(graph.init_op)
+            graph.fill_data(session, train.images, train.labels)
+            self.graph.finalize()
+            self._session = session
+        return self._session
+
+    @property
+    def step(self) -> int:
+        """Steps made so far; 0 before there is a session."""
+        return 0 if self._session is None else int(self._session.run(self.train_graph.global_step))
+
+    @property
+    def images_ph(self) -> Any:
+        """uint8 [batch, height, width, channels]; see the class."""
+        return self.train_graph.tower.images_ph
+
+    @property
+    def labels_ph(self) -> Any:
+        """int64 [batch]; see the class."""
+        return self.train_graph.tower.labels_ph
+
+    @property
+    def steps_ph(self) -> Any:
+        """int32 scalar; see the class."""
+        return self.train_graph.steps_ph
+
+    @property
+    def logits(self) -> Any:
+        """float32 [batch, num_classes]; see the class."""
+        return self.train_graph.tower.logits
+
+    @property
+    def loss(self) -> Any:
+        """float32 scalar; see the class."""
+        return self.train_graph.tower.loss
+
+    @property
+    def train_op(self) -> Any:
+        """The training operation; see the class."""
+        return self.train_graph.train_op
+
+    def _set_config(self, config: Config) -> None:
+        """Take over options, after checking those that concern model and data."""
+        if self._model is None:
+            check_model_options(find_model(config.model), config.model_options)
+        parse_augmentations(config.augment)
+        unchanged = "config" in vars(self) and not graph_options_differ(self.config, config)
+        self.config = config
+        if not unchanged:
+            self.close()
+            self.data = TrainingData(config, self._arrays)
+
+    def _ensure_weights(self) -> None:
+        if self._session is None and RunDirectory(resolve_for_run(self._given)).latest_step():
+            self.restore()
+
+    def _model_function(self) -> ModelFunction:
+        return self._model if self._model is not None else find_model(self.config.model)

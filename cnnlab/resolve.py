@@ -1,0 +1,124 @@
+"""From what was given to a Config, and from a Config to its file and back.
+
+Precedence: defaults < recipe (`--config=NAME` or a path) < flags. The resolved options are saved
+with the run as `config.yaml`, so resuming, evaluating and predicting need only `--save_dir`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cnnlab import options as opts
+from cnnlab.config import Config
+from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.files import write_atomically
+from cnnlab.recipes import load_recipe, read_yaml_mapping
+
+CONFIG_FILE = "config.yaml"
+
+# What was asked of one process only, and is not remembered with the run.
+OF_ONE_PROCESS = ("json", "debug", "overwrite", "max_secs")
+
+
+def resolve(given: Mapping[str, Any]) -> Config:
+    """Make the Config of the given options: defaults, then the recipe they name, then themselves.
+
+    Raises:
+        UsageError: unknown recipe or option, or a value that is not valid.
+    """
+    return opts.build(Config, _with_recipe(given))
+
+
+def resolve_for_run(given: Mapping[str, Any]) -> Config:
+    """As `resolve`, but where save_dir holds a run, its options stand in for the defaults.
+
+    So `--save_dir` alone goes on with a run.
+
+    Raises:
+        UsageError: as `resolve`, or a given option differs from the run's (without --overwrite).
+    """
+    fresh = resolve(given)
+    if fresh.overwrite or not (Path(fresh.save_dir) / CONFIG_FILE).is_file():
+        return fresh
+    earlier = load_config(fresh.save_dir)
+    config = opts.build(Config, override(opts.as_dict(earlier), _with_recipe(given)))
+    differing = differing_options(earlier, config)
+    if differing:
+        changes = ", ".join(
+            f"{name} ({getattr(earlier, name)} there, {getattr(config, name)} here)"
+            for name in differing
+        )
+        raise UsageError(
+            f"{fresh.save_dir} holds another run: {changes}; choose another --save_dir, give the "
+            "same options to go on with it, or --overwrite to delete it"
+        )
+    return config
+
+
+def _with_recipe(given: Mapping[str, Any]) -> dict[str, Any]:
+    recipe = load_recipe(given["config"]) if given.get("config") is not None else {}
+    opts.check_names(recipe, Config, f"recipe {given.get('config')}")
+    return override(recipe, given)
+
+
+def override(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay changes over base; a new length in steps replaces one in epochs, and the reverse."""
+    merged = dict(base)
+    if changes.get("steps") is not None:
+        merged.pop("epochs", None)
+    if changes.get("epochs") is not None:
+        merged.pop("steps", None)
+    return {**merged, **changes}
+
+
+def save_config(config: Config, save_dir: Path, versions: Mapping[str, str]) -> None:
+    """Write every option as resolved, and the versions it runs with, to save_dir/config.yaml."""
+    document = {**opts.as_dict(config), "versions": dict(versions)}
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    write_atomically(save_dir / CONFIG_FILE, text)
+
+
+def load_config(save_dir: str | Path) -> Config:
+    """The options of the run in save_dir.
+
+    Raises:
+        CnnlabError: there is no run, or its config.yaml is damaged.
+    """
+    path = Path(save_dir) / CONFIG_FILE
+    if not path.is_file():
+        raise CnnlabError(
+            f"{save_dir} holds no run (no {CONFIG_FILE}); train one with --save_dir={save_dir}"
+        )
+    values = read_yaml_mapping(path)
+    for name in ("versions", *OF_ONE_PROCESS):
+        values.pop(name, None)
+    try:
+        return opts.build(Config, values)
+    except UsageError as error:
+        raise CnnlabError(f"{path} is damaged or from another version: {error}") from error
+
+
+def differing_options(old: Config, new: Config) -> list[str]:
+    """Names of the options that shape the result and differ between two configurations."""
+    return [
+        name
+        for name, field in opts.fields_of(Config).items()
+        if field.json_schema_extra["shapes_result"] and getattr(old, name) != getattr(new, name)
+    ]
+
+
+def graph_options_differ(old: Config, new: Config) -> bool:
+    """Whether a graph, its data or its session made for one configuration do not fit the other."""
+    extra = [
+        name
+        for name, field in opts.fields_of(Config).items()
+        if field.json_schema_extra["group"] == "device"
+    ]
+    extra += ["layer_summaries", "data_dir", "verify_data"]
+    return bool(differing_options(old, new)) or any(
+        getattr(old, name) != getattr(new, name) for name in extra
+    )

@@ -1,0 +1,105 @@
+"""The tower: one copy of the network in a graph, and what its layers need while it is built.
+
+A model function is `(images, num_classes, *, training) -> logits`. What else a layer needs comes
+from the tower that is being built: stable names, random keys that depend on nothing but (seed,
+step, purpose), and a place to record outputs and penalties.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from cnnlab.errors import CnnlabError
+from cnnlab.tf1 import tf
+
+_current: ContextVar[Tower] = ContextVar("tower")
+
+
+class Tower:
+    """One tower under construction.
+
+    Attributes:
+        seed: the run's seed.
+        step: int64 scalar tensor, the step whose randomness is drawn; None in an inference tower.
+        activations: name to output of each layer, in order.
+        penalties: scalar regularization losses of this tower's weights.
+    """
+
+    def __init__(self, seed: int, step: Any = None) -> None:
+        self.seed = seed
+        self.step = step
+        self.activations: dict[str, Any] = {}
+        self.penalties: list[Any] = []
+        self._uses: Counter[str] = Counter()
+
+    def unique_name(self, name: str) -> str:
+        """The name itself at its first use, then name_1, name_2 and so on."""
+        count = self._uses[name]
+        self._uses[name] += 1
+        return f"{name}_{count}" if count else name
+
+    def random_key(self, purpose: str) -> Any:
+        """int64 [2], the seed of a stateless random op for this purpose in this step.
+
+        Stateless ops number their draws from the start, so with the batch as the first axis what an
+        image gets depends on its position in the batch and not on the batch's size.
+        """
+        if self.step is None:
+            raise CnnlabError(f"{purpose} draws random numbers, which only a training tower has")
+        purpose_key = derive_seed(self.seed, self.unique_name(purpose))
+        return tf.stack([tf.constant(purpose_key, tf.int64), self.step])
+
+
+@contextmanager
+def building(tower: Tower) -> Iterator[Tower]:
+    """Make `tower` the current one, and seed every variable made inside by its name."""
+    token = _current.set(tower)
+    try:
+        with tf.variable_scope(
+            tf.get_variable_scope(), reuse=tf.AUTO_REUSE, custom_getter=_seeded_getter(tower.seed)
+        ):
+            yield tower
+    finally:
+        _current.reset(token)
+
+
+def current() -> Tower:
+    """The tower being built.
+
+    Raises:
+        CnnlabError: no tower is being built.
+    """
+    try:
+        return _current.get()
+    except LookupError:
+        raise CnnlabError("cnnlab.layers are for use inside a model function of Train") from None
+
+
+def derive_seed(seed: int, purpose: str) -> int:
+    """A seed in [0, 2**31) for one purpose; different purposes give unrelated seeds."""
+    digest = hashlib.blake2b(f"{seed}/{purpose}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") % 2**31
+
+
+def _seeded_getter(seed: int) -> Any:
+    """A variable getter that gives each initializer a seed made from the variable's name.
+
+    The legacy layers' default initializer draws from an unseeded generator once TensorFlow 2's
+    behaviour is on. By name, because adding a layer then leaves the other layers' start as it was.
+    """
+
+    def seeded(getter: Any, name: str, *args: Any, initializer: Any = None, **kwargs: Any) -> Any:
+        if initializer is None and tf.as_dtype(kwargs.get("dtype") or tf.float32).is_floating:
+            initializer = tf.glorot_uniform_initializer()
+        config = initializer.get_config() if hasattr(initializer, "get_config") else {}
+        if "seed" in config and config["seed"] is None:
+            config["seed"] = derive_seed(seed, f"variable/{name}")
+            initializer = type(initializer).from_config(config)
+        return getter(name, *args, initializer=initializer, **kwargs)
+
+    return seeded

@@ -1,0 +1,229 @@
+"""Train: from options to a trained network, and the command `python -m cnnlab.train`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from cnnlab import cli
+from cnnlab import hooks as standard
+from cnnlab.config import Config
+from cnnlab.data.datasets import Dataset
+from cnnlab.data.training_data import Arrays
+from cnnlab.device import describe_device
+from cnnlab.interrupts import stopping_on_signals
+from cnnlab.loop import NonFiniteError, run_steps
+from cnnlab.models import ModelFunction
+from cnnlab.network import Network
+from cnnlab.options import as_dict
+from cnnlab.resolve import resolve_for_run
+from cnnlab.run_directory import RunDirectory
+from cnnlab.summaries import RunLog
+from cnnlab.tf1 import tf
+
+
+class Train(Network):
+    """A network, its data and its training run.
+
+        with Train(dataset="mnist", model="mnist_cnn", batch_size=50) as train:
+            train.train(save_dir="./save", steps=1000)
+            print(train.evaluate()["accuracy"])
+
+    Attributes (graph and what follows are made at their first use):
+        config: the resolved options.
+        graph: the `tf.Graph`; finalized once the session exists.
+        session: the `tf.Session`, with initialized variables and the training set resident.
+        step: int, steps made so far.
+        images_ph: uint8 [batch, height, width, channels], range [0, 255]: feed it to compute
+            `logits` and `loss`, or to make `train_op` train on images of your own.
+        labels_ph: int64 [batch], range [0, num_classes); fed along with `images_ph`.
+        steps_ph: int32 scalar, how many steps one run of `train_op` makes; 1 unless fed.
+        logits: float32 [batch, num_classes], unscaled, in inference mode, of what is fed.
+        loss: float32 scalar, mean cross-entropy in nats, in inference mode, of what is fed.
+        train_op: makes training steps, each on the next batch of the input stream.
+        saver: the `tf.train.Saver` of all variables.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str | ModelFunction | None = None,
+        data: Dataset | Arrays | None = None,
+        hooks: Sequence[standard.Hook] = (),
+        **options: Any,
+    ) -> None:
+        """Check the options; nothing is built, read or written yet, and TensorFlow is not loaded.
+
+        Args:
+            model: a name of `cnnlab.models.MODELS`, or a function
+                (images, num_classes, *, training) -> logits that makes its layers with
+                `cnnlab.layers`: images float32 [batch, height, width, channels], logits float32
+                [batch, num_classes].
+            data: NumPy arrays ((train_images, train_labels), (test_images, test_labels)), images
+                uint8 [n, height, width(, channels)], labels int [n]; or a Dataset. Else `dataset`
+                names it.
+            hooks: your own, called after the standard ones.
+            **options: as the flags of `python -m cnnlab.train`; see its `--help`.
+
+        Raises:
+            UsageError: an option is unknown or has a wrong value.
+            DataError: the arrays are not what they should be.
+        """
+        super().__init__(model, data, options)
+        self._hooks = tuple(hooks)
+        self.stopping = False
+        self.stop_signal: int | None = None
+
+    def train(self, save_dir: str | None = None, **options: Any) -> dict[str, Any]:
+        """Train until the last step: a new run in save_dir, or what is left of the run it holds.
+
+        Args:
+            save_dir: the run directory; as given before, or ./save, unless given.
+            **options: further options, over those given before.
+
+        Returns:
+            what result.json holds: step, finished, seconds, best (step and accuracy on validation
+            data), and with the last step's weights on the test set: accuracy, loss, top5_accuracy,
+            n. Where the run was stopped, finished is False and the latter are missing.
+
+        Raises:
+            UsageError: a wrong option, or save_dir holds a run with other options.
+            CnnlabError: data, device or disk fail, or the loss is not finite.
+        """
+        self._given.update(options, **({} if save_dir is None else {"save_dir": save_dir}))
+        self._set_config(resolve_for_run(self._given))
+        run = RunDirectory(self.config)
+        total_steps = self.config.total_steps(self.data.num_train)
+        if (result := run.finished_result(total_steps)) is not None:
+            self.say(f"{run.path} is finished, at step {result['step']}; --steps=N trains on")
+            return result
+
+        first_step = run.latest_step()
+        if self.step != first_step:
+            self.close()  # the input stream is built to start where training does
+        self.build_graph(first_step)
+        self._say_what_runs()
+        restored = self._session is None and first_step > 0
+        run.begin()
+        if restored:
+            run.checkpoints.restore(self.saver, self.session, first_step)
+            self.say(f"going on from step {first_step} of {run.path}")
+        secs_before, started = run.secs_so_far(first_step), time.perf_counter()
+        log = RunLog(run.path, self.config.resolved_log_dir, self.graph, first_step)
+        try:
+            self._run_loop(run, self._make_hooks(run, log, total_steps, secs_before), total_steps)
+        finally:
+            log.close()
+
+        result = {"step": self.step, "finished": self.step >= total_steps}
+        if result["finished"]:
+            result.update(self.evaluate("test"), split="test")
+        result["best"] = run.best_so_far(self.step)
+        result["seconds"] = round(secs_before + time.perf_counter() - started, 3)
+        run.write_result(result)
+        return result
+
+    def stop(self, reason: str) -> None:
+        """End the training loop after the session run under way; it then saves."""
+        self.stopping = True
+        self.say(f"stopping: {reason}")
+
+    def say(self, text: str) -> None:
+        """Print a line of progress on stderr, above the progress bar if there is one."""
+        tqdm.write(text, file=sys.stderr)
+
+    def _make_hooks(
+        self, run: RunDirectory, log: RunLog, total_steps: int, secs_before: float
+    ) -> list[standard.Hook]:
+        """The standard hooks, in the order they act in, then the user's."""
+        config = self.config
+        best = run.best_so_far(self.step)
+        hooks: list[standard.Hook] = [
+            standard.SummaryHook(config.summary_steps, log, secs_before),
+            standard.ProgressHook(config.summary_steps, total_steps),
+            standard.EvaluationHook(config.eval_steps, log, run.best, best),
+        ]
+        if config.layer_summaries:
+            samples = {
+                "train": self.data.split("train").images[: config.batch_size],
+                "val": self.data.split("validation").images[: config.batch_size],
+            }
+            hooks.append(standard.LayerSummaryHook(config.summary_steps, log, samples))
+        if config.max_secs is not None:
+            hooks.append(standard.DeadlineHook(config.max_secs))
+        hooks.append(standard.CheckpointHook(config.checkpoint_steps, run.checkpoints, log))
+        return [*hooks, *self._hooks]
+
+    def _run_loop(self, run: RunDirectory, hooks: list[standard.Hook], total_steps: int) -> None:
+        """Make the steps, from where the session stands; SIGINT and SIGTERM end it in order."""
+        self.stopping, self.stop_signal = False, None
+        for hook in hooks:
+            hook.begin(self)
+        try:
+            with stopping_on_signals(self._stop_on_signal):
+                run_steps(self, hooks, total_steps)
+        except NonFiniteError as error:
+            last_good = run.checkpoints.latest_intact()
+            kept = f"step {last_good}" if last_good is not None else "none yet"
+            raise NonFiniteError(
+                f"{error}; last good checkpoint in {run.path}: {kept}; try a lower --learning_rate"
+            ) from error
+        finally:
+            for hook in hooks:
+                hook.end(self)
+
+    def _stop_on_signal(self, number: int, name: str) -> None:
+        self.stop_signal = number
+        self.stop(f"{name}; saving (once more to leave at once)")
+
+    def _say_what_runs(self) -> None:
+        """One line: device, oneDNN, parameters, graph size."""
+        with self.graph.as_default():
+            parameters = sum(int(np.prod(v.shape)) for v in tf.trainable_variables())
+        graph_mb = len(self.graph.as_graph_def().SerializeToString()) / 1e6
+        self.say(
+            f"{self.config.model} on {self.config.dataset}: {parameters:,} parameters, graph "
+            f"{graph_mb:.2f} MB; {describe_device(self.config, self.device)}"
+        )
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """The command `python -m cnnlab.train`."""
+    cli.run(
+        _train_command,
+        Config,
+        words,
+        usage="python -m cnnlab.train [--config=RECIPE] [--name=value ...]",
+        about="Train a network; in a save_dir that holds a run, go on with it.",
+        resolve=resolve_for_run,
+    )
+
+
+def _train_command(config: Config, _words: tuple[str, ...]) -> dict[str, Any]:
+    with Train(**as_dict(config)) as train:
+        result = train.train()
+        if train.stop_signal is not None:
+            sys.exit(128 + train.stop_signal)
+        if not config.json:
+            print(report(result, config))
+    return result
+
+
+def report(result: Mapping[str, Any], config: Config) -> str:
+    """What a run came to, for people."""
+    if not result["finished"]:
+        return f"stopped at step {result['step']}, saved; the same command goes on from there"
+    return (
+        f"step {result['step']}: test accuracy {result['accuracy']:.4f}, loss {result['loss']:.4f} "
+        f"on {result['n']} images, {result['seconds']:.0f} s; checkpoints in {config.save_dir}; "
+        f"tensorboard --logdir={config.resolved_log_dir}"
+    )
+
+
+if __name__ == "__main__":
+    main()

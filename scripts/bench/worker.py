@@ -1,0 +1,115 @@
+"""One measurement in a process of its own: `python worker.py TASK`; task and answer are JSON.
+
+The frameworks are imported here only, so that each measurement pays for its own set-up and memory.
+"""
+
+import json
+import math
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+sys.path[:1] = [str(SCRIPTS), str(SCRIPTS.parent)]  # for bench, and for this checkout's cnnlab
+
+from bench.contestants import CONTESTANTS  # noqa: E402
+from bench.workloads import WORKLOADS  # noqa: E402
+
+MATMUL_SIZES = (1024, 2048, 3072)
+
+
+def measure_training(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
+    """Train for task["secs"] seconds after a warm-up, and say how it went."""
+    workload = WORKLOADS[task["workload"]]
+    contestant = CONTESTANTS[task["contestant"]].load()(workload, task["data_dir"], scratch)
+    contestant.run(1)
+    first_step_at = time.time()
+    step_secs = _run_for(contestant, task["warmup_secs"], math.inf)[1]
+    steps, step_secs = _run_for(contestant, task["secs"], step_secs)
+    return {
+        "images_per_sec": workload.batch_size / step_secs,
+        "step_ms": 1e3 * step_secs,
+        "steps": steps,
+        "setup_secs": first_step_at - task["started_at"],
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        **_onednn(),
+    }
+
+
+def compare_losses(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
+    """The losses of the first steps, from the common start."""
+    contestant_class = CONTESTANTS[task["contestant"]].load()
+    contestant = contestant_class(WORKLOADS[task["workload"]], task["data_dir"], scratch)
+    return {"losses": contestant.losses(task["steps"], Path(task["start_file"]))}
+
+
+def measure_matmul(_task: dict[str, Any], _scratch: Path) -> dict[str, Any]:
+    """The best float32 matrix product of this machine, in GFLOP/s, by NumPy or TensorFlow."""
+    import numpy as np
+    import tensorflow as tf
+
+    best = {"numpy": 0.0, "tensorflow": 0.0}
+    for n in MATMUL_SIZES:
+        array = np.random.default_rng(0).standard_normal((n, n), np.float32)
+        tensor = tf.constant(array)
+
+        def with_tensorflow(tensor: Any = tensor) -> None:
+            tf.matmul(tensor, tensor).numpy()
+
+        def with_numpy(array: Any = array) -> None:
+            array @ array
+
+        for library, product in (("tensorflow", with_tensorflow), ("numpy", with_numpy)):
+            product()
+            secs = min(_timed(product) for _ in range(8))
+            best[library] = max(best[library], 2 * n**3 / secs / 1e9)
+    return {"matmul_gflops": max(best.values()), "matmul_gflops_by_library": best}
+
+
+def _run_for(contestant: Any, secs: float, step_secs: float) -> tuple[int, float]:
+    """Run steps for about so long, given seconds a step; returns how many, and seconds a step."""
+    started, steps = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - started) < secs:
+        # About half a second at a time, and no more than is left.
+        now = max(1, round(min(0.5, secs - elapsed) / step_secs))
+        contestant.run(now)
+        steps += now
+        step_secs = (time.perf_counter() - started) / steps
+    return steps, step_secs
+
+
+def _timed(function: Any) -> float:
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+def _onednn() -> dict[str, Any]:
+    """Whether TensorFlow computed with oneDNN, and what the environment asked for."""
+    if "tensorflow" not in sys.modules:
+        return {}
+    from tensorflow.python.util import _pywrap_util_port
+
+    asked = os.environ.get("TF_ENABLE_ONEDNN_OPTS")
+    return {"onednn": bool(_pywrap_util_port.IsMklEnabled()), "onednn_asked": asked}
+
+
+TASKS = {"train": measure_training, "losses": compare_losses, "matmul": measure_matmul}
+
+
+def main() -> None:
+    """Do the task of the command line; what libraries print goes to stderr."""
+    task = json.loads(sys.argv[1])
+    answer_fd = os.dup(1)
+    os.dup2(2, 1)
+    with tempfile.TemporaryDirectory() as scratch:
+        answer = TASKS[task["task"]](task, Path(scratch))
+    os.write(answer_fd, (json.dumps(answer) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Lint, format, types, fast tests, with the Python at hand: .venv's, else python3's.
+# Arguments go to pytest: `bash scripts/check.sh -m ''` runs the slow tests too.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+python=python3
+if [[ -x .venv/bin/python ]]; then
+    python="$PWD/.venv/bin/python"
+fi
+
+"$python" -m ruff check .
+"$python" -m ruff format --check .
+"$python" -m mypy
+"$python" -m pytest "$@" </dev/null

@@ -1,0 +1,64 @@
+"""Packaging of cnnlab. Metadata stands here; pyproject.toml holds the tools' settings only."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+TENSORFLOW = ">=2.21,<2.22"  # of the GPU extra; requirements.txt has the same bounds
+
+
+def read_version() -> str:
+    """Read __version__ without importing the package."""
+    text = (HERE / "cnnlab" / "__init__.py").read_text(encoding="utf-8")
+    match = re.search(r"""^__version__ = ["']([^"']+)["']""", text, re.MULTILINE)
+    if match is None:
+        raise RuntimeError("cnnlab/__init__.py has no __version__")
+    return match[1]
+
+
+def read_requirements() -> list[str]:
+    """Read requirements.txt, which is the one list of what cnnlab needs to run."""
+    lines = (HERE / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+setup(
+    name="cnnlab",
+    version=read_version(),
+    description="Train CIFAR- and MNIST-class CNNs the TensorFlow-1 way on today's TensorFlow",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Education",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+    python_requires=">=3.11",
+    # The recipes stand in configs/ in a checkout, and inside the package once installed.
+    packages=[*find_packages(include=["cnnlab", "cnnlab.*"]), "cnnlab.configs"],
+    package_dir={"cnnlab.configs": "configs"},
+    package_data={"cnnlab.configs": ["*.yaml"]},
+    install_requires=read_requirements(),
+    extras_require={
+        "gpu": [f"tensorflow[and-cuda]{TENSORFLOW}"],
+        "test": [
+            "pytest>=8",
+            "hypothesis>=6.100",
+            "scikit-learn>=1.4",
+            "ruff>=0.17,<0.18",  # another minor version formats and complains differently
+            "mypy>=2.4,<3",
+            "types-PyYAML",
+            "types-tqdm",
+        ],
+    },
+    entry_points={"console_scripts": ["cnnlab=cnnlab.cli:main"]},
+    zip_safe=False,
+)

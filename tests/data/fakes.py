@@ -1,0 +1,162 @@
+"""Small stand-ins for the official files: the same names and layouts, a few records each."""
+
+import gzip
+import hashlib
+import io
+import pickle
+import struct
+import tarfile
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from cnnlab.data.specs import OFFICIAL_FILES, OfficialFile
+from cnnlab.errors import DataError
+
+RECORDS = 4  # in each of the fake files
+
+
+def fake_files(name: str) -> dict[str, bytes]:
+    """Make contents for the official files of a data set, each with RECORDS random records."""
+    rng = np.random.default_rng(7)
+    files = {}
+    for official in OFFICIAL_FILES[name]:
+        shape = (RECORDS, *official.shape[1:])
+        array = rng.integers(0, 256, shape, np.uint8)
+        if official.is_idx:
+            if len(shape) == 1:
+                array %= 10
+            header = struct.pack(f">I{len(shape)}I", 0x800 + len(shape), *shape)
+            files[official.name] = header + array.tobytes()
+        else:
+            array[:, 0] %= 10
+            if shape[1] == 3074:
+                array[:, 1] %= 100
+            files[official.name] = array.tobytes()
+    return files
+
+
+def official_table(name: str, files: dict[str, bytes]) -> tuple[OfficialFile, ...]:
+    """Make a table that says of the fake files what OFFICIAL_FILES says of the real ones."""
+    return tuple(
+        official._replace(
+            shape=(RECORDS, *official.shape[1:]),
+            sha256=hashlib.sha256(files[official.name]).hexdigest(),
+        )
+        for official in OFFICIAL_FILES[name]
+    )
+
+
+def write_files(folder: Path, files: dict[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+
+
+def tar_gz(members: Mapping[str, bytes | tarfile.TarInfo]) -> bytes:
+    """Make an archive of files (bytes), or of members made by hand (TarInfo, without content)."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, content in members.items():
+            if isinstance(content, tarfile.TarInfo):
+                archive.addfile(content)
+                continue
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def python_layout(records: npt.NDArray[np.uint8], protocol: int = 4) -> bytes:
+    """Make the python layout of records, as Python 3 and this NumPy pickle it."""
+    batch: dict[str, object] = {"data": np.ascontiguousarray(records[:, -3072:])}
+    if records.shape[1] == 3074:
+        batch["coarse_labels"] = records[:, 0].tolist()
+        batch["fine_labels"] = records[:, 1].tolist()
+    else:
+        batch["labels"] = records[:, 0].tolist()
+    return pickle.dumps(batch, protocol)
+
+
+def python2_layout(records: npt.NDArray[np.uint8]) -> bytes:
+    """Make the python layout of records, opcode by opcode as Python 2 wrote the official files."""
+    rows = len(records)
+    pixels = records[:, 1:].tobytes()
+    return b"".join(
+        (
+            b"\x80\x02}q\x01(",  # protocol 2, a dict
+            b"U\x0bbatch_labelq\x02U\x15training batch 1 of 5q\x03",
+            b"U\x06labelsq\x04]q\x05(" + b"".join(b"K%c" % label for label in records[:, 0]) + b"e",
+            b"U\x04dataq\x06cnumpy.core.multiarray\n_reconstruct\nq\x07",
+            b"cnumpy\nndarray\nq\x08K\x00\x85U\x01b\x87Rq\x09",
+            b"(K\x01M" + struct.pack("<H", rows) + b"M\x00\x0c\x86",  # version, (rows, 3072)
+            b"cnumpy\ndtype\nq\x0aU\x02u1K\x00K\x01\x87Rq\x0b",
+            b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb",
+            b"\x89T" + struct.pack("<i", len(pixels)) + pixels + b"tb",  # not Fortran, bytes
+            b"U\x09filenamesq\x0c]q\x0d(" + b"U\x05a.png" * rows + b"eu.",
+        )
+    )
+
+
+def gzipped(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
+
+
+def record(*labels: int) -> bytes:
+    """Make a record whose red is the row, whose green is the column, and whose blue is 200."""
+    rows = bytes(row for row in range(32) for _ in range(32))
+    columns = bytes(column for _ in range(32) for column in range(32))
+    return bytes(labels) + rows + columns + bytes([200]) * 1024
+
+
+def assert_is_the_record(image: npt.NDArray[np.uint8]) -> None:
+    assert image.shape == (32, 32, 3)
+    assert image.dtype == np.uint8
+    for row in range(32):
+        for column in range(32):
+            assert image[row, column].tolist() == [row, column, 200]
+
+
+def records_of(*parts: bytes) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(b"".join(parts), np.uint8).reshape(len(parts), -1)
+
+
+def assert_one_line(error: pytest.ExceptionInfo[DataError]) -> None:
+    assert "\n" not in str(error.value)
+
+
+def npz(**arrays: Any) -> bytes:
+    """Make an .npz archive."""
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def zipped(name: str, content: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr(name, content)
+    return file.getvalue()
+
+
+def png(image: Image.Image) -> bytes:
+    """Make a PNG file."""
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+class Bomb:
+    """Pickles as a call of `function`."""
+
+    def __init__(self, function: Callable[..., Any], *args: object) -> None:
+        self.call = (function, args)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[object, ...]]:
+        return self.call

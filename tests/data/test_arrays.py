@@ -1,0 +1,139 @@
+"""Data sets of arrays at hand, and the validation split."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnnlab.data.datasets import Split, dataset_from_arrays, split_validation, validation_size
+from cnnlab.errors import DataError, UsageError
+
+IMAGES = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
+
+
+def test_arrays_make_a_data_set() -> None:
+    data = dataset_from_arrays((IMAGES, [0, 2]), (IMAGES[:1], np.array([[1]], np.uint8)))
+    assert data.spec.name == "arrays"
+    assert data.spec.image_shape == (4, 5, 3)
+    assert data.spec.class_names == ("0", "1", "2")
+    assert (data.spec.num_train, data.spec.num_test) == (2, 1)
+    assert data.train.labels.dtype == np.int32
+    assert data.test.labels.tolist() == [1]
+    assert (data.train.images == IMAGES).all()
+
+
+def test_images_without_channels_are_given_one() -> None:
+    data = dataset_from_arrays(
+        (IMAGES[..., 0], [0, 1]), (IMAGES[..., 0], [0, 1]), ["cat", "dog"], name="pets"
+    )
+    assert data.spec.image_shape == (4, 5, 1)
+    assert data.spec.class_names == ("cat", "dog")
+    assert data.spec.name == "pets"
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "why"),
+    [
+        (IMAGES / 255, [0, 1], r"train images are float64, expected uint8 .*\(images \* 255\)"),
+        (IMAGES.astype(np.int64), [0, 1], r"are int64, expected uint8.*astype\('uint8'\)"),
+        (IMAGES.reshape(2, -1), [0, 1], r"shape \(2, 60\), expected \[n, height, width\]"),
+        (IMAGES.transpose(0, 3, 1, 2), [0, 1], r"shape \(2, 3, 4, 5\), expected"),
+        (IMAGES[:, :0], [0, 1], r"shape \(2, 0, 5, 3\), expected"),
+        (IMAGES, [0.0, 1.0], "train labels are float64"),
+        (IMAGES, np.eye(2, dtype=int), r"train labels are int64 of shape \(2, 2\).*argmax"),
+        (IMAGES, [0], "train has 2 images and 1 labels"),
+        (IMAGES[:0], np.zeros(0, int), "train has 0 images and 0 labels"),
+        (IMAGES, [0, 3], r"train labels: label 3 at index 1 is outside 0\.\.2"),
+        (IMAGES, [-1, 0], r"train labels: label -1 at index 0 is outside"),
+        (IMAGES, [0, 2**40], r"train labels: label 1099511627776 at index 1 is outside"),
+        (IMAGES[:, :3], [0, 1], r"train images are \(3, 5, 3\) but test images \(4, 5, 3\)"),
+    ],
+)
+def test_arrays_of_another_kind_are_refused(images: Any, labels: Any, why: str) -> None:
+    with pytest.raises(DataError, match=why) as error:
+        dataset_from_arrays((images, labels), (IMAGES, [0, 1]), class_names=["a", "b", "c"])
+    assert "\n" not in str(error.value)
+
+
+# The validation split
+
+
+def numbered(labels: list[int]) -> Split:
+    """Make a split whose images hold their own position, in two bytes."""
+    positions = np.arange(len(labels))
+    images = np.stack([positions % 256, positions // 256], axis=1).astype(np.uint8)
+    return Split(images.reshape(-1, 1, 2, 1), np.array(labels, np.int32))
+
+
+def positions(split: Split) -> list[int]:
+    pairs = split.images.reshape(-1, 2).astype(int)
+    return [int(low + 256 * high) for low, high in pairs]
+
+
+@given(
+    labels=st.lists(st.integers(0, 5), min_size=2, max_size=300),
+    fraction=st.floats(0, 0.5),
+    seed=st.integers(-(2**70), 2**70),
+)
+def test_split_is_exact_stratified_ordered_and_repeatable(
+    labels: list[int], fraction: float, seed: int
+) -> None:
+    split = numbered(labels)
+    train, validation = split_validation(split, fraction, seed, num_classes=7)
+    size = round(len(labels) * fraction)
+    assert validation_size(len(labels), fraction) == size == len(validation.labels)
+    kept, taken = positions(train), positions(validation)
+    assert sorted(kept + taken) == list(range(len(labels)))
+    assert kept == sorted(kept)
+    assert taken == sorted(taken)
+    for part, where in ((train, kept), (validation, taken)):
+        assert part.labels.tolist() == [labels[i] for i in where]
+    for label in set(labels):
+        share = labels.count(label) * size / len(labels)
+        assert abs((validation.labels == label).sum() - share) < 1
+    again = split_validation(split, fraction, seed, num_classes=7)
+    assert positions(again[1]) == taken
+
+
+def test_seeds_differ_and_stay_the_same_from_release_to_release() -> None:
+    split = numbered([i % 10 for i in range(1000)])
+    taken = {seed: positions(split_validation(split, 0.1, seed, 10)[1]) for seed in range(20)}
+    assert len({tuple(t) for t in taken.values()}) == 20
+    assert hashlib.sha256(str(taken[0]).encode()).hexdigest()[:16] == "1d708fcb067eb24b"
+
+
+def test_largest_remainders_get_what_is_left() -> None:
+    # 5 of 10: shares 2.5, 1.5 and 1; the first class goes first among equals.
+    split = numbered([0] * 5 + [1] * 3 + [2] * 2)
+    _, validation = split_validation(split, 0.5, 0, 3)
+    assert np.bincount(validation.labels).tolist() == [3, 1, 1]
+
+
+def test_every_image_is_as_likely_to_be_taken() -> None:
+    split = numbered([0] * 20)
+    times = np.zeros(20)
+    for seed in range(2000):
+        times[positions(split_validation(split, 0.25, seed, 1)[1])] += 1
+    # 500 each, give or take 5 standard deviations of sqrt(2000 * 1/4 * 3/4).
+    assert np.abs(times - 500).max() < 100
+
+
+def test_fraction_of_nothing() -> None:
+    split = numbered([0, 1])
+    train, validation = split_validation(split, 0.0, 0, 2)
+    assert train is split
+    assert validation.images.shape == (0, 1, 2, 1)
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.0, 1.5, float("nan")])
+def test_fraction_out_of_range(fraction: float) -> None:
+    with pytest.raises(UsageError, match=f"at least 0 and below 1, found {fraction}"):
+        validation_size(100, fraction)
+
+
+def test_split_that_leaves_nothing_to_train_on() -> None:
+    with pytest.raises(UsageError, match=r"validation_split=0\.9 of 2 images leaves none"):
+        split_validation(numbered([0, 1]), 0.9, 0, 2)

@@ -1,0 +1,46 @@
+"""What is known of every named data set, and names that are not one."""
+
+import itertools
+
+import pytest
+
+from cnnlab.data.datasets import dataset_spec, load_dataset
+from cnnlab.data.specs import DATASETS, OFFICIAL_FILES, label_files
+from cnnlab.errors import UsageError
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(UsageError) as error:
+        dataset_spec("cifra10")
+    assert str(error.value) == (
+        "unknown dataset 'cifra10': did you mean 'cifar10'? "
+        "there are cifar10, cifar100, mnist, fashion_mnist, shapes"
+    )
+    with pytest.raises(UsageError, match="unknown dataset 'zzz': there are cifar10"):
+        load_dataset("zzz", ".")
+    with pytest.raises(UsageError, match="unknown label_mode 'rough': there are fine, coarse"):
+        dataset_spec("cifar100", "rough")
+    with pytest.raises(UsageError, match="'coarse' is for cifar100; mnist has only one"):
+        dataset_spec("mnist", "coarse")
+
+
+def test_specs() -> None:
+    sizes = {
+        s.name: (s.image_shape, s.num_classes, s.num_train, s.num_test) for s in DATASETS.values()
+    }
+    assert sizes == {
+        "cifar10": ((32, 32, 3), 10, 50000, 10000),
+        "cifar100": ((32, 32, 3), 100, 50000, 10000),
+        "mnist": ((28, 28, 1), 10, 60000, 10000),
+        "fashion_mnist": ((28, 28, 1), 10, 60000, 10000),
+        "shapes": ((32, 32, 3), 10, 5000, 1000),
+    }
+    coarse = dataset_spec("cifar100", "coarse").class_names
+    fine = dataset_spec("cifar100").class_names
+    assert (len(set(coarse)), len(set(fine))) == (20, 100)
+    for names in (coarse, fine):  # the official order is the alphabet's
+        assert all(a < b for a, b in itertools.pairwise(names))
+    assert label_files("cifar100")["fine_label_names.txt"].startswith("apple\naquarium_fish\n")
+    official = OFFICIAL_FILES["mnist"][0]
+    assert official.size_bytes == 47040016
+    assert OFFICIAL_FILES["cifar10"][0].size_bytes == 30730000
