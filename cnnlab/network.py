@@ -170,6 +170,8 @@ class Network:
             session = tf.Session(graph=self.graph, config=session_config(self.config))
             session.run(graph.init_op)
             graph.fill_data(session, train.images, train.labels)
+            del train
+            self.data.release_train()
             self.graph.finalize()
             self._session = session
         return self._session

@@ -150,7 +150,7 @@ class Train(Network):
         ]
         if config.layer_summaries:
             samples = {
-                "train": self.data.split("train").images[: config.batch_size],
+                "train": self.data.split("train").images[: config.batch_size].copy(),
                 "val": self.data.split("validation").images[: config.batch_size],
             }
             hooks.append(standard.LayerSummaryHook(config.summary_steps, log, samples))

@@ -38,12 +38,11 @@ class TrainingData:
         """
         self._config = config
         self._dataset = arrays
-        self._splits: dict[str, Split] | None = None
-        self._named_spec = (
-            arrays.spec if arrays else dataset_spec(config.dataset, config.label_mode)
-        )
+        self._is_given = self._is_loaded = arrays is not None
+        self._splits: dict[str, Split] = {}
+        self._spec = arrays.spec if arrays else dataset_spec(config.dataset, config.label_mode)
         if config.verify_data:
-            self._check_sizes(self._named_spec)
+            self._check_sizes(self._spec)
 
     @staticmethod
     def checked_arrays(data: Dataset | Arrays | None) -> Dataset | None:
@@ -59,10 +58,9 @@ class TrainingData:
     @property
     def spec(self) -> DatasetSpec:
         """Shape, classes and sizes before the validation split."""
-        if not self._config.verify_data:  # files of one's own may hold any number of images
-            self._check_sizes(self._load().spec)
-            return self._load().spec
-        return self._named_spec
+        if not self._config.verify_data and not self._is_loaded:
+            self._load()  # files of one's own may hold any number of images
+        return self._spec
 
     @property
     def num_train(self) -> int:
@@ -78,7 +76,7 @@ class TrainingData:
         """
         if name not in SPLITS:
             raise UsageError(f"unknown split {name}; it is one of {', '.join(SPLITS)}")
-        if self._splits is None:
+        if name not in self._splits:
             dataset = self._load()
             train, validation = split_validation(
                 dataset.train,
@@ -90,6 +88,12 @@ class TrainingData:
             self._splits = {"train": train, "validation": held_out, "test": dataset.test}
         return self._splits[name]
 
+    def release_train(self) -> None:
+        """Forget the training images, which the session now holds; `split` reads them again."""
+        self._splits.pop("train", None)
+        if not self._is_given:
+            self._dataset = None
+
     def _load(self) -> Dataset:
         if self._dataset is None:
             config = self._config
@@ -99,6 +103,8 @@ class TrainingData:
                 label_mode=config.label_mode,
                 verify=config.verify_data,
             )
+            self._spec, self._is_loaded = self._dataset.spec, True
+            self._check_sizes(self._spec)
         return self._dataset
 
     def _check_sizes(self, spec: DatasetSpec) -> None:
