@@ -97,6 +97,7 @@ class Train(Network):
         """
         self._given.update(options, **({} if save_dir is None else {"save_dir": save_dir}))
         self._set_config(resolve_for_run(self._given))
+        self._given.pop("overwrite", None)  # asked for once, done once
         run = RunDirectory(self.config)
         total_steps = self.config.total_steps(self.data.num_train)
         if (result := run.finished_result(total_steps)) is not None:
