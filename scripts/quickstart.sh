@@ -16,12 +16,13 @@ notice=
 fetch_log=$(mktemp)
 trap 'rm -f "$fetch_log"' EXIT
 if ! "$VENV_PYTHON" -m cnnlab.data fetch --dataset=cifar10 2>&1 | tee "$fetch_log"; then
-    reason=$(grep '^error: ' "$fetch_log" | tail -n 1 || true)
-    notice="CIFAR-10 could not be had (${reason:-see above}), so this trained on 'shapes', images drawn by the program itself."
+    reason=$(sed -n 's/^error: //p' "$fetch_log" | tail -n 1)
+    notice="NOT CIFAR-10 but 'shapes', images that the program draws itself, is what this trains on, because:
+    ${reason:-the fetch failed, see above}"
     echo "$notice"
     save_dir=./save/quickstart_shapes
     log_dir=./logs/quickstart_shapes
-    steps=${CNNLAB_STEPS:-100}
+    steps=${CNNLAB_STEPS:-500}
     recipe+=(--dataset=shapes --batch_size=100)
 fi
 

@@ -107,6 +107,6 @@ def _losses_line(losses: dict[str, Any]) -> list[str]:
     if losses["largest_difference"] is None:
         return ["No other contestant's losses were compared."]
     return [
-        f"Same losses in {losses['steps']} steps from the same start, to a relative "
-        f"{losses['largest_difference']:.0e}."
+        f"Same losses in {losses['steps']} steps from the same start; largest relative difference "
+        f"{losses['largest_difference']:.1g}."
     ]
