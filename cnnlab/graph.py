@@ -59,10 +59,13 @@ class TrainGraph(NamedTuple):
         train_accuracy: float32 scalar in [0, 1], of the same batch; fetching it trains.
         learning_rate: float32 scalar that the last step used; fetching it trains.
         objective: float32 scalar that the last step minimized: loss and penalties; fetching it
-        trains. weights_are_finite: bool scalar, whether no trainable variable has a NaN or an
-        infinity. layer_summaries: bytes scalar, the inference tower's layer statistics; None
-        unless configured. fill_data: a function (session, images, labels) that makes the training
-        set resident. init_op: gives every variable its start.
+            trains.
+        last_rate: float32 scalar, the rate of the step before; fetching it does not train.
+        weights_are_finite: bool scalar, whether no trainable variable has a NaN or an infinity.
+        rollbacks: int64 scalar variable, rollbacks so far; None unless configured.
+        layer_summaries: bytes scalar, the tower's layer statistics; None unless configured.
+        fill_data: a function (session, images, labels) that makes the training set resident.
+        init_op: gives every variable its start.
     """
 
     tower: PredictGraph
@@ -73,7 +76,9 @@ class TrainGraph(NamedTuple):
     train_accuracy: Any
     learning_rate: Any
     objective: Any
+    last_rate: Any
     weights_are_finite: Any
+    rollbacks: Any
     layer_summaries: Any
     fill_data: Callable[[Any, Any, Any], None]
     init_op: Any
@@ -128,6 +133,19 @@ def build_train_graph(
     """
     global_step = tf.train.get_or_create_global_step()
     predict = build_predict_graph(config, spec, model)
+    rollbacks = None
+    if config.on_nan == "rollback":  # a variable, so that checkpoints remember the lowered rate
+        rollbacks = tf.get_variable(
+            "rollbacks", [], tf.int64, tf.zeros_initializer(), trainable=False
+        )
+
+    def rate_at(step: Any) -> Any:
+        """float32 scalar: the schedule's rate, lowered by the rollbacks."""
+        rate = learning_rate_at(config, step)
+        if rollbacks is None:
+            return rate
+        return rate * tf.pow(config.rollback_factor, tf.cast(rollbacks.read_value(), tf.float32))
+
     with tf.name_scope("data"):
         data_images, data_labels, fill_data = build_resident_data(spec.image_shape, num_train)
         stream = make_index_stream(num_train, config.batch_size, config.seed, first_step)
@@ -164,7 +182,7 @@ def build_train_graph(
         ) -> Any:
             step = start + tf.cast(i, tf.int64)
             objective, logits, update_op = _build_step(
-                config, spec, model, inputs, labels, step, global_step
+                config, spec, model, inputs, labels, step, global_step, rate_at(step)
             )
             # Read ahead, but never past the run's last step: the stream must stand where the step
             # does. And not before this step's own batch was drawn, or the two would change places.
@@ -210,7 +228,7 @@ def build_train_graph(
         train_accuracy = tf.reduce_mean(tf.cast(correct, tf.float32), name="accuracy")
         train_loss = tf.reduce_mean(softmax_cross_entropy(labels, logits), name="loss")
         last_step = start + tf.cast(made, tf.int64) - 1
-        learning_rate = tf.identity(learning_rate_at(config, last_step), "learning_rate")
+        learning_rate = tf.identity(rate_at(last_step), "learning_rate")
         weights_are_finite = tf.reduce_all(
             [tf.reduce_all(tf.is_finite(variable)) for variable in tf.trainable_variables()]
         )
@@ -227,7 +245,9 @@ def build_train_graph(
         train_accuracy=train_accuracy,
         learning_rate=learning_rate,
         objective=objective,
+        last_rate=rate_at(start - 1),
         weights_are_finite=weights_are_finite,
+        rollbacks=rollbacks,
         layer_summaries=layer_summaries,
         fill_data=fill_data,
         init_op=tf.global_variables_initializer(),
@@ -242,6 +262,7 @@ def _build_step(
     labels: Any,
     step: Any,
     global_step: Any,
+    learning_rate: Any,
 ) -> tuple[Any, Any, Any]:
     """The training tower: one update of all variables, a pure function of (variables, step).
 
@@ -261,7 +282,7 @@ def _build_step(
         op for op in tf.get_collection(tf.GraphKeys.UPDATE_OPS) if op.graph is body_graph
     ]
     with tf.name_scope("optimizer"):
-        optimizer = make_optimizer(config, learning_rate_at(config, step))
+        optimizer = make_optimizer(config, learning_rate)
         gradients = optimizer.compute_gradients(objective, tf.trainable_variables())
         with tf.control_dependencies(moving_averages):
             update_op = optimizer.apply_gradients(gradients, global_step=global_step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,11 +18,20 @@ from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.graph import PredictGraph, build_predict_graph
 from cnnlab.metrics import EvaluationSums
 from cnnlab.models import find_model
-from cnnlab.tf1 import tf
+from cnnlab.tf1 import naming_op_errors, tf
+
+
+class EvaluationStoppedError(Exception):
+    """An evaluation was told to stop before its end; it has no result."""
 
 
 def run_evaluation(
-    session: Any, tower: PredictGraph, split: Split, num_classes: int, batch_size: int
+    session: Any,
+    tower: PredictGraph,
+    split: Split,
+    num_classes: int,
+    batch_size: int,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> EvaluationSums:
     """Evaluate every image of a split, the last partial batch too.
 
@@ -32,14 +41,23 @@ def run_evaluation(
         split: images uint8 [n, height, width, channels], labels int [n].
         num_classes: number of classes.
         batch_size: images a session run (>= 1).
+        should_stop: asked before each batch.
+
+    Raises:
+        EvaluationStoppedError: it was to stop.
+        NonFiniteError: a logit is not finite.
+        CnnlabError: TensorFlow fails, for want of memory as a rule.
     """
     sums = EvaluationSums(num_classes)
     for start in range(0, len(split.labels), batch_size):
+        if should_stop():
+            raise EvaluationStoppedError
         images = split.images[start : start + batch_size]
         labels = split.labels[start : start + batch_size]
-        logits, losses = session.run(
-            (tower.logits, tower.losses), {tower.images_ph: images, tower.labels_ph: labels}
-        )
+        with naming_op_errors("evaluation"):
+            logits, losses = session.run(
+                (tower.logits, tower.losses), {tower.images_ph: images, tower.labels_ph: labels}
+            )
         sums.add(logits, labels, losses)
     return sums
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -74,23 +75,32 @@ class Network:
                 self._saver = make_saver(self._graph)
         return self._graph
 
-    def evaluate(self, split: str | Split = "test", limit: int | None = None) -> dict[str, Any]:
+    def evaluate(
+        self,
+        split: str | Split = "test",
+        limit: int | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> dict[str, Any]:
         """Evaluate the session's weights; without a session, those of the run in save_dir if any.
 
         Args:
             split: "test", "validation" or "train", or a Split of images uint8
                 [n, height, width, channels] and labels int [n].
             limit: use the first so many images.
+            should_stop: asked before each batch.
 
         Returns:
             accuracy, loss, top5_accuracy and n.
+
+        Raises:
+            EvaluationStoppedError: `should_stop` said so.
         """
         self._ensure_weights()
         chosen = self.data.split(split) if isinstance(split, str) else split
         chosen = Split(chosen.images[:limit], chosen.labels[:limit])
         num_classes, batch_size = self.data.spec.num_classes, self.config.eval_batch_size
         return run_evaluation(
-            self.session, self.train_graph.tower, chosen, num_classes, batch_size
+            self.session, self.train_graph.tower, chosen, num_classes, batch_size, should_stop
         ).result()
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -124,7 +134,7 @@ class Network:
         if self.step != step:
             self.close()
         self.build_graph(step)
-        run.checkpoints.restore(self.saver, self.session, step)
+        run.checkpoints.restore(self.saver, self.session, step, exactly=True)
         return step
 
     def close(self) -> None:

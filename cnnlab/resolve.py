@@ -104,10 +104,17 @@ def load_config(save_dir: str | Path) -> Config:
 
 def differing_options(old: Config, new: Config) -> list[str]:
     """Names of the options that shape the result and differ between two configurations."""
-    return [
+    shaping = {
         name
         for name, field in opts.fields_of(Config).items()
-        if field.json_schema_extra["shapes_result"] and getattr(old, name) != getattr(new, name)
+        if field.json_schema_extra["shapes_result"]
+    }
+    if new.on_nan == "rollback":
+        shaping.add("checkpoint_steps")  # it decides how far back a rollback goes
+    return [
+        name
+        for name in opts.fields_of(Config)
+        if name in shaping and getattr(old, name) != getattr(new, name)
     ]
 
 
