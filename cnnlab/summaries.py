@@ -82,7 +82,8 @@ class RunLog:
         self._writers = {split: EventWriter(log_dir / split) for split in SPLITS}
         for writer in self._writers.values():
             writer.add_restart(first_step + 1 if first_step else 0)
-        self._writers["train"].add_graph(graph)
+        if not first_step:  # TensorBoard warns of a second one
+            self._writers["train"].add_graph(graph)
         self.flush()
 
     def write(self, split: str, step: int, **figures: float) -> None:

@@ -195,7 +195,8 @@ class Train(Network):
         self.build_graph(step)
         if step:
             run.checkpoints.restore(self.saver, self.session, step, exactly=True)
-        self.train_graph.rollbacks.load(rollbacks, self.session)
+        initializer = self.train_graph.rollbacks.initializer
+        self.session.run(initializer, {initializer.inputs[1]: rollbacks})
 
     def stop(self, reason: str) -> None:
         """End the training loop after the session run under way; it then saves."""
