@@ -74,6 +74,7 @@ class Config(Options):
         group="training",
         shapes_result=False,
         ge=1,
+        le=10**15,
     )
     epochs: float | None = option(
         None,

@@ -110,9 +110,12 @@ def build(options_class: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:
         UsageError: one line naming the option, the value and what would be right.
     """
     check_names(values, options_class, "the options")
+    fields = fields_of(options_class)
     for name, value in values.items():
         if isinstance(value, str) and not _is_plain_text(value):
             raise UsageError(f"--{name}={value!a} holds a character that no name or path may have")
+        if isinstance(value, bool) and bool not in _admitted_types(fields[name].annotation):
+            raise UsageError(f"--{name}={value} is not valid: it takes no yes or no")
     try:
         return options_class(**values)
     except pydantic.ValidationError as error:
