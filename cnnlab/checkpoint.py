@@ -140,15 +140,14 @@ class Checkpoints:
             known = ", ".join(map(str, self.steps())) or "none"
             raise CnnlabError(f"{self.folder} has no checkpoint of step {step}; it has: {known}")
         try:
-            if exactly and (difference := self._difference(saver, step, exactly)):
+            # Looked for first: a Saver loads a variable of another shape without a word.
+            if difference := self._difference(saver, step, exactly):
                 raise CnnlabError(f"checkpoint {self.path(step)} is of another model: {difference}")
             saver.restore(session, str(self.path(step)))
         except self._read_errors() as error:
-            if difference := self._difference_if_readable(saver, step, exactly):
-                problem = f"is of another model: {difference}"
-            else:
-                problem = f"is damaged: {_first_line(error)}"
-            raise CnnlabError(f"checkpoint {self.path(step)} {problem}") from error
+            raise CnnlabError(
+                f"checkpoint {self.path(step)} is damaged: {_first_line(error)}"
+            ) from error
 
     def damage(self, step: int) -> str | None:
         """What is wrong with a checkpoint, or None if every variable of it can be read and has the
@@ -230,12 +229,6 @@ class Checkpoints:
     def _read_errors() -> tuple[type[Exception], ...]:
         """What TensorFlow raises for files that are damaged, cut short or missing."""
         return (tf.errors.OpError, ValueError, RuntimeError, LookupError, TypeError, MemoryError)
-
-    def _difference_if_readable(self, saver: Any, step: int, exactly: bool) -> str:
-        try:
-            return self._difference(saver, step, exactly)
-        except self._read_errors():
-            return ""
 
     def _difference(self, saver: Any, step: int, exactly: bool) -> str:
         """What variables differ between the checkpoint and the graph, or '' if none do."""

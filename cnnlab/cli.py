@@ -35,6 +35,8 @@ class Exit(SystemExit):
         self.answer = answer
 
 
+MAX_LINE = 1000  # characters of an error: a file name in it may have thousands
+
 Command = Callable[[Any, tuple[str, ...]], Mapping[str, Any] | Sequence[Any] | None]
 
 
@@ -140,8 +142,11 @@ def _run(
 
 def _complain(text: str) -> None:
     """Print the one line of an error on stderr, if there is still someone to read it."""
+    line = " ".join(text.split())
+    if len(line) > MAX_LINE:
+        line = f"{line[:MAX_LINE]} ..."
     try:
-        print(f"error: {' '.join(text.split())}", file=sys.stderr, flush=True)
+        print(f"error: {line}", file=sys.stderr, flush=True)
     except BrokenPipeError:
         silence(sys.stderr)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -101,11 +102,14 @@ class TrainedModel:
             UsageError: the checkpoint's name is none of these, or the model is a script's function.
             CnnlabError: no such checkpoint, or it is damaged.
         """
-        if checkpoint not in ("latest", "best") and not checkpoint.isdigit():
-            raise UsageError(f"--checkpoint={checkpoint} is not latest, best or a step's number")
+        is_step = re.fullmatch("[0-9]{1,19}", checkpoint) is not None
+        if checkpoint not in ("latest", "best") and not is_step:
+            raise UsageError(
+                f"--checkpoint={checkpoint[:50]} is not latest, best or a step's number"
+            )
         folder = Path(save_dir) / BEST_DIR if checkpoint == "best" else Path(save_dir)
         checkpoints = Checkpoints(folder, None)
-        step = int(checkpoint) if checkpoint.isdigit() else checkpoints.latest_intact()
+        step = int(checkpoint) if is_step else checkpoints.latest_intact()
         if step is None:
             raise CnnlabError(f"{folder} holds no checkpoint yet")
         self.config, self.spec, self.step = config, spec, step

@@ -88,7 +88,11 @@ def naming_op_errors(what: str) -> Iterator[None]:
     except tf.errors.ResourceExhaustedError as error:
         raise CnnlabError(f"{what}: not enough memory; try a smaller batch") from error
     except tf.errors.OpError as error:
-        raise CnnlabError(f"{what}: {error.message.splitlines()[0]}") from error
+        lines = [line for line in error.message.splitlines() if line.strip()]
+        # A long message says where the node was made; what went wrong stands after its name.
+        named = [i for i, line in enumerate(lines[:-1]) if line.startswith("Node: ")]
+        reason = lines[named[-1] + 1] if named else lines[0]
+        raise CnnlabError(f"{what}: {reason}") from error
 
 
 def onednn_is_on() -> bool:
