@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from cnnlab.checkpoint import Checkpoints
 from cnnlab.loop import NonFiniteError, StepState, is_time
+from cnnlab.monitors import Monitor, is_better
 from cnnlab.summaries import RunLog
 
 if TYPE_CHECKING:
@@ -71,22 +73,35 @@ class SummaryHook(Hook):
 
 
 class EvaluationHook(Hook):
-    """Evaluates on the validation data, writes the metrics and keeps the best weights."""
+    """Evaluates on the validation data, writes the metrics, keeps the best weights, and tells
+    whoever goes by the figures."""
 
     def __init__(
-        self, every_steps: int, log: RunLog, checkpoints: Checkpoints, best: dict[str, Any] | None
+        self,
+        every_steps: int,
+        log: RunLog,
+        checkpoints: Checkpoints,
+        best: dict[str, Any] | None,
+        monitors: Sequence[Monitor] = (),
     ) -> None:
+        """Args: best: the figures of the best evaluation so far; monitors: what goes by them."""
         self.every_steps = every_steps
         self._log = log
         self._checkpoints = checkpoints
-        self._best_accuracy = best["accuracy"] if best else -1.0
+        self._best = best
+        self._monitors = monitors
+
+    def begin(self, train: Train) -> None:
+        for monitor in self._monitors:
+            monitor.begin(train)
 
     def after_step(self, train: Train, state: StepState) -> None:
         started = time.perf_counter()
-        figures = train.evaluate("validation", limit=train.config.eval_examples)
+        limit = train.config.eval_examples
+        figures = train.evaluate("validation", limit=limit, tta="none")
         secs = time.perf_counter() - started
-        if figures["accuracy"] > self._best_accuracy:
-            self._best_accuracy = figures["accuracy"]
+        if self._best is None or is_better(figures, self._best, train.config.monitor):
+            self._best = figures
             self._checkpoints.save(train.saver, train.session, state.step)
         # The line comes after the checkpoint it speaks of: a kill between them repeats both.
         self._log.write(
@@ -101,6 +116,10 @@ class EvaluationHook(Hook):
             f"step {state.step}: validation accuracy {figures['accuracy']:.4f}, "
             f"loss {figures['loss']:.4f}"
         )
+        # The evaluation after the last step would not be made in a longer run.
+        if state.step % self.every_steps == 0:
+            for monitor in self._monitors:
+                monitor.count(train, figures)
 
 
 class LayerSummaryHook(Hook):
