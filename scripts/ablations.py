@@ -22,23 +22,19 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-STEPS = 1000
 BATCH_SIZE = 128
 VALIDATION_SPLIT = 0.1
 BASE = {
     "config": "cifar_cnn",
     "batch_size": BATCH_SIZE,
-    "steps": STEPS,
     "validation_split": VALIDATION_SPLIT,
     "schedule": "constant",
-    "eval_steps": 100,
     "eval_examples": "none",
-    "summary_steps": 100,
-    "checkpoint_steps": 500,
     "max_to_keep": 1,
 }
 
-# Name to the options that differ from BASE, by what they show.
+# Name to the options that differ from BASE, by what they show; TENTH: a tenth of the steps.
+TENTH = "TENTH"
 ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
     "regularization": {
         "none": {},
@@ -57,10 +53,10 @@ ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "schedule": {
         "constant": {},
-        "exponential": {"schedule": "exponential", "decay_steps": 100},
+        "exponential": {"schedule": "exponential", "decay_steps": TENTH},
         "exponential, smooth": {
             "schedule": "exponential",
-            "decay_steps": 100,
+            "decay_steps": TENTH,
             "staircase": "False",
         },
         "polynomial": {"schedule": "polynomial"},
@@ -68,7 +64,7 @@ ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
         "piecewise 1/3, 2/3": {"schedule": "piecewise"},
         "cosine": {"schedule": "cosine"},
         "one cycle": {"schedule": "one_cycle"},
-        "cosine after warm-up": {"schedule": "cosine", "warmup_steps": 100},
+        "cosine after warm-up": {"schedule": "cosine", "warmup_steps": TENTH},
         "plateau, patience 1": {"schedule": "plateau", "plateau_patience": 1},
     },
 }
@@ -81,16 +77,17 @@ def main() -> None:
     )
     parser.add_argument("--data_dir", default="./data", help="folder of CIFAR-10's files")
     parser.add_argument("--work_dir", default="./save/ablations", help="folder of the runs")
+    parser.add_argument("--steps", type=int, default=1000, help="of each run, a multiple of 10")
     parser.add_argument("--seeds", type=int, default=2, help="runs of each kind")
     parser.add_argument("--report_only", action="store_true", help="train nothing")
     parser.add_argument("--out", default=".", help="above results/ and docs/")
     args = parser.parse_args()
-    work_dir = Path(args.work_dir)
+    work_dir = Path(args.work_dir) / f"steps={args.steps}"
     if not args.report_only:
         for seed in range(1, args.seeds + 1):  # one of each kind before the second of any
             for options in distinct_runs():
-                train(options, seed, work_dir, args.data_dir)
-    results = read_results(work_dir, args.seeds)
+                train(options, seed, work_dir, args)
+    results = read_results(work_dir, args)
     write_report(results, Path(args.out))
 
 
@@ -114,16 +111,20 @@ def run_folder(work_dir: Path, options: dict[str, Any], seed: int) -> Path:
     return work_dir / f"{folder_name(options)}_seed={seed}"
 
 
-def train(options: dict[str, Any], seed: int, work_dir: Path, data_dir: str) -> None:
+def train(options: dict[str, Any], seed: int, work_dir: Path, args: argparse.Namespace) -> None:
     """Run the command, unless its run is finished; exit where it fails."""
     folder = run_folder(work_dir, options, seed)
     if (folder / "result.json").exists():
         return
     given = {
         **BASE,
-        **options,
+        "steps": args.steps,
+        "eval_steps": args.steps // 5,
+        "summary_steps": args.steps // 10,
+        "checkpoint_steps": args.steps // 5,
+        **{k: args.steps // 10 if v == TENTH else v for k, v in options.items()},
         "seed": seed,
-        "data_dir": data_dir,
+        "data_dir": args.data_dir,
         "save_dir": folder,
         "log_dir": folder / "logs",
     }
@@ -134,14 +135,14 @@ def train(options: dict[str, Any], seed: int, work_dir: Path, data_dir: str) -> 
         sys.exit(f"{' '.join(command)}\nfailed: {process.stderr.strip().splitlines()[-1]}")
 
 
-def read_results(work_dir: Path, seeds: int) -> dict[str, Any]:
+def read_results(work_dir: Path, args: argparse.Namespace) -> dict[str, Any]:
     """The validation curves of all runs that are finished."""
     tables: dict[str, Any] = {}
     for table, runs in ABLATIONS.items():
         tables[table] = {}
         for name, options in runs.items():
             curves = []
-            for seed in range(1, seeds + 1):
+            for seed in range(1, args.seeds + 1):
                 folder = run_folder(work_dir, options, seed)
                 if not (folder / "result.json").exists():
                     continue
@@ -161,14 +162,17 @@ def read_results(work_dir: Path, seeds: int) -> dict[str, Any]:
             if curves:
                 last = [curve["validation"][-1]["accuracy"] for curve in curves]
                 tables[table][name] = {
-                    "options": options,
+                    "options": {
+                        k: args.steps // 10 if v == TENTH else v for k, v in options.items()
+                    },
                     "accuracy": statistics.mean(last),
                     "accuracies": last,
                     "runs": curves,
                 }
     return {
         "base": BASE,
-        "epochs": round(STEPS * BATCH_SIZE / (50_000 * (1 - VALIDATION_SPLIT)), 2),
+        "steps": args.steps,
+        "epochs": round(args.steps * BATCH_SIZE / (50_000 * (1 - VALIDATION_SPLIT)), 2),
         "tables": tables,
     }
 
@@ -188,11 +192,11 @@ def markdown(results: dict[str, Any]) -> str:
     lines = [
         "# What each ingredient does",
         "",
-        f"`cifar_cnn` on CIFAR-10, {STEPS} steps of {BATCH_SIZE} images ({results['epochs']} "
-        "epochs), Adam 0.001, constant rate unless said otherwise. Accuracy after the last step on "
-        f"a validation split of {VALIDATION_SPLIT:g} of the training images; the test set picks "
-        "nothing. In so short a run regularization has little to gain: it is the price that shows, "
-        "and how the loss on the training images stands beside it.",
+        f"`cifar_cnn` on CIFAR-10, {results['steps']} steps of {BATCH_SIZE} images "
+        f"({results['epochs']} epochs), Adam 0.001, constant rate unless said otherwise. Accuracy "
+        f"after the last step on a validation split of {VALIDATION_SPLIT:g} of the training "
+        "images; the test set picks nothing. In so short a run regularization has little to gain: "
+        "its price shows, and the loss on the training images stands beside it.",
         "",
         "    python scripts/ablations.py --data_dir=./data",
         "",

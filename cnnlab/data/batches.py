@@ -82,8 +82,13 @@ class BatchSource:
 
     def draw(self, step: Any) -> Batch:
         """The batch of a step, from the stream."""
+        return self.draw_both(step)[1]
+
+    def draw_both(self, step: Any) -> tuple[Batch, Batch]:
+        """What a step's batch is made of (images uint8, labels), and the batch."""
         indices = self._stream.get_next()
-        return self._prepare(self._gather(indices), indices, step)
+        raw = self._gather(indices)
+        return raw, self._prepare(raw, indices, step)
 
     def draw_unless_fed(self, step: Any, images_ph: Any, labels_ph: Any) -> Batch:
         """As `draw`, but with the images that are fed, if any are. The stream moves on all the

@@ -20,7 +20,8 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "elu": lambda x: tf.nn.elu(x),  # Clevert et al. 2015 (arXiv 1511.07289)
     "selu": lambda x: tf.nn.selu(x),  # Klambauer et al. 2017 (arXiv 1706.02515)
     "softplus": lambda x: tf.nn.softplus(x),
-    "gelu": lambda x: tf.nn.gelu(x),  # exact, by erf: Hendrycks and Gimpel 2016 (arXiv 1606.08415)
+    # Hendrycks and Gimpel 2016 (arXiv 1606.08415), the exact form.
+    "gelu": lambda x: 0.5 * x * (1 + tf.math.erf(x * 0.5**0.5)),
     "swish": lambda x: x * tf.nn.sigmoid(x),  # Ramachandran et al. 2017 (arXiv 1710.05941)
     "softmax": lambda x: tf.nn.softmax(x),  # over the last axis
 }
