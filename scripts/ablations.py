@@ -43,7 +43,6 @@ ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
         "batch norm before relu": {"model_options": "{batch_norm: before}"},
         "batch norm after relu": {"model_options": "{batch_norm: after}"},
         "flip, crop": {"augment": "[flip, pad_and_crop]"},
-        "flip, crop, cutout": {"augment": "[flip, pad_and_crop, cutout]"},
     },
     "initialization": {
         "Glorot uniform (default)": {},
@@ -54,11 +53,6 @@ ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
     "schedule": {
         "constant": {},
         "exponential": {"schedule": "exponential", "decay_steps": TENTH},
-        "exponential, smooth": {
-            "schedule": "exponential",
-            "decay_steps": TENTH,
-            "staircase": "False",
-        },
         "polynomial": {"schedule": "polynomial"},
         "quadratic": {"schedule": "quadratic"},
         "piecewise 1/3, 2/3": {"schedule": "piecewise"},

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnlab import Hook, evaluate, layers  # noqa: F401
+from cnnlab import Hook, layers
 from tests import tiny
 
 PLAIN = {"optimizer": "sgd", "schedule": "constant", "learning_rate": 0.2}
@@ -49,7 +49,7 @@ def test_moving_average(tmp_path: Path) -> None:
             np.testing.assert_allclose(after[f"ema/{name}"], average, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("ramp", [False, True])
+@pytest.mark.parametrize("ramp", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_lookahead(tmp_path: Path, ramp: bool) -> None:
     """Between the meetings the weights go on alone; at one, slow and fast become one mixture."""
     options = {"lookahead_steps": 3, "lookahead_decay": 0.6, "lookahead_ramp": ramp}
@@ -68,7 +68,7 @@ def test_lookahead(tmp_path: Path, ramp: bool) -> None:
     np.testing.assert_allclose(weights[3][name], met, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["ema", "lookahead"])
+@pytest.mark.parametrize("kind", ["ema", pytest.param("lookahead", marks=pytest.mark.slow)])
 def test_evaluation_is_on_the_average(tmp_path: Path, kind: str) -> None:
     """By default; `live` evaluates the weights themselves. The command's graph agrees."""
     from cnnlab.config import Config
