@@ -49,6 +49,7 @@ setup(
     install_requires=read_requirements(),
     extras_require={
         "gpu": [f"tensorflow[and-cuda]{TENSORFLOW}"],
+        "report": ["matplotlib>=3.8"],
         "test": [
             "pytest>=8",
             "hypothesis>=6.100",

@@ -2,106 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from cnnlab.options import STRICT, Options, option
+from cnnlab.options import STRICT, option
+from cnnlab.training.loss_options import DEFAULT_STEPS
+from cnnlab.training.options import TTA_HELP, TrainingOptions, Tta
 
-DEFAULT_STEPS = 20_000  # the reference CIFAR-10 program's length
+__all__ = ["DEFAULT_STEPS", "Config"]
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
-class Config(Options):
-    """Every option of a training run; see `python -m cnnlab.train --help`."""
+class Config(TrainingOptions):
+    """Every option of a training run; see `python -m cnnlab.train --help`.
 
-    config: str | None = option(
-        None,
-        "recipe: a name of configs/ or the path of a YAML file",
-        group="recipe",
-        shapes_result=False,
-    )
-
-    dataset: str = option(
-        "cifar10", "data set: cifar10, cifar100, mnist, fashion_mnist or shapes", group="data"
-    )
-    data_dir: str = option(
-        "./data",
-        "folder of the data files; fetched into it if absent",
-        group="data",
-        shapes_result=False,
-    )
-    label_mode: Literal["fine", "coarse"] = option(
-        "fine", "CIFAR-100: its 100 fine or 20 coarse labels", group="data"
-    )
-    validation_split: float = option(
-        0.0,
-        "share of the training images held out for validation, stratified; 0: use the test set",
-        group="data",
-        ge=0,
-        lt=1,
-    )
-    verify_data: bool = option(
-        True,
-        "compare data files with the official checksums; False for your own files",
-        group="data",
-        shapes_result=False,
-    )
-    augment: list[Any] = option(
-        [],
-        "training-time augmentations in order, as in [flip, {pad_and_crop: {pixels: 4}}]",
-        group="data",
-    )
-    scaling: Literal["unit", "symmetric", "standardize"] = option(
-        "unit",
-        "pixels to input: unit x/255, symmetric x/127.5 - 1, standardize: mean 0, sd 1 an image",
-        group="data",
-    )
-
-    model: str = option("cifar_cnn", "network: a name of cnnlab.models.MODELS", group="model")
-    model_options: dict[str, Any] = option(
-        {}, "the network function's own arguments, as in {dropout: 0.4}", group="model"
-    )
-
-    batch_size: int = option(500, "images a step", unit="images", group="training", ge=1)
-    steps: int | None = option(
-        None,
-        f"length of the run; {DEFAULT_STEPS} unless epochs are given",
-        unit="steps",
-        group="training",
-        shapes_result=False,
-        ge=1,
-        le=10**15,
-    )
-    epochs: float | None = option(
-        None,
-        "length of the run in passes over the training images",
-        unit="epochs",
-        group="training",
-        shapes_result=False,
-        gt=0,
-    )
-    optimizer: Literal["adam", "sgd"] = option("adam", "update rule", group="training")
-    learning_rate: float = option(
-        1e-3, "rate at step 0", group="training", gt=0, allow_inf_nan=False
-    )
-    schedule: Literal["exponential", "constant"] = option(
-        "exponential", "exponential: rate x decay_rate^floor(step / decay_steps)", group="training"
-    )
-    decay_steps: int = option(
-        1000, "steps between two decays", unit="steps", group="training", ge=1
-    )
-    decay_rate: float = option(0.9, "factor of each decay", group="training", gt=0, le=1)
-    seed: int = option(
-        1,
-        "source of all randomness: weights, batches, augmentation, dropout",
-        group="training",
-        ge=0,
-        lt=2**31,
-    )
+    What is trained on what stands in `cnnlab.data.options`, how in
+    `cnnlab.training.loss_options` and `cnnlab.training.options`; here is where and for how long
+    it runs.
+    """
 
     save_dir: str = option(
         "./save",
@@ -146,6 +67,12 @@ class Config(Options):
         unit="images",
         group="run",
         ge=1,
+    )
+    tta: Tta = option(
+        "none",
+        f"{TTA_HELP}, in the final test, evaluate and predict",
+        group="run",
+        shapes_result=False,
     )
     eval_batch_size: int = option(
         500, "images a batch when evaluating", unit="images", group="run", shapes_result=False, ge=1
@@ -233,12 +160,6 @@ class Config(Options):
                 "--steps and --epochs both set the length of the run; give one of them"
             )
         return self
-
-    def total_steps(self, num_train: int) -> int:
-        """The length of the run in steps, given the number of training images."""
-        if self.epochs is not None:
-            return math.ceil(self.epochs * num_train / self.batch_size)
-        return self.steps or DEFAULT_STEPS
 
     @property
     def resolved_log_dir(self) -> Path:

@@ -13,6 +13,7 @@ from cnnlab.inference import TrainedModel
 from cnnlab.metrics import per_class_figures
 from cnnlab.options import STRICT, Options, as_dict, option, replace
 from cnnlab.resolve import load_config
+from cnnlab.training.options import TTA_HELP, Tta
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -28,6 +29,7 @@ class EvaluateOptions(Options):
     batch_size: int | None = option(
         None, "images a session run; the run's own unless given", unit="images", group="run", ge=1
     )
+    tta: Tta | None = option(None, f"{TTA_HELP}; the run's own unless given", group="run")
 
 
 def evaluate(
@@ -37,6 +39,7 @@ def evaluate(
     split: str = "test",
     data_dir: str | None = None,
     batch_size: int | None = None,
+    tta: str | None = None,
 ) -> dict[str, Any]:
     """Evaluate the weights of a run on every image of a split.
 
@@ -46,6 +49,7 @@ def evaluate(
         split: "test", "validation" or "train".
         data_dir: where the data files are, if not where the run had them.
         batch_size: images a session run, if not as the run has it.
+        tta: test-time augmentation, "none", "mirror" or "mirror_shift", if not as the run has it.
 
     Returns:
         accuracy, loss, top5_accuracy, n, step, split, confusion_matrix (int, rows: truth, columns:
@@ -54,7 +58,7 @@ def evaluate(
     Raises:
         CnnlabError: no such run or checkpoint, or the data cannot be read.
     """
-    given = {"data_dir": data_dir, "eval_batch_size": batch_size}
+    given = {"data_dir": data_dir, "eval_batch_size": batch_size, "tta": tta}
     changes = {name: value for name, value in given.items() if value is not None}
     config = replace(load_config(save_dir), **changes)
     data = TrainingData(config, None)

@@ -11,18 +11,17 @@ from pathlib import Path
 from cnnlab.errors import CnnlabError
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace the file by one with this text; a reader sees the old text or the new, never a
-    part.
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace the file by one with this content; a reader sees the old or the new, never a part.
 
     Raises:
-        CnnlabError: the disk is full or the folder cannot be written; the old text stands.
+        CnnlabError: the disk is full or the folder cannot be written; the old content stands.
     """
     partial = path.with_name(path.name + ".partial")
     with naming_failures(path):
         try:
-            with partial.open("w", encoding="utf-8") as file:
-                file.write(text)
+            with partial.open("wb") as file:
+                file.write(content.encode("utf-8") if isinstance(content, str) else content)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)

@@ -11,17 +11,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from cnnlab.arguments import check
 from cnnlab.config import Config
-from cnnlab.data.augment import augment, scale
-from cnnlab.data.pipeline import build_resident_data, make_index_stream
+from cnnlab.data.augment import evaluation_view, scaling_of, shape_after
+from cnnlab.data.batches import BatchSource
+from cnnlab.data.datasets import Split
+from cnnlab.data.scaling import InputStatistics, build_statistics, scale
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.errors import CnnlabError
 from cnnlab.models import ModelFunction
+from cnnlab.step import StepContext, build_step, layer_defaults
 from cnnlab.summaries import build_layer_summaries
 from cnnlab.tf1 import tf
 from cnnlab.tower import Tower, building
-from cnnlab.training.losses import softmax_cross_entropy
-from cnnlab.training.optimizers import make_optimizer
+from cnnlab.training.averages import Averages
+from cnnlab.training.losses import losses_of, probabilities_of, training_losses
+from cnnlab.training.plateau import Plateau, build_plateau
 from cnnlab.training.schedules import learning_rate_at
 
 
@@ -33,9 +38,10 @@ class PredictGraph(NamedTuple):
         labels_ph: int64 [batch], range [0, num_classes).
         logits: float32 [batch, num_classes], unscaled.
         probabilities: float32 [batch, num_classes], each row sums to 1.
-        losses: float32 [batch], cross-entropy of each image, in nats.
+        losses: float32 [batch], loss of each image as configured, neither smoothed nor weighted.
         loss: float32 scalar, their mean.
         activations: name to output of each layer.
+        statistics: what the scaling wants to know of the training set, if anything.
     """
 
     images_ph: Any
@@ -45,6 +51,7 @@ class PredictGraph(NamedTuple):
     losses: Any
     loss: Any
     activations: dict[str, Any]
+    statistics: InputStatistics | None
 
 
 class TrainGraph(NamedTuple):
@@ -55,16 +62,20 @@ class TrainGraph(NamedTuple):
         steps_ph: int32 scalar, how many steps one run of `train_op` makes; 1 unless fed.
         train_op: makes the steps.
         global_step: int64 scalar variable, steps made so far.
-        train_loss: float32 scalar, mean cross-entropy of the last step's batch; fetching it trains.
-        train_accuracy: float32 scalar in [0, 1], of the same batch; fetching it trains.
+        train_loss: float32 scalar, mean loss of the last step's batch, without penalties; fetching
+            it trains.
+        train_accuracy: float32 scalar in [0, 1], of the same batch, against the larger share
+            where labels are mixed; fetching it trains.
         learning_rate: float32 scalar that the last step used; fetching it trains.
         objective: float32 scalar that the last step minimized: loss and penalties; fetching it
             trains.
         last_rate: float32 scalar, the rate of the step before; fetching it does not train.
         weights_are_finite: bool scalar, whether no trainable variable has a NaN or an infinity.
         rollbacks: int64 scalar variable, rollbacks so far; None unless configured.
-        layer_summaries: bytes scalar, the tower's layer statistics; None unless configured.
-        fill_data: a function (session, images, labels) that makes the training set resident.
+        layer_summaries: bytes scalar, the inference tower's layer statistics; None unless
+            configured.
+        fill_data: a function (session, train split) that makes the training set resident.
+        plateau: the state of the schedule plateau; None with another schedule.
         init_op: gives every variable its start.
     """
 
@@ -80,7 +91,8 @@ class TrainGraph(NamedTuple):
     weights_are_finite: Any
     rollbacks: Any
     layer_summaries: Any
-    fill_data: Callable[[Any, Any, Any], None]
+    fill_data: Callable[[Any, Split], None]
+    plateau: Plateau | None
     init_op: Any
 
 
@@ -99,28 +111,40 @@ def build_predict_graph(config: Config, spec: DatasetSpec, model: ModelFunction)
         no_images = tf.zeros([0, *spec.image_shape], tf.uint8)
         images_ph = tf.placeholder_with_default(no_images, [None, *spec.image_shape], "images_ph")
         labels_ph = tf.placeholder_with_default(tf.zeros([0], tf.int64), [None], "labels_ph")
-        inputs = scale(images_ph, config.scaling)
-    with building(Tower(config.seed)) as tower:
+        scaling = scaling_of(config.augment, config.scaling)
+        input_shape = shape_after(config.augment, spec.image_shape)
+        statistics = build_statistics(scaling, spec.image_shape, input_shape)
+        inputs = scale(evaluation_view(images_ph, config.augment), scaling, statistics)
+    weights = config.resolved_eval_weights
+    average = None if weights == "live" else weights
+    with building(Tower(config.seed, defaults=layer_defaults(config), average=average)) as tower:
         logits = _checked_logits(
-            model(inputs, spec.num_classes, training=False, **config.model_options),
+            model(inputs, spec.num_classes, training=False, **_model_options(config, model)),
             spec.num_classes,
         )
     with tf.name_scope("loss"):
-        losses = softmax_cross_entropy(labels_ph, logits)
+        losses = losses_of(config, logits, labels_ph)
         loss = tf.reduce_mean(losses)
     return PredictGraph(
         images_ph,
         labels_ph,
         logits,
-        tf.nn.softmax(logits, name="probabilities"),
+        probabilities_of(logits, config.resolved_output),
         losses,
         loss,
         tower.activations,
+        statistics,
     )
 
 
 def build_train_graph(
-    config: Config, spec: DatasetSpec, model: ModelFunction, num_train: int, first_step: int
+    config: Config,
+    spec: DatasetSpec,
+    model: ModelFunction,
+    num_train: int,
+    first_step: int,
+    *,
+    has_example_weights: bool = False,
 ) -> TrainGraph:
     """Add both towers, the input stream and the fused training loop to the default graph.
 
@@ -130,103 +154,87 @@ def build_train_graph(
         model: function (images, num_classes, *, training, **model_options) -> logits.
         num_train: number of training images.
         first_step: the step the input stream starts at: the global step it will be resumed at.
+        has_example_weights: whether the training data has a weight for each image.
     """
     global_step = tf.train.get_or_create_global_step()
     predict = build_predict_graph(config, spec, model)
+    total_steps = config.schedule_length(num_train)
+    averages = Averages(config, _model_variables(global_step), total_steps)
     rollbacks = None
     if config.on_nan == "rollback":  # a variable, so that checkpoints remember the lowered rate
         rollbacks = tf.get_variable(
             "rollbacks", [], tf.int64, tf.zeros_initializer(), trainable=False
         )
-
-    def rate_at(step: Any) -> Any:
-        """float32 scalar: the schedule's rate, lowered by the rollbacks."""
-        rate = learning_rate_at(config, step)
-        if rollbacks is None:
-            return rate
-        return rate * tf.pow(config.rollback_factor, tf.cast(rollbacks.read_value(), tf.float32))
-
     with tf.name_scope("data"):
-        data_images, data_labels, fill_data = build_resident_data(spec.image_shape, num_train)
-        stream = make_index_stream(num_train, config.batch_size, config.seed, first_step)
+        source = BatchSource(
+            config,
+            spec,
+            num_train,
+            first_step,
+            predict.statistics,
+            has_example_weights=has_example_weights,
+        )
     with tf.name_scope("training"):
         steps_ph = tf.placeholder_with_default(tf.constant(1, tf.int32), [], "steps_ph")
         start = tf.identity(global_step.read_value(), "start")
+        plateau = build_plateau(config) if config.schedule == "plateau" else None
 
-        def prepare(images: Any, step: Any) -> Any:
-            """uint8 images to the network's float32 input, as the step has it."""
-            with tf.name_scope("prepare"):
-                return scale(
-                    augment(images, config.augment, Tower(config.seed, step)), config.scaling
-                )
+        def rate_at(step: Any) -> Any:
+            """float32 scalar: the schedule's rate, lowered by the rollbacks."""
+            rate = learning_rate_at(config, step, total_steps, plateau.rate if plateau else None)
+            if rollbacks is None:
+                return rate
+            factor = tf.cast(rollbacks.read_value(), tf.float32)
+            return rate * tf.pow(config.rollback_factor, factor)
 
-        def draw(step: Any) -> tuple[Any, Any]:
-            """The input and labels of a step, from the stream."""
-            indices = stream.get_next()
-            return prepare(tf.gather(data_images, indices), step), tf.gather(data_labels, indices)
+        context = StepContext(
+            config,
+            spec.num_classes,
+            model,
+            _model_options(config, model),
+            rate_at,
+            averages,
+            global_step,
+        )
 
-        def first_batch() -> tuple[Any, Any]:
-            """The first step's batch: what is fed, else the stream's. Fed or not, the stream moves
-            on."""
-            indices = stream.get_next()
-            is_fed = tf.shape(predict.images_ph)[0] > 0
-            images, labels = tf.cond(
-                is_fed,
-                lambda: (predict.images_ph, predict.labels_ph),
-                lambda: (tf.gather(data_images, indices), tf.gather(data_labels, indices)),
-            )
-            return prepare(images, start), labels
-
-        def body(
-            i: Any, _objective: Any, _logits: Any, _labels: Any, inputs: Any, labels: Any
-        ) -> Any:
+        def body(i: Any, _objective: Any, _last: Any, batch: Any) -> Any:
             step = start + tf.cast(i, tf.int64)
-            objective, logits, update_op = _build_step(
-                config, spec, model, inputs, labels, step, global_step, rate_at(step)
-            )
+            objective, logits, update_op = build_step(context, batch, step)
             # Read ahead, but never past the run's last step: the stream must stand where the step
             # does. And not before this step's own batch was drawn, or the two would change places.
-            with tf.control_dependencies([labels]):
-                next_inputs, next_labels = tf.cond(
-                    i + 1 < steps_ph, lambda: draw(step + 1), lambda: (inputs, labels)
+            with tf.control_dependencies([batch["labels"]]):
+                next_batch = tf.cond(
+                    i + 1 < steps_ph, lambda: source.draw(step + 1), lambda: dict(batch)
                 )
+            last = {"logits": logits, **_without_inputs(batch)}
             with tf.control_dependencies([update_op]):
-                return i + 1, tf.identity(objective), logits, labels, next_inputs, next_labels
+                return i + 1, tf.identity(objective), last, next_batch
 
-        inputs, labels = first_batch()
-        inputs = tf.ensure_shape(inputs, [None, *spec.image_shape])
-        no_logits = tf.zeros([0, spec.num_classes], tf.float32)
-        loop_start = (
-            tf.constant(0),
-            tf.constant(0.0),
-            no_logits,
-            tf.zeros([0], tf.int64),
-            inputs,
-            labels,
-        )
-        shapes = tuple(
-            tf.TensorShape(shape)
-            for shape in (
-                [],
-                [],
-                [None, spec.num_classes],
-                [None],
-                [None, *spec.image_shape],
-                [None],
-            )
-        )
+        batch = source.draw_unless_fed(start, predict.images_ph, predict.labels_ph)
+        shapes = source.shapes()
+        batch = {name: tf.ensure_shape(batch[name], shapes[name]) for name in shapes}
+        last_shapes = {"logits": tf.TensorShape([None, spec.num_classes])}
+        last_shapes.update(_without_inputs(shapes))
+        nothing = {
+            name: tf.zeros([0, *shape.as_list()[1:]], batch[name].dtype if name in batch else None)
+            for name, shape in last_shapes.items()
+            if name != "logits"
+        }
+        nothing["logits"] = tf.zeros([0, spec.num_classes], tf.float32)
         # A step whose objective is not finite is the last one: nothing is built on broken weights.
-        made, objective, logits, labels, _, _ = tf.while_loop(
+        made, objective, last, _ = tf.while_loop(
             lambda i, objective, *_: tf.logical_and(i < steps_ph, tf.is_finite(objective)),
             body,
-            loop_start,
-            shape_invariants=shapes,
+            (tf.constant(0), tf.constant(0.0), nothing, batch),
+            shape_invariants=(tf.TensorShape([]), tf.TensorShape([]), last_shapes, shapes),
             parallel_iterations=1,
             name="steps",
         )
-        correct = tf.equal(tf.argmax(logits, axis=1), labels)
+        logits = last["logits"]
+        truth = tf.argmax(last["targets"], axis=1) if "targets" in last else last["labels"]
+        correct = tf.equal(tf.argmax(logits, axis=1), truth)
         train_accuracy = tf.reduce_mean(tf.cast(correct, tf.float32), name="accuracy")
-        train_loss = tf.reduce_mean(softmax_cross_entropy(labels, logits), name="loss")
+        train_loss = tf.reduce_mean(training_losses(config, logits, last), name="loss")
         last_step = start + tf.cast(made, tf.int64) - 1
         learning_rate = tf.identity(rate_at(last_step), "learning_rate")
         weights_are_finite = tf.reduce_all(
@@ -249,44 +257,30 @@ def build_train_graph(
         weights_are_finite=weights_are_finite,
         rollbacks=rollbacks,
         layer_summaries=layer_summaries,
-        fill_data=fill_data,
+        fill_data=source.fill,
+        plateau=plateau,
         init_op=tf.global_variables_initializer(),
     )
 
 
-def _build_step(
-    config: Config,
-    spec: DatasetSpec,
-    model: ModelFunction,
-    inputs: Any,
-    labels: Any,
-    step: Any,
-    global_step: Any,
-    learning_rate: Any,
-) -> tuple[Any, Any, Any]:
-    """The training tower: one update of all variables, a pure function of (variables, step).
-
-    Returns:
-        objective: float32 scalar; logits: float32 [batch, num_classes]; update_op.
-    """
-    with building(Tower(config.seed, step)) as tower:
-        logits = model(inputs, spec.num_classes, training=True, **config.model_options)
-    with tf.name_scope("loss"):
-        objective = tf.reduce_mean(softmax_cross_entropy(labels, logits))
-        if tower.penalties:
-            objective += tf.add_n(tower.penalties)
-    # Batch norm's moving averages; a collection is shared by all graphs of a loop, so pick this
-    # body's.
-    body_graph = objective.graph
-    moving_averages = [
-        op for op in tf.get_collection(tf.GraphKeys.UPDATE_OPS) if op.graph is body_graph
+def _model_variables(global_step: Any) -> list[Any]:
+    """The network's own variables: all there are before training adds any."""
+    return [
+        variable
+        for variable in tf.global_variables()
+        if variable is not global_step
+        and not variable.op.name.startswith(("ema/", "lookahead/", "input_statistics/"))
     ]
-    with tf.name_scope("optimizer"):
-        optimizer = make_optimizer(config, learning_rate)
-        gradients = optimizer.compute_gradients(objective, tf.trainable_variables())
-        with tf.control_dependencies(moving_averages):
-            update_op = optimizer.apply_gradients(gradients, global_step=global_step)
-    return objective, logits, update_op
+
+
+def _without_inputs(batch: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in batch.items() if name != "inputs"}
+
+
+def _model_options(config: Config, model: ModelFunction) -> dict[str, Any]:
+    """The options given for the model; its own defaults stand for the rest."""
+    checked = check(model, config.model_options, "--model_options")
+    return {name: checked[name] for name in config.model_options}
 
 
 def _checked_logits(logits: Any, num_classes: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tqdm import tqdm
 from cnnlab.errors import NonFiniteError
 from cnnlab.inference import EvaluationStoppedError
 from cnnlab.loop import StepState, is_time
+from cnnlab.monitors import Monitor, is_better
 from cnnlab.run_directory import RunDirectory
 from cnnlab.summaries import RunLog
 
@@ -77,19 +79,32 @@ class SummaryHook(Hook):
 
 
 class EvaluationHook(Hook):
-    """Evaluates on the validation data, writes the metrics and keeps the best weights."""
+    """Evaluates on the validation data, writes the metrics, keeps the best weights, and tells
+    whoever goes by the figures."""
 
     def __init__(
-        self, every_steps: int, total_steps: int, log: RunLog, run: RunDirectory, first_step: int
+        self,
+        every_steps: int,
+        total_steps: int,
+        log: RunLog,
+        run: RunDirectory,
+        first_step: int,
+        monitors: Sequence[Monitor] = (),
     ) -> None:
+        """Args: first_step: where this process begins; monitors: what goes by the figures."""
         self.every_steps = every_steps
         self._total_steps = total_steps
         self._log = log
         self._run = run
-        best = run.best_so_far(first_step)
-        self._best_accuracy = best["accuracy"] if best else -1.0
+        self._best = run.best_so_far(first_step)
+        self._monitors = monitors
 
     def begin(self, train: Train) -> None:
+        for monitor in self._monitors:
+            monitor.begin(train)
+        self._make_up(train)
+
+    def _make_up(self, train: Train) -> None:
         """Make up for an evaluation that a signal cut short before the checkpoint was saved."""
         step = train.step
         is_due = step > 0 and is_time(step, self.every_steps, self._total_steps)
@@ -105,13 +120,14 @@ class EvaluationHook(Hook):
             figures = train.evaluate(
                 "validation",
                 limit=train.config.eval_examples,
+                tta="none",
                 should_stop=lambda: train.stop_signal is not None,
             )
         except EvaluationStoppedError:
             return
         secs = time.perf_counter() - started
-        if figures["accuracy"] > self._best_accuracy:
-            self._best_accuracy = figures["accuracy"]
+        if self._best is None or is_better(figures, self._best, train.config.monitor):
+            self._best = figures
             self._run.save_best(train.saver, train.session, step)
         # The line comes after the checkpoint it speaks of: a kill between them repeats both.
         self._log.write(
@@ -126,6 +142,10 @@ class EvaluationHook(Hook):
             f"step {step}: validation accuracy {figures['accuracy']:.4f}, "
             f"loss {figures['loss']:.4f}"
         )
+        # The evaluation after the last step would not be made in a longer run.
+        if step % self.every_steps == 0:
+            for monitor in self._monitors:
+                monitor.count(train, figures)
 
 
 class LayerSummaryHook(Hook):

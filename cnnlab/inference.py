@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,6 +32,7 @@ def run_evaluation(
     split: Split,
     num_classes: int,
     batch_size: int,
+    tta: str = "none",
     should_stop: Callable[[], bool] = lambda: False,
 ) -> EvaluationSums:
     """Evaluate every image of a split, the last partial batch too.
@@ -42,6 +43,7 @@ def run_evaluation(
         split: images uint8 [n, height, width, channels], labels int [n].
         num_classes: number of classes.
         batch_size: images a session run (>= 1).
+        tta: test-time augmentation; see `weighted_views`.
         should_stop: asked before each batch.
 
     Raises:
@@ -56,24 +58,71 @@ def run_evaluation(
         images = split.images[start : start + batch_size]
         labels = split.labels[start : start + batch_size]
         with naming_op_errors("evaluation"):
-            logits, losses = session.run(
-                (tower.logits, tower.losses), {tower.images_ph: images, tower.labels_ph: labels}
-            )
+            if tta == "none":
+                logits, losses = session.run(
+                    (tower.logits, tower.losses),
+                    {tower.images_ph: images, tower.labels_ph: labels},
+                )
+            else:
+                logits = _averaged_logits(session, tower, images, tta)
+                losses = session.run(tower.losses, {tower.logits: logits, tower.labels_ph: labels})
         sums.add(logits, labels, losses)
     return sums
 
 
 def run_prediction(
-    session: Any, tower: PredictGraph, images: npt.NDArray[np.uint8], batch_size: int
+    session: Any,
+    tower: PredictGraph,
+    images: npt.NDArray[np.uint8],
+    batch_size: int,
+    tta: str = "none",
 ) -> npt.NDArray[np.float32]:
     """Class probabilities of images uint8 [n, height, width, channels]: float32 [n,
-    num_classes]."""
-    batches: Iterator[Any] = (
-        session.run(tower.probabilities, {tower.images_ph: images[start : start + batch_size]})
-        for start in range(0, len(images), batch_size)
-    )
+    num_classes]; tta: see `weighted_views`."""
+    batches = []
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size]
+        feed = {tower.images_ph: batch}
+        if tta != "none":
+            feed = {tower.logits: _averaged_logits(session, tower, batch, tta)}
+        batches.append(session.run(tower.probabilities, feed))
     none = np.zeros((0, tower.probabilities.shape[1]), np.float32)
     return np.concatenate([none, *batches])
+
+
+def weighted_views(
+    images: npt.NDArray[np.uint8], tta: str
+) -> list[tuple[float, npt.NDArray[np.uint8]]]:
+    """The views of test-time augmentation, and the weight of each one's logits; the sum is 1.
+
+    As airbench94 has it (Keller Jordan 2024, arXiv 2404.00498): mirror is the image and its mirror
+    image; mirror_shift gives these half the weight, and the other half to the image shifted one
+    pixel down and right, one up and left, and their mirror images; edges are mirrored.
+
+    Args:
+        images: uint8 [n, height, width, channels].
+        tta: none, mirror or mirror_shift.
+    """
+    views = [images]
+    if tta == "mirror_shift":
+        height, width = images.shape[1:3]
+        padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+        views += [padded[:, :height, :width], padded[:, 2:, 2:]]
+    shares = [1.0] if len(views) == 1 else [0.5, 0.25, 0.25]
+    if tta == "none":
+        return list(zip(shares, views, strict=True))
+    weighted = []
+    for share, view in zip(shares, views, strict=True):
+        weighted += [(share / 2, view), (share / 2, view[:, :, ::-1])]
+    return weighted
+
+
+def _averaged_logits(session: Any, tower: PredictGraph, images: Any, tta: str) -> Any:
+    """float32 [n, num_classes]."""
+    return sum(
+        np.float32(share) * session.run(tower.logits, {tower.images_ph: view})
+        for share, view in weighted_views(images, tta)
+    )
 
 
 class TrainedModel:
@@ -130,9 +179,15 @@ class TrainedModel:
     def evaluate(self, split: Split) -> EvaluationSums:
         """Evaluate every image of a split."""
         return run_evaluation(
-            self.session, self.tower, split, self.spec.num_classes, self.config.eval_batch_size
+            self.session,
+            self.tower,
+            split,
+            self.spec.num_classes,
+            self.config.eval_batch_size,
+            self.config.tta,
         )
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Class probabilities float32 [n, num_classes] of uint8 [n, height, width, channels]."""
-        return run_prediction(self.session, self.tower, images, self.config.eval_batch_size)
+        config = self.config
+        return run_prediction(self.session, self.tower, images, config.eval_batch_size, config.tta)

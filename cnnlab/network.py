@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from cnnlab.checkpoint import make_saver
 from cnnlab.config import Config
-from cnnlab.data.augment import parse_augmentations
+from cnnlab.data.augment import scaling_of, shape_after
+from cnnlab.data.batches import check_class_weights
 from cnnlab.data.datasets import Dataset, Split
 from cnnlab.data.training_data import Arrays, TrainingData
 from cnnlab.device import choose_device, session_config
+from cnnlab.errors import UsageError
 from cnnlab.graph import TrainGraph, build_train_graph
 from cnnlab.inference import run_evaluation, run_prediction
 from cnnlab.models import ModelFunction, check_model_options, find_model
@@ -50,6 +52,7 @@ class Network:
         self._train_graph: TrainGraph | None = None
         self._session: Any = None
         self._saver: Any = None
+        self._first_step = 0
         self._set_config(resolve(self._given))
 
     def build_graph(self, first_step: int = 0) -> Any:
@@ -71,7 +74,9 @@ class Network:
                     self._model_function(),
                     self.data.num_train,
                     first_step,
+                    has_example_weights=self.data.has_example_weights,
                 )
+                self._first_step = first_step
                 self._saver = make_saver(self._graph)
         return self._graph
 
@@ -79,6 +84,7 @@ class Network:
         self,
         split: str | Split = "test",
         limit: int | None = None,
+        tta: str | None = None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> dict[str, Any]:
         """Evaluate the session's weights; without a session, those of the run in save_dir if any.
@@ -87,6 +93,8 @@ class Network:
             split: "test", "validation" or "train", or a Split of images uint8
                 [n, height, width, channels] and labels int [n].
             limit: use the first so many images.
+            tta: test-time augmentation, "none", "mirror" or "mirror_shift"; as configured unless
+                given.
             should_stop: asked before each batch.
 
         Returns:
@@ -100,7 +108,13 @@ class Network:
         chosen = Split(chosen.images[:limit], chosen.labels[:limit])
         num_classes, batch_size = self.data.spec.num_classes, self.config.eval_batch_size
         return run_evaluation(
-            self.session, self.train_graph.tower, chosen, num_classes, batch_size, should_stop
+            self.session,
+            self.train_graph.tower,
+            chosen,
+            num_classes,
+            batch_size,
+            self.config.tta if tta is None else tta,
+            should_stop,
         ).result()
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -114,7 +128,8 @@ class Network:
         """
         self._ensure_weights()
         tower = self.train_graph.tower
-        return run_prediction(self.session, tower, images, self.config.eval_batch_size)
+        config = self.config
+        return run_prediction(self.session, tower, images, config.eval_batch_size, config.tta)
 
     def restore(self, step: int | None = None) -> int:
         """Load a checkpoint of the run in save_dir into the session.
@@ -179,7 +194,9 @@ class Network:
             graph, train = self.train_graph, self.data.split("train")
             session = tf.Session(graph=self.graph, config=session_config(self.config))
             session.run(graph.init_op)
-            graph.fill_data(session, train.images, train.labels)
+            graph.fill_data(session, train)
+            if graph.tower.statistics is not None and self._first_step == 0:
+                graph.tower.statistics.fill(session, train.images)  # else a checkpoint has them
             del train
             self.data.release_train()
             self.graph.finalize()
@@ -225,12 +242,29 @@ class Network:
         """Take over options, after checking those that concern model and data."""
         if self._model is None:
             check_model_options(find_model(config.model), config.model_options)
-        parse_augmentations(config.augment)
+        scaling_of(config.augment, config.scaling)
         unchanged = "config" in vars(self) and not graph_options_differ(self.config, config)
+        if unchanged and config.depends_on_length:
+            num_train = self.data.num_train
+            unchanged = self.config.schedule_length(num_train) == config.schedule_length(num_train)
         self.config = config
         if not unchanged:
             self.close()
             self.data = TrainingData(config, self._arrays)
+            if config.verify_data or self._arrays is not None:
+                self._check_data_options()
+
+    def _check_data_options(self) -> None:
+        """Refuse options that do not fit the data."""
+        spec, config = self.data.spec, self.config
+        shape_after(config.augment, spec.image_shape)
+        check_class_weights(config.class_weights, spec.class_names)
+        length = config.schedule_length(self.data.num_train)
+        if config.depends_on_length and config.warmup_steps >= length:
+            raise UsageError(
+                f"--warmup_steps={config.warmup_steps} leaves nothing of the {length} steps for "
+                f"--schedule={config.schedule}"
+            )
 
     def _ensure_weights(self) -> None:
         if self._session is None and RunDirectory(resolve_for_run(self._given)).latest_step():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import textwrap
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar
@@ -21,6 +22,8 @@ from cnnlab.errors import UsageError
 from cnnlab.yaml_text import parse_yaml
 
 STRICT = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
+
+LONGEST_HELP_LINE = 160  # characters; a longer one is broken
 
 OptionsT = TypeVar("OptionsT", bound="Options")
 
@@ -141,6 +144,10 @@ def help_text(options_class: type, usage: str, about: str) -> str:
         facts.append(f"default: {_default_of(field)}")
         flag = f"--{name}={_type_name(field.annotation)}"
         line = f"  {flag:<34} {field.description} [{'; '.join(facts)}]"
+        if len(line) > LONGEST_HELP_LINE:
+            line = textwrap.fill(
+                line, 100, subsequent_indent=" " * 37, break_long_words=False, tabsize=1
+            )
         groups.setdefault(extra["group"], []).append(line)
     sections = [f"{group}:\n" + "\n".join(lines) for group, lines in groups.items()]
     return f"usage: {usage}\n\n{about}\n\n" + "\n\n".join(sections)

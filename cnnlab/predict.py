@@ -13,8 +13,9 @@ from cnnlab.data.images import load_image
 from cnnlab.data.training_data import TrainingData
 from cnnlab.errors import UsageError
 from cnnlab.inference import TrainedModel
-from cnnlab.options import STRICT, Options, option
+from cnnlab.options import STRICT, Options, option, replace
 from cnnlab.resolve import load_config
+from cnnlab.training.options import TTA_HELP, Tta
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -23,11 +24,17 @@ class PredictOptions(Options):
 
     save_dir: str = option("./save", "run directory with the weights", group="run", min_length=1)
     checkpoint: str = option("latest", "latest, best or the number of a step", group="run")
+    tta: Tta | None = option(None, f"{TTA_HELP}; the run's own unless given", group="run")
     top: int = option(3, "classes to name for each image", unit="classes", group="output", ge=1)
 
 
 def predict(
-    files: Sequence[str], save_dir: str = "./save", *, checkpoint: str = "latest", top: int = 3
+    files: Sequence[str],
+    save_dir: str = "./save",
+    *,
+    checkpoint: str = "latest",
+    top: int = 3,
+    tta: str | None = None,
 ) -> list[dict[str, Any]]:
     """Predict the class of image files.
 
@@ -36,6 +43,7 @@ def predict(
         save_dir: a run directory.
         checkpoint: "latest", "best" or the number of a step.
         top: how many classes to name for each.
+        tta: test-time augmentation, "none", "mirror" or "mirror_shift", if not as the run has it.
 
     Returns:
         for each file: file, class, probability, and top, a list of {class, probability} in
@@ -45,6 +53,8 @@ def predict(
         CnnlabError: no such run or checkpoint, or a file that is no image.
     """
     config = load_config(save_dir)
+    if tta is not None:
+        config = replace(config, tta=tta)
     spec = TrainingData(config, None).spec
     images = np.stack([load_image(file, spec.image_shape) for file in files])
     with TrainedModel(save_dir, config, spec, checkpoint) as trained:
@@ -74,7 +84,13 @@ def main(words: Sequence[str] | None = None) -> None:
 def _predict_command(options: PredictOptions, files: tuple[str, ...]) -> list[dict[str, Any]]:
     if not files:
         raise UsageError("name at least one image file: python -m cnnlab.predict FILE...")
-    answers = predict(files, options.save_dir, checkpoint=options.checkpoint, top=options.top)
+    answers = predict(
+        files,
+        options.save_dir,
+        checkpoint=options.checkpoint,
+        top=options.top,
+        tta=options.tta,
+    )
     if not options.json:
         for answer in answers:
             classes = ", ".join(f"{c['class']} {c['probability']:.3f}" for c in answer["top"])

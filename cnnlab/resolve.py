@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -25,13 +25,20 @@ CONFIG_FILE = "config.yaml"
 OF_ONE_PROCESS = ("json", "debug", "overwrite", "max_secs")
 
 
-def resolve(given: Mapping[str, Any]) -> Config:
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+def resolve(given: Mapping[str, Any], options_class: type[ConfigT] = Config) -> ConfigT:  # type: ignore[assignment]
     """Make the Config of the given options: defaults, then the recipe they name, then themselves.
+
+    Args:
+        given: name to value.
+        options_class: Config, or one with further options.
 
     Raises:
         UsageError: unknown recipe or option, or a value that is not valid.
     """
-    return opts.build(Config, _with_recipe(given))
+    return opts.build(options_class, _with_recipe(given))
 
 
 def resolve_for_run(given: Mapping[str, Any]) -> Config:
@@ -42,7 +49,7 @@ def resolve_for_run(given: Mapping[str, Any]) -> Config:
     Raises:
         UsageError: as `resolve`, or a given option differs from the run's (without --overwrite).
     """
-    fresh = resolve(given)
+    fresh: Config = resolve(given)
     if fresh.overwrite or not (Path(fresh.save_dir) / CONFIG_FILE).is_file():
         return fresh
     earlier = load_config(fresh.save_dir)

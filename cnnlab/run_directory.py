@@ -22,6 +22,7 @@ from cnnlab.checkpoint import BEST_DIR, Checkpoints
 from cnnlab.config import Config
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files import read_text, write_atomically
+from cnnlab.monitors import is_better
 from cnnlab.resolve import CONFIG_FILE, save_config
 from cnnlab.summaries import METRICS_FILE, read_metrics
 
@@ -72,9 +73,13 @@ class RunDirectory:
         return result
 
     def finished_result(self, total_steps: int) -> dict[str, Any] | None:
-        """The result if the run is finished and no more steps are asked for."""
+        """The result if the run is finished, by early stopping or because no more steps are asked
+        for."""
         result = self.result()
-        is_done = result and result.get("finished") is True and result["step"] >= total_steps
+        is_done = result and (
+            result.get("finished") is True
+            and (result.get("stopped_early") or result["step"] >= total_steps)
+        )
         return result if is_done else None
 
     def latest_step(self) -> int:
@@ -156,12 +161,24 @@ class RunDirectory:
                 self.best.remove(step)
 
     def best_so_far(self, last_step: int) -> dict[str, Any] | None:
-        """Step and accuracy of the best validation up to `last_step`, or None before the first."""
-        best = None
+        """Step, accuracy and, where it is monitored, loss of the best validation up to
+        `last_step`; None before the first."""
+        best: dict[str, Any] | None = None
+        kept = ["step", "accuracy", *(["loss"] if self._config.monitor == "loss" else [])]
         for line in read_metrics(self.path, last_step):
-            if line["split"] == "val" and (best is None or line["accuracy"] > best["accuracy"]):
-                best = {"step": line["step"], "accuracy": line["accuracy"]}
+            if line["split"] == "val" and (
+                best is None or is_better(line, best, self._config.monitor)
+            ):
+                best = {name: line[name] for name in kept}
         return best
+
+    def evaluations_so_far(self, last_step: int) -> list[dict[str, Any]]:
+        """The figures of each validation up to `last_step` that early stopping counts."""
+        return [
+            line
+            for line in read_metrics(self.path, last_step)
+            if line["split"] == "val" and line["step"] % self._config.eval_steps == 0
+        ]
 
     def secs_so_far(self, last_step: int) -> float:
         """Seconds of training before `last_step`, as far as they were written down."""

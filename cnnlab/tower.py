@@ -12,12 +12,41 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnnlab.errors import CnnlabError
 from cnnlab.tf1 import tf
 
 _current: ContextVar[Tower] = ContextVar("tower")
+
+
+class LayerDefaults(NamedTuple):
+    """What a run's options say of all layers; see the options of the same names.
+
+    kernel_initializer: name of the initializer of every kernel, in place of the model's own.
+    kernel_stddev: of the initializers normal and truncated_normal.
+    activation: name of the activation of every layer that has one, in place of the model's own.
+    l1, l2: penalties on every kernel that has no regularizer of its own.
+    """
+
+    kernel_initializer: str | None = None
+    kernel_stddev: float = 0.01
+    activation: str | None = None
+    l1: float = 0.0
+    l2: float = 0.0
+
+
+class Origin(NamedTuple):
+    """Where the images of a batch come from.
+
+    indices: int64 [batch], range [0, num_train), their places in the training set.
+    epochs: int64 [batch], the pass over the training set that each belongs to.
+    num_train: number of training images.
+    """
+
+    indices: Any
+    epochs: Any
+    num_train: int
 
 
 class Tower:
@@ -26,13 +55,28 @@ class Tower:
     Attributes:
         seed: the run's seed.
         step: int64 scalar tensor, the step whose randomness is drawn; None in an inference tower.
+        defaults: what the options say of all layers.
+        average: "ema" or "lookahead": the tower computes with these averages of the weights; None:
+            with the weights themselves.
+        origin: which images of the training set these are, where that is known.
         activations: name to output of each layer, in order.
         penalties: scalar regularization losses of this tower's weights.
     """
 
-    def __init__(self, seed: int, step: Any = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        step: Any = None,
+        *,
+        defaults: LayerDefaults | None = None,
+        average: str | None = None,
+        origin: Origin | None = None,
+    ) -> None:
         self.seed = seed
         self.step = step
+        self.defaults = defaults or LayerDefaults()
+        self.average = average
+        self.origin = origin
         self.activations: dict[str, Any] = {}
         self.penalties: list[Any] = []
         self._uses: Counter[str] = Counter()
@@ -61,7 +105,7 @@ def building(tower: Tower) -> Iterator[Tower]:
     token = _current.set(tower)
     try:
         with tf.variable_scope(
-            tf.get_variable_scope(), reuse=tf.AUTO_REUSE, custom_getter=_seeded_getter(tower.seed)
+            tf.get_variable_scope(), reuse=tf.AUTO_REUSE, custom_getter=_getter_of(tower)
         ):
             yield tower
     finally:
@@ -84,6 +128,27 @@ def derive_seed(seed: int, purpose: str) -> int:
     """A seed in [0, 2**31) for one purpose; different purposes give unrelated seeds."""
     digest = hashlib.blake2b(f"{seed}/{purpose}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") % 2**31
+
+
+def average_name(average: str, name: str) -> str:
+    """What the average of the variable `name` is called."""
+    return f"{average}/{name}"
+
+
+def _getter_of(tower: Tower) -> Any:
+    seeded = _seeded_getter(tower.seed)
+    if tower.average is None:
+        return seeded
+    average = tower.average
+
+    def averaged(getter: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        """The variable's average in its stead; the variable is made too, and both start equal."""
+        live = seeded(getter, name, *args, **kwargs)
+        kwargs.update(shape=None, initializer=live.initial_value, trainable=False)
+        kwargs.update(regularizer=None, partitioner=None)
+        return getter(average_name(average, name), **kwargs)
+
+    return averaged
 
 
 def _seeded_getter(seed: int) -> Any:

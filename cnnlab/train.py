@@ -25,8 +25,9 @@ from cnnlab.interrupts import stopping_on_signals
 from cnnlab.lock import locked
 from cnnlab.loop import run_steps
 from cnnlab.models import ModelFunction
+from cnnlab.monitors import EarlyStopping, Monitor, PlateauMonitor
 from cnnlab.network import Network
-from cnnlab.options import as_dict
+from cnnlab.options import as_dict, replace
 from cnnlab.resolve import resolve_for_run
 from cnnlab.run_directory import RunDirectory
 from cnnlab.summaries import RunLog
@@ -71,8 +72,9 @@ class Train(Network):
                 `cnnlab.layers`: images float32 [batch, height, width, channels], logits float32
                 [batch, num_classes].
             data: NumPy arrays ((train_images, train_labels), (test_images, test_labels)), images
-                uint8 [n, height, width(, channels)], labels int [n]; or a Dataset. Else `dataset`
-                names it.
+                uint8 [n, height, width(, channels)], labels int [n]; the first pair may have a
+                third, each example's weight in the loss, numbers >= 0 [n]; or a Dataset. Else
+                `dataset` names it.
             hooks: your own, called after the standard ones.
             **options: as the flags of `python -m cnnlab.train`; see its `--help`.
 
@@ -95,8 +97,10 @@ class Train(Network):
 
         Returns:
             what result.json holds: step, finished, seconds, best (step and accuracy on validation
-            data), and with the last step's weights on the test set: accuracy, loss, top5_accuracy,
-            n. Where the run was stopped, finished is False and the latter are missing.
+            data), and with the last step's weights (with restore_best, the best's) on the test
+            set: accuracy, loss, top5_accuracy, n. Where early stopping ended the run,
+            stopped_early is True. Where the run was stopped, finished is False and the figures of
+            the test set are missing.
 
         Raises:
             UsageError: a wrong option, or save_dir holds a run with other options.
@@ -105,8 +109,12 @@ class Train(Network):
         self._given.update(options, **({} if save_dir is None else {"save_dir": save_dir}))
         self._set_config(resolve_for_run(self._given))
         self._given.pop("overwrite", None)  # asked for once, done once
-        run = RunDirectory(self.config)
         total_steps = self.config.total_steps(self.data.num_train)
+        if self.config.depends_on_length:
+            # The schedule keeps its shape when more steps are asked for later.
+            length = self.config.schedule_length(self.data.num_train)
+            self.config = replace(self.config, schedule_steps=length)
+        run = RunDirectory(self.config)
         if (result := run.finished_result(total_steps)) is not None:
             self.say(f"{run.path} is finished, at step {result['step']}; --steps=N trains on")
             return result
@@ -138,13 +146,19 @@ class Train(Network):
             while not self._run_steps_logged(run, total_steps, secs()):
                 pass
             result: dict[str, Any] = {"step": self.step, "finished": self.step >= total_steps}
+            best = run.best_so_far(self.step)
+            if self._early_stopping is not None and self._early_stopping.has_stopped:
+                result.update(finished=True, stopped_early=True)
             if result["finished"]:
+                if self.config.restore_best and best is not None:
+                    run.best.restore(self.saver, self.session, best["step"])
+                    result["weights"] = "best"
                 try:
                     is_told = lambda: self.stop_signal is not None  # noqa: E731
                     result.update(self.evaluate("test", should_stop=is_told), split="test")
                 except EvaluationStoppedError:
                     result["finished"] = False
-        result["best"] = run.best_so_far(self.step)
+        result["best"] = best
         if self.config.on_nan == "rollback":
             result["rollbacks"] = int(self.session.run(self.train_graph.rollbacks))
         result["seconds"] = round(secs(), 3)
@@ -153,6 +167,7 @@ class Train(Network):
     def _run_steps_logged(self, run: RunDirectory, total_steps: int, secs_before: float) -> bool:
         """Make the steps until the end, a stop (True) or a rollback (False)."""
         first_step = self.step
+        self._early_stopping = self._make_early_stopping(run)
         try:
             with RunLog(run.path, self.config.resolved_log_dir, self.graph, first_step) as log:
                 self._run_loop(self._make_hooks(run, log, total_steps, secs_before), total_steps)
@@ -214,15 +229,27 @@ class Train(Network):
             cli.silence(sys.stderr)
             self.stopping, self.stop_signal = True, signal.SIGPIPE
 
+    def _make_early_stopping(self, run: RunDirectory) -> EarlyStopping | None:
+        if self.config.early_stopping is None:
+            return None
+        return EarlyStopping(self.config.early_stopping, run.evaluations_so_far(self.step))
+
     def _make_hooks(
-        self, run: RunDirectory, log: RunLog, total_steps: int, secs_before: float
+        self,
+        run: RunDirectory,
+        log: RunLog,
+        total_steps: int,
+        secs_before: float,
     ) -> list[standard.Hook]:
         """The standard hooks, in the order they act in, then the user's."""
         config = self.config
+        monitors: list[Monitor] = [PlateauMonitor()] if config.schedule == "plateau" else []
+        if self._early_stopping is not None:
+            monitors.append(self._early_stopping)
         hooks: list[standard.Hook] = [
             standard.SummaryHook(config.summary_steps, log, secs_before),
             standard.ProgressHook(config.summary_steps, total_steps),
-            standard.EvaluationHook(config.eval_steps, total_steps, log, run, self.step),
+            standard.EvaluationHook(config.eval_steps, total_steps, log, run, self.step, monitors),
         ]
         if config.layer_summaries:
             samples = {

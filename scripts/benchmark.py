@@ -23,7 +23,10 @@ from bench.workloads import WORKLOADS
 
 WORKER = Path(__file__).parent / "bench" / "worker.py"
 COMPARED_STEPS = 10
-MAX_DIFFERENCE = 1e-4  # relative, between two contestants' losses of one step
+# Largest relative difference between two contestants' losses of one step. Adam follows the sign of
+# a gradient at first, so what other kernels round differently grows: to 8e-4 in ten steps.
+MAX_DIFFERENCE = 1e-4
+MAX_DIFFERENCE_OTHER_KERNELS = 2e-3
 
 
 def main() -> None:
@@ -99,22 +102,25 @@ def compare_losses(workload: str, contestants: list[str], data_dir: str) -> dict
             "steps": COMPARED_STEPS,
             "start_file": f"{folder}/start.npz",
         }
-        expected = run_worker(writer, **task)["losses"]
-        losses = {writer: expected}
+        answers = {writer: run_worker(writer, **task)}
         for name in contestants:
             if name != writer:
-                losses[name] = run_worker(name, **task)["losses"]
-    differences = {
-        name: max(abs(a - b) / abs(b) for a, b in zip(found, expected, strict=True))
-        for name, found in losses.items()
-        if name != writer
-    }
-    for name, difference in differences.items():
-        if not difference <= MAX_DIFFERENCE:
+                answers[name] = run_worker(name, **task)
+    expected = answers[writer]
+    differences = {}
+    for name, found in answers.items():
+        if name == writer:
+            continue
+        pairs = zip(found["losses"], expected["losses"], strict=True)
+        differences[name] = max(abs(a - b) / abs(b) for a, b in pairs)
+        same_kernels = found.get("onednn") == expected.get("onednn")
+        limit = MAX_DIFFERENCE if same_kernels else MAX_DIFFERENCE_OTHER_KERNELS
+        if not differences[name] <= limit:
             sys.exit(
                 f"error: {workload}: losses of {name} and {writer} differ by a relative "
-                f"{difference:.1e}: {losses[name]} and {expected}"
+                f"{differences[name]:.1e}: {found['losses']} and {expected['losses']}"
             )
+    losses = {name: answer["losses"] for name, answer in answers.items()}
     largest = max(differences.values(), default=None)
     return {"steps": COMPARED_STEPS, "largest_difference": largest, "losses": losses}
 

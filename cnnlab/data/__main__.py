@@ -1,7 +1,8 @@
-"""The command `python -m cnnlab.data list|fetch|verify`."""
+"""The command `python -m cnnlab.data list|fetch|verify|show`."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from cnnlab.data.specs import DATASETS, dataset_spec
 from cnnlab.errors import DataError, UsageError
 from cnnlab.options import STRICT, Options, nearest, option
 
-ACTIONS = ("list", "fetch", "verify")
+ACTIONS = ("list", "fetch", "verify", "show")
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -26,13 +27,37 @@ class DataOptions(Options):
 
 def main(words: Sequence[str] | None = None) -> None:
     """The command `python -m cnnlab.data`."""
+    words = sys.argv[1:] if words is None else list(words)
+    if words[:1] == ["show"]:
+        _show(words[1:])
     cli.run(
         _data_command,
         DataOptions,
         words,
-        usage="python -m cnnlab.data list|fetch|verify [--dataset=NAME] [--data_dir=DIR]",
-        about="list: the data sets; fetch: bring one's files; verify: check them.",
+        usage="python -m cnnlab.data list|fetch|verify|show [--dataset=NAME] [--data_dir=DIR]",
+        about="list: the data sets; fetch: bring one's files; verify: check them; show: a contact "
+        "sheet of what training sees, with options of its own (show --help).",
         takes_words=True,
+    )
+
+
+def _show(words: Sequence[str]) -> None:
+    """The command `python -m cnnlab.data show`, which takes the options of a training run."""
+    from cnnlab.data.show import ShowOptions, show
+    from cnnlab.resolve import resolve
+
+    def command(options: ShowOptions, _words: tuple[str, ...]) -> dict[str, Any]:
+        answer = show(options)
+        cli.say(f"{answer['images']} images in {answer['file']}", options)
+        return answer
+
+    cli.run(
+        command,
+        ShowOptions,
+        words,
+        usage="python -m cnnlab.data show [--config=RECIPE] [--out=FILE] [--name=value ...]",
+        about="Draw a contact sheet of the first images that training sees, below their originals.",
+        resolve=lambda given: resolve(given, ShowOptions),
     )
 
 

@@ -35,10 +35,14 @@ _SPLIT_KEY: Final = 0x5641_4C49  # keeps the split's random bits apart from othe
 
 
 class Split(NamedTuple):
-    """Images uint8 [n, height, width, channels] and their labels int32 [n]."""
+    """Images uint8 [n, height, width, channels] and their labels int32 [n].
+
+    weights: float32 [n], each example's weight in the training loss; None where all are equal.
+    """
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float32] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +145,7 @@ class _Joined:
 
 
 def dataset_from_arrays(
-    train: tuple[npt.ArrayLike, npt.ArrayLike],
+    train: tuple[npt.ArrayLike, ...],
     test: tuple[npt.ArrayLike, npt.ArrayLike],
     class_names: Sequence[str] | None = None,
     name: str = "arrays",
@@ -150,7 +154,8 @@ def dataset_from_arrays(
 
     Args:
         train, test: (images, labels). images: uint8 [n, height, width, channels] with 1, 3 or 4
-            channels, or [n, height, width]. labels: integers [n] or [n, 1], from 0.
+            channels, or [n, height, width]. labels: integers [n] or [n, 1], from 0. train may
+            have weights as a third: numbers >= 0 [n], each example's weight in the loss.
         class_names: one for each label; by default "0", "1", ... up to the largest label.
         name: what reports call it.
 
@@ -160,6 +165,11 @@ def dataset_from_arrays(
     Raises:
         DataError: other types or shapes, nothing in a split, or labels out of range.
     """
+    if len(train) not in (2, 3) or len(test) != 2:
+        raise DataError(
+            f"the data has {len(train)} arrays to train and {len(test)} to test on: expected "
+            "(images, labels) each, or (images, labels, weights) to train on"
+        )
     splits = {
         which: _checked_split(which, *arrays)
         for which, arrays in (("train", train), ("test", test))
@@ -180,7 +190,12 @@ def dataset_from_arrays(
     return Dataset(spec, splits["train"], splits["test"])
 
 
-def _checked_split(which: str, images_like: npt.ArrayLike, labels_like: npt.ArrayLike) -> Split:
+def _checked_split(
+    which: str,
+    images_like: npt.ArrayLike,
+    labels_like: npt.ArrayLike,
+    weights_like: npt.ArrayLike | None = None,
+) -> Split:
     images: npt.NDArray[Any] = np.asarray(images_like)
     labels: npt.NDArray[Any] = np.asarray(labels_like)
     if images.dtype != np.uint8:
@@ -209,7 +224,15 @@ def _checked_split(which: str, images_like: npt.ArrayLike, labels_like: npt.Arra
         )
     if labels.min() < 0 or labels.max() > np.iinfo(np.int32).max:
         formats.check_labels(labels, f"{which} labels", np.iinfo(np.int32).max)
-    return Split(np.ascontiguousarray(images), np.ascontiguousarray(labels, np.int32))
+    weights = None
+    if weights_like is not None:
+        weights = np.asarray(weights_like, np.float32)
+        if weights.shape != labels.shape or not np.isfinite(weights).all() or weights.min() < 0:
+            raise DataError(
+                f"{which} weights are of shape {weights.shape}, expected finite numbers >= 0 of "
+                f"shape {labels.shape}"
+            )
+    return Split(np.ascontiguousarray(images), np.ascontiguousarray(labels, np.int32), weights)
 
 
 def validation_size(n: int, fraction: float) -> int:
@@ -262,7 +285,8 @@ def split_validation(
     for label, quota in enumerate(quotas):
         members = np.flatnonzero(split.labels == label)
         is_validation[members[np.argsort(ranks[members], kind="stable")[:quota]]] = True
+    weights = None if split.weights is None else split.weights[~is_validation]
     return (
-        Split(split.images[~is_validation], split.labels[~is_validation]),
+        Split(split.images[~is_validation], split.labels[~is_validation], weights),
         Split(split.images[is_validation], split.labels[is_validation]),
     )

@@ -7,7 +7,8 @@ So a batch may straddle two epochs, no image is ever left out, and the stream ca
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from cnnlab.tf1 import tf
 from cnnlab.tower import derive_seed
@@ -49,7 +50,30 @@ def make_index_stream(num_images: int, batch_size: int, seed: int, first_step: i
     return tf.data.make_one_shot_iterator(dataset.with_options(options))
 
 
-def build_resident_data(image_shape: tuple[int, int, int], num_images: int) -> tuple[Any, Any, Any]:
+class ResidentData(NamedTuple):
+    """The training set as variables of the graph.
+
+    images: uint8 [num_images, height, width, channels].
+    labels: int64 [num_images].
+    weights: float32 [num_images], each example's; None where there are none.
+    class_weights: float32 [num_classes]; None where there are none.
+    fill: a function of a session and the NumPy arrays in this order, that fills them.
+    """
+
+    images: Any
+    labels: Any
+    weights: Any
+    class_weights: Any
+    fill: Callable[..., None]
+
+
+def build_resident_data(
+    image_shape: tuple[int, int, int],
+    num_images: int,
+    *,
+    has_weights: bool = False,
+    num_class_weights: int | None = None,
+) -> ResidentData:
     """Add variables that hold the training set on the compute device.
 
     They are local variables: a Saver of all global ones would write the data into every
@@ -58,21 +82,44 @@ def build_resident_data(image_shape: tuple[int, int, int], num_images: int) -> t
     Args:
         image_shape: (height, width, channels).
         num_images: number of training images.
-
-    Returns:
-        images: uint8 variable [num_images, height, width, channels].
-        labels: int64 variable [num_images].
-        fill: a function of a session and the two NumPy arrays, that fills them.
+        has_weights: whether each example has a weight.
+        num_class_weights: number of classes, if each has a weight.
     """
+    kinds: dict[str, tuple[Any, list[int]]] = {
+        "images": (tf.uint8, [num_images, *image_shape]),
+        "labels": (tf.int64, [num_images]),
+    }
+    if has_weights:
+        kinds["weights"] = (tf.float32, [num_images])
+    if num_class_weights is not None:
+        kinds["class_weights"] = (tf.float32, [num_class_weights])
     with tf.variable_scope("resident_data", use_resource=True):
-        images_ph = tf.placeholder(tf.uint8, [num_images, *image_shape], "images_ph")
-        labels_ph = tf.placeholder(tf.int64, [num_images], "labels_ph")
+        placeholders = {
+            name: tf.placeholder(dtype, shape, f"{name}_ph")
+            for name, (dtype, shape) in kinds.items()
+        }
         local = {"trainable": False, "collections": [tf.GraphKeys.LOCAL_VARIABLES]}
-        images = tf.get_variable("images", initializer=images_ph, **local)
-        labels = tf.get_variable("labels", initializer=labels_ph, **local)
-    fill_op = tf.group(images.initializer, labels.initializer)
+        variables = {
+            name: tf.get_variable(name, initializer=placeholder, **local)
+            for name, placeholder in placeholders.items()
+        }
+    fill_op = tf.group(*[variable.initializer for variable in variables.values()])
 
-    def fill(session: Any, image_array: Any, label_array: Any) -> None:
-        session.run(fill_op, {images_ph: image_array, labels_ph: label_array})
+    def fill(
+        session: Any, images: Any, labels: Any, weights: Any = None, class_weights: Any = None
+    ) -> None:
+        arrays = {
+            "images": images,
+            "labels": labels,
+            "weights": weights,
+            "class_weights": class_weights,
+        }
+        session.run(fill_op, {placeholders[name]: arrays[name] for name in placeholders})
 
-    return images, labels, fill
+    return ResidentData(
+        variables["images"],
+        variables["labels"],
+        variables.get("weights"),
+        variables.get("class_weights"),
+        fill,
+    )

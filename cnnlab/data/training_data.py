@@ -16,7 +16,7 @@ from cnnlab.data.datasets import (
 from cnnlab.data.specs import DatasetSpec, dataset_spec
 from cnnlab.errors import UsageError
 
-Arrays = tuple[tuple[npt.ArrayLike, npt.ArrayLike], tuple[npt.ArrayLike, npt.ArrayLike]]
+Arrays = tuple[tuple[npt.ArrayLike, ...], tuple[npt.ArrayLike, npt.ArrayLike]]
 SPLITS = ("train", "validation", "test")
 
 
@@ -39,6 +39,7 @@ class TrainingData:
         self._config = config
         self._dataset = arrays
         self._is_given = self._is_loaded = arrays is not None
+        self._has_example_weights = arrays is not None and arrays.train.weights is not None
         self._splits: dict[str, Split] = {}
         self._spec = arrays.spec if arrays else dataset_spec(config.dataset, config.label_mode)
         if config.verify_data:
@@ -67,6 +68,11 @@ class TrainingData:
         """Training images, after the validation split."""
         num_images = self.spec.num_train
         return num_images - validation_size(num_images, self._config.validation_split)
+
+    @property
+    def has_example_weights(self) -> bool:
+        """Whether each training image has a weight, which only arrays of one's own have."""
+        return self._has_example_weights
 
     def split(self, name: str) -> Split:
         """The images and labels of "train", "validation" or "test".

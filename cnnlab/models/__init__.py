@@ -3,10 +3,10 @@ logits`."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
+from cnnlab.arguments import check
 from cnnlab.errors import UsageError
 from cnnlab.models.cifar_cnn import cifar_cnn
 from cnnlab.models.mnist import mnist_cnn, mnist_convnet, mnist_perceptron
@@ -39,15 +39,9 @@ def find_model(name: str) -> ModelFunction:
 
 
 def check_model_options(model: ModelFunction, given: dict[str, Any]) -> None:
-    """Refuse arguments that the network's function does not take.
+    """Refuse arguments that the network's function does not take, or of a wrong type or range.
 
     Raises:
         UsageError: names the argument and those that it does take.
     """
-    parameters = inspect.signature(model).parameters.values()
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "training"]
-    for name in given:
-        if name not in known and not takes_any:
-            takes = ", ".join(known) or "none"
-            raise UsageError(f"--model_options: the model takes no {name}; it takes: {takes}")
+    check(model, given, "--model_options: the model")

@@ -2,36 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from cnnlab.models import layers
 from cnnlab.tf1 import tf
 
 
-def cifar_cnn(images: Any, num_classes: int, *, training: bool) -> Any:
+def cifar_cnn(
+    images: Any,
+    num_classes: int,
+    *,
+    training: bool,
+    batch_norm: Literal["none", "before", "after"] = "none",
+    conv_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+) -> Any:
     """Three 5x5 convolutions with pooling, two dense layers.
 
     Parameters for 32x32x3 and 10 classes: 233,130 in all:
     conv1 5*5*3*64+64 = 4,864; conv2 5*5*64*64+64 = 102,464; conv3 5*5*64*32+32 = 51,232;
     dense1 512*128+128 = 65,664; dense2 128*64+64 = 8,256; logits 64*10+10 = 650.
+    With batch_norm 704 more: 2 * (64+64+32+128+64).
 
     Args:
         images: float32 [batch, height, width, channels].
         num_classes: number of logits.
-        training: unused; the network has no dropout and no batch norm.
+        training: whether dropout is active and batch norm goes by the batch.
+        batch_norm: after each hidden layer, before or after its activation; momentum 0.9,
+            epsilon 0.001.
+        conv_dropout: share dropped after each convolution's activation, in [0, 1).
+        dropout: share dropped after each dense layer's activation, in [0, 1).
 
     Returns:
         float32 [batch, num_classes], unscaled.
     """
-    del training
+
+    def finish(x: Any, name: str, rate: float) -> Any:
+        """What follows a layer: normalization, activation, dropout."""
+        if batch_norm == "before":
+            x = layers.batch_normalization(x, training=training, name=f"{name}_norm")
+            x = layers.activate(x, "relu", name=f"{name}_relu")
+        elif batch_norm == "after":
+            x = layers.batch_normalization(x, training=training, name=f"{name}_norm")
+        return layers.dropout(x, rate, training=training, name=f"{name}_dropout") if rate else x
+
+    activation = None if batch_norm == "before" else tf.nn.relu
     x = images  # [b, 32, 32, 3]
-    x = layers.conv2d(x, 64, 5, padding="same", activation=tf.nn.relu, name="conv1")
+    x = layers.conv2d(x, 64, 5, padding="same", activation=activation, name="conv1")
+    x = finish(x, "conv1", conv_dropout)
     x = layers.max_pooling2d(x, 2, 2, name="pool1")  # [b, 16, 16, 64]
-    x = layers.conv2d(x, 64, 5, padding="same", activation=tf.nn.relu, name="conv2")
+    x = layers.conv2d(x, 64, 5, padding="same", activation=activation, name="conv2")
+    x = finish(x, "conv2", conv_dropout)
     x = layers.max_pooling2d(x, 2, 2, name="pool2")  # [b, 8, 8, 64]
-    x = layers.conv2d(x, 32, 5, padding="same", activation=tf.nn.relu, name="conv3")
+    x = layers.conv2d(x, 32, 5, padding="same", activation=activation, name="conv3")
+    x = finish(x, "conv3", conv_dropout)
     x = layers.max_pooling2d(x, 2, 2, name="pool3")  # [b, 4, 4, 32]
     x = layers.flatten(x, name="flatten")  # [b, 512]
-    x = layers.dense(x, 128, activation=tf.nn.relu, name="dense1")
-    x = layers.dense(x, 64, activation=tf.nn.relu, name="dense2")
+    x = finish(layers.dense(x, 128, activation=activation, name="dense1"), "dense1", dropout)
+    x = finish(layers.dense(x, 64, activation=activation, name="dense2"), "dense2", dropout)
     return layers.dense(x, num_classes, name="logits")

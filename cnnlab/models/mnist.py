@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from cnnlab.models import layers
 from cnnlab.tf1 import tf
 
+Rate = Annotated[float, Field(ge=0, lt=1)]
+
 
 def mnist_perceptron(
-    images: Any, num_classes: int, *, training: bool, init_stddev: float = 1.0
+    images: Any,
+    num_classes: int,
+    *,
+    training: bool,
+    init_stddev: Annotated[float, Field(ge=0)] = 1.0,
 ) -> Any:
     """One dense layer (recipes `mnist_perceptron`, `mnist_perceptron_small_init`).
 
@@ -32,7 +40,7 @@ def mnist_perceptron(
     )
 
 
-def mnist_cnn(images: Any, num_classes: int, *, training: bool, dropout: float = 0.5) -> Any:
+def mnist_cnn(images: Any, num_classes: int, *, training: bool, dropout: Rate = 0.5) -> Any:
     """Two 5x5 convolutions with pooling and a wide dense layer (recipe `mnist_cnn`).
 
     Parameters for 28x28x1 and 10 classes: 3,274,634: conv1 5*5*32+32 = 832; conv2 5*5*32*64+64 =
@@ -62,7 +70,7 @@ def mnist_cnn(images: Any, num_classes: int, *, training: bool, dropout: float =
     return layers.dense(x, num_classes, name="logits", **start)
 
 
-def mnist_convnet(images: Any, num_classes: int, *, training: bool, dropout: float = 0.4) -> Any:
+def mnist_convnet(images: Any, num_classes: int, *, training: bool, dropout: Rate = 0.4) -> Any:
     """Two 3x3 valid convolutions with pooling and a wide dense layer (recipe `mnist_convnet`).
 
     Parameters for 28x28x1 and 10 classes: 3,362,570: conv1 3*3*64+64 = 640; conv2 3*3*64*128+128 =

@@ -44,7 +44,7 @@ def compare_losses(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
     """The losses of the first steps, from the common start."""
     contestant_class = CONTESTANTS[task["contestant"]].load()
     contestant = contestant_class(WORKLOADS[task["workload"]], task["data_dir"], scratch)
-    return {"losses": contestant.losses(task["steps"], Path(task["start_file"]))}
+    return {"losses": contestant.losses(task["steps"], Path(task["start_file"])), **_onednn()}
 
 
 def measure_matmul(_task: dict[str, Any], _scratch: Path) -> dict[str, Any]:

@@ -1,0 +1,81 @@
+"""Augmentations that mix two images of a batch, and so their labels.
+
+Each image is mixed with the next one of the batch, the last with the first: the batch is in random
+order already. Targets and weights are mixed in the same shares as the images.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from cnnlab.data.augment.erasing import boxes
+from cnnlab.data.augment.pixels import as_given
+from cnnlab.tf1 import tf
+from cnnlab.tower import Tower
+
+Alpha = Annotated[float, Field(gt=0, le=100)]
+
+
+def mixup(
+    images: Any, targets: Any, weights: Any, tower: Tower, alpha: Alpha = 0.2
+) -> tuple[Any, Any, Any]:
+    """share x image + (1 - share) x next image, the share from Beta(alpha, alpha), one an image.
+
+    Zhang et al. 2017 (arXiv 1710.09412).
+
+    Args:
+        images: uint8 or float [batch, height, width, channels].
+        targets: float32 [batch, num_classes].
+        weights: float32 [batch], or None.
+        tower: gives the random key.
+        alpha: of the Beta distribution; small values mix little.
+
+    Returns:
+        images, targets and weights, mixed.
+    """
+    shares = _beta(images, tower, "mixup", alpha)
+    floats = tf.cast(images, tf.float32)
+    mixed = _mix(floats, shares[:, None, None, None])
+    return as_given(mixed, images), _mix(targets, shares[:, None]), _mix(weights, shares)
+
+
+def cutmix(
+    images: Any, targets: Any, weights: Any, tower: Tower, alpha: Alpha = 1.0
+) -> tuple[Any, Any, Any]:
+    """Paste a rectangle of the next image at the same place; labels go by the area.
+
+    Yun et al. 2019 (arXiv 1905.04899): the rectangle has the image's proportions and the area
+    1 - Beta(alpha, alpha), its centre is uniform, and what overhangs is cut off and not counted.
+
+    Args and Returns: as `mixup`; images of any dtype.
+    """
+    shape = tf.shape(images)
+    size = tf.cast(shape[1:3], tf.float32)
+    sides = size * tf.sqrt(1 - _beta(images, tower, "cutmix", alpha))[:, None]
+    key = tower.random_key("augment/cutmix/centre")
+    centres = tf.random.stateless_uniform([shape[0], 2], key) * size
+    starts = tf.cast(tf.round(centres - sides / 2), tf.int32)
+    ends = tf.cast(tf.round(centres + sides / 2), tf.int32)
+    inside = boxes(starts, ends, shape[1], shape[2])
+    mixed = tf.where_v2(inside, tf.roll(images, -1, axis=0), images)
+    shares = 1 - tf.reduce_mean(tf.cast(inside, tf.float32), axis=[1, 2, 3])
+    return mixed, _mix(targets, shares[:, None]), _mix(weights, shares)
+
+
+def _beta(images: Any, tower: Tower, name: str, alpha: float) -> Any:
+    """float32 [batch] from Beta(alpha, alpha): a / (a + b) of two Gamma(alpha) draws."""
+    key = tower.random_key(f"augment/{name}")
+    # float64: for a small alpha both draws may lie below what float32 can tell from 0.
+    draws = tf.random.stateless_gamma(
+        [tf.shape(images)[0], 2], key, tf.constant(alpha, tf.float64), dtype=tf.float64
+    )
+    draws = tf.maximum(draws, 1e-300)
+    return tf.cast(draws[:, 0] / (draws[:, 0] + draws[:, 1]), tf.float32)
+
+
+def _mix(values: Any, shares: Any) -> Any:
+    if values is None:
+        return None
+    return shares * values + (1 - shares) * tf.roll(values, -1, axis=0)

@@ -1,0 +1,104 @@
+"""RandAugment: a few operations drawn for each image, all of one strength."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from cnnlab.data.augment import colour, geometry
+from cnnlab.data.augment.erasing import boxes
+from cnnlab.tf1 import tf
+from cnnlab.tower import Tower
+
+LINEAR = ("rotate", "shear", "zoom")
+GREY = ("identity", *LINEAR, "translate", "brightness", "contrast", "cutout")
+COLOUR = (*GREY, "saturation", "hue")
+
+
+def rand_augment(
+    images: Any,
+    tower: Tower,
+    count: Annotated[int, Field(ge=1, le=10)] = 2,
+    magnitude: Annotated[float, Field(gt=0, le=10)] = 5.0,
+) -> Any:
+    """Apply `count` operations to each image, each drawn from the list with equal probability.
+
+    Cubuk et al. 2019 (arXiv 1909.13719), made of this package's operations: identity, rotate (to 30
+    degrees), shear (0.3), zoom (0.3), translate (a third of the image), brightness (90), contrast
+    (0.9), cutout (half the image's side), and on colour images saturation (0.9) and hue (0.25). In
+    brackets: the strength at magnitude 10, to which it is proportional; the sign is drawn.
+
+    Args:
+        images: uint8 or float [batch, height, width, channels].
+        tower: gives the random keys.
+        count: operations an image.
+        magnitude: strength, in (0, 10].
+    """
+    names = COLOUR if images.shape[3] == 3 else GREY
+    strength = magnitude / 10
+    for _ in range(count):
+        batch = tf.shape(images)[0]
+        key = tower.random_key("augment/rand_augment")
+        chosen = tf.random.stateless_uniform([batch], key, 0, len(names), tf.int32)
+        place_key = tower.random_key("augment/rand_augment/place")
+        draws = tf.random.stateless_uniform([batch, 4], place_key)
+        signs = tf.where_v2(draws[:, 0] < 0.5, -strength, strength)
+        images = _apply(images, names, chosen, signs, draws, strength)
+    return images
+
+
+def _apply(
+    images: Any, names: tuple[str, ...], chosen: Any, signs: Any, draws: Any, strength: float
+) -> Any:
+    """Each image's chosen operation; signs: float32 [batch], the strength with its sign."""
+
+    def is_chosen(name: str) -> Any:
+        return tf.equal(chosen, names.index(name))
+
+    def pick(name: str, changed: Any, others: Any) -> Any:
+        return tf.where_v2(is_chosen(name)[:, None, None, None], changed, others)
+
+    def matrices_if(name: str, matrices: Any, others: Any) -> Any:
+        return tf.where_v2(is_chosen(name)[:, None, None], matrices, others)
+
+    # One resampling for all three, and none where another operation was drawn.
+    matrices = geometry.rotations(signs * (math.pi / 6))
+    matrices = matrices_if("shear", geometry.shears(signs * 0.3), matrices)
+    matrices = matrices_if("zoom", geometry.zooms(1 + signs * 0.3), matrices)
+    is_linear = tf.reduce_any([is_chosen(name) for name in LINEAR], axis=0)
+    moved = geometry.transform(images, matrices)
+    results = tf.where_v2(is_linear[:, None, None, None], moved, images)
+    shifts = tf.cast(tf.shape(images)[1:3], tf.float32) * (signs / 3)[:, None]
+    results = pick("translate", _translate(images, shifts, draws), results)
+    results = pick("brightness", colour.adjust_brightness(images, signs * 90), results)
+    results = pick("contrast", colour.adjust_contrast(images, 1 + signs * 0.9), results)
+    if "hue" in names:
+        saturated = colour.adjust_hsv(images, saturations=1 + signs * 0.9)
+        results = pick("saturation", saturated, results)
+        results = pick("hue", colour.adjust_hsv(images, hues=signs * 0.25), results)
+    size = tf.cast(tf.shape(images)[1:3], tf.float32)
+    sides = tf.maximum(tf.cast(size * (strength / 2), tf.int32), 1)
+    corners = tf.cast(draws[:, 1:3] * size, tf.int32) - sides // 2
+    inside = boxes(corners, corners + sides, tf.shape(images)[1], tf.shape(images)[2])
+    blotted = tf.where_v2(inside, tf.zeros([], images.dtype), images)
+    return pick("cutout", blotted, results)
+
+
+def _translate(images: Any, shifts: Any, draws: Any) -> Any:
+    """Shift along one axis, drawn, by shifts float32 [batch, 2] (rows, columns), mirroring."""
+    on_rows = (draws[:, 3] < 0.5)[:, None]
+    chosen = tf.where_v2(tf.concat([on_rows, ~on_rows], axis=1), shifts, tf.zeros_like(shifts))
+    offsets = tf.cast(tf.round(chosen), tf.int32)
+    size = tf.shape(images)[1:3]
+
+    def mirrored(axis: int) -> Any:
+        length = size[axis]
+        places = tf.range(length)[None, :] + offsets[:, axis : axis + 1]
+        period = tf.maximum(2 * (length - 1), 1)
+        folded = tf.math.floormod(places, period)
+        return tf.where_v2(folded < length, folded, period - folded)
+
+    rows = tf.gather(images, mirrored(0), batch_dims=1)
+    return tf.gather(rows, mirrored(1), axis=2, batch_dims=1)

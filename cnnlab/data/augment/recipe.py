@@ -1,0 +1,150 @@
+"""A recipe's list of augmentations, checked before TensorFlow is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from cnnlab import arguments as function_arguments
+from cnnlab.data.augment import colour, erasing, geometry, mixing, rand_augment
+from cnnlab.errors import UsageError
+from cnnlab.options import nearest
+
+
+class Augmentation(NamedTuple):
+    """One augmentation.
+
+    function: (images, tower, **arguments) -> images; see the package.
+    moves_only: whether pixels keep their values, so that uint8 is enough.
+    mixes: whether it mixes images of different labels.
+    evaluation_view: what it does to images when evaluating, if anything.
+    """
+
+    function: Callable[..., Any]
+    moves_only: bool = False
+    mixes: bool = False
+    evaluation_view: Callable[..., Any] | None = None
+
+
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "flip": Augmentation(geometry.flip, moves_only=True),
+    "vertical_flip": Augmentation(geometry.vertical_flip, moves_only=True),
+    "alternating_flip": Augmentation(geometry.alternating_flip, moves_only=True),
+    "pad_and_crop": Augmentation(geometry.pad_and_crop, moves_only=True),
+    "translate": Augmentation(geometry.translate, moves_only=True),
+    "random_crop": Augmentation(
+        geometry.random_crop, moves_only=True, evaluation_view=geometry.central_crop
+    ),
+    "rotate": Augmentation(geometry.rotate),
+    "shear": Augmentation(geometry.shear),
+    "zoom": Augmentation(geometry.zoom),
+    "brightness": Augmentation(colour.brightness),
+    "contrast": Augmentation(colour.contrast),
+    "saturation": Augmentation(colour.saturation),
+    "hue": Augmentation(colour.hue),
+    "channel_shift": Augmentation(colour.channel_shift),
+    "gaussian_noise": Augmentation(colour.gaussian_noise),
+    "cutout": Augmentation(erasing.cutout, moves_only=True),
+    "random_erasing": Augmentation(erasing.random_erasing),
+    "mixup": Augmentation(mixing.mixup, mixes=True),
+    "cutmix": Augmentation(mixing.cutmix, moves_only=True, mixes=True),
+    "rand_augment": Augmentation(rand_augment.rand_augment),
+}
+
+# Ways of `--scaling` that may also end the list; they act in evaluation as well.
+SCALINGS = ("standardize", "normalize", "zca", "pca")
+
+NEEDS_COLOUR = ("saturation", "hue")
+
+
+def parse_augmentations(entries: list[Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Names and arguments of a recipe's list, whose entries are NAME or {NAME: {argument: value}}.
+
+    Raises:
+        UsageError: an entry is neither, its name or an argument is unknown, an argument's value is
+            out of range, or the order makes no sense.
+    """
+    parsed: list[tuple[str, dict[str, Any]]] = []
+    for position, entry in enumerate(entries):
+        name, given = _name_and_arguments(entry)
+        if name in SCALINGS:
+            if given or position != len(entries) - 1:
+                raise UsageError(f"--augment: {name} takes no arguments and ends the list")
+            parsed.append((name, {}))
+            continue
+        if name not in AUGMENTATIONS:
+            known = (*AUGMENTATIONS, *SCALINGS)
+            hint = nearest(name, known) or f"; known: {', '.join(known)}"
+            raise UsageError(f"--augment: unknown augmentation {name}{hint}")
+        checked = function_arguments.check(
+            AUGMENTATIONS[name].function, given, f"--augment: {name}"
+        )
+        if {"lower", "upper"} <= checked.keys() and checked["lower"] > checked["upper"]:
+            raise UsageError(
+                f"--augment: {name}: lower {checked['lower']} is above upper {checked['upper']}"
+            )
+        parsed.append((name, checked))
+    return parsed
+
+
+def _name_and_arguments(entry: Any) -> tuple[str, dict[str, Any]]:
+    if isinstance(entry, str):
+        return entry, {}
+    if isinstance(entry, dict) and len(entry) == 1:
+        name, given = next(iter(entry.items()))
+        if given is None or isinstance(given, dict):
+            return str(name), dict(given or {})
+    raise UsageError(f"--augment: {entry} is neither NAME nor {{NAME: {{argument: value}}}}")
+
+
+def mixes_labels(entries: list[Any]) -> str | None:
+    """The name of the first entry that mixes labels, or None. Wrong entries are passed over."""
+    for entry in entries:
+        name = next(iter(entry), "") if isinstance(entry, dict) else entry
+        if isinstance(name, str) and name in AUGMENTATIONS and AUGMENTATIONS[name].mixes:
+            return name
+    return None
+
+
+def scaling_of(entries: list[Any], scaling: str) -> str:
+    """How pixels become input: the list's last entry if it says so, else `scaling`.
+
+    Raises:
+        UsageError: the two differ.
+    """
+    last = parse_augmentations(entries)[-1][0] if entries else ""
+    if last not in SCALINGS:
+        return scaling
+    if scaling not in ("unit", last):
+        raise UsageError(f"--augment ends in {last}, but --scaling={scaling}; give one of them")
+    return last
+
+
+def shape_after(entries: list[Any], image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The shape of images after the list, the same in training and evaluation.
+
+    Args:
+        entries: the recipe's list.
+        image_shape: (height, width, channels) of the data set.
+
+    Raises:
+        UsageError: an entry does not fit such images.
+    """
+    height, width, channels = image_shape
+    for name, given in parse_augmentations(entries):
+        if name in NEEDS_COLOUR and channels != 3:
+            raise UsageError(
+                f"--augment: {name} is for colour images; these have {channels} channel"
+            )
+        if name == "random_crop":
+            if given["size"] > min(height, width):
+                raise UsageError(
+                    f"--augment: random_crop of {given['size']} from images of {height} x {width}"
+                )
+            height = width = given["size"]
+        if given.get("mode") == "reflect" and given["pixels"] >= min(height, width):
+            raise UsageError(
+                f"--augment: {name} cannot reflect {given['pixels']} pixels of images of "
+                f"{height} x {width}"
+            )
+    return height, width, channels

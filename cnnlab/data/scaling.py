@@ -1,0 +1,155 @@
+"""From pixels to the network's input, and what that wants to know of the training set."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnlab.tf1 import tf
+
+WHITENING_EPSILON = 0.01  # added to each variance, of pixels in units of their standard deviation
+_CHUNK = 2000  # images
+
+
+class InputStatistics(NamedTuple):
+    """Figures of the training set: global variables, so that every checkpoint holds them.
+
+    mean, stddev: float32, [channels] for normalize, [values] for zca and pca.
+    matrix: float32 [values, values], for zca and pca; else None.
+    fill: a function (session, images) that computes and stores them.
+    """
+
+    mean: Any
+    stddev: Any
+    matrix: Any
+    fill: Any
+
+
+def build_statistics(
+    scaling: str, image_shape: tuple[int, int, int], input_shape: tuple[int, int, int]
+) -> InputStatistics | None:
+    """Add the variables that a scaling wants; None if it wants none.
+
+    Args:
+        scaling: as `scale` has it.
+        image_shape: (height, width, channels) of the data set.
+        input_shape: of the images that are scaled, the central part of those.
+    """
+    if scaling not in ("normalize", "zca", "pca"):
+        return None
+    whitens = scaling != "normalize"
+    size = int(np.prod(input_shape)) if whitens else image_shape[2]
+    with tf.variable_scope("input_statistics", use_resource=True, reuse=tf.AUTO_REUSE):
+        names = {"mean": [size], "stddev": [size], "matrix": [size, size] if whitens else None}
+        variables, placeholders = {}, {}
+        for name, shape in names.items():
+            if shape is not None:
+                # The placeholder fills it: of zeros, the graph would hold a constant of its size.
+                start = tf.ones_initializer() if name == "stddev" else tf.zeros_initializer()
+                variables[name] = tf.get_variable(name, shape, initializer=start, trainable=False)
+                placeholders[name] = tf.placeholder(tf.float32, shape, f"{name}_ph")
+        fill_op = tf.group(*[variables[name].assign(placeholders[name]) for name in variables])
+
+    def fill(session: Any, images: npt.NDArray[np.uint8]) -> None:
+        top, left = ((a - b) // 2 for a, b in zip(image_shape[:2], input_shape[:2], strict=True))
+        views = images[:, top : top + input_shape[0], left : left + input_shape[1]]
+        found = whitening(views, scaling) if whitens else channel_moments(images)
+        session.run(fill_op, {placeholders[name]: found[name] for name in placeholders})
+
+    matrix = variables.get("matrix")
+    return InputStatistics(variables["mean"], variables["stddev"], matrix, fill)
+
+
+def channel_moments(images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
+    """Mean and standard deviation of each channel, of pixels / 255.
+
+    Args:
+        images: uint8 [n, height, width, channels].
+
+    Returns:
+        mean, stddev: float32 [channels]; a stddev of 0 is given as 1.
+    """
+    total = np.zeros(images.shape[3])
+    squares = np.zeros(images.shape[3])
+    for start in range(0, len(images), _CHUNK):
+        part = images[start : start + _CHUNK].reshape(-1, images.shape[3]).astype(np.float64)
+        total += part.sum(axis=0)
+        squares += np.einsum("ij,ij->j", part, part)
+    count = images.size // images.shape[3]
+    mean = total / count
+    stddev = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    stddev[stddev < 1e-3] = 255
+    return {"mean": (mean / 255).astype(np.float32), "stddev": (stddev / 255).astype(np.float32)}
+
+
+def whitening(images: npt.NDArray[np.uint8], scaling: str) -> dict[str, npt.NDArray[np.float32]]:
+    """The linear map that makes the values of an image uncorrelated, with variance near 1.
+
+    Of pixels / 255, less their mean and divided by one common standard deviation, C = U diag(d) U'
+    is the covariance. zca: U diag(1 / sqrt(d + 0.01)) U' (Krizhevsky 2009, appendix A); pca:
+    diag(1 / sqrt(d + 0.01)) U', components by falling variance.
+
+    Args:
+        images: uint8 [n, height, width, channels]; values = height x width x channels.
+        scaling: zca or pca.
+
+    Returns:
+        mean, stddev: float32 [values]; matrix: float32 [values, values], for a row times it.
+    """
+    count, size = len(images), int(np.prod(images.shape[1:]))
+    flat = images.reshape(count, size)
+    mean = flat.mean(axis=0, dtype=np.float64) / 255
+    covariance = np.zeros((size, size))
+    for start in range(0, count, _CHUNK):
+        part = (flat[start : start + _CHUNK] / np.float32(255) - mean.astype(np.float32)).astype(
+            np.float32
+        )
+        covariance += part.T @ part
+    covariance /= count
+    scale_squared = max(float(np.trace(covariance)) / size, 1e-12)
+    values, vectors = np.linalg.eigh(covariance / scale_squared)
+    order = np.argsort(-values, kind="stable")
+    values, vectors = np.maximum(values[order], 0), vectors[:, order]
+    # An eigenvector's sign is arbitrary: its largest element is made positive.
+    largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(size)]
+    vectors = vectors * np.where(largest < 0, -1, 1)
+    matrix = vectors / np.sqrt(values + WHITENING_EPSILON)
+    if scaling == "zca":
+        matrix = matrix @ vectors.T
+    return {
+        "mean": mean.astype(np.float32),
+        "stddev": np.full(size, np.sqrt(scale_squared), np.float32),
+        "matrix": matrix.astype(np.float32),
+    }
+
+
+def scale(images: Any, scaling: str, statistics: InputStatistics | None = None) -> Any:
+    """Bring pixels to the network's input range.
+
+    Args:
+        images: uint8 or float [batch, height, width, channels], range [0, 255].
+        scaling: 'unit': x / 255, range [0, 1]; 'symmetric': x / 127.5 - 1, range [-1, 1];
+            'standardize': per image to mean 0 and standard deviation 1; 'normalize': x / 255 less
+            the training set's mean of the channel, divided by its standard deviation; 'zca' and
+            'pca': see `whitening`.
+        statistics: of the training set, for the last three.
+
+    Returns:
+        float32 [batch, height, width, channels].
+    """
+    floats = tf.cast(images, tf.float32)
+    if scaling == "unit":
+        return floats * (1 / 255)
+    if scaling == "symmetric":
+        return floats * (2 / 255) - 1
+    if scaling == "standardize":
+        return tf.image.per_image_standardization(floats)
+    assert statistics is not None
+    if scaling == "normalize":
+        return (floats * (1 / 255) - statistics.mean) / statistics.stddev
+    size = int(np.prod(images.shape[1:]))
+    flat = tf.reshape(floats * (1 / 255), [-1, size])
+    whitened = tf.matmul((flat - statistics.mean) / statistics.stddev, statistics.matrix)
+    return tf.reshape(whitened, tf.shape(floats))

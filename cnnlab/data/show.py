@@ -1,0 +1,145 @@
+"""A contact sheet of what training really sees: the batches of its first steps, from its graph."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from cnnlab.config import Config
+from cnnlab.data.augment import evaluation_view, scaling_of, shape_after
+from cnnlab.data.batches import BatchSource, check_class_weights
+from cnnlab.data.scaling import build_statistics
+from cnnlab.data.training_data import TrainingData
+from cnnlab.errors import UsageError
+from cnnlab.files import write_atomically
+from cnnlab.options import STRICT, option
+from cnnlab.tf1 import tf
+
+COLUMNS = 8
+GAP = 2  # pixels between images
+ZOOM_TO = 64  # pixels: smaller images are magnified by a whole factor
+
+
+@pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
+class ShowOptions(Config):
+    """Options of `python -m cnnlab.data show`: a run's, and where the sheet goes."""
+
+    out: str = option("sheet.png", "file to write, a PNG", group="show", min_length=1)
+    images: int = option(
+        32,
+        "images to show, each as it is and below it as training sees it",
+        unit="images",
+        group="show",
+        ge=1,
+        le=1000,
+    )
+
+
+def show(options: ShowOptions) -> dict[str, Any]:
+    """Write the contact sheet.
+
+    Returns:
+        file, images, width and height (pixels).
+    """
+    if not options.out.lower().endswith(".png"):
+        raise UsageError(f"--out={options.out}: the sheet is a PNG, so its name ends in .png")
+    originals, inputs = load_batches(options, options.images)
+    sheet = make_sheet(originals, displayable(inputs, options))
+    png = io.BytesIO()
+    sheet.save(png, format="PNG")
+    out = Path(options.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, png.getvalue())
+    return {
+        "file": options.out,
+        "images": len(inputs),
+        "width": sheet.width,
+        "height": sheet.height,
+    }
+
+
+def load_batches(
+    config: Config, count: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """The first images that training draws: as they are, and as the network gets them.
+
+    Args:
+        config: a run's options.
+        count: number of images.
+
+    Returns:
+        uint8 [count, height, width, channels], as evaluation sees them (cropped, if it crops), and
+        float32 of the same shape.
+    """
+    data = TrainingData(config, None)
+    scaling = scaling_of(config.augment, config.scaling)
+    spec = data.spec
+    check_class_weights(config.class_weights, spec.class_names)
+    input_shape = shape_after(config.augment, spec.image_shape)
+    train = data.split("train")
+    graph = tf.Graph()
+    with graph.as_default(), tf.device("/cpu:0"):
+        statistics = build_statistics(scaling, spec.image_shape, input_shape)
+        # As in training; and beside it the same stream of indices without augmentation.
+        source = BatchSource(config, spec, data.num_train, 0, statistics)
+        step_ph = tf.placeholder(tf.int64, [], "step_ph")
+        raw, batch = source.draw_both(step_ph)
+        views = evaluation_view(raw["images"], config.augment)
+        init_op = tf.global_variables_initializer()
+    originals: list[Any] = []
+    inputs: list[Any] = []
+    with tf.Session(graph=graph) as session:
+        session.run(init_op)
+        source.fill(session, train)
+        if statistics is not None:
+            statistics.fill(session, train.images)
+        for step in range(-(-count // config.batch_size)):
+            fetched = session.run((views, batch["inputs"]), {step_ph: step})
+            originals.append(fetched[0])
+            inputs.append(fetched[1])
+    return np.concatenate(originals)[:count], np.concatenate(inputs)[:count]
+
+
+def displayable(inputs: npt.NDArray[np.float32], config: Config) -> npt.NDArray[np.uint8]:
+    """Network inputs as pixels: the scaling undone where that can be, else each image stretched
+    over the range from its least to its greatest value."""
+    scaling = scaling_of(config.augment, config.scaling)
+    if scaling == "unit":
+        pixels = inputs * 255
+    elif scaling == "symmetric":
+        pixels = (inputs + 1) * 127.5
+    else:
+        low = inputs.min(axis=(1, 2, 3), keepdims=True)
+        high = inputs.max(axis=(1, 2, 3), keepdims=True)
+        pixels = 255 * (inputs - low) / np.maximum(high - low, 1e-6)
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+
+
+def make_sheet(above: npt.NDArray[np.uint8], below: npt.NDArray[np.uint8]) -> Image.Image:
+    """Rows of COLUMNS pairs: an image, and under it what became of it.
+
+    Args:
+        above, below: uint8 [n, height, width, channels], channels 1 or 3 (of more, three show).
+    """
+    count, height, width = above.shape[:3]
+    zoom = max(1, ZOOM_TO // max(height, width))
+    rows, columns = -(-count // COLUMNS), min(count, COLUMNS)
+    tile_height, tile_width = height * zoom, width * zoom
+    size = (columns * (tile_width + GAP) + GAP, rows * (2 * tile_height + 2 * GAP) + GAP)
+    sheet = Image.new("RGB", size, "white")
+    for index in range(count):
+        row, column = divmod(index, COLUMNS)
+        for place, images in enumerate((above, below)):
+            pixels = images[index, :, :, 0] if images.shape[3] == 1 else images[index, :, :, :3]
+            tile = Image.fromarray(pixels).resize(
+                (tile_width, tile_height), Image.Resampling.NEAREST
+            )
+            top = GAP + row * (2 * tile_height + 2 * GAP) + place * tile_height
+            sheet.paste(tile, (GAP + column * (tile_width + GAP), top))
+    return sheet

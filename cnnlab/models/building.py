@@ -1,0 +1,59 @@
+"""How a layer is made: its name, what the options say of all layers, its penalties."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnlab import tower as towers
+from cnnlab.tf1 import tf
+from cnnlab.training.activations import find_activation
+from cnnlab.training.initializers import find_initializer
+from cnnlab.training.regularizers import l1_l2
+
+KINDS_WITH_KERNEL = ("conv2d", "dense")
+
+
+def apply_layer(
+    layer_class: Any, kind: str, inputs: Any, name: str | None, kwargs: Any, **call: Any
+) -> Any:
+    """Make the layer under a stable name, call it, and record its output and penalties."""
+    tower = towers.current()
+    name = tower.unique_name(name or kind)
+    regularizers = {
+        weight: kwargs.pop(f"{weight}_regularizer", None)
+        for weight in ("kernel", "bias", "gamma", "beta")
+    }
+    if kind in KINDS_WITH_KERNEL:
+        _take_defaults(kwargs, regularizers, tower.defaults)
+    layer = layer_class(name=name, _scope=name, _reuse=tf.AUTO_REUSE, **kwargs)
+    outputs = layer(inputs, **call)
+    for weight, regularizer in regularizers.items():
+        # The legacy layer would build the penalty once, where the variable is first made: outside
+        # the tower that trains, whose gradient it would then not enter.
+        if regularizer is not None:
+            penalty = regularizer(getattr(layer, weight))
+            tf.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, penalty)
+            tower.penalties.append(penalty)
+    tower.activations[name] = outputs
+    return outputs
+
+
+def _take_defaults(
+    kwargs: dict[str, Any], regularizers: dict[str, Any], defaults: towers.LayerDefaults
+) -> None:
+    """Turn names into what they name, and put in what the options say of all layers."""
+    for weight in ("kernel", "bias"):
+        initializer = kwargs.get(f"{weight}_initializer")
+        if isinstance(initializer, str):
+            kwargs[f"{weight}_initializer"] = find_initializer(initializer)
+    if defaults.kernel_initializer is not None:
+        kwargs["kernel_initializer"] = find_initializer(
+            defaults.kernel_initializer, defaults.kernel_stddev
+        )
+    activation = kwargs.get("activation")
+    if activation is not None and defaults.activation is not None:
+        activation = defaults.activation
+    if isinstance(activation, str):
+        kwargs["activation"] = find_activation(activation)
+    if regularizers["kernel"] is None:
+        regularizers["kernel"] = l1_l2(defaults.l1, defaults.l2)

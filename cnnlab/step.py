@@ -1,0 +1,164 @@
+"""One training step: the training tower, its gradients, one update. A pure function of the
+variables, the step and its batch."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from cnnlab.config import Config
+from cnnlab.data.batches import Batch
+from cnnlab.models import ModelFunction
+from cnnlab.tf1 import tf
+from cnnlab.tower import LayerDefaults, Tower, building
+from cnnlab.training.averages import Averages
+from cnnlab.training.losses import training_losses
+from cnnlab.training.optimizers import build_update
+
+
+class StepContext(NamedTuple):
+    """What every step has in common.
+
+    config: the run's options.
+    num_classes: number of classes.
+    model: function (images, num_classes, *, training, **model_options) -> logits.
+    model_options: its own arguments.
+    rate_at: function of the step (int64 scalar) that gives the learning rate (float32 scalar).
+    averages: the averages of the weights.
+    global_step: the variable that counts steps.
+    """
+
+    config: Config
+    num_classes: int
+    model: ModelFunction
+    model_options: dict[str, Any]
+    rate_at: Any
+    averages: Averages
+    global_step: Any
+
+
+class TowerResult(NamedTuple):
+    """What one pass forward and back gives.
+
+    objective: float32 scalar that is minimized: loss and penalties.
+    logits: float32 [batch, num_classes], unscaled.
+    gradients: of each trainable variable; None where it does not enter the objective.
+    moving_averages: ops that update batch norm's.
+    """
+
+    objective: Any
+    logits: Any
+    gradients: list[Any]
+    moving_averages: list[Any]
+
+
+def layer_defaults(config: Config) -> LayerDefaults:
+    """What the options say of all layers."""
+    return LayerDefaults(
+        config.kernel_initializer, config.kernel_stddev, config.activation, config.l1, config.l2
+    )
+
+
+def build_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any, Any]:
+    """Add one update of all variables.
+
+    Args:
+        context: what every step has in common.
+        batch: see `cnnlab.data.batches`.
+        step: int64 scalar, 0 for the first.
+
+    Returns:
+        objective: float32 scalar; logits: float32 [batch, num_classes]; update_op.
+    """
+    count = context.config.accumulate_steps
+    if count == 1:
+        result = _build_tower(context, batch, step)
+    else:
+        result = _build_micro_batches(context, batch, step, count)
+    variables = tf.trainable_variables()
+    with tf.name_scope("optimizer"), tf.control_dependencies(result.moving_averages):
+        update_op = build_update(
+            context.config, result.gradients, variables, context.rate_at(step), context.global_step
+        )
+        update_op = context.averages.build_update(step, update_op)
+    return result.objective, result.logits, update_op
+
+
+def _build_tower(context: StepContext, batch: Batch, key_step: Any) -> TowerResult:
+    """The network over a batch, and its gradients.
+
+    Args:
+        key_step: int64 scalar that the tower's randomness is drawn for.
+    """
+    config = context.config
+    with building(Tower(config.seed, key_step, defaults=layer_defaults(config))) as tower:
+        logits = context.model(
+            batch["inputs"], context.num_classes, training=True, **context.model_options
+        )
+    with tf.name_scope("loss"):
+        objective = tf.reduce_mean(training_losses(config, logits, batch))
+        if tower.penalties:
+            objective += tf.add_n(tower.penalties)
+    # Batch norm's moving averages; a collection is shared by all graphs of a loop, so pick this
+    # body's.
+    body_graph = objective.graph
+    moving_averages = [
+        op for op in tf.get_collection(tf.GraphKeys.UPDATE_OPS) if op.graph is body_graph
+    ]
+    with tf.name_scope("gradients"):
+        # Gated, as tf.train's optimizers have it by default.
+        gradients = tf.gradients(objective, tf.trainable_variables(), gate_gradients=True)
+    return TowerResult(objective, logits, gradients, moving_averages)
+
+
+def _build_micro_batches(context: StepContext, batch: Batch, step: Any, count: int) -> TowerResult:
+    """The same over `count` parts of the batch, one after the other.
+
+    Gradients and objective are means over the batch, so without batch norm and dropout they are
+    those of the whole batch but for rounding. Batch norm sees the parts; its moving averages are
+    updated by each.
+    """
+    size = tf.shape(batch["labels"])[0]
+    variables = tf.trainable_variables()
+    parts_of_none: list[Any] = []
+
+    def body(j: Any, objective: Any, logits: Any, *sums: Any) -> Any:
+        # A batch that is fed need not be divisible.
+        start, end = size * j // count, size * (j + 1) // count
+        part = {name: tensor[start:end] for name, tensor in batch.items()}
+        part["inputs"] = tf.ensure_shape(part["inputs"], batch["inputs"].shape)
+        share = tf.cast(end - start, tf.float32) / tf.cast(size, tf.float32)
+        result = _build_tower(context, part, step * count + tf.cast(j, tf.int64))
+        parts_of_none[:] = [gradient is None for gradient in result.gradients]
+        new_sums = [
+            total if gradient is None else total + share * gradient
+            for total, gradient in zip(sums, result.gradients, strict=True)
+        ]
+        # Nothing of a part may still be under way when the next begins: that is what saves memory.
+        with tf.control_dependencies([*result.moving_averages, *new_sums]):
+            return (
+                j + 1,
+                objective + share * result.objective,
+                tf.concat([logits, result.logits], axis=0),
+                *new_sums,
+            )
+
+    start = (
+        tf.constant(0),
+        tf.constant(0.0),
+        tf.zeros([0, context.num_classes], tf.float32),
+        *[tf.zeros(variable.shape, variable.dtype.base_dtype) for variable in variables],
+    )
+    shapes = [value.shape for value in start]
+    shapes[2] = tf.TensorShape([None, context.num_classes])
+    _, objective, logits, *sums = tf.while_loop(
+        lambda j, *_: j < count,
+        body,
+        start,
+        shape_invariants=tuple(shapes),
+        parallel_iterations=1,
+        name="micro_batches",
+    )
+    gradients = [
+        None if is_none else total for is_none, total in zip(parts_of_none, sums, strict=True)
+    ]
+    return TowerResult(objective, logits, gradients, [])

@@ -1,0 +1,307 @@
+"""Each augmentation alone, by an exact property, and the list in order."""
+
+import colorsys
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cnnlab.data.augment import (
+    AUGMENTATIONS,
+    Mixed,
+    augment,
+    augment_and_mix,
+    colour,
+    evaluation_view,
+    geometry,
+)
+from cnnlab.tower import Origin, Tower
+
+COUNT, HEIGHT, WIDTH = 64, 10, 14
+IMAGES = np.random.default_rng(1).integers(1, 256, (COUNT, HEIGHT, WIDTH, 3)).astype(np.uint8)
+
+
+def run(entries: list[Any], images: Any = IMAGES, step: int = 0, seed: int = 1) -> np.ndarray:
+    tower = Tower(seed, tf.constant(step, tf.int64))
+    return augment(tf.constant(images), entries, tower).numpy()
+
+
+def call(name: str, images: Any = IMAGES, step: int = 0, **arguments: Any) -> np.ndarray:
+    """One function by itself, on the type it is given."""
+    tower = Tower(1, tf.constant(step, tf.int64))
+    return AUGMENTATIONS[name].function(tf.constant(images), tower, **arguments).numpy()
+
+
+def shares_of(found: np.ndarray, *candidates: np.ndarray) -> list[float]:
+    """How many of the images are each candidate; every one must be one of them."""
+    is_which = [(found == c).all(axis=(1, 2, 3)) for c in candidates]
+    assert np.logical_or.reduce(is_which).all()
+    return [which.mean() for which in is_which]
+
+
+ALONE = [n for n in AUGMENTATIONS if not AUGMENTATIONS[n].mixes and n != "alternating_flip"]
+
+
+@pytest.mark.parametrize("name", ALONE)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_types_sizes_and_keys(name: str, dtype: Any) -> None:
+    """Type and shape are kept; the same step gives the same, another step something else."""
+    arguments = {"size": 7} if name in ("random_crop", "cutout") else {}
+    images = IMAGES.astype(dtype)
+    found = call(name, images, **arguments)
+    assert found.dtype == dtype
+    size = (7, 7) if name == "random_crop" else (HEIGHT, WIDTH)
+    assert found.shape == (COUNT, *size, 3)
+    np.testing.assert_array_equal(found, call(name, images, **arguments))
+    assert (found != call(name, images, step=1, **arguments)).any()
+
+
+@pytest.mark.parametrize("name", [n for n in ALONE if n not in ("saturation", "hue")])
+def test_grey_images(name: str) -> None:
+    arguments = {"size": 7} if name == "random_crop" else {}
+    assert call(name, IMAGES[..., :1], **arguments).shape[-1] == 1
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_an_image_s_draw_depends_on_its_place_only(name: str) -> None:
+    """A batch half as large gives its images the same."""
+    arguments = {"size": 7} if name == "random_crop" else {}
+    whole, half = call(name, **arguments), call(name, IMAGES[:9], **arguments)
+    np.testing.assert_array_equal(whole[:9], half)
+
+
+def test_flips() -> None:
+    shares = shares_of(run(["flip"]), IMAGES, IMAGES[:, :, ::-1])
+    assert 0.25 < shares[0] < 0.75
+    shares = shares_of(run(["vertical_flip"]), IMAGES, IMAGES[:, ::-1])
+    assert 0.25 < shares[0] < 0.75
+
+
+def test_alternating_flip_mirrors_every_other_epoch() -> None:
+    def view(epoch: int) -> np.ndarray:
+        origin = Origin(tf.range(COUNT), tf.fill([COUNT], tf.constant(epoch, tf.int64)), COUNT)
+        tower = Tower(1, tf.constant(epoch * 7, tf.int64), origin=origin)
+        return geometry.alternating_flip(tf.constant(IMAGES), tower).numpy()
+
+    first, second = view(0), view(1)
+    assert 0.25 < shares_of(first, IMAGES, IMAGES[:, :, ::-1])[0] < 0.75
+    np.testing.assert_array_equal(second, first[:, :, ::-1])
+    np.testing.assert_array_equal(view(2), first)
+
+
+@pytest.mark.parametrize("name", ["pad_and_crop", "translate"])
+@pytest.mark.parametrize(("mode", "numpy_mode"), [("zero", "constant"), ("reflect", "reflect")])
+def test_shifts(name: str, mode: str, numpy_mode: str) -> None:
+    found = run([{name: {"pixels": 2, "mode": mode}}])
+    padded = np.pad(IMAGES, ((0, 0), (2, 2), (2, 2), (0, 0)), mode=numpy_mode)
+    windows = [padded[:, y : y + HEIGHT, x : x + WIDTH] for y in range(5) for x in range(5)]
+    shares = shares_of(found, *windows)
+    assert sum(share > 0 for share in shares) > 15
+
+
+def test_random_crop_and_its_central_view() -> None:
+    found = run([{"random_crop": {"size": 7}}])
+    windows = [IMAGES[:, y : y + 7, x : x + 7] for y in range(4) for x in range(8)]
+    shares = shares_of(found, *windows)
+    assert sum(share > 0 for share in shares) > 20
+    central = evaluation_view(tf.constant(IMAGES), ["flip", {"random_crop": {"size": 7}}])
+    np.testing.assert_array_equal(central.numpy(), IMAGES[:, 1:8, 3:10])
+
+
+def test_transform_against_whole_turns() -> None:
+    square = IMAGES[:3, :, :10]
+    quarter = tf.fill([3], np.float32(np.pi / 2))
+    turned = geometry.transform(tf.constant(square), geometry.rotations(quarter)).numpy()
+    # Counter-clockwise. Within one grey level, for 90 degrees are not exact in float32.
+    difference = np.abs(turned.astype(int) - np.rot90(square, axes=(1, 2)).astype(int))
+    assert difference.max() <= 1
+    same = geometry.transform(tf.constant(square), geometry.zooms(tf.ones([3]))).numpy()
+    np.testing.assert_array_equal(same, square)
+
+
+def test_shear_moves_rows_by_their_distance_from_the_middle() -> None:
+    image = np.zeros((1, 9, 9, 1), np.uint8)
+    image[0, :, 4] = 200  # a vertical line through the centre
+    sheared = geometry.transform(tf.constant(image), geometry.shears(tf.constant([0.5]))).numpy()
+    columns = [np.average(np.arange(9), weights=row) for row in sheared[0, :, :, 0]]
+    np.testing.assert_allclose(columns, 4 - 0.5 * (np.arange(9) - 4), atol=0.02)
+
+
+def test_zoom_magnifies_about_the_centre() -> None:
+    ramp = np.tile(np.arange(9, dtype=np.float32) * 10, (9, 1))[None, :, :, None]
+    zoomed = geometry.transform(tf.constant(ramp), geometry.zooms(tf.constant([2.0]))).numpy()
+    np.testing.assert_allclose(zoomed[0, 4, :, 0], 40 + 5 * (np.arange(9) - 4), atol=1e-3)
+
+
+def test_drawn_rotations_are_within_their_limit() -> None:
+    """The direction of a line through the centre says by how much an image was turned."""
+    y, x = np.mgrid[-15:16, -15:16]
+    images = np.tile((np.abs(y) < 2) * (np.abs(x) < 9) * 255.0, (COUNT, 1, 1))[..., None]
+    turned = call("rotate", images.astype(np.float32), degrees=20.0)[..., 0]
+    angles = 0.5 * np.arctan2(
+        -2 * (turned * x * y).sum(axis=(1, 2)), (turned * (x**2 - y**2)).sum(axis=(1, 2))
+    )
+    degrees = np.degrees(angles)
+    assert np.abs(degrees).max() < 20.5
+    assert degrees.min() < -12
+    assert degrees.max() > 12
+
+
+def test_brightness_adds_one_number_to_an_image() -> None:
+    found = run([{"brightness": {"max_delta": 40}}])
+    assert found.dtype == np.float32  # not clipped: what leaves [0, 255] comes back in scaling
+    deltas = found - IMAGES
+    assert np.ptp(deltas, axis=(1, 2, 3)).max() < 1e-3
+    assert -40 <= deltas.min() < -20
+    assert 20 < deltas.max() <= 40
+    saturated = call("brightness", np.full_like(IMAGES, 250), max_delta=40.0)
+    assert saturated.max() == 255
+
+
+def test_channel_shift_adds_one_number_to_a_channel() -> None:
+    deltas = run([{"channel_shift": {"max_delta": 30}}]) - IMAGES
+    assert np.ptp(deltas, axis=(1, 2)).max() < 1e-3
+    per_channel = deltas.mean(axis=(1, 2))
+    assert np.ptp(per_channel, axis=1).min() > 0
+    assert np.abs(per_channel).max() <= 30.001
+
+
+def test_contrast_is_tensorflow_s() -> None:
+    factors = np.random.default_rng(0).uniform(0.2, 1.8, COUNT).astype(np.float32)
+    floats = tf.constant(IMAGES, tf.float32)
+    found = colour.adjust_contrast(floats, tf.constant(factors)).numpy()
+    theirs = [tf.image.adjust_contrast(i, f).numpy() for i, f in zip(floats, factors, strict=True)]
+    np.testing.assert_allclose(found, theirs, atol=1e-3)
+    drawn = run([{"contrast": {"lower": 0.5, "upper": 0.5}}])
+    np.testing.assert_allclose(
+        drawn, colour.adjust_contrast(floats, tf.fill([COUNT], 0.5)), atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("what", ["hues", "saturations"])
+def test_hue_and_saturation_are_colorsys_s(what: str) -> None:
+    images, amounts = IMAGES[:4, :4, :4], np.array([-0.2, 0.05, 0.3, 0.5])
+    if what == "saturations":
+        amounts = np.array([0.0, 0.5, 1.3, 2.0])
+    given = {what: tf.constant(amounts.astype(np.float32))}
+    found = colour.adjust_hsv(tf.constant(images, tf.float32), **given).numpy()
+    for image, amount, result in zip(images, amounts, found, strict=True):
+        for place in np.ndindex(4, 4):
+            h, s, v = colorsys.rgb_to_hsv(*(image[place] / 255))
+            h, s = (h + amount, s) if what == "hues" else (h, min(s * amount, 1))
+            expected = np.array(colorsys.hsv_to_rgb(h % 1, s, v)) * 255
+            np.testing.assert_allclose(result[place], expected, atol=0.02)
+
+
+def test_hue_and_saturation_draw_within_their_limits() -> None:
+    grey = run([{"saturation": {"lower": 0, "upper": 0}}])
+    np.testing.assert_allclose(np.ptp(grey, axis=3), 0, atol=1e-3)
+    np.testing.assert_allclose(grey.max(axis=3), IMAGES.max(axis=3), atol=1e-3)
+    turned = run([{"hue": {"max_delta": 0.1}}])
+    np.testing.assert_allclose(turned.max(axis=3), IMAGES.max(axis=3), atol=1e-2)
+    np.testing.assert_allclose(turned.min(axis=3), IMAGES.min(axis=3), atol=1e-2)
+
+
+def test_gaussian_noise() -> None:
+    noise = run([{"gaussian_noise": {"stddev": 5}}]) - IMAGES
+    assert noise.std() == pytest.approx(5, rel=0.02)
+    assert abs(noise.mean()) < 0.1
+
+
+def test_cutout_blots_a_square_whose_centre_is_anywhere() -> None:
+    found = run([{"cutout": {"size": 4}}])
+    is_cut = (found == 0).all(axis=3)  # no pixel of IMAGES is 0
+    np.testing.assert_array_equal(found[~is_cut], IMAGES[~is_cut])
+    areas = set()
+    for mask in is_cut:
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        assert mask.sum() == len(rows) * len(columns)  # a rectangle
+        assert len(rows) == np.ptp(rows) + 1
+        areas.add(int(mask.sum()))
+    assert max(areas) == 16
+    assert min(areas) < 16  # some overhang
+
+
+def test_random_erasing() -> None:
+    arguments = {"probability": 0.5, "lower": 0.1, "upper": 0.3, "aspect": 0.5}
+    found = run([{"random_erasing": arguments}])
+    touched = (found != IMAGES).any(axis=3)
+    shares = touched.mean(axis=(1, 2))
+    assert 0.3 < (shares > 0).mean() < 0.7
+    assert shares[shares > 0].min() > 0.05
+    assert shares.max() < 0.36
+    for mask in touched[shares > 0]:
+        rows, columns = mask.any(axis=1), mask.any(axis=0)
+        assert mask.sum() == rows.sum() * columns.sum()
+    assert not (run([{"random_erasing": {"probability": 0.0}}]) != IMAGES).any()
+
+
+def mixed(name: str, dtype: Any, **arguments: Any) -> Mixed:
+    tower = Tower(1, tf.constant(0, tf.int64))
+    targets = tf.eye(COUNT)  # a class of its own for each image
+    weights = tf.range(COUNT, dtype=tf.float32)
+    batch = Mixed(tf.constant(IMAGES.astype(dtype)), targets, weights)
+    return Mixed(*(t.numpy() for t in augment_and_mix(batch, [{name: arguments}], tower)))
+
+
+def shares_in(targets: np.ndarray) -> np.ndarray:
+    """Each image's share of itself; the rest must be the next one's."""
+    own, others = np.diag(targets), targets[np.arange(COUNT), np.arange(1, COUNT + 1) % COUNT]
+    np.testing.assert_allclose(own + others, 1, rtol=1e-5)
+    np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-5)
+    return own
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0, 8.0])
+def test_mixup(alpha: float) -> None:
+    found = mixed("mixup", np.float32, alpha=alpha)
+    shares = shares_in(found.targets)
+    nexts = np.roll(IMAGES, -1, axis=0).astype(np.float32)
+    s = shares[:, None, None, None]
+    np.testing.assert_allclose(found.images, s * IMAGES + (1 - s) * nexts, atol=0.01)
+    expected = shares * np.arange(COUNT) + (1 - shares) * np.roll(np.arange(COUNT), -1)
+    np.testing.assert_allclose(found.weights, expected, rtol=1e-4, atol=1e-4)
+    # Beta(a, a) has the mean 1/2 and the variance 1 / (4 (2 a + 1)).
+    assert abs(shares.mean() - 0.5) < 0.2
+    assert shares.std() == pytest.approx(np.sqrt(1 / (4 * (2 * alpha + 1))), rel=0.25)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_cutmix(dtype: Any) -> None:
+    found = mixed("cutmix", dtype)
+    assert found.images.dtype == dtype
+    shares = shares_in(found.targets)
+    nexts = np.roll(IMAGES, -1, axis=0)
+    is_next = (found.images == nexts).all(axis=3) & (nexts != IMAGES).any(axis=3)
+    is_own = (found.images == IMAGES).all(axis=3)
+    assert (is_next | is_own).all()
+    np.testing.assert_allclose(1 - is_next.mean(axis=(1, 2)), shares, atol=1e-5)
+    for mask in is_next:
+        assert mask.sum() == mask.any(axis=1).sum() * mask.any(axis=0).sum()
+    assert 0.3 < shares.mean() < 0.8
+
+
+def test_rand_augment_leaves_some_images_and_changes_the_others() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (300, 8, 8, 3)).astype(np.uint8)
+    found = run([{"rand_augment": {"count": 1}}], images)
+    assert 0.04 < (found == images).all(axis=(1, 2, 3)).mean() < 0.2  # identity is one of ten
+    twice = run([{"rand_augment": {"count": 3, "magnitude": 9}}], images)
+    assert (twice == images).all(axis=(1, 2, 3)).mean() < 0.05
+
+
+def test_the_order_of_the_list_is_kept() -> None:
+    entries = [{"cutout": {"size": 4}}, {"brightness": {"max_delta": 40}}]
+    one = run(entries)
+    other = run(entries[::-1])
+    assert (one == 0).sum() < (other == 0).sum()  # cut first, then brightened: no longer 0
+
+
+def test_one_name_twice_draws_twice() -> None:
+    both = run(["flip", "flip"])
+    assert 0.25 < shares_of(both, IMAGES, IMAGES[:, :, ::-1])[0] < 0.75
+
+
+def test_a_list_only_moving_pixels_stays_uint8() -> None:
+    assert run(["flip", "pad_and_crop", "cutout"]).dtype == np.uint8
+    assert run(["flip", "hue", "cutout"]).dtype == np.float32

@@ -1,0 +1,62 @@
+"""A recipe's list: what is taken and what is refused, before TensorFlow is loaded."""
+
+from typing import Any
+
+import pytest
+
+from cnnlab.data.augment import mixes_labels, parse_augmentations, scaling_of, shape_after
+from cnnlab.errors import UsageError
+
+REFUSED: list[tuple[list[Any], str]] = [
+    (["flop"], "unknown augmentation flop; did you mean flip?"),
+    (["xyz"], "unknown augmentation xyz; known: flip, vertical_flip"),
+    ([3], "3 is neither NAME nor {NAME: {argument: value}}"),
+    ([{"flip": 3}], "is neither NAME nor {NAME: {argument: value}}"),
+    ([{"cutout": {"side": 3}}], "cutout takes no side; it takes: size"),
+    ([{"flip": {"p": 0.5}}], "flip takes no p; it takes: none"),
+    ([{"cutout": {"size": 0}}], "cutout: size=0 is not valid: greater than or equal to 1"),
+    ([{"cutout": {"size": "8"}}], "cutout: size=8 is not valid: a valid integer"),
+    ([{"rotate": {"degrees": 200}}], "degrees=200 is not valid: less than or equal to 180"),
+    ([{"pad_and_crop": {"mode": "wrap"}}], "mode=wrap is not valid: 'zero' or 'reflect'"),
+    ([{"contrast": {"lower": 2, "upper": 1}}], "contrast: lower 2.0 is above upper 1.0"),
+    (["standardize", "flip"], "standardize takes no arguments and ends the list"),
+]
+
+
+@pytest.mark.parametrize(("entries", "message"), REFUSED, ids=lambda value: str(value)[:40])
+def test_refused(entries: list[Any], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parse_augmentations(entries)
+    assert message in str(error.value)
+    assert str(error.value).startswith("--augment: ")
+
+
+def test_defaults_are_filled_in() -> None:
+    assert parse_augmentations(["flip", {"pad_and_crop": {"pixels": 2}}, {"cutout": None}]) == [
+        ("flip", {}),
+        ("pad_and_crop", {"pixels": 2, "mode": "zero"}),
+        ("cutout", {"size": 8}),
+    ]
+
+
+def test_a_scaling_may_end_the_list() -> None:
+    assert scaling_of(["flip", "zca"], "unit") == "zca"
+    assert scaling_of(["flip", "zca"], "zca") == "zca"
+    assert scaling_of(["flip"], "symmetric") == "symmetric"
+    with pytest.raises(UsageError, match="ends in zca, but --scaling=normalize; give one of them"):
+        scaling_of(["zca"], "normalize")
+
+
+def test_what_does_not_fit_the_images() -> None:
+    assert shape_after(["flip", {"random_crop": {"size": 24}}], (32, 28, 3)) == (24, 24, 3)
+    with pytest.raises(UsageError, match="random_crop of 33 from images of 32 x 40"):
+        shape_after([{"random_crop": {"size": 33}}], (32, 40, 3))
+    with pytest.raises(UsageError, match="hue is for colour images; these have 1 channel"):
+        shape_after(["hue"], (28, 28, 1))
+    with pytest.raises(UsageError, match="translate cannot reflect 8 pixels of images of 8 x 9"):
+        shape_after([{"translate": {"pixels": 8}}], (8, 9, 3))
+
+
+def test_which_mixes_labels() -> None:
+    assert mixes_labels(["flip", {"cutmix": {"alpha": 1}}]) == "cutmix"
+    assert mixes_labels(["flip", 3, {}]) is None

@@ -1,0 +1,92 @@
+"""Weights and labels on their way into the loss."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.utils.class_weight import compute_class_weight
+
+from cnnlab.data.batches import class_weight_array
+from cnnlab.errors import DataError, UsageError
+from tests import tiny
+
+LABELS = np.array([0, 0, 0, 1, 1, 2], np.int32)
+NAMES = ("a", "b", "c")
+
+
+def test_class_weights() -> None:
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=LABELS)
+    np.testing.assert_allclose(class_weight_array("balanced", LABELS, NAMES), expected, rtol=1e-6)
+    np.testing.assert_array_equal(class_weight_array([1, 2, 3], LABELS, NAMES), [1, 2, 3])
+    np.testing.assert_array_equal(class_weight_array({"b": 5}, LABELS, NAMES), [1, 5, 1])
+    found = class_weight_array("balanced", LABELS, (*NAMES, "none of it"))
+    assert found[3] == 0
+    with pytest.raises(UsageError, match="no class d; the classes are a, b, c"):
+        class_weight_array({"d": 5}, LABELS, NAMES)
+
+
+PLAIN: dict[str, Any] = {
+    "optimizer": "sgd",
+    "schedule": "constant",
+    "model": "mnist_perceptron",
+    "model_options": {"init_stddev": 0.0},
+    "learning_rate": 0.5,
+    "batch_size": tiny.NUM_TRAIN,
+    "steps": 1,
+}
+
+
+def one_step(folder: Path, data: Any = None, **options: Any) -> np.ndarray:
+    """The bias after one step over all images, from zeros."""
+    return tiny.run(folder, data=data, **PLAIN, **options)["logits/bias"]
+
+
+def expected_bias(weights: Any) -> np.ndarray:
+    """-0.5 x mean of weight x (softmax - one-hot), softmax being 1/4."""
+    labels = tiny.arrays()[0][1]
+    return -0.5 * (np.asarray(weights)[:, None] * (0.25 - np.eye(4)[labels])).mean(axis=0)
+
+
+def test_weights_enter_the_gradient(tmp_path: Path) -> None:
+    (images, labels), test = tiny.arrays()
+    weights = np.linspace(0, 2, len(labels))
+    found = one_step(tmp_path / "a", data=((images, labels, weights), test))
+    np.testing.assert_allclose(found, expected_bias(weights), atol=1e-6)
+    factors = np.array([1.0, 2, 0, 4])
+    found = one_step(tmp_path / "b", class_weights=list(factors))
+    np.testing.assert_allclose(found, expected_bias(factors[labels]), atol=1e-6)
+    both = one_step(tmp_path / "c", ((images, labels, weights), test), class_weights={"3": 7})
+    np.testing.assert_allclose(
+        both, expected_bias(weights * np.where(labels == 3, 7, 1)), atol=1e-6
+    )
+    none = one_step(tmp_path / "d")
+    np.testing.assert_allclose(none, expected_bias(np.ones(len(labels))), atol=1e-6)
+
+
+def test_weights_follow_a_validation_split(tmp_path: Path) -> None:
+    (images, labels), test = tiny.arrays()
+    weights = np.arange(len(labels))
+    with tiny.make(tmp_path, data=((images, labels, weights), test), validation_split=0.2) as train:
+        split = train.data.split("train")
+    for image, weight in zip(split.images, split.weights, strict=True):
+        np.testing.assert_array_equal(image, images[int(weight)])
+
+
+@pytest.mark.parametrize("weights", [[1.0], [-1.0] * tiny.NUM_TRAIN, [np.nan] * tiny.NUM_TRAIN])
+def test_weights_that_do_not_fit(weights: Any) -> None:
+    (images, labels), test = tiny.arrays()
+    with pytest.raises(DataError, match=r"train weights are of shape .* finite numbers >= 0"):
+        tiny.make(Path("x"), data=((images, labels, weights), test))
+
+
+def test_fed_images_train_with_class_weights_and_mixing(tmp_path: Path) -> None:
+    """Of any number, the stream moving on all the same."""
+    options = {"class_weights": "balanced", "augment": ["alternating_flip", "cutmix"]}
+    (images, labels), test = tiny.arrays()
+    data = ((images, labels, np.ones(len(labels))), test)
+    with tiny.make(tmp_path, data=data, **options) as train:
+        feed = {train.images_ph: images[:23], train.labels_ph: labels[:23]}
+        train.session.run(train.train_op, feed)
+        train.session.run(train.train_op)
+        assert train.step == 2

@@ -1,0 +1,86 @@
+"""Scaling and whitening against NumPy and scikit-learn."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.decomposition import PCA
+
+from cnnlab.data import scaling
+from tests import tiny
+
+RNG = np.random.default_rng(2)
+# Neighbouring pixels alike, as in pictures.
+IMAGES = np.cumsum(RNG.normal(size=(400, 4, 5, 3)) * 9, axis=2) + 120
+IMAGES = np.clip(IMAGES, 0, 255).astype(np.uint8)
+FLAT = IMAGES.reshape(400, -1) / 255
+
+
+def test_channel_moments() -> None:
+    found = scaling.channel_moments(IMAGES)
+    np.testing.assert_allclose(found["mean"], (IMAGES / 255).mean(axis=(0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(found["stddev"], (IMAGES / 255).std(axis=(0, 1, 2)), rtol=1e-5)
+    flat = scaling.channel_moments(np.full((3, 4, 4, 1), 9, np.uint8))
+    assert flat["stddev"] == 1  # nothing to divide by
+
+
+def whitened(kind: str, monkeypatch: pytest.MonkeyPatch, epsilon: float) -> np.ndarray:
+    monkeypatch.setattr(scaling, "WHITENING_EPSILON", epsilon)
+    found = scaling.whitening(IMAGES, kind)
+    return (FLAT - found["mean"]) / found["stddev"] @ found["matrix"]
+
+
+def test_pca_is_scikit_learn_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = whitened("pca", monkeypatch, 0.0)
+    theirs = PCA(whiten=True).fit_transform(FLAT) * np.sqrt(400 / 399)  # n for n - 1
+    np.testing.assert_allclose(np.abs(ours), np.abs(theirs), atol=2e-3)
+
+
+def test_zca_is_white_and_near_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    white = whitened("zca", monkeypatch, 0.0)
+    np.testing.assert_allclose(np.cov(white.T, bias=True), np.eye(60), atol=2e-3)
+    # Of all whitenings the one nearest to the images: value for value they go together.
+    together = [np.corrcoef(white[:, i], FLAT[:, i])[0, 1] for i in range(60)]
+    assert min(together) > 0.3
+
+
+def test_epsilon_keeps_small_variances_small() -> None:
+    found = scaling.whitening(IMAGES, "zca")
+    flat = (FLAT - found["mean"]) / found["stddev"]
+    variances = np.linalg.eigvalsh(np.cov(flat.T, bias=True))
+    expected = variances / (variances + 0.01)
+    white = np.linalg.eigvalsh(np.cov((flat @ found["matrix"]).T, bias=True))
+    np.testing.assert_allclose(np.sort(white), np.sort(expected), atol=2e-3)
+
+
+def test_scale() -> None:
+    images = tf.constant(IMAGES)
+    np.testing.assert_allclose(scaling.scale(images, "unit"), IMAGES / 255, rtol=1e-6)
+    np.testing.assert_allclose(scaling.scale(images, "symmetric"), IMAGES / 127.5 - 1, atol=1e-6)
+    standard = scaling.scale(images, "standardize").numpy()
+    np.testing.assert_allclose(standard.mean(axis=(1, 2, 3)), 0, atol=1e-5)
+    np.testing.assert_allclose(standard.std(axis=(1, 2, 3)), 1, atol=1e-4)
+
+
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "kind", ["zca", pytest.param("normalize", marks=SLOW), pytest.param("pca", marks=SLOW)]
+)
+def test_the_checkpoint_has_what_evaluation_needs(tmp_path: Path, kind: str) -> None:
+    """Fitted on the training images alone; a resumed run takes the checkpoint's, not a new fit."""
+    weights = tiny.run(tmp_path, steps=4, scaling=kind, validation_split=0.2)
+    with tiny.make(tmp_path, steps=4, scaling=kind, validation_split=0.2) as train:
+        images = train.data.split("train").images
+        fitted: Any = scaling.whitening(images, kind) if kind != "normalize" else None
+        fitted = fitted or scaling.channel_moments(images)
+        for name, value in fitted.items():
+            np.testing.assert_array_equal(weights[f"input_statistics/{name}"], value)
+        assert len(images) == 32
+        before = train.evaluate()
+    with tiny.make(tmp_path, steps=4, scaling=kind, validation_split=0.2) as train:
+        train.data.split("train").images[:] = 7  # a new fit would see this
+        assert train.evaluate() == before

@@ -1,0 +1,150 @@
+"""The design's one idea over every ingredient: stopping, resuming and fusing change no bit."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnnlab.data.augment import AUGMENTATIONS
+from cnnlab.training.initializers import INITIALIZERS
+from tests import tiny
+
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "adam": {},
+    "sgd": {"clip_norm": 0.5},
+    "momentum": {"weight_decay": 0.01},
+    "nesterov": {"parameter_groups": {"bias|beta": {"rate": 64, "weight_decay": 0.02}}},
+    "adagrad": {"accumulate_steps": 2},
+    "rmsprop": {"momentum": 0.5, "parameter_groups": {"logits": 0}},
+    "adamw": {"weight_decay": 0.1, "ema_decay": 0.9},
+    "muon": {"lookahead_steps": 2, "lookahead_ramp": True, "weight_decay": 0.01},
+}
+SCHEDULES: dict[str, dict[str, Any]] = {
+    "constant": {"warmup_steps": 4},
+    "exponential": {"decay_steps": 3, "staircase": False},
+    "polynomial": {"end_factor": 0.1},
+    "quadratic": {},
+    "piecewise": {},
+    "cosine": {"warmup_steps": 2},
+    "one_cycle": {},
+    "plateau": {"plateau_patience": 1, "plateau_factor": 0.5},
+}
+PAIRS = {
+    f"{optimizer}, {schedule}": {
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "learning_rate": 0.01,
+        **OPTIMIZERS[optimizer],
+        **SCHEDULES[schedule],
+    }
+    for optimizer, schedule in zip(OPTIMIZERS, SCHEDULES, strict=True)
+}
+ALL_AUGMENTATIONS = {
+    "moving": {"augment": ["alternating_flip", "vertical_flip", {"random_crop": {"size": 10}}]},
+    "computing": {"augment": [n for n in AUGMENTATIONS if n not in ("mixup", "random_crop")]},
+    "mixing": {
+        "augment": ["flip", "cutmix", "mixup", "normalize"],
+        "label_smoothing": 0.1,
+        "class_weights": "balanced",
+    },
+    "whitened": {"scaling": "zca", "loss": "sigmoid", "l1": 0.001, "l2": 0.001},
+    "activation, initializer": {"activation": "gelu", "kernel_initializer": "orthogonal"},
+}
+
+
+def check(tmp_path: Path, options: dict[str, Any]) -> None:
+    """One run in one go, one stopped in the middle of an epoch and fused otherwise."""
+    whole = tiny.run(tmp_path / "whole", steps_per_run=1, **options)
+    assert all(np.isfinite(value).all() for value in whole.values())
+    folder = tmp_path / "stopped"
+    with tiny.make(folder, [tiny.StopAt(5)], steps_per_run=7, **options) as train:
+        assert train.train()["finished"] is False
+        assert train.step == 5
+    tiny.assert_same(whole, tiny.run(folder, steps_per_run="auto", **options))
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_optimizers_and_schedules(tmp_path: Path, pair: str) -> None:
+    check(tmp_path, PAIRS[pair])
+
+
+@pytest.mark.parametrize("kind", ALL_AUGMENTATIONS)
+def test_augmentations_losses_and_scalings(tmp_path: Path, kind: str) -> None:
+    check(tmp_path, ALL_AUGMENTATIONS[kind])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_with_every_schedule(tmp_path: Path, optimizer: str, schedule: str) -> None:
+    check(tmp_path, {"optimizer": optimizer, "schedule": schedule, **SCHEDULES[schedule]})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_each_augmentation(tmp_path: Path, name: str) -> None:
+    check(tmp_path, {"augment": [{"random_crop": {"size": 9}} if name == "random_crop" else name]})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_each_initializer(tmp_path: Path, name: str) -> None:
+    check(tmp_path, {"kernel_initializer": name})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "loss", ["sparse_softmax", "sigmoid", "mse", "msle", "mae", "hinge", "squared_hinge", "kl"]
+)
+def test_each_loss(tmp_path: Path, loss: str) -> None:
+    check(tmp_path, {"loss": loss})
+
+
+def test_a_kill_between_evaluation_and_checkpoint_changes_nothing(tmp_path: Path) -> None:
+    """The plateau's state is that of the checkpoint, whatever was evaluated after it."""
+
+    class KilledError(Exception):
+        pass
+
+    class KillAt(tiny.StopAt):
+        def after_step(self, train: Any, state: Any) -> None:
+            raise KilledError
+
+    options = {**SCHEDULES["plateau"], "schedule": "plateau", "early_stopping": 50}
+    whole = tiny.run(tmp_path / "whole", **options)
+    assert whole["plateau/reductions"] > 0
+    # Evaluations are at 2, 4, 6, 8, checkpoints at 4 and 8: those at 6 are lost.
+    with (
+        tiny.make(tmp_path / "killed", [KillAt(7)], **options) as train,
+        pytest.raises(KilledError),
+    ):
+        train.train()
+    tiny.assert_same(whole, tiny.run(tmp_path / "killed", **options))
+    both = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "killed")]
+    steps = [[line.split(",")[0] for line in text.splitlines()] for text in both]
+    assert steps[0] == steps[1]
+
+
+def test_a_longer_run_keeps_the_schedule_it_began_with(tmp_path: Path) -> None:
+    options = {"schedule": "cosine", "lookahead_steps": 2, "lookahead_ramp": True}
+    tiny.run(tmp_path / "short", steps=6, **options)
+    longer = tiny.run(tmp_path / "short", steps=9, **options)
+    straight = tiny.run(tmp_path / "straight", steps=9, schedule_steps=6, **options)
+    tiny.assert_same(longer, straight)
+
+
+def test_what_is_off_leaves_no_variable(tmp_path: Path) -> None:
+    with tiny.make(tmp_path, optimizer="sgd") as train:
+        names = sorted(v.op.name for v in train.saver._var_list)
+    assert names == [
+        "conv/bias",
+        "conv/kernel",
+        "global_step",
+        "logits/bias",
+        "logits/kernel",
+        "norm/beta",
+        "norm/gamma",
+        "norm/moving_mean",
+        "norm/moving_variance",
+    ]
