@@ -55,8 +55,23 @@ def main() -> None:
     ).main(words[1:])
 
 
-def collect(words: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Split a command line into positional words and flags, as Fire reads them, all as text."""
+def collect(
+    words: Sequence[str], options_class: type[Options]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Split a command line into positional words and flags, as Fire reads them, all as text.
+
+    Raises:
+        UsageError: a word that means something to Fire alone.
+    """
+    for word in words:
+        if word in ("-", "--") or word.startswith("--="):
+            raise UsageError(f"unexpected argument {word}; options are written --name=value")
+    # A switch is on by its name alone; Fire would take the next word for its value.
+    switches = {f"--{name}" for name in options_module.switches_of(options_class)}
+    words = [
+        f"{word}=True" if word.replace("-", "_").replace("__", "--", 1) in switches else word
+        for word in words
+    ]
     found: dict[str, Any] = {"words": (), "flags": {}}
 
     @fire.decorators.SetParseFn(str)
@@ -100,6 +115,9 @@ def run(
     except Interrupted as error:
         _complain(str(error))
         code = 128 + error.number
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        code = 128 + signal.SIGINT
     except BrokenPipeError:
         silence(sys.stdout)
         code = 128 + signal.SIGPIPE  # what a shell reports of a program that a closed pipe ends
@@ -120,7 +138,7 @@ def _run(
     if "--help" in words or "-h" in words:
         print(options_module.help_text(options_class, usage, about))
         return 0
-    debug = any(word.startswith("--debug") for word in words)
+    debug = any(word in ("--debug", "--debug=True", "--debug=1") for word in words)
     try:
         options, positional = _parse(options_class, words, resolve, takes_words)
         code = 0
@@ -187,7 +205,7 @@ def _parse(
     resolve: Callable[[dict[str, Any]], OptionsT] | None,
     takes_words: bool,
 ) -> tuple[OptionsT, tuple[str, ...]]:
-    positional, flags = collect(words)
+    positional, flags = collect(words, options_class)
     if positional and not takes_words:
         raise UsageError(f"unexpected argument {positional[0]}; options are written --name=value")
     options_module.check_names(flags, options_class, "the command line")

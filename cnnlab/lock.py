@@ -23,6 +23,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         CnnlabError: another process holds it (named), or the folder cannot be written.
     """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     with naming_failures(folder):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = _acquire(folder / LOCK_FILE)
@@ -32,6 +33,16 @@ def locked(folder: Path) -> Iterator[None]:
         # Removed while still held: whoever opened it meanwhile sees that it is gone, and retries.
         remove_if_possible(folder / LOCK_FILE)
         os.close(descriptor)
+        _remove_empty(made)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Leave no folder behind that was made for the lock alone: what failed left nothing in it."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:  # it is in use
+            return
 
 
 def _acquire(path: Path) -> int:

@@ -72,6 +72,11 @@ def fields_of(options_class: type) -> dict[str, Any]:
     return dict(options_class.__pydantic_fields__)  # type: ignore[attr-defined]
 
 
+def switches_of(options_class: type) -> list[str]:
+    """Names of the options that are either True or False."""
+    return [name for name, field in fields_of(options_class).items() if field.annotation is bool]
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint "; did you mean X?" for a mistyped name, or '' when nothing is near."""
     matches = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)

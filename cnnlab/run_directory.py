@@ -67,8 +67,8 @@ class RunDirectory:
             result = json.loads(read_text(path, _MAX_RESULT_BYTES))
             if not isinstance(result, dict) or type(result.get("step")) is not int:
                 raise ValueError("no step")
-        except (ValueError, RecursionError) as error:
-            problem = str(error)[:100]
+        except (ValueError, RecursionError, CnnlabError) as error:
+            problem = str(error)[:200]
             raise CnnlabError(f"{path} is damaged ({problem}); delete it to go on") from error
         return result
 

@@ -160,9 +160,9 @@ def test_a_damaged_checkpoint_is_passed_over(
     damage(tmp_path / f"model.ckpt-6.{file}", how)
     assert checkpoints.latest_intact() == 5
     if (file, how) != ("index", "deleted"):
-        expected = f"warning: checkpoint {tmp_path}/model.ckpt-6 is damaged, not used\n"
-        assert capsys.readouterr().err == expected
-        with pytest.raises(CnnlabError, match=r"model\.ckpt-6 does not load: ") as error:
+        expected = f"warning: checkpoint {tmp_path}/model.ckpt-6 is damaged ("
+        assert capsys.readouterr().err.startswith(expected)
+        with pytest.raises(CnnlabError, match=r"model\.ckpt-6 (does not load|is damaged)") as error:
             checkpoints.restore(variables.saver, variables.session, 6)
         assert "\n" not in str(error.value)
 
@@ -187,14 +187,18 @@ def test_none_yet(variables: Variables, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "name", "problem"), [(4, "w", r"w is \[3\], not \[4\]"), (3, "v", "v is missing")]
+    ("size", "name", "problem"),
+    [
+        (4, "w", r"w is float32 \[3\] there, float32 \[4\] here"),
+        (3, "v", "it lacks v; .*has not: w"),
+    ],
 )
 def test_a_checkpoint_of_another_model(
     size: int, name: str, problem: str, variables: Variables, tmp_path: Path
 ) -> None:
     checkpoints = saved(variables, tmp_path, 5)
     other = Variables(size, name)
-    with other.session, pytest.raises(CnnlabError, match=f"-5 does not load: {problem}$"):
+    with other.session, pytest.raises(CnnlabError, match=problem):
         checkpoints.restore(other.saver, other.session, 5)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,14 @@ _DAMAGE = (
 MAX_PIXELS = 50_000_000  # a larger file is refused before it is decoded
 
 
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Without Pillow's warnings: what it warns of is damage it survives, or size, checked here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def load_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
     """Read an image file as a network takes it.
 
@@ -54,10 +64,7 @@ def load_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArr
         # Opening a pipe would wait for ever.
         if Path(path).exists() and not Path(path).is_file():
             raise DataError(f"{path} is not a regular file")
-        with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as image:
-            warnings.simplefilter(
-                "ignore"
-            )  # of Pillow: what it warns of here is damage it survives
+        with _unwarned(), Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(
                     f"{path} has {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} "

@@ -69,6 +69,7 @@ class LossOptions(InputOptions):
         group="training",
         shapes_result=False,
         ge=1,
+        le=10**15,
     )
     epochs: float | None = option(
         None,
@@ -77,6 +78,7 @@ class LossOptions(InputOptions):
         group="training",
         shapes_result=False,
         gt=0,
+        le=10**9,
     )
     seed: int = option(
         1,

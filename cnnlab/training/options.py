@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any, Literal
 
 import pydantic
@@ -207,7 +208,8 @@ class TrainingOptions(LossOptions):
     def total_steps(self, num_train: int) -> int:
         """The length of the run in steps, given the number of training images."""
         if self.epochs is not None:
-            return math.ceil(self.epochs * num_train / self.batch_size)
+            # By the decimal that was written: 0.07 of 10,000 images are 700, not 700.0000000000001.
+            return math.ceil(Fraction(str(self.epochs)) * num_train / self.batch_size)
         return self.steps or DEFAULT_STEPS
 
     def schedule_length(self, num_train: int) -> int:

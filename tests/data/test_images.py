@@ -96,7 +96,7 @@ def test_other_modes(mode: str) -> None:
         ("gone.png", "no image file gone.png"),
         ("text.png", "text.png is not an image that can be read"),
         ("empty.png", "empty.png is not an image that can be read"),
-        ("folder", "folder cannot be read as an image"),
+        ("folder", "folder is not a regular file"),
         ("cut.png", "cut.png cannot be read as an image"),
     ],
 )

@@ -66,10 +66,10 @@ def test_nothing_of_the_data_is_in_the_graph() -> None:
     images = np.random.default_rng(0).integers(0, 256, (1000, 32, 32, 3), np.uint8)
     labels = np.arange(1000)
     with tf.Graph().as_default() as graph, tf.Session() as session:
-        held_images, held_labels, fill = build_resident_data((32, 32, 3), 1000)
+        data = build_resident_data((32, 32, 3), 1000)
         make_index_stream(50_000, 500, 1, 0)
-        fill(session, images, labels)
-        found = session.run((held_images, held_labels))
+        data.fill(session, images, labels)
+        found = session.run((data.images, data.labels))
         assert np.array_equal(found[0], images)
         assert np.array_equal(found[1], labels)
         assert found[1].dtype == np.int64
