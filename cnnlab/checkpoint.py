@@ -1,11 +1,11 @@
 """Checkpoints, complete or absent.
 
 SAVE_DIR/
-    model.ckpt-2000.data-00000-of-00001     the variables, TensorFlow's format
-    model.ckpt-2000.index                   their names; renamed into place last, so it says
-    "complete" checkpoint                              points at the latest;
-    tf.train.latest_checkpoint reads it best/                                   the same, for the
-    best step by validation accuracy
+    model.ckpt-2000.data-00000-of-00001   the variables, TensorFlow's format
+    model.ckpt-2000.index                 their names; renamed into place last: it says "complete"
+    model.ckpt-3000.*.damaged             one that did not pass its checksums, set aside
+    checkpoint                            names the latest, for tf.train.latest_checkpoint
+    best/                                 the same, for the best step by validation accuracy
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.errors import CnnlabError
-from cnnlab.files import sync, write_atomically
+from cnnlab.files import cannot_write, naming_failures, sync, write_atomically
 from cnnlab.tf1 import tf
 
 PREFIX = "model.ckpt"
 BEST_DIR = "best"
 POINTER = "checkpoint"
 PARTIAL = ".saving"  # a folder; what is in it was never finished
+DAMAGED = ".damaged"
+MAX_STEP = 2**63 - 1  # of the int64 variable that counts them
+_MAX_NAMED = 8  # variables in one message
+_NONE: frozenset[int] = frozenset()
 
 
 def make_saver(graph: Any) -> Any:
@@ -48,16 +52,20 @@ def make_saver(graph: Any) -> Any:
 class Checkpoints:
     """The checkpoints of one folder."""
 
-    def __init__(self, folder: Path, max_to_keep: int | None) -> None:
-        """Args: folder: made at the first save; max_to_keep: newest to keep, None for all."""
+    def __init__(
+        self, folder: Path, max_to_keep: int | None = None, keep_every: int | None = None
+    ) -> None:
+        """Args: folder: made at the first save; max_to_keep: newest to keep, None for all;
+        keep_every: those whose step is a multiple of it stay as well."""
         self.folder = folder
         self.max_to_keep = max_to_keep
+        self.keep_every = keep_every
 
     def steps(self) -> list[int]:
         """The steps that have a checkpoint, ascending."""
-        pattern = re.compile(re.escape(PREFIX) + r"-(\d+)\.index")
+        pattern = re.compile(re.escape(PREFIX) + r"-(0|[1-9][0-9]{0,18})\.index")
         matches = (pattern.fullmatch(path.name) for path in self.folder.glob(f"{PREFIX}-*.index"))
-        return sorted(int(match[1]) for match in matches if match)
+        return sorted(step for m in matches if m and (step := int(m[1])) <= MAX_STEP)
 
     def path(self, step: int) -> Path:
         """What a Saver calls the checkpoint of a step: the common start of its files' names."""
@@ -71,37 +79,59 @@ class Checkpoints:
         """
         steps = self.steps()
         for step in reversed(steps):
-            if self.is_intact(step):
+            if (damage := self.damage(step)) is None:
                 return step
-            print(f"warning: checkpoint {self.path(step)} is damaged, not used", file=sys.stderr)
+            print(
+                f"warning: checkpoint {self.path(step)} is damaged ({damage}), not used",
+                file=sys.stderr,
+            )
         if steps:
             raise CnnlabError(f"every checkpoint in {self.folder} is damaged")
         return None
 
-    def save(self, saver: Any, session: Any, step: int) -> None:
-        """Write the checkpoint aside, move it into place, point at it, drop the oldest."""
-        partial = self.folder / PARTIAL
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        saver.save(
-            session, str(partial / f"{PREFIX}-{step}"), write_meta_graph=False, write_state=False
-        )
-        written = sorted(partial.iterdir())  # .data-* sorts before .index
-        for path in written:
-            sync(path)
-        for path in written:
-            path.replace(self.folder / path.name)
-        partial.rmdir()
-        sync(self.folder)
-        name = f"{PREFIX}-{step}"
-        write_atomically(
-            self.folder / POINTER,
-            f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n',
-        )
-        self._drop_oldest()
+    def save(self, saver: Any, session: Any, step: int, *, protect: frozenset[int] = _NONE) -> None:
+        """Write the checkpoint aside, move it into place, point at it, drop the oldest.
 
-    def restore(self, saver: Any, session: Any, step: int) -> None:
+        Args:
+            saver: a `tf.train.Saver`.
+            session: holds the variables.
+            step: the checkpoint's.
+            protect: steps whose checkpoints stay, whatever their age.
+
+        Raises:
+            CnnlabError: the disk is full or the folder cannot be written; the checkpoints that were
+                there are as before.
+        """
+        partial = self.folder / PARTIAL
+        try:
+            with naming_failures(self.path(step)):
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir(parents=True)
+                self._write(saver, session, partial / f"{PREFIX}-{step}")
+                written = sorted(partial.iterdir())  # .data-* sorts before .index
+                for path in written:
+                    sync(path)
+                for path in written:
+                    path.replace(self.folder / path.name)
+                partial.rmdir()
+                sync(self.folder)
+                self._point_at(step)
+                self._drop_oldest(protect)
+        except CnnlabError as error:
+            shutil.rmtree(partial, ignore_errors=True)  # on a full disk, it is in the way
+            kept = self.steps()
+            state = f"the checkpoint of step {kept[-1]} is kept" if kept else "none was kept before"
+            raise CnnlabError(f"{error}; {state}") from error
+
+    def restore(self, saver: Any, session: Any, step: int, *, exactly: bool = False) -> None:
         """Load the variables of `step` into the session.
+
+        Args:
+            saver: a `tf.train.Saver` of the variables to load.
+            session: takes them.
+            step: the checkpoint's.
+            exactly: whether a variable of the checkpoint that the graph does not have is an error;
+                an inference graph does without the optimizer's.
 
         Raises:
             CnnlabError: there is no such checkpoint, it is damaged, or it is of another model.
@@ -110,50 +140,128 @@ class Checkpoints:
             known = ", ".join(map(str, self.steps())) or "none"
             raise CnnlabError(f"{self.folder} has no checkpoint of step {step}; it has: {known}")
         try:
+            # Looked for first: a Saver loads a variable of another shape without a word.
+            if difference := self._difference(saver, step, exactly):
+                raise CnnlabError(f"checkpoint {self.path(step)} is of another model: {difference}")
             saver.restore(session, str(self.path(step)))
-        except (tf.errors.OpError, ValueError) as error:
-            problem = self._difference(saver, step) or str(error).split("\n")[0]
-            raise CnnlabError(f"checkpoint {self.path(step)} does not load: {problem}") from error
+        except self._read_errors() as error:
+            raise CnnlabError(
+                f"checkpoint {self.path(step)} is damaged: {_first_line(error)}"
+            ) from error
 
-    def is_intact(self, step: int) -> bool:
-        """Whether every variable of the checkpoint can be read and has the checksum it was saved
-        with."""
+    def damage(self, step: int) -> str | None:
+        """What is wrong with a checkpoint, or None if every variable of it can be read and has the
+        checksum it was saved with."""
+        name = ""
         try:
             reader = tf.train.load_checkpoint(str(self.path(step)))
-            for name in reader.get_variable_to_shape_map():
+            for name in sorted(reader.get_variable_to_shape_map()):
                 reader.get_tensor(name)
-        except (tf.errors.OpError, ValueError, RuntimeError):
-            return False
-        return True
+        except self._read_errors() as error:
+            return _first_line(error) + (f" in {name}" if name else "")
+        return None
 
     def remove_all(self) -> None:
         """Delete every checkpoint of the folder, the pointer first."""
         (self.folder / POINTER).unlink(missing_ok=True)
         shutil.rmtree(self.folder / PARTIAL, ignore_errors=True)
         for step in self.steps():
-            self._remove(step)
-
-    def _drop_oldest(self) -> None:
-        if self.max_to_keep is not None:
-            for step in self.steps()[: -self.max_to_keep]:
-                self._remove(step)
-
-    def _remove(self, step: int) -> None:
-        self.path(step).with_name(f"{PREFIX}-{step}.index").unlink()
-        for path in self.folder.glob(f"{PREFIX}-{step}.data-*"):
+            self.remove(step)
+        for path in self.folder.glob(f"{PREFIX}-*{DAMAGED}"):
             path.unlink()
 
-    def _difference(self, saver: Any, step: int) -> str:
-        """What variables differ between the checkpoint and the graph, or '' if none do."""
+    def remove(self, step: int) -> None:
+        """Delete the checkpoint of a step, its index first: without it the rest does not count."""
+        self.path(step).with_name(f"{PREFIX}-{step}.index").unlink()
+        for path in self._data_files(step):
+            path.unlink()
+
+    def remove_after(self, last_step: int) -> None:
+        """Delete the checkpoints of later steps: the run goes back to `last_step`."""
+        for step in self.steps():
+            if step > last_step:
+                self.remove(step)
+        self._point_at_latest()
+
+    def set_aside_after(self, last_step: int) -> None:
+        """Rename the checkpoints of later steps: they are damaged, and to be made anew."""
+        for step in self.steps():
+            if step > last_step:
+                index = self.path(step).with_name(f"{PREFIX}-{step}.index")
+                for path in (index, *self._data_files(step)):
+                    path.replace(path.with_name(path.name + DAMAGED))
+        self._point_at_latest()
+
+    def _write(self, saver: Any, session: Any, path: Path) -> None:
         try:
-            saved = tf.train.load_checkpoint(str(self.path(step))).get_variable_to_shape_map()
-        except (tf.errors.OpError, ValueError, RuntimeError):
-            return ""
-        problems = []
-        for variable in saver._var_list:
-            name, shape = variable.op.name, variable.shape.as_list()
-            if name not in saved:
-                problems.append(f"{name} is missing")
-            elif list(saved[name]) != shape:
-                problems.append(f"{name} is {list(saved[name])}, not {shape}")
-        return "; ".join(problems)
+            saver.save(session, str(path), write_meta_graph=False, write_state=False)
+        except tf.errors.OpError as error:
+            raise cannot_write(self.folder / path.name, _first_line(error)) from error
+
+    def _point_at(self, step: int) -> None:
+        name = f"{PREFIX}-{step}"
+        write_atomically(
+            self.folder / POINTER,
+            f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n',
+        )
+
+    def _point_at_latest(self) -> None:
+        if steps := self.steps():
+            self._point_at(steps[-1])
+        else:
+            (self.folder / POINTER).unlink(missing_ok=True)
+
+    def _drop_oldest(self, protect: frozenset[int]) -> None:
+        if self.max_to_keep is not None:
+            for step in self.steps()[: -self.max_to_keep]:
+                is_kept = self.keep_every is not None and step % self.keep_every == 0
+                if not is_kept and step not in protect:
+                    self.remove(step)
+
+    def _data_files(self, step: int) -> list[Path]:
+        return [
+            path
+            for path in self.folder.glob(f"{PREFIX}-{step}.data-*")
+            if not path.name.endswith(DAMAGED)
+        ]
+
+    @staticmethod
+    def _read_errors() -> tuple[type[Exception], ...]:
+        """What TensorFlow raises for files that are damaged, cut short or missing."""
+        return (tf.errors.OpError, ValueError, RuntimeError, LookupError, TypeError, MemoryError)
+
+    def _difference(self, saver: Any, step: int, exactly: bool) -> str:
+        """What variables differ between the checkpoint and the graph, or '' if none do."""
+        reader = tf.train.load_checkpoint(str(self.path(step)))
+        saved, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+        ours = {variable.op.name: variable for variable in saver._var_list}
+        missing = [name for name in ours if name not in saved]
+        superfluous = sorted(name for name in saved if name not in ours)
+        other = []
+        for name, variable in ours.items():
+            shape, dtype = variable.shape.as_list(), variable.dtype.base_dtype
+            if name in saved and (list(saved[name]) != shape or types[name] != dtype):
+                there = f"{types[name].name} {list(saved[name])}"
+                other.append(f"{name} is {there} there, {dtype.name} {shape} here")
+        if not exactly:
+            if not missing and not other:
+                return ""
+            # The optimizer's variables are named after those that they belong to.
+            superfluous = [name for name in superfluous if name.rpartition("/")[0] not in ours]
+        parts = [
+            _listed(other, ""),
+            _listed(missing, "it lacks "),
+            _listed(superfluous, "it has, and this model has not: "),
+        ]
+        return "; ".join(part for part in parts if part)
+
+
+def _listed(items: list[str], what: str) -> str:
+    """The first few of the items in one phrase, or '' if there are none."""
+    more = f" and {len(items) - _MAX_NAMED} more" if len(items) > _MAX_NAMED else ""
+    return f"{what}{', '.join(items[:_MAX_NAMED])}{more}" if items else ""
+
+
+def _first_line(error: Exception) -> str:
+    text = str(getattr(error, "message", None) or error) or type(error).__name__
+    return text.strip().split("\n")[0][:300]

@@ -8,19 +8,34 @@ class then checks them, before TensorFlow is imported and before any file is mad
 from __future__ import annotations
 
 import importlib
+import io
 import json
+import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import fire
 
 from cnnlab import options as options_module
 from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.interrupts import Interrupted, raising_on_signals
 from cnnlab.options import Options, OptionsT
 
 COMMANDS = ("train", "evaluate", "predict", "data")
+
+
+class Exit(SystemExit):
+    """Leave with this code, after printing the answer where `--json` asks for it."""
+
+    def __init__(self, code: int, answer: Any) -> None:
+        super().__init__(code)
+        self.answer = answer
+
+
+MAX_LINE = 1000  # characters of an error: a file name in it may have thousands
 
 Command = Callable[[Any, tuple[str, ...]], Mapping[str, Any] | Sequence[Any] | None]
 
@@ -76,25 +91,88 @@ def run(
 
     Exits with 0 when done, 2 on bad usage, 1 on failure with one line `error: ...` on stderr.
     """
+    _open_closed_streams()
+    code = 1
+    try:
+        with raising_on_signals():
+            code = _run(command, options_class, words, usage, about, resolve, takes_words)
+        sys.stdout.flush()
+    except Interrupted as error:
+        _complain(str(error))
+        code = 128 + error.number
+    except BrokenPipeError:
+        silence(sys.stdout)
+        code = 128 + signal.SIGPIPE  # what a shell reports of a program that a closed pipe ends
+    sys.exit(code)
+
+
+def _run(
+    command: Command,
+    options_class: type[OptionsT],
+    words: Sequence[str] | None,
+    usage: str,
+    about: str,
+    resolve: Callable[[dict[str, Any]], OptionsT] | None,
+    takes_words: bool,
+) -> int:
+    """Run the command; returns the exit code."""
     words = sys.argv[1:] if words is None else list(words)
     if "--help" in words or "-h" in words:
         print(options_module.help_text(options_class, usage, about))
-        sys.exit(0)
+        return 0
     debug = any(word.startswith("--debug") for word in words)
     try:
         options, positional = _parse(options_class, words, resolve, takes_words)
-        answer = command(options, positional)
+        code = 0
+        try:
+            answer = command(options, positional)
+        except Exit as stopped:
+            code, answer = int(str(stopped.code)), stopped.answer
         if options.json and answer is not None:
             print(json.dumps(answer), flush=True)
-    except (CnnlabError, OSError) as error:
+    except BrokenPipeError:
+        raise
+    except (CnnlabError, OSError, MemoryError) as error:
         if debug:
             traceback.print_exc()
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(getattr(error, "exit_code", 1))
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        sys.exit(130)
-    sys.exit(0)
+        _complain(str(error) or "out of memory")
+        return int(getattr(error, "exit_code", 1))
+    return code
+
+
+def _complain(text: str) -> None:
+    """Print the one line of an error on stderr, if there is still someone to read it."""
+    line = " ".join(text.split())
+    if len(line) > MAX_LINE:
+        line = f"{line[:MAX_LINE]} ..."
+    try:
+        print(f"error: {line}", file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        silence(sys.stderr)
+
+
+def silence(stream: TextIO) -> None:
+    """Send a stream whose reader has left to nowhere, so that Python does not stumble over it when
+    it ends."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _open_closed_streams() -> None:
+    """Give a process that was started without stdin, stdout or stderr, as by `>&-`, empty ones.
+
+    Otherwise the next file opened gets their number, and what TensorFlow prints goes into it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file name that cannot be printed is no error
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str, options: Options | None = None) -> None:

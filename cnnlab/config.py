@@ -91,6 +91,26 @@ class Config(TrainingOptions):
         shapes_result=False,
         ge=1,
     )
+    keep_every: int | None = option(
+        None,
+        "keep each checkpoint whose step is a multiple of this too, however old",
+        unit="steps",
+        group="run",
+        shapes_result=False,
+        ge=1,
+    )
+    on_nan: Literal["stop", "rollback"] = option(
+        "stop",
+        "when the loss or a weight is not finite: stop, or rollback to the last regular checkpoint "
+        "and go on at a lower rate",
+        group="run",
+    )
+    rollback_factor: float = option(
+        0.5, "factor on the learning rate at each rollback", group="run", gt=0, lt=1
+    )
+    max_rollbacks: int = option(
+        3, "rollbacks in one run before it stops after all", unit="rollbacks", group="run", ge=1
+    )
     layer_summaries: bool = option(
         False,
         "log each layer's output (mean, sd, max, min, histogram) and each weight's histogram",

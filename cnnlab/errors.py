@@ -15,3 +15,7 @@ class UsageError(CnnlabError):
 
 class DataError(CnnlabError):
     """A data file is missing, damaged or not what it claims to be."""
+
+
+class NonFiniteError(CnnlabError):
+    """The loss, a weight or an output became NaN or infinite."""

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from cnnlab.errors import CnnlabError
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace the file by one with this content; a reader sees the old or the new, never a
-    part."""
+    """Replace the file by one with this content; a reader sees the old or the new, never a part.
+
+    Raises:
+        CnnlabError: the disk is full or the folder cannot be written; the old content stands.
+    """
     partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content.encode("utf-8") if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    sync(path.parent)
+    with naming_failures(path):
+        try:
+            with partial.open("wb") as file:
+                file.write(content.encode("utf-8") if isinstance(content, str) else content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError:
+            remove_if_possible(partial)
+            raise
+        sync(path.parent)
 
 
 def sync(path: Path) -> None:
@@ -25,3 +38,54 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def naming_failures(path: Path, hint: str = "") -> Iterator[None]:
+    """Turn the operating system's refusal to write into an error that names what was written.
+
+    Raises:
+        CnnlabError: "cannot write PATH: No space left on device", and the hint.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error.strerror or str(error), hint) from error
+
+
+def cannot_write(path: Path, reason: str, hint: str = "") -> CnnlabError:
+    """The error for something that could not be written."""
+    return CnnlabError(f"cannot write {path}: {reason}" + (f"; {hint}" if hint else ""))
+
+
+def remove_if_possible(path: Path) -> None:
+    """Delete a file that is of no use, where that is still allowed."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return
+
+
+def read_text(path: Path, max_bytes: int) -> str:
+    """The text of a small file.
+
+    Args:
+        path: a regular file; not a pipe or device, which might never end.
+        max_bytes: a larger file is refused before it is read.
+
+    Raises:
+        CnnlabError: it is too large, no regular file or not UTF-8.
+        OSError: it cannot be read.
+    """
+    # Opening a pipe would wait for a writer; so look first, and look again at what was opened.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise CnnlabError(f"{path} is not a regular file")
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise CnnlabError(f"{path} has more than {max_bytes:,} bytes")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CnnlabError(f"{path} is not UTF-8 text: {error}") from error

@@ -69,7 +69,9 @@ class TrainGraph(NamedTuple):
         learning_rate: float32 scalar that the last step used; fetching it trains.
         objective: float32 scalar that the last step minimized: loss and penalties; fetching it
             trains.
+        last_rate: float32 scalar, the rate of the step before; fetching it does not train.
         weights_are_finite: bool scalar, whether no trainable variable has a NaN or an infinity.
+        rollbacks: int64 scalar variable, rollbacks so far; None unless configured.
         layer_summaries: bytes scalar, the inference tower's layer statistics; None unless
             configured.
         fill_data: a function (session, train split) that makes the training set resident.
@@ -85,7 +87,9 @@ class TrainGraph(NamedTuple):
     train_accuracy: Any
     learning_rate: Any
     objective: Any
+    last_rate: Any
     weights_are_finite: Any
+    rollbacks: Any
     layer_summaries: Any
     fill_data: Callable[[Any, Split], None]
     plateau: Plateau | None
@@ -156,6 +160,11 @@ def build_train_graph(
     predict = build_predict_graph(config, spec, model)
     total_steps = config.schedule_length(num_train)
     averages = Averages(config, _model_variables(global_step), total_steps)
+    rollbacks = None
+    if config.on_nan == "rollback":  # a variable, so that checkpoints remember the lowered rate
+        rollbacks = tf.get_variable(
+            "rollbacks", [], tf.int64, tf.zeros_initializer(), trainable=False
+        )
     with tf.name_scope("data"):
         source = BatchSource(
             config,
@@ -171,7 +180,12 @@ def build_train_graph(
         plateau = build_plateau(config) if config.schedule == "plateau" else None
 
         def rate_at(step: Any) -> Any:
-            return learning_rate_at(config, step, total_steps, plateau.rate if plateau else None)
+            """float32 scalar: the schedule's rate, lowered by the rollbacks."""
+            rate = learning_rate_at(config, step, total_steps, plateau.rate if plateau else None)
+            if rollbacks is None:
+                return rate
+            factor = tf.cast(rollbacks.read_value(), tf.float32)
+            return rate * tf.pow(config.rollback_factor, factor)
 
         context = StepContext(
             config,
@@ -239,7 +253,9 @@ def build_train_graph(
         train_accuracy=train_accuracy,
         learning_rate=learning_rate,
         objective=objective,
+        last_rate=rate_at(start - 1),
         weights_are_finite=weights_are_finite,
+        rollbacks=rollbacks,
         layer_summaries=layer_summaries,
         fill_data=source.fill,
         plateau=plateau,

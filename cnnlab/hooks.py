@@ -8,11 +8,14 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from tqdm import tqdm
 
-from cnnlab.checkpoint import Checkpoints
-from cnnlab.loop import NonFiniteError, StepState, is_time
+from cnnlab.errors import NonFiniteError
+from cnnlab.inference import EvaluationStoppedError
+from cnnlab.loop import StepState, is_time
 from cnnlab.monitors import Monitor, is_better
+from cnnlab.run_directory import RunDirectory
 from cnnlab.summaries import RunLog
 
 if TYPE_CHECKING:
@@ -37,6 +40,9 @@ class Hook:
 
     def after_run(self, train: Train, state: StepState) -> None:
         """Called after each session run, wherever it happened to end."""
+
+    def after_stop(self, train: Train, state: StepState) -> None:
+        """Called once, when `train.stop()` has ended the loop before its last step."""
 
     def end(self, train: Train) -> None:
         """Called once, when the loop has ended or failed."""
@@ -79,45 +85,65 @@ class EvaluationHook(Hook):
     def __init__(
         self,
         every_steps: int,
+        total_steps: int,
         log: RunLog,
-        checkpoints: Checkpoints,
-        best: dict[str, Any] | None,
+        run: RunDirectory,
+        first_step: int,
         monitors: Sequence[Monitor] = (),
     ) -> None:
-        """Args: best: the figures of the best evaluation so far; monitors: what goes by them."""
+        """Args: first_step: where this process begins; monitors: what goes by the figures."""
         self.every_steps = every_steps
+        self._total_steps = total_steps
         self._log = log
-        self._checkpoints = checkpoints
-        self._best = best
+        self._run = run
+        self._best = run.best_so_far(first_step)
         self._monitors = monitors
 
     def begin(self, train: Train) -> None:
         for monitor in self._monitors:
             monitor.begin(train)
+        self._make_up(train)
+
+    def _make_up(self, train: Train) -> None:
+        """Make up for an evaluation that a signal cut short before the checkpoint was saved."""
+        step = train.step
+        is_due = step > 0 and is_time(step, self.every_steps, self._total_steps)
+        if is_due and not self._log.has("val", step):
+            self._evaluate(train, step, float(train.session.run(train.train_graph.last_rate)))
 
     def after_step(self, train: Train, state: StepState) -> None:
+        self._evaluate(train, state.step, state.learning_rate)
+
+    def _evaluate(self, train: Train, step: int, learning_rate: float) -> None:
         started = time.perf_counter()
-        limit = train.config.eval_examples
-        figures = train.evaluate("validation", limit=limit, tta="none")
+        try:
+            figures = train.evaluate(
+                "validation",
+                limit=train.config.eval_examples,
+                tta="none",
+                should_stop=lambda: train.stop_signal is not None,
+            )
+        except EvaluationStoppedError:
+            return
         secs = time.perf_counter() - started
         if self._best is None or is_better(figures, self._best, train.config.monitor):
             self._best = figures
-            self._checkpoints.save(train.saver, train.session, state.step)
+            self._run.save_best(train.saver, train.session, step)
         # The line comes after the checkpoint it speaks of: a kill between them repeats both.
         self._log.write(
             "val",
-            state.step,
+            step,
             loss=figures["loss"],
             accuracy=figures["accuracy"],
-            learning_rate=state.learning_rate,
+            learning_rate=learning_rate,
             images_per_sec=figures["n"] / secs,
         )
         train.say(
-            f"step {state.step}: validation accuracy {figures['accuracy']:.4f}, "
+            f"step {step}: validation accuracy {figures['accuracy']:.4f}, "
             f"loss {figures['loss']:.4f}"
         )
         # The evaluation after the last step would not be made in a longer run.
-        if state.step % self.every_steps == 0:
+        if step % self.every_steps == 0:
             for monitor in self._monitors:
                 monitor.count(train, figures)
 
@@ -139,26 +165,44 @@ class LayerSummaryHook(Hook):
 
 
 class CheckpointHook(Hook):
-    """Saves checkpoints of finite weights; also once when the loop is stopped before its end."""
+    """Saves checkpoints of finite weights: regularly, on request, and when the loop is stopped."""
 
-    def __init__(self, every_steps: int, checkpoints: Checkpoints, log: RunLog) -> None:
+    def __init__(self, every_steps: int, run: RunDirectory, log: RunLog) -> None:
         self.every_steps = every_steps
-        self._checkpoints = checkpoints
+        self._run = run
         self._log = log
+        self._saved_step = -1
 
     def after_step(self, train: Train, state: StepState) -> None:
-        self._save(train, state.step)
+        self._save(train, state)
 
     def after_run(self, train: Train, state: StepState) -> None:
-        is_saved = is_time(state.step, self.every_steps, state.total_steps)
-        if train.stopping and not is_saved:
-            self._save(train, state.step)
+        if train.save_requested:
+            train.save_requested = False
+            self._save(train, state)
+            train.say(f"step {state.step}: checkpoint saved on request")
 
-    def _save(self, train: Train, step: int) -> None:
+    def after_stop(self, train: Train, state: StepState) -> None:
+        self._save(train, state)
+
+    def _save(self, train: Train, state: StepState) -> None:
+        if state.step == self._saved_step:
+            return
         if not train.session.run(train.train_graph.weights_are_finite):
-            raise NonFiniteError(f"a weight is not finite after step {step}")
+            name = _first_non_finite(train)
+            raise NonFiniteError(f"variable {name} is not finite after step {state.step}")
         self._log.flush()
-        self._checkpoints.save(train.saver, train.session, step)
+        self._run.save(train.saver, train.session, state.step, state.total_steps)
+        self._saved_step = state.step
+
+
+def _first_non_finite(train: Train) -> str:
+    """The name of the first variable, in the order they were made, with a NaN or an infinity."""
+    for variable in train.saver._var_list:
+        value = train.session.run(variable)
+        if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
+            return str(variable.op.name)
+    return "unknown"
 
 
 class DeadlineHook(Hook):

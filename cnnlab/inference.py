@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +19,11 @@ from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.graph import PredictGraph, build_predict_graph
 from cnnlab.metrics import EvaluationSums
 from cnnlab.models import find_model
-from cnnlab.tf1 import tf
+from cnnlab.tf1 import naming_op_errors, tf
+
+
+class EvaluationStoppedError(Exception):
+    """An evaluation was told to stop before its end; it has no result."""
 
 
 def run_evaluation(
@@ -27,6 +33,7 @@ def run_evaluation(
     num_classes: int,
     batch_size: int,
     tta: str = "none",
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> EvaluationSums:
     """Evaluate every image of a split, the last partial batch too.
 
@@ -37,18 +44,28 @@ def run_evaluation(
         num_classes: number of classes.
         batch_size: images a session run (>= 1).
         tta: test-time augmentation; see `weighted_views`.
+        should_stop: asked before each batch.
+
+    Raises:
+        EvaluationStoppedError: it was to stop.
+        NonFiniteError: a logit is not finite.
+        CnnlabError: TensorFlow fails, for want of memory as a rule.
     """
     sums = EvaluationSums(num_classes)
     for start in range(0, len(split.labels), batch_size):
+        if should_stop():
+            raise EvaluationStoppedError
         images = split.images[start : start + batch_size]
         labels = split.labels[start : start + batch_size]
-        if tta == "none":
-            logits, losses = session.run(
-                (tower.logits, tower.losses), {tower.images_ph: images, tower.labels_ph: labels}
-            )
-        else:
-            logits = _averaged_logits(session, tower, images, tta)
-            losses = session.run(tower.losses, {tower.logits: logits, tower.labels_ph: labels})
+        with naming_op_errors("evaluation"):
+            if tta == "none":
+                logits, losses = session.run(
+                    (tower.logits, tower.losses),
+                    {tower.images_ph: images, tower.labels_ph: labels},
+                )
+            else:
+                logits = _averaged_logits(session, tower, images, tta)
+                losses = session.run(tower.losses, {tower.logits: logits, tower.labels_ph: labels})
         sums.add(logits, labels, losses)
     return sums
 
@@ -134,11 +151,14 @@ class TrainedModel:
             UsageError: the checkpoint's name is none of these, or the model is a script's function.
             CnnlabError: no such checkpoint, or it is damaged.
         """
-        if checkpoint not in ("latest", "best") and not checkpoint.isdigit():
-            raise UsageError(f"--checkpoint={checkpoint} is not latest, best or a step's number")
+        is_step = re.fullmatch("[0-9]{1,19}", checkpoint) is not None
+        if checkpoint not in ("latest", "best") and not is_step:
+            raise UsageError(
+                f"--checkpoint={checkpoint[:50]} is not latest, best or a step's number"
+            )
         folder = Path(save_dir) / BEST_DIR if checkpoint == "best" else Path(save_dir)
         checkpoints = Checkpoints(folder, None)
-        step = int(checkpoint) if checkpoint.isdigit() else checkpoints.latest_intact()
+        step = int(checkpoint) if is_step else checkpoints.latest_intact()
         if step is None:
             raise CnnlabError(f"{folder} holds no checkpoint yet")
         self.config, self.spec, self.step = config, spec, step

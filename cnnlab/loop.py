@@ -7,7 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from cnnlab.errors import CnnlabError
+from cnnlab.errors import NonFiniteError
+from cnnlab.tf1 import naming_op_errors
 
 if TYPE_CHECKING:
     from cnnlab.hooks import Hook
@@ -65,7 +66,7 @@ def run_steps(train: Train, hooks: Sequence[Hook], total_steps: int) -> None:
     """Train until `total_steps` are made or `train.stop()` was called.
 
     Raises:
-        CnnlabError: the loss is not finite; names the step.
+        NonFiniteError: the loss is not finite; names the step.
     """
     graph, session = train.train_graph, train.session
     fetches = (
@@ -76,11 +77,14 @@ def run_steps(train: Train, hooks: Sequence[Hook], total_steps: int) -> None:
         graph.learning_rate,
     )
     pacer = Pacer(train.config.steps_per_run)
-    step, step_secs = train.step, 0.0
+    step, step_secs, state = train.step, 0.0, None
     while step < total_steps and not train.stopping:
         steps = pacer.steps(step, total_steps, hooks)
         started = time.perf_counter()
-        _, objective, loss, accuracy, learning_rate = session.run(fetches, {graph.steps_ph: steps})
+        with naming_op_errors(f"training after step {step}"):
+            _, objective, loss, accuracy, learning_rate = session.run(
+                fetches, {graph.steps_ph: steps}
+            )
         secs = time.perf_counter() - started
         if not math.isfinite(objective):
             failed_step = int(session.run(graph.global_step))
@@ -96,7 +100,6 @@ def run_steps(train: Train, hooks: Sequence[Hook], total_steps: int) -> None:
                 hook.after_step(train, state)
         for hook in hooks:
             hook.after_run(train, state)
-
-
-class NonFiniteError(CnnlabError):
-    """The loss or a weight became NaN or infinite."""
+    if state is not None and step < total_steps:
+        for hook in hooks:
+            hook.after_stop(train, state)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab.errors import CnnlabError
+from cnnlab.errors import NonFiniteError
 
 TOP_K = 5
 
@@ -35,10 +35,10 @@ class EvaluationSums:
             losses: float32 [batch], each image's.
 
         Raises:
-            CnnlabError: a logit is not finite, so no class can be told.
+            NonFiniteError: a logit is not finite, so no class can be told.
         """
         if not np.isfinite(logits).all():
-            raise CnnlabError("the network's logits are not finite; its weights have diverged")
+            raise NonFiniteError("the network's logits are not finite; its weights have diverged")
         np.add.at(self.confusion, (labels, logits.argmax(axis=1)), 1)
         self.top5_correct += int((rank_of_label(logits, labels) < TOP_K).sum())
         self.loss_sum += float(losses.astype(np.float64).sum())

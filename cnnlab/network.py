@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -80,7 +81,11 @@ class Network:
         return self._graph
 
     def evaluate(
-        self, split: str | Split = "test", limit: int | None = None, tta: str | None = None
+        self,
+        split: str | Split = "test",
+        limit: int | None = None,
+        tta: str | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> dict[str, Any]:
         """Evaluate the session's weights; without a session, those of the run in save_dir if any.
 
@@ -90,9 +95,13 @@ class Network:
             limit: use the first so many images.
             tta: test-time augmentation, "none", "mirror" or "mirror_shift"; as configured unless
                 given.
+            should_stop: asked before each batch.
 
         Returns:
             accuracy, loss, top5_accuracy and n.
+
+        Raises:
+            EvaluationStoppedError: `should_stop` said so.
         """
         self._ensure_weights()
         chosen = self.data.split(split) if isinstance(split, str) else split
@@ -105,6 +114,7 @@ class Network:
             num_classes,
             batch_size,
             self.config.tta if tta is None else tta,
+            should_stop,
         ).result()
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -139,7 +149,7 @@ class Network:
         if self.step != step:
             self.close()
         self.build_graph(step)
-        run.checkpoints.restore(self.saver, self.session, step)
+        run.checkpoints.restore(self.saver, self.session, step, exactly=True)
         return step
 
     def close(self) -> None:

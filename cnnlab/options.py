@@ -15,11 +15,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
 import pydantic
-import yaml
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import PydanticUndefined
 
 from cnnlab.errors import UsageError
+from cnnlab.yaml_text import parse_yaml
 
 STRICT = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
 
@@ -102,11 +102,7 @@ def parse_text(name: str, text: str, options_class: type) -> Any:
     if type(None) in admitted and text.lower() in ("none", "null"):
         return None
     if list in admitted or dict in admitted:
-        try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            problem = " ".join(str(error).split())
-            raise UsageError(f"--{name}={text} is not valid YAML: {problem}") from error
+        return parse_yaml(text, f"--{name}={text[:100]}")
     return text
 
 
@@ -117,6 +113,12 @@ def build(options_class: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:
         UsageError: one line naming the option, the value and what would be right.
     """
     check_names(values, options_class, "the options")
+    fields = fields_of(options_class)
+    for name, value in values.items():
+        if isinstance(value, str) and not _is_plain_text(value):
+            raise UsageError(f"--{name}={value!a} holds a character that no name or path may have")
+        if isinstance(value, bool) and bool not in _admitted_types(fields[name].annotation):
+            raise UsageError(f"--{name}={value} is not valid: it takes no yes or no")
     try:
         return options_class(**values)
     except pydantic.ValidationError as error:
@@ -149,6 +151,11 @@ def help_text(options_class: type, usage: str, about: str) -> str:
         groups.setdefault(extra["group"], []).append(line)
     sections = [f"{group}:\n" + "\n".join(lines) for group, lines in groups.items()]
     return f"usage: {usage}\n\n{about}\n\n" + "\n\n".join(sections)
+
+
+def _is_plain_text(text: str) -> bool:
+    """Whether a text is free of NUL, which no path may have, and of bytes that were no UTF-8."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _admitted_types(annotation: Any) -> set[Any]:
@@ -199,5 +206,5 @@ def _explain(error: pydantic.ValidationError, options_class: type) -> str:
     field = fields_of(options_class)[name]
     right = [_type_name(field.annotation), _range_of(field), field.json_schema_extra["unit"]]
     wanted = ", ".join(part for part in right if part)
-    value = problem["input"] if len(problem["loc"]) == 1 else problem.get("input")
+    value = str(problem["input"])[:100]
     return f"--{name}={value} is not valid: {message} (takes {wanted})"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cnnlab.errors import UsageError
 from cnnlab.options import nearest
+from cnnlab.yaml_text import read_yaml_mapping
 
 # Installed, the recipes are package data; in a checkout they stand beside the package.
 RECIPE_DIRS = (Path(__file__).parent / "configs", Path(__file__).parent.parent / "configs")
@@ -42,19 +41,4 @@ def load_recipe(name: str) -> dict[str, Any]:
     values = read_yaml_mapping(path)
     if "config" in values:
         raise UsageError(f"recipe {path} names another recipe; a recipe stands alone")
-    return values
-
-
-def read_yaml_mapping(path: Path) -> dict[str, Any]:
-    """Read a file that maps names to plain values.
-
-    Raises:
-        UsageError: it is not YAML, or something else than such a mapping.
-    """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
-        raise UsageError(f"{path} is not a mapping of option names to values")
     return values

@@ -16,7 +16,8 @@ from cnnlab import options as opts
 from cnnlab.config import Config
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files import write_atomically
-from cnnlab.recipes import load_recipe, read_yaml_mapping
+from cnnlab.recipes import load_recipe
+from cnnlab.yaml_text import read_yaml_mapping
 
 CONFIG_FILE = "config.yaml"
 
@@ -100,7 +101,10 @@ def load_config(save_dir: str | Path) -> Config:
         raise CnnlabError(
             f"{save_dir} holds no run (no {CONFIG_FILE}); train one with --save_dir={save_dir}"
         )
-    values = read_yaml_mapping(path)
+    try:
+        values = read_yaml_mapping(path)
+    except UsageError as error:
+        raise CnnlabError(f"{path} is damaged: {error}") from error
     for name in ("versions", *OF_ONE_PROCESS):
         values.pop(name, None)
     try:
@@ -111,10 +115,17 @@ def load_config(save_dir: str | Path) -> Config:
 
 def differing_options(old: Config, new: Config) -> list[str]:
     """Names of the options that shape the result and differ between two configurations."""
-    return [
+    shaping = {
         name
         for name, field in opts.fields_of(Config).items()
-        if field.json_schema_extra["shapes_result"] and getattr(old, name) != getattr(new, name)
+        if field.json_schema_extra["shapes_result"]
+    }
+    if new.on_nan == "rollback":
+        shaping.add("checkpoint_steps")  # it decides how far back a rollback goes
+    return [
+        name
+        for name in opts.fields_of(Config)
+        if name in shaping and getattr(old, name) != getattr(new, name)
     ]
 
 

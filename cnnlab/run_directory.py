@@ -21,12 +21,13 @@ from typing import Any
 from cnnlab.checkpoint import BEST_DIR, Checkpoints
 from cnnlab.config import Config
 from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.files import write_atomically
+from cnnlab.files import read_text, write_atomically
 from cnnlab.monitors import is_better
 from cnnlab.resolve import CONFIG_FILE, save_config
 from cnnlab.summaries import METRICS_FILE, read_metrics
 
 RESULT_FILE = "result.json"
+_MAX_RESULT_BYTES = 10_000_000
 
 
 class RunDirectory:
@@ -45,8 +46,8 @@ class RunDirectory:
             UsageError: the folder cannot hold a run, or holds checkpoints of an unknown one.
         """
         self.path = Path(config.save_dir)
-        self.checkpoints = Checkpoints(self.path, config.max_to_keep)
-        self.best = Checkpoints(self.path / BEST_DIR, 1)
+        self.checkpoints = Checkpoints(self.path, config.max_to_keep, config.keep_every)
+        self.best = Checkpoints(self.path / BEST_DIR)
         self._config = config
         for name, folder in (("save_dir", self.path), ("log_dir", config.resolved_log_dir)):
             _check_writable(name, folder)
@@ -63,18 +64,21 @@ class RunDirectory:
         if self._config.overwrite or not path.exists():
             return None
         try:
-            result = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise CnnlabError(f"{path} is damaged ({error}); delete it to go on") from error
-        return result if isinstance(result, dict) else None
+            result = json.loads(read_text(path, _MAX_RESULT_BYTES))
+            if not isinstance(result, dict) or type(result.get("step")) is not int:
+                raise ValueError("no step")
+        except (ValueError, RecursionError) as error:
+            problem = str(error)[:100]
+            raise CnnlabError(f"{path} is damaged ({problem}); delete it to go on") from error
+        return result
 
     def finished_result(self, total_steps: int) -> dict[str, Any] | None:
         """The result if the run is finished, by early stopping or because no more steps are asked
         for."""
         result = self.result()
         is_done = result and (
-            result.get("finished")
-            and (result.get("stopped_early") or result.get("step", 0) >= total_steps)
+            result.get("finished") is True
+            and (result.get("stopped_early") or result["step"] >= total_steps)
         )
         return result if is_done else None
 
@@ -84,17 +88,77 @@ class RunDirectory:
             return 0
         return self.checkpoints.latest_intact() or 0
 
-    def begin(self) -> None:
-        """Make the folder, or clear away the run that is to be overwritten, and save the
-        options."""
-        self.path.mkdir(parents=True, exist_ok=True)
+    def begin(self, first_step: int) -> None:
+        """Clear away the run that is to be overwritten, or what lies after the step that it goes on
+        from, and save the options."""
         if self._config.overwrite:
             for name in (RESULT_FILE, METRICS_FILE, CONFIG_FILE):
                 (self.path / name).unlink(missing_ok=True)
             self.checkpoints.remove_all()
             shutil.rmtree(self.path / BEST_DIR, ignore_errors=True)
+        elif first_step:
+            self.checkpoints.set_aside_after(first_step)  # newer, and yet not used: damaged
+            # A kill may have come after a best step and before the checkpoint that covers it.
+            if any(step <= first_step for step in self.best.steps()):
+                self.best.remove_after(first_step)
+            self._prune_best(None)
         save_config(self._config, self.path, versions())
         (self.path / RESULT_FILE).unlink(missing_ok=True)
+
+    def save(self, saver: Any, session: Any, step: int, total_steps: int) -> None:
+        """Save a checkpoint of the run.
+
+        Raises:
+            CnnlabError: the disk is full or the folder cannot be written.
+        """
+        is_last = step == total_steps
+        protect = frozenset() if is_last else frozenset(self._regular_steps()[-1:])
+        self.checkpoints.save(saver, session, step, protect=protect)
+        self._prune_best(None if is_last else protect)
+
+    def save_best(self, saver: Any, session: Any, step: int) -> None:
+        """Save the best step's weights.
+
+        The best before it stays until a checkpoint of the run is as late as this step: a run that
+        is killed goes back to that checkpoint, and what was best by then must be there.
+
+        Raises:
+            CnnlabError: the disk is full or the folder cannot be written.
+        """
+        self.best.save(saver, session, step)
+        self._prune_best(frozenset(self._regular_steps()[-1:]))
+
+    def rollback_step(self) -> int:
+        """The newest intact checkpoint that was saved on schedule, or 0.
+
+        Those saved on a signal do not count: when a run was stopped must not change its course.
+        """
+        for step in reversed(self._regular_steps()):
+            if self.checkpoints.damage(step) is None:
+                return step
+        return 0
+
+    def go_back_to(self, step: int) -> None:
+        """Forget the checkpoints after a step; 0 forgets all."""
+        self.checkpoints.remove_after(step)
+        self.best.remove_after(step)
+
+    def _regular_steps(self) -> list[int]:
+        """Steps saved on schedule, where a rollback may need them, ascending."""
+        every_steps = self._config.checkpoint_steps
+        if self._config.on_nan != "rollback":
+            return []
+        return [step for step in self.checkpoints.steps() if step % every_steps == 0]
+
+    def _prune_best(self, anchors: frozenset[int] | None) -> None:
+        """Keep the best step, and the best as of the latest checkpoint and the given ones."""
+        best_steps = self.best.steps()
+        kept = set(best_steps[-1:])
+        for anchor in {*(anchors or ()), *self.checkpoints.steps()[-1:]}:
+            kept.update([step for step in best_steps if step <= anchor][-1:])
+        for step in best_steps:
+            if step not in kept:
+                self.best.remove(step)
 
     def best_so_far(self, last_step: int) -> dict[str, Any] | None:
         """Step, accuracy and, where it is monitored, loss of the best validation up to

@@ -7,55 +7,91 @@ wrote after the checkpoint it goes on from, so that every step stands once.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from cnnlab.files import write_atomically
+from cnnlab.errors import CnnlabError
+from cnnlab.events import EventWriter
+from cnnlab.files import naming_failures, read_text, write_atomically
 from cnnlab.tf1 import tf
 
 METRICS_FILE = "metrics.jsonl"
 SPLITS = ("train", "val")
 NOT_DRAWN = ("seconds",)
+_MAX_BYTES = 1_000_000_000  # of metrics.jsonl; a line has about 200
 
 
 def read_metrics(save_dir: Path, last_step: int | None = None) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl up to a step; a last line cut short by a kill is left out."""
+    """The lines of metrics.jsonl up to a step; a last line cut short by a kill is left out.
+
+    Raises:
+        CnnlabError: a line is not one of ours; names it.
+    """
     path = save_dir / METRICS_FILE
     if not path.exists():
         return []
     lines = []
-    for text in path.read_text(encoding="utf-8").splitlines(keepends=True):
+    for number, text in enumerate(read_text(path, _MAX_BYTES).splitlines(keepends=True), 1):
         if not text.endswith("\n"):
             break
-        line = json.loads(text)
+        try:
+            line = json.loads(text)
+            _check_line(line)
+        except (ValueError, RecursionError) as error:
+            raise CnnlabError(
+                f"{path}: line {number} is damaged ({str(error)[:100]}); delete the line to go on"
+            ) from error
         if last_step is None or line["step"] <= last_step:
             lines.append(line)
     return lines
 
 
+def _check_line(line: Any) -> None:
+    """Raises: ValueError: the line is not one that RunLog writes."""
+    if not isinstance(line, dict):
+        raise ValueError("no mapping")
+    if type(line.get("step")) is not int or line.get("split") not in SPLITS:
+        raise ValueError("no step and split")
+    for name, value in line.items():
+        if name != "split" and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise ValueError(f"{name} is no number")
+    if "accuracy" not in line:
+        raise ValueError("no accuracy")
+
+
 class RunLog:
-    """Writes metrics.jsonl and the event files of one run."""
+    """Writes metrics.jsonl and the event files of one run.
+
+    As a context manager it closes them; a failure to do so does not hide an earlier error.
+    """
 
     def __init__(self, save_dir: Path, log_dir: Path, graph: Any, first_step: int) -> None:
-        """Open the files, keeping what was written up to `first_step` and nothing after it."""
+        """Open the files, keeping what was written up to `first_step` and nothing after it.
+
+        Raises:
+            CnnlabError: as for all methods here, a file cannot be written.
+        """
+        self._path = save_dir / METRICS_FILE
         kept = "".join(json.dumps(line) + "\n" for line in read_metrics(save_dir, first_step))
-        write_atomically(save_dir / METRICS_FILE, kept)
-        self._file = (save_dir / METRICS_FILE).open("a", encoding="utf-8")
-        with graph.as_default():  # FileWriter refuses to work where eager execution is the default
-            self._writers = {split: tf.summary.FileWriter(str(log_dir / split)) for split in SPLITS}
+        write_atomically(self._path, kept)
+        with naming_failures(self._path):
+            self._file = self._path.open("a", encoding="utf-8")
+        self._writers = {split: EventWriter(log_dir / split) for split in SPLITS}
         for writer in self._writers.values():
-            # To TensorBoard this says: steps from here on, if any were drawn, are void.
-            start = tf.SessionLog(status=tf.SessionLog.START)
-            writer.add_session_log(start, first_step + 1 if first_step else 0)
-        self._writers["train"].add_graph(graph)
+            writer.add_restart(first_step + 1 if first_step else 0)
+        if not first_step:  # TensorBoard warns of a second one
+            self._writers["train"].add_graph(graph)
         self.flush()
 
     def write(self, split: str, step: int, **figures: float) -> None:
         """Add one line to metrics.jsonl and one point to each curve."""
         line = {"step": step, "split": split, **figures}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        with naming_failures(self._path):
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
         values = [
             tf.Summary.Value(tag=name, simple_value=value)
             for name, value in figures.items()
@@ -67,17 +103,39 @@ class RunLog:
         """Add a serialized summary to the split's event file."""
         self._writers[split].add_summary(summary, step)
 
+    def has(self, split: str, step: int) -> bool:
+        """Whether metrics.jsonl has a line of this split and step."""
+        lines = read_metrics(self._path.parent)
+        return any(line["split"] == split and line["step"] == step for line in lines)
+
     def flush(self) -> None:
-        """Hand everything written so far to the operating system."""
-        self._file.flush()
+        """Wait until metrics.jsonl is on the disk, and the event files with the operating system.
+
+        Lines must not be lost that a checkpoint of a later step takes for written.
+        """
+        with naming_failures(self._path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
         for writer in self._writers.values():
             writer.flush()
 
     def close(self) -> None:
         """Flush and close all files."""
-        self._file.close()
-        for writer in self._writers.values():
-            writer.close()
+        with contextlib.ExitStack() as stack:  # closes each, even after one has failed
+            for writer in self._writers.values():
+                stack.callback(writer.close)
+            stack.enter_context(naming_failures(self._path))
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            self.close()
+        except CnnlabError:
+            if kind is None:
+                raise
 
 
 def build_layer_summaries(activations: dict[str, Any]) -> Any:

@@ -16,7 +16,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO
+
+from cnnlab.errors import CnnlabError
 
 
 class _LazyModule(ModuleType):
@@ -35,8 +37,11 @@ def _load(name: str) -> ModuleType:
         # TensorFlow leaves oneDNN off on AVX2 CPUs, where it doubles the speed of CNNs.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        with _quiet_stderr():
-            tensorflow = importlib.import_module("tensorflow")
+        try:
+            with _quiet_stderr():
+                tensorflow = importlib.import_module("tensorflow")
+        except (ImportError, OSError, MemoryError) as error:
+            raise CnnlabError(f"TensorFlow cannot be loaded: {error}") from error
         tensorflow.get_logger().setLevel("ERROR")
     return importlib.import_module(name)
 
@@ -50,7 +55,7 @@ def _quiet_stderr() -> Iterator[None]:
     """
     sys.stderr.flush()
     saved = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with _held_output() as held:
         os.dup2(held.fileno(), 2)
         try:
             yield
@@ -61,6 +66,33 @@ def _quiet_stderr() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+def _held_output() -> BinaryIO:
+    """A file to hold output for a while, or where there is no room for one, nothing."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return open(os.devnull, "w+b")
+
+
+@contextmanager
+def naming_op_errors(what: str) -> Iterator[None]:
+    """Turn a failure of TensorFlow in the block into one line.
+
+    Raises:
+        CnnlabError: what failed, and TensorFlow's reason.
+    """
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise CnnlabError(f"{what}: not enough memory; try a smaller batch") from error
+    except tf.errors.OpError as error:
+        lines = [line for line in error.message.splitlines() if line.strip()]
+        # A long message says where the node was made; what went wrong stands after its name.
+        named = [i for i, line in enumerate(lines[:-1]) if line.startswith("Node: ")]
+        reason = lines[named[-1] + 1] if named else lines[0]
+        raise CnnlabError(f"{what}: {reason}") from error
 
 
 def onednn_is_on() -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -16,8 +19,11 @@ from cnnlab.config import Config
 from cnnlab.data.datasets import Dataset
 from cnnlab.data.training_data import Arrays
 from cnnlab.device import describe_device
+from cnnlab.errors import NonFiniteError
+from cnnlab.inference import EvaluationStoppedError
 from cnnlab.interrupts import stopping_on_signals
-from cnnlab.loop import NonFiniteError, run_steps
+from cnnlab.lock import locked
+from cnnlab.loop import run_steps
 from cnnlab.models import ModelFunction
 from cnnlab.monitors import EarlyStopping, Monitor, PlateauMonitor
 from cnnlab.network import Network
@@ -79,6 +85,7 @@ class Train(Network):
         super().__init__(model, data, options)
         self._hooks = tuple(hooks)
         self.stopping = False
+        self.save_requested = False
         self.stop_signal: int | None = None
 
     def train(self, save_dir: str | None = None, **options: Any) -> dict[str, Any]:
@@ -111,39 +118,100 @@ class Train(Network):
         if (result := run.finished_result(total_steps)) is not None:
             self.say(f"{run.path} is finished, at step {result['step']}; --steps=N trains on")
             return result
+        with locked(run.path):
+            result = self._run_to_end(run, total_steps)
+            run.write_result(result)
+        return result
 
+    def _run_to_end(self, run: RunDirectory, total_steps: int) -> dict[str, Any]:
+        """Go on from the latest checkpoint, and after a rollback again; evaluate at the end."""
+        self.stopping, self.save_requested, self.stop_signal = False, False, None
         first_step = run.latest_step()
         if self.step != first_step:
             self.close()  # the input stream is built to start where training does
         self.build_graph(first_step)
         self._say_what_runs()
-        restored = self._session is None and first_step > 0
-        run.begin()
-        if restored:
-            run.checkpoints.restore(self.saver, self.session, first_step)
+        is_restored = self._session is None and first_step > 0
+        run.begin(first_step)
+        if is_restored:
+            run.checkpoints.restore(self.saver, self.session, first_step, exactly=True)
             self.say(f"going on from step {first_step} of {run.path}")
         secs_before, started = run.secs_so_far(first_step), time.perf_counter()
-        log = RunLog(run.path, self.config.resolved_log_dir, self.graph, first_step)
-        early_stopping = self._make_early_stopping(run)
-        hooks = self._make_hooks(run, log, total_steps, secs_before, early_stopping)
-        try:
-            self._run_loop(run, hooks, total_steps)
-        finally:
-            log.close()
 
-        result = {"step": self.step, "finished": self.step >= total_steps}
-        best = run.best_so_far(self.step)
-        if early_stopping is not None and early_stopping.has_stopped:
-            result.update(finished=True, stopped_early=True)
-        if result["finished"]:
-            if self.config.restore_best and best is not None:
-                run.best.restore(self.saver, self.session, best["step"])
-                result["weights"] = "best"
-            result.update(self.evaluate("test"), split="test")
+        def secs() -> float:
+            return secs_before + time.perf_counter() - started
+
+        _ = self.session  # made before signals are deferred: until then there is nothing to save
+        with stopping_on_signals(self._stop_on_signal, self._request_save):
+            while not self._run_steps_logged(run, total_steps, secs()):
+                pass
+            result: dict[str, Any] = {"step": self.step, "finished": self.step >= total_steps}
+            best = run.best_so_far(self.step)
+            if self._early_stopping is not None and self._early_stopping.has_stopped:
+                result.update(finished=True, stopped_early=True)
+            if result["finished"]:
+                if self.config.restore_best and best is not None:
+                    run.best.restore(self.saver, self.session, best["step"])
+                    result["weights"] = "best"
+                try:
+                    is_told = lambda: self.stop_signal is not None  # noqa: E731
+                    result.update(self.evaluate("test", should_stop=is_told), split="test")
+                except EvaluationStoppedError:
+                    result["finished"] = False
         result["best"] = best
-        result["seconds"] = round(secs_before + time.perf_counter() - started, 3)
-        run.write_result(result)
+        if self.config.on_nan == "rollback":
+            result["rollbacks"] = int(self.session.run(self.train_graph.rollbacks))
+        result["seconds"] = round(secs(), 3)
         return result
+
+    def _run_steps_logged(self, run: RunDirectory, total_steps: int, secs_before: float) -> bool:
+        """Make the steps until the end, a stop (True) or a rollback (False)."""
+        first_step = self.step
+        self._early_stopping = self._make_early_stopping(run)
+        try:
+            with RunLog(run.path, self.config.resolved_log_dir, self.graph, first_step) as log:
+                self._run_loop(self._make_hooks(run, log, total_steps, secs_before), total_steps)
+        except NonFiniteError as error:
+            self._roll_back(run, error)
+            return False
+        return True
+
+    def _roll_back(self, run: RunDirectory, error: NonFiniteError) -> None:
+        """Return to the last regular checkpoint, with a lower learning rate.
+
+        It is as if the run had been killed and resumed there; only the count of rollbacks, which
+        lowers the rate, is carried over. It is a variable, so checkpoints have it. A run killed
+        after a rollback and before its next checkpoint meets the same values again, and does the
+        same.
+
+        Raises:
+            NonFiniteError: rolling back is not asked for, or was done too often.
+        """
+        config = self.config
+        if config.on_nan != "rollback":
+            last_good = run.checkpoints.latest_intact()
+            kept = f"step {last_good}" if last_good is not None else "none yet"
+            raise NonFiniteError(
+                f"{error}; last good checkpoint in {run.path}: {kept}; try a lower --learning_rate "
+                "or --on_nan=rollback"
+            ) from error
+        rollbacks = int(self.session.run(self.train_graph.rollbacks)) + 1
+        if rollbacks > config.max_rollbacks:
+            raise NonFiniteError(
+                f"{error}, after {config.max_rollbacks} rollbacks; try a lower --learning_rate"
+            ) from error
+        step = run.rollback_step()
+        self.say(
+            f"{error}; back to step {step}, at {config.rollback_factor**rollbacks:g} times the "
+            f"learning rate (rollback {rollbacks} of at most {config.max_rollbacks})"
+        )
+        run.go_back_to(step)
+        self.close()
+        self.build_graph(step)
+        if step:
+            run.checkpoints.restore(self.saver, self.session, step, exactly=True)
+        initializer = self.train_graph.rollbacks.initializer
+        self.session.run(initializer, {initializer.inputs[1]: rollbacks})
 
     def stop(self, reason: str) -> None:
         """End the training loop after the session run under way; it then saves."""
@@ -151,8 +219,15 @@ class Train(Network):
         self.say(f"stopping: {reason}")
 
     def say(self, text: str) -> None:
-        """Print a line of progress on stderr, above the progress bar if there is one."""
-        tqdm.write(text, file=sys.stderr)
+        """Print a line of progress on stderr, above the progress bar if there is one.
+
+        Where stderr was a pipe whose reader has left, the run stops as on a signal.
+        """
+        try:
+            tqdm.write(text, file=sys.stderr)
+        except BrokenPipeError:
+            cli.silence(sys.stderr)
+            self.stopping, self.stop_signal = True, signal.SIGPIPE
 
     def _make_early_stopping(self, run: RunDirectory) -> EarlyStopping | None:
         if self.config.early_stopping is None:
@@ -165,18 +240,16 @@ class Train(Network):
         log: RunLog,
         total_steps: int,
         secs_before: float,
-        early_stopping: EarlyStopping | None,
     ) -> list[standard.Hook]:
         """The standard hooks, in the order they act in, then the user's."""
         config = self.config
-        best = run.best_so_far(self.step)
         monitors: list[Monitor] = [PlateauMonitor()] if config.schedule == "plateau" else []
-        if early_stopping is not None:
-            monitors.append(early_stopping)
+        if self._early_stopping is not None:
+            monitors.append(self._early_stopping)
         hooks: list[standard.Hook] = [
             standard.SummaryHook(config.summary_steps, log, secs_before),
             standard.ProgressHook(config.summary_steps, total_steps),
-            standard.EvaluationHook(config.eval_steps, log, run.best, best, monitors),
+            standard.EvaluationHook(config.eval_steps, total_steps, log, run, self.step, monitors),
         ]
         if config.layer_summaries:
             samples = {
@@ -186,30 +259,27 @@ class Train(Network):
             hooks.append(standard.LayerSummaryHook(config.summary_steps, log, samples))
         if config.max_secs is not None:
             hooks.append(standard.DeadlineHook(config.max_secs))
-        hooks.append(standard.CheckpointHook(config.checkpoint_steps, run.checkpoints, log))
+        hooks.append(standard.CheckpointHook(config.checkpoint_steps, run, log))
         return [*hooks, *self._hooks]
 
-    def _run_loop(self, run: RunDirectory, hooks: list[standard.Hook], total_steps: int) -> None:
-        """Make the steps, from where the session stands; SIGINT and SIGTERM end it in order."""
-        self.stopping, self.stop_signal = False, None
+    def _run_loop(self, hooks: list[standard.Hook], total_steps: int) -> None:
+        """Make the steps, from where the session stands."""
         for hook in hooks:
             hook.begin(self)
         try:
-            with stopping_on_signals(self._stop_on_signal):
-                run_steps(self, hooks, total_steps)
-        except NonFiniteError as error:
-            last_good = run.checkpoints.latest_intact()
-            kept = f"step {last_good}" if last_good is not None else "none yet"
-            raise NonFiniteError(
-                f"{error}; last good checkpoint in {run.path}: {kept}; try a lower --learning_rate"
-            ) from error
+            run_steps(self, hooks, total_steps)
         finally:
             for hook in hooks:
                 hook.end(self)
 
     def _stop_on_signal(self, number: int, name: str) -> None:
-        self.stop_signal = number
-        self.stop(f"{name}; saving (once more to leave at once)")
+        self.stopping, self.stop_signal = True, number
+        # Not by say(): the signal may have come in the middle of another line.
+        with contextlib.suppress(OSError):
+            os.write(2, f"stopping: {name}; saving (once more to leave at once)\n".encode())
+
+    def _request_save(self) -> None:
+        self.save_requested = True
 
     def _say_what_runs(self) -> None:
         """One line: device, oneDNN, parameters, graph size."""
@@ -237,10 +307,10 @@ def main(words: Sequence[str] | None = None) -> None:
 def _train_command(config: Config, _words: tuple[str, ...]) -> dict[str, Any]:
     with Train(**as_dict(config)) as train:
         result = train.train()
-        if train.stop_signal is not None:
-            sys.exit(128 + train.stop_signal)
         if not config.json:
-            print(report(result, config))
+            cli.say(report(result, config))
+        if train.stop_signal is not None:
+            raise cli.Exit(128 + train.stop_signal, result)
     return result
 
 

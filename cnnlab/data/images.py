@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,23 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cnnlab.errors import DataError
 
+# Not all that Pillow reads: EPS, for one, would run Ghostscript, and rare formats are weak spots.
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+# Pillow reports damage in all of these ways.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 MAX_PIXELS = 50_000_000  # a larger file is refused before it is decoded
 
 
@@ -20,7 +40,7 @@ def load_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArr
     has it, and resized without keeping the aspect ratio (bicubic).
 
     Args:
-        path: a file of any format that Pillow reads.
+        path: a file of one of FORMATS.
         image_shape: (height, width, channels), channels 1 or 3.
 
     Returns:
@@ -31,7 +51,13 @@ def load_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArr
     """
     height, width, channels = image_shape
     try:
-        with Image.open(path) as image:
+        # Opening a pipe would wait for ever.
+        if Path(path).exists() and not Path(path).is_file():
+            raise DataError(f"{path} is not a regular file")
+        with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as image:
+            warnings.simplefilter(
+                "ignore"
+            )  # of Pillow: what it warns of here is damage it survives
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(
                     f"{path} has {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} "
@@ -47,9 +73,10 @@ def load_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArr
             resized = plain.resize((width, height), Image.Resampling.BICUBIC)
     except FileNotFoundError:
         raise DataError(f"no image file {path}") from None
+    except DataError:
+        raise
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image that can be read") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        # Pillow reports damage in all of these ways.
+    except _DAMAGE as error:
         raise DataError(f"{path} cannot be read as an image: {error}") from error
     return np.asarray(resized, np.uint8).reshape(image_shape)

@@ -1,0 +1,47 @@
+"""Run the corpus of bad inputs through the real commands and count what happens.
+
+    python scripts/hostile.py [--only=WORD]
+
+Exits 1 if any ends in a traceback, a hang, a wrong exit code or more than one error line, takes
+hundreds of megabytes, or writes where it should not.
+"""
+
+import argparse
+import collections
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from cnnlab import Train
+from tests.safety.conftest import OPTIONS
+from tests.safety.corpus import cases
+from tests.safety.hostile import run_case
+
+
+def main() -> int:
+    """Run all cases and report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="cases whose name holds this")
+    args = parser.parse_args()
+    chosen = [case for case in cases() if args.only in case.name]
+    codes: collections.Counter[object] = collections.Counter()
+    problems = []
+    with tempfile.TemporaryDirectory() as work:
+        run = Path(work) / "run"
+        with Train(**OPTIONS, save_dir=str(run), log_dir=str(run / "logs")) as train:
+            train.train()
+        for case in chosen:
+            outcome = run_case(case, run, Path(work) / "case")
+            codes[outcome.code] += 1
+            if outcome.problem:
+                problems.append(f"{case.name}: {outcome.problem}")
+                print(f"BAD {problems[-1]}\n    {outcome.stderr[-500:]}", flush=True)
+    counts = ", ".join(f"{count} exit {code}" for code, count in sorted(codes.items(), key=str))
+    print(f"{len(chosen)} bad inputs: {counts}; {len(problems)} problems")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

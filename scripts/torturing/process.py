@@ -1,0 +1,123 @@
+"""A training process that is started, watched and killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from torturing.workloads import options_of
+
+POLL_SECS = 0.0005
+# What a kill waits for before its random delay: nothing; a checkpoint's or best step's write; a new
+# line of metrics, after which evaluation and saving follow.
+AIMS = ("any", "saving", "best", "metrics")
+
+
+def train(workload: str, data_dir: str, save_dir: Path) -> None:
+    """Train the workload in this process, to its end."""
+    from cnnlab import Train
+
+    options: dict[str, Any] = options_of(workload, data_dir)
+    with Train(**options, save_dir=str(save_dir), log_dir=str(save_dir / "logs")) as run:
+        run.train()
+
+
+class Training:
+    """One training process.
+
+    `start="spawn"` starts a new interpreter, as a user does. `start="fork"` forks this process,
+    which has imported TensorFlow but never made a graph, a session or a thread of its own: the
+    same code runs, and a restart saves the seconds of the import.
+    """
+
+    def __init__(self, start: str, workload: str, data_dir: str, save_dir: Path, log: Path) -> None:
+        self.save_dir = save_dir
+        self.code: int | None = None
+        if start == "spawn":
+            script = Path(__file__).parent.parent / "torture.py"
+            words = [sys.executable, str(script), f"--child={save_dir}", f"--data_dir={data_dir}"]
+            with log.open("ab") as out:
+                self.pid = subprocess.Popen(
+                    [*words, f"--workloads={workload}"], stdout=out, stderr=out
+                ).pid
+            return
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            code = 1
+            try:
+                with log.open("ab") as out:
+                    os.dup2(out.fileno(), 1)
+                    os.dup2(out.fileno(), 2)
+                train(workload, data_dir, save_dir)
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stderr.flush()
+                os._exit(code)  # never back into the caller's code
+
+    def is_running(self) -> bool:
+        """Whether it has not ended yet."""
+        if self.code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.code = os.waitstatus_to_exitcode(status)
+        return self.code is None
+
+    def wait(self) -> int:
+        """Wait for its end; the exit code."""
+        if self.code is None:
+            self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.code
+
+    def kill_at(self, aim: str, delay_secs: float) -> bool:
+        """Kill it when what `aim` says has begun and the delay is over; False if it ended first."""
+        while self.is_running() and not self._has_begun(aim):
+            time.sleep(POLL_SECS)
+        deadline = time.monotonic() + delay_secs
+        while self.is_running() and time.monotonic() < deadline:
+            time.sleep(min(POLL_SECS, delay_secs))
+        if not self.is_running():
+            return False
+        os.kill(self.pid, signal.SIGKILL)
+        self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.code == -signal.SIGKILL
+
+    def _has_begun(self, aim: str) -> bool:
+        if aim == "saving":
+            return (self.save_dir / ".saving").exists()
+        if aim == "best":
+            return (self.save_dir / "best" / ".saving").exists()
+        if aim == "metrics":
+            size = _size(self.save_dir / "metrics.jsonl")
+            if not hasattr(self, "_first_size"):
+                self._first_size = size
+            return size > self._first_size
+        return True
+
+
+def delay_secs(aim: str, chance: random.Random, usual_secs: float) -> float:
+    """How long to wait after the aim was met, in seconds.
+
+    Args:
+        aim: one of AIMS.
+        chance: source of the choice.
+        usual_secs: how long a process takes from its start past a few checkpoints.
+    """
+    longest = {"any": usual_secs, "saving": 0.03, "best": 0.03, "metrics": 0.5}[aim]
+    return chance.uniform(0, longest)
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0

@@ -1,0 +1,78 @@
+"""Which images make up the batch of a step."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from cnnlab.data.pipeline import build_resident_data, make_index_stream
+from cnnlab.tf1 import tf
+
+
+def batches(
+    n: int, batch_size: int, count: int, seed: int = 1, first_step: int = 0
+) -> npt.NDArray[np.int64]:
+    """int64 [count, batch_size]: the first batches of a stream."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        indices = make_index_stream(n, batch_size, seed, first_step).get_next()
+        assert indices.dtype == tf.int64
+        return np.stack([session.run(indices) for _ in range(count)])
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(20, 6), (20, 5), (20, 20), (7, 1), (1, 1), (9, 8)])
+def test_each_epoch_has_every_image_once(n: int, batch_size: int) -> None:
+    epochs = batches(n, batch_size, 4 * n).reshape(-1, n)[:4]
+    assert (np.sort(epochs, axis=1) == np.arange(n)).all()
+    if n > 6:
+        assert len({tuple(epoch) for epoch in epochs}) == 4
+
+
+@pytest.mark.parametrize("first_step", [1, 3, 4, 10, 13])
+def test_the_stream_starts_at_any_step(first_step: int) -> None:
+    """Steps 10 and 20 of 20 images in batches of 6 begin an epoch; the others stand within."""
+    whole = batches(20, 6, 25)
+    assert np.array_equal(
+        batches(20, 6, 25 - first_step, first_step=first_step), whole[first_step:]
+    )
+
+
+def test_a_late_start_costs_nothing() -> None:
+    assert batches(60_000, 100, 1, first_step=10**9).shape == (1, 100)
+
+
+def test_the_order_is_of_the_seed() -> None:
+    assert not np.array_equal(batches(50, 50, 1, seed=1), batches(50, 50, 1, seed=2))
+    assert np.array_equal(batches(50, 50, 3, seed=2), batches(50, 50, 3, seed=2))
+
+
+def test_the_batch_size_does_not_change_the_order() -> None:
+    assert np.array_equal(batches(20, 6, 10).ravel(), batches(20, 5, 12).ravel())
+
+
+def test_the_order_stays_from_release_to_release() -> None:
+    """Another one makes every resumed run another run."""
+    assert batches(10, 10, 2).tolist() == [
+        [8, 4, 1, 9, 0, 7, 3, 6, 5, 2],
+        [8, 5, 0, 3, 4, 9, 2, 6, 1, 7],
+    ]
+
+
+def test_all_places_are_as_likely() -> None:
+    """Image 0's place over 2,000 epochs of 10: 200 each, give or take 5 deviations of 13.4."""
+    places = np.argmin(batches(10, 10, 2000), axis=1)
+    assert np.abs(np.bincount(places, minlength=10) - 200).max() < 67
+
+
+def test_nothing_of_the_data_is_in_the_graph() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (1000, 32, 32, 3), np.uint8)
+    labels = np.arange(1000)
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        held_images, held_labels, fill = build_resident_data((32, 32, 3), 1000)
+        make_index_stream(50_000, 500, 1, 0)
+        fill(session, images, labels)
+        found = session.run((held_images, held_labels))
+        assert np.array_equal(found[0], images)
+        assert np.array_equal(found[1], labels)
+        assert found[1].dtype == np.int64
+        assert tf.global_variables() == []
+        assert len(tf.local_variables()) == 2
+        assert graph.as_graph_def().ByteSize() < 100_000

@@ -1,0 +1,1 @@
+"""Tests of what cnnlab promises to survive."""

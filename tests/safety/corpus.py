@@ -1,0 +1,403 @@
+"""Bad inputs, a few hundred: what is done to a folder, and the command that then meets it."""
+
+import io
+import os
+import pickle
+import random
+import struct
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from tests.data import fakes
+
+CODES_FAILED, CODES_USAGE, CODES_REFUSED = (1,), (2,), (1, 2)
+CODES_SURVIVED = (0, 1)  # a damaged newest checkpoint: the one before is used, if there is one
+
+
+class Case(NamedTuple):
+    """One bad input.
+
+    name: for messages.
+    prepare: called with an empty folder in which the finished run stands as `run`.
+    words: the command's name and its arguments; {folder} stands for the folder.
+    codes: exit codes that are right.
+    """
+
+    name: str
+    prepare: Callable[[Path], object]
+    words: tuple[str, ...]
+    codes: tuple[int, ...]
+
+
+def cases() -> list[Case]:
+    """The whole corpus."""
+    families = (recipes, configs, records, checkpoints, images, data_files, flags)
+    return [case for family in families for case in family()]
+
+
+def _writer(name: str, content: bytes) -> Callable[[Path], object]:
+    def write(folder: Path) -> None:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    return write
+
+
+YAML_TEXTS: dict[str, bytes] = {
+    "python object": b"steps: !!python/object/apply:os.system ['touch {pwned}']",
+    "python name": b"steps: !!python/name:os.system",
+    "python module": b"steps: !!python/module:os",
+    "python new": b"!!python/object/new:os.system ['touch pwned']",
+    "python tuple": b"augment: !!python/tuple [flip]",
+    "own tag": b"steps: !danger 1",
+    "billion laughs": b"a: &a [x,x,x,x,x,x,x,x,x]\n"
+    + b"".join(
+        b"%c: &%c [%s]\n" % (98 + i, 98 + i, b",".join([b"*%c" % (97 + i)] * 9)) for i in range(20)
+    ),
+    "alias": b"augment: &a [flip]\nmodel_options: *a",
+    "self reference": b"augment: &a [*a]",
+    "merge key": b"<<: {steps: 3}",
+    "deep lists": b"augment: " + b"[" * 50_000,
+    "deep closed lists": b"augment: " + b"[" * 5_000 + b"]" * 5_000,
+    "deep mappings": b"{a: " * 3_000,
+    "deep blocks": b"".join(b" " * i + b"a:\n" for i in range(800)),
+    "huge": b"# " + b"x" * 5_000_000,
+    "huge integer": b"steps: " + b"9" * 5_000,
+    "integer beyond int64": b"steps: 99999999999999999999999",
+    "hexadecimal": b"seed: 0xffffffffffffffffffff",
+    "infinite rate": b"learning_rate: .inf",
+    "rate not a number": b"learning_rate: .nan",
+    "negative": b"steps: -1",
+    "zero": b"batch_size: 0",
+    "fraction": b"steps: 1.5",
+    "null byte": b"steps: 1\0",
+    "null in a path": b'log_dir: "a\\0b"',
+    "surrogate": b'log_dir: "\\ud800"',
+    "binary": b"\x00\xff\xfe\x80" * 40,
+    "latin": "Größe: 1".encode("latin-1"),
+    "utf-16": "steps: 1".encode("utf-16"),
+    "empty": b"",
+    "only null": b"null",
+    "a list": b"[steps, 1]",
+    "a text": b"steps",
+    "a number": b"17",
+    "two documents": b"steps: 1\n---\nsteps: 2",
+    "twice": b"steps: 1\nsteps: 2",
+    "unknown": b"stepz: 1",
+    "number as name": b"1: 2",
+    "null as name": b"~: 2",
+    "list as name": b"? [a]\n: 1",
+    "mapping for number": b"steps: {a: 1}",
+    "list for text": b"model: [cifar_cnn]",
+    "bad date": b"model: 2024-99-99",
+    "date": b"steps: 2024-01-01",
+    "bad base64": b"model: !!binary '###'",
+    "open quote": b'model: "cifar',
+    "open bracket": b"augment: [flip",
+    "tab": b"steps:\t- 1\n\t- 2",
+    "recipe in recipe": b"config: cifar_cnn",
+    "bad augmentation": b"augment: [explode]",
+    "unknown model": b"model: os:system",
+    "unknown data": b"dataset: ../../etc",
+    "boolean steps": b"steps: yes",
+    "null text": b"model: null",
+    "null list": b"augment: null",
+    "directive": b"%YAML 99.1\n---\nsteps: 1",
+}
+
+
+def recipes() -> Iterator[Case]:
+    """YAML files given as --config."""
+    words = (
+        "train",
+        "--config={folder}/bad.yaml",
+        "--save_dir={folder}/new",
+        "--data_dir=/dev/null",
+    )
+    for name, text in YAML_TEXTS.items():
+        yield Case(f"recipe: {name}", _writer("bad.yaml", text), words, CODES_USAGE)
+    for name, make in {
+        "folder": lambda folder: (folder / "bad.yaml").mkdir(),
+        "pipe": lambda folder: os.mkfifo(folder / "bad.yaml"),
+        "missing": lambda folder: None,
+        "broken link": lambda folder: (folder / "bad.yaml").symlink_to("nowhere"),
+        "link to a device": lambda folder: (folder / "bad.yaml").symlink_to("/dev/zero"),
+    }.items():
+        yield Case(f"recipe: {name}", make, words, CODES_USAGE)
+
+
+def configs() -> Iterator[Case]:
+    """A run's config.yaml, edited by hand."""
+    words = ("evaluate", "--save_dir={folder}/run")
+    for name, text in YAML_TEXTS.items():
+        # On its own such a text may be a valid set of options, but not of this run's checkpoint.
+        yield Case(f"config: {name}", _writer("run/config.yaml", text), words, CODES_REFUSED)
+
+
+def records() -> Iterator[Case]:
+    """A run's result.json and metrics.jsonl, damaged."""
+    words = ("train", "--save_dir={folder}/run", "--steps=40")
+    texts = {
+        "empty object": b"{}",
+        "list": b"[1, 2]",
+        "cut": b'{"step": 30, "fin',
+        "binary": b"\x00\xff\xfe\n",
+        "deep": b"[" * 100_000 + b"\n",
+        "text step": b'{"step": "30", "finished": true}\n',
+        "null step": b'{"step": null, "split": "val", "accuracy": 1}\n',
+        "huge number": b'{"step": ' + b"9" * 5000 + b"}\n",
+    }
+    for name, text in texts.items():
+        yield Case(f"result: {name}", _writer("run/result.json", text), words, CODES_FAILED)
+        if name != "cut":  # of metrics.jsonl a last line cut short is what a kill leaves
+            line = text if text.endswith(b"\n") else text + b"\n"
+            yield Case(f"metrics: {name}", _writer("run/metrics.jsonl", line), words, CODES_FAILED)
+    more = {
+        "unknown split": b'{"step": 1, "split": "tset", "accuracy": 1}\n',
+        "no accuracy": b'{"step": 1, "split": "val"}\n',
+        "text accuracy": b'{"step": 1, "split": "val", "accuracy": "high"}\n',
+        "boolean": b'{"step": true, "split": "val", "accuracy": 1}\n',
+    }
+    for name, line in more.items():
+        yield Case(f"metrics: {name}", _writer("run/metrics.jsonl", line), words, CODES_FAILED)
+
+
+def checkpoints() -> Iterator[Case]:
+    """The newest checkpoint, damaged; and folders in a checkpoint's place."""
+    words = ("evaluate", "--save_dir={folder}/run")
+    chance = random.Random(5)
+    index, data = "run/model.ckpt-30.index", "run/model.ckpt-30.data-00000-of-00001"
+
+    def change(name: str, how: Callable[[bytes], bytes]) -> Callable[[Path], object]:
+        return lambda folder: (folder / name).write_bytes(how((folder / name).read_bytes()))
+
+    def flip(at: float) -> Callable[[bytes], bytes]:
+        def flipped(content: bytes) -> bytes:
+            position = int(at * len(content))
+            return content[:position] + bytes([content[position] ^ 8]) + content[position + 1 :]
+
+        return flipped
+
+    for name, file in (("index", index), ("data", data)):
+        for share in (0, 0.1, 0.5, 0.99):
+            cut = lambda content, share=share: content[: int(share * len(content))]  # noqa: E731
+            yield Case(f"{name} cut at {share}", change(file, cut), words, CODES_SURVIVED)
+        for _ in range(6):
+            at = chance.random()
+            yield Case(f"{name} flipped at {at:.3f}", change(file, flip(at)), words, CODES_SURVIVED)
+        noise = lambda content: chance.randbytes(len(content))  # noqa: E731
+        yield Case(f"{name} of noise", change(file, noise), words, CODES_SURVIVED)
+        gone = lambda folder, file=file: (folder / file).unlink()  # noqa: E731
+        yield Case(f"{name} missing", gone, words, CODES_SURVIVED)
+
+    def all_cut(folder: Path) -> None:
+        for path in (folder / "run").glob("model.ckpt-*.data*"):
+            path.write_bytes(b"")
+
+    yield Case("every checkpoint empty", all_cut, words, CODES_FAILED)
+    yield Case("pointer elsewhere", _writer("run/checkpoint", b"../../etc/passwd"), words, (0,))
+    huge = _writer("run/model.ckpt-99999999999999999999.index", b"x")
+    yield Case("a step beyond int64", huge, words, (0,))
+    big = _writer("run/model.ckpt-9223372036854775807.index", b"x")
+    yield Case("the largest step, damaged", big, words, (0,))
+    for word in ("latest ", "7", "-1", "../best", "1e3", "9" * 5000, "\u0663"):
+        bad = ("evaluate", "--save_dir={folder}/run", f"--checkpoint={word}")
+        yield Case(f"checkpoint {word[:9]}", lambda folder: None, bad, CODES_REFUSED)
+
+
+def _png(width: int, height: int, extra: bytes = b"") -> bytes:
+    """A PNG that claims a size and has next to nothing in it."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + check
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = (chunk(b"IHDR", header), extra, chunk(b"IDAT", zlib.compress(b"\0" * 100)))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts) + chunk(b"IEND", b"")
+
+
+def images() -> Iterator[Case]:
+    """Files for predict that are no images, or bad ones."""
+    words = ("predict", "{folder}/bad", "--save_dir={folder}/run")
+    chance = random.Random(6)
+    pixels = Image.fromarray(np.random.default_rng(1).integers(0, 256, (40, 40, 3), np.uint8))
+    for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"):
+        out = io.BytesIO()
+        pixels.save(out, kind)
+        good = out.getvalue()
+        for share in (0.02, 0.3, 0.6):
+            cut = good[: int(share * len(good))]
+            yield Case(f"{kind} cut at {share}", _writer("bad", cut), words, CODES_FAILED)
+        for number in range(4):
+            noisy = bytearray(good)
+            for _ in range(60):
+                noisy[chance.randrange(len(noisy))] = chance.randrange(256)
+            # Pixels may be damaged and still be pixels.
+            yield Case(f"{kind} noisy {number}", _writer("bad", bytes(noisy)), words, (0, 1))
+    contents = {
+        "empty": b"",
+        "one byte": b"\x89",
+        "text": b"hello, I am an image",
+        "html": b"<html><script>alert(1)</script></html>",
+        "svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n(x) print\n",
+        "pdf": b"%PDF-1.4\n",
+        "zeros": bytes(100_000),
+        "noise": random.Random(1).randbytes(100_000),
+        "elf": b"\x7fELF" + bytes(200),
+        "pickle": pickle.dumps({"a": 1}),
+        "png of 10^10 pixels": _png(100_000, 100_000),
+        "png of 10^8 pixels": _png(10_000, 10_000),
+        "png of 4 * 10^9 by 1": _png(2**31 - 1, 1),
+        "png without pixels": _png(0, 0),
+        "png with little data": _png(5_000, 5_000),
+        "png signature only": b"\x89PNG\r\n\x1a\n",
+        "jpeg signature only": b"\xff\xd8\xff\xe0",
+        "gif of 65535^2": b"GIF89a\xff\xff\xff\xff\x00\x00\x00,\0\0\0\0\xff\xff\xff\xff\0\x02\0;",
+        "bmp of 2^31": b"BM" + struct.pack("<IHHIIiiHHIIIIII", 54, 0, 0, 54, 40, 2**31 - 1, 1, 1,
+                                           24, 0, 0, 0, 0, 0, 0),
+        "ppm of 10^18": b"P6\n999999999 999999999\n255\n",
+        "tiff loop": b"II*\0\x08\0\0\0" + bytes(2) + b"\x08\0\0\0",
+    }  # fmt: skip
+    for name, content in contents.items():
+        yield Case(f"image: {name}", _writer("bad", content), words, CODES_FAILED)
+    for name, make in {
+        "folder": lambda folder: (folder / "bad").mkdir(),
+        "pipe": lambda folder: os.mkfifo(folder / "bad"),
+        "missing": lambda folder: None,
+        "loop of links": lambda folder: (folder / "bad").symlink_to("bad"),
+        "endless device": lambda folder: (folder / "bad").symlink_to("/dev/zero"),
+    }.items():
+        yield Case(f"image: {name}", make, words, CODES_FAILED)
+    long_name = ("predict", "x" * 5000, "--save_dir={folder}/run")
+    yield Case("image: name too long", lambda folder: None, long_name, CODES_FAILED)
+
+
+def _tar(*members: tarfile.TarInfo) -> bytes:
+    return fakes.tar_gz({str(i): member for i, member in enumerate(members)})
+
+
+def _member(
+    name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int = 0
+) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname, member.size = kind, link, size
+    return member
+
+
+def data_files() -> Iterator[Case]:
+    """Data sets whose files are not what they should be."""
+    wanted = "cifar-10-batches-bin/data_batch_1.bin"
+    archives = {
+        "parent": _tar(_member("../../{pwned}")),
+        "absolute": _tar(_member("/tmp/pwned")),
+        "link": _tar(_member(wanted, tarfile.SYMTYPE, "/etc/passwd")),
+        "hard link": _tar(_member(wanted, tarfile.LNKTYPE, "/etc/passwd")),
+        "device": _tar(_member(wanted, tarfile.CHRTYPE)),
+        "pipe": _tar(_member(wanted, tarfile.FIFOTYPE)),
+        "folder": _tar(_member(wanted, tarfile.DIRTYPE)),
+        "no gzip": b"not an archive",
+        "empty": b"",
+        "cut": _tar(_member(wanted))[:30],
+        "wrong size": fakes.tar_gz({wanted: b"abc"}),
+        "gzip bomb": fakes.gzipped(bytes(50_000_000)),
+    }
+    for layout in ("binary", "python"):
+        for name, content in archives.items():
+            words = ("train", "--data_dir={folder}/d", "--save_dir={folder}/new", "--steps=1")
+            write = _writer(f"d/cifar-10-{layout}.tar.gz", content)
+            yield Case(f"cifar {layout} archive: {name}", write, words, CODES_REFUSED)
+    idx = {
+        "terabytes": struct.pack(">IIII", 0x803, 2**31 - 1, 2**15, 2**15),
+        "labels for images": struct.pack(">II", 0x801, 60000) + bytes(60000),
+        "empty": b"",
+        "cut header": b"\0\0\x08",
+        "floats": struct.pack(">IIII", 0xD03, 1, 28, 28) + bytes(3136),
+        "no images": struct.pack(">IIII", 0x803, 0, 28, 28),
+        "too short": struct.pack(">IIII", 0x803, 60000, 28, 28) + bytes(784),
+        "too long": struct.pack(">IIII", 0x803, 1, 28, 28) + bytes(7840),
+        "other size": struct.pack(">IIII", 0x803, 60, 9, 9) + bytes(4860),
+        "noise": random.Random(2).randbytes(5000),
+    }
+    words = (
+        *("train", "--dataset=mnist", "--data_dir={folder}/d", "--save_dir={folder}/new"),
+        *("--model=mnist_perceptron", "--steps=1", "--verify_data=False", "--batch_size=1"),
+    )
+    good = fakes.fake_files("mnist")
+    for name, content in idx.items():
+        for packed in (False, True):
+
+            def write(folder: Path, content: bytes = content, packed: bool = packed) -> None:
+                files = {**good, "train-images-idx3-ubyte": content}
+                if packed:
+                    files = {f"{key}.gz": fakes.gzipped(value) for key, value in files.items()}
+                fakes.write_files(folder / "d" / "mnist", files)
+
+            yield Case(f"idx: {name}{' in gzip' * packed}", write, words, CODES_REFUSED)
+    gz_bomb = {**{f"{k}.gz": fakes.gzipped(v) for k, v in good.items()}}
+    gz_bomb["train-images-idx3-ubyte.gz"] = fakes.gzipped(idx["terabytes"] + bytes(200_000_000))
+    yield Case(
+        "idx: gzip bomb",
+        lambda folder: fakes.write_files(folder / "d" / "mnist", gz_bomb),
+        words,
+        CODES_REFUSED,
+    )
+    objects = np.array([{"a": 1}], dtype=object)
+    some = np.zeros((4, 28, 28), np.uint8)
+    packs = {
+        "objects": fakes.npz(x_train=objects, y_train=objects, x_test=objects, y_test=objects),
+        "one key": fakes.npz(x_train=some),
+        "floats": fakes.npz(x_train=some / 2, y_train=some[:, 0, 0], x_test=some, y_test=some),
+        "no zip": b"PK\x03\x04 not a zip",
+        "empty": b"",
+        "member no array": fakes.zipped("x_train.npy", b"hello"),
+    }
+    for name, content in packs.items():
+        write = _writer("d/mnist.npz", content)
+        yield Case(f"npz: {name}", write, words, CODES_REFUSED)
+    pickles = {
+        "os.system": pickle.dumps(fakes.Bomb(os.system, "touch {pwned}")),
+        "eval": pickle.dumps(fakes.Bomb(eval, "1")),
+        "numpy.fromfile": pickle.dumps({"data": fakes.Bomb(np.fromfile, "/etc/passwd")}),
+        "deep": b"(" * 100_000 + b".",
+        "huge": b"\x80\x04\x8e" + struct.pack("<Q", 2**60) + b"x.",
+        "empty": b"",
+        "no dict": pickle.dumps([1, 2]),
+        "no data": pickle.dumps({"labels": [1]}),
+        "noise": random.Random(3).randbytes(500),
+    }
+    python_words = ("train", "--data_dir={folder}/d", "--save_dir={folder}/new", "--steps=1")
+    for name, content in pickles.items():
+
+        def write_all(folder: Path, content: bytes = content) -> None:
+            names = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
+            files = dict.fromkeys(names, content)
+            fakes.write_files(folder / "d" / "cifar-10-batches-py", files)
+
+        yield Case(f"pickle: {name}", write_all, python_words, CODES_REFUSED)
+
+
+def flags() -> Iterator[Case]:
+    """Command lines."""
+    nothing = lambda folder: None  # noqa: E731
+    for words in (
+        ("--stepz=1",), ("--steps=",), ("--steps=ten",), ("--steps=-1",), ("--steps=1e3",),
+        ("--steps=" + "9" * 5000,), ("--steps=1", "--epochs=1"), ("--learning_rate=nan",),
+        ("--learning_rate=inf",), ("--learning_rate=0",), ("--batch_size=99999999",),
+        ("--dataset=../../x",), ("--model=os:system",), ("--augment=[",), ("--augment=&a [*a]",),
+        ("--augment=!!python/name:os.system",), ("--augment=" + "[" * 500,),
+        ("--model_options={a: 1}",), ("--device=gpu:x",), ("--config=nothing",), ("--config=",),
+        ("--seed=-1",), ("--save_dir=",), ("--save_dir=/dev/null/x",), ("--save_dir=/proc/x/y",),
+        ("--log_dir=/dev/null",), ("stray",), ("--on_nan=hope",), ("--rollback_factor=2",),
+        ("--save_dir=" + "x/" * 3000,), ("--save_dir=\udcff",), ("--json=maybe",),
+    ):  # fmt: skip
+        full = ("train", "--save_dir={folder}/new", "--dataset=shapes", "--steps=1", *words)
+        yield Case(f"flag: {' '.join(words)[:40]!a}", nothing, full, CODES_REFUSED)

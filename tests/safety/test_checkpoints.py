@@ -1,0 +1,164 @@
+"""Checkpoints: complete or absent, checked, and never lost."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnnlab import Hook, Train, layers
+from cnnlab.checkpoint import Checkpoints, make_saver
+from cnnlab.errors import CnnlabError
+from cnnlab.evaluate import evaluate
+from cnnlab.tf1 import tf
+from tests.safety.conftest import OPTIONS
+
+
+def train_on(run_dir: Path, **options: Any) -> dict[str, Any]:
+    with Train(save_dir=str(run_dir), log_dir=str(run_dir / "logs"), **options) as train:
+        return train.train()
+
+
+def flip_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES = {
+    "flipped byte of data": lambda run: flip_byte(run / "model.ckpt-30.data-00000-of-00001"),
+    "flipped byte of index": lambda run: flip_byte(run / "model.ckpt-30.index"),
+    "data cut short": lambda run: (run / "model.ckpt-30.data-00000-of-00001").write_bytes(b"x"),
+    "data empty": lambda run: (run / "model.ckpt-30.data-00000-of-00001").write_bytes(b""),
+    "data missing": lambda run: (run / "model.ckpt-30.data-00000-of-00001").unlink(),
+    "index empty": lambda run: (run / "model.ckpt-30.index").write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_named_and_the_checkpoint_before_is_used(
+    run_dir: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    DAMAGES[damage](run_dir)
+    assert Checkpoints(run_dir).latest_intact() == 20
+    assert "model.ckpt-30 is damaged" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_from_the_one_before_and_sets_the_damaged_aside(
+    run_dir: Path, finished_run: Path
+) -> None:
+    flip_byte(run_dir / "model.ckpt-30.data-00000-of-00001")
+    (run_dir / "result.json").unlink()
+    train_on(run_dir)
+    assert (run_dir / "model.ckpt-30.index.damaged").exists()
+    ours, theirs = (
+        tf.train.load_checkpoint(str(run / "model.ckpt-30")) for run in (run_dir, finished_run)
+    )
+    for name in theirs.get_variable_to_shape_map():
+        assert ours.get_tensor(name).tobytes() == theirs.get_tensor(name).tobytes()
+
+
+def test_a_damaged_newer_checkpoint_does_not_displace_a_good_one(run_dir: Path) -> None:
+    """With max_to_keep=1, the damaged one has the highest step and the least worth."""
+    flip_byte(run_dir / "model.ckpt-30.data-00000-of-00001")
+    (run_dir / "result.json").unlink()
+
+    class StopAt25(Hook):
+        every_steps = 25
+
+        def after_step(self, train: Train, state: Any) -> None:
+            train.stop("enough")
+
+    with Train(save_dir=str(run_dir), max_to_keep=1, hooks=[StopAt25()]) as train:
+        train.train(log_dir=str(run_dir / "logs"))
+    assert Checkpoints(run_dir).steps() == [25]
+    assert tf.train.latest_checkpoint(str(run_dir)).endswith("model.ckpt-25")
+
+
+def test_every_checkpoint_damaged_is_an_error(run_dir: Path) -> None:
+    for path in run_dir.glob("*.data-*"):
+        path.write_bytes(b"")
+    with pytest.raises(CnnlabError, match=r"every checkpoint in .* is damaged"):
+        Checkpoints(run_dir).latest_intact()
+
+
+def test_another_models_checkpoint_says_what_differs(run_dir: Path, tmp_path: Path) -> None:
+    def narrow(images: Any, num_classes: int, *, training: bool) -> Any:
+        flat = layers.flatten(images)
+        return layers.dense(layers.dense(flat, 7, name="hidden"), num_classes, name="logits")
+
+    other = tmp_path / "other"
+    with Train(**OPTIONS | {"model": narrow}, save_dir=str(other), log_dir=str(other)) as train:
+        train.train()
+    for path in other.glob("model.ckpt-30.*"):
+        shutil.copy(path, run_dir)
+    (run_dir / "result.json").unlink()
+    with pytest.raises(CnnlabError) as caught:
+        train_on(run_dir)
+    message = str(caught.value)
+    assert "of another model" in message
+    assert "it has, and this model has not: " in message
+    assert "hidden/kernel" in message
+    shown = {name for name in ("it lacks", " there, ") if name in message}
+    assert shown  # a variable with another name, or another shape
+    with pytest.raises(CnnlabError, match="of another model"):
+        evaluate(str(run_dir))
+
+
+def test_superfluous_variables_alone_are_reported(run_dir: Path) -> None:
+    """A Saver would pass over them without a word."""
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.get_variable("known", [2])
+        tf.get_variable("unknown", [2])
+        saver = make_saver(graph)
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            Checkpoints(run_dir / "more").save(saver, session, 1)
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.get_variable("known", [2])
+        saver = make_saver(graph)
+        with tf.Session() as session:
+            checkpoints = Checkpoints(run_dir / "more")
+            checkpoints.restore(saver, session, 1)
+            with pytest.raises(CnnlabError, match="it has, and this model has not: unknown"):
+                checkpoints.restore(saver, session, 1, exactly=True)
+
+
+def test_keep_every_keeps_its_multiples_besides_the_newest(run_dir: Path) -> None:
+    train_on(run_dir, steps=60, keep_every=20, max_to_keep=1)
+    assert Checkpoints(run_dir).steps() == [20, 40, 60]
+
+
+@pytest.mark.parametrize("error", ["tensorflow", "system"])
+def test_a_full_disk_leaves_the_last_checkpoint_and_one_line(
+    run_dir: Path, error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path.name: path.read_bytes() for path in run_dir.glob("model.ckpt-30.*")}
+    full = {
+        "tensorflow": tf.errors.ResourceExhaustedError(None, None, "x; No space left on device"),
+        "system": OSError(28, "No space left on device"),
+    }[error]
+
+    def fail(*_args: Any, **_kwargs: Any) -> None:
+        raise full
+
+    monkeypatch.setattr(tf.train.Saver, "save", fail)
+    with pytest.raises(CnnlabError, match=r"cannot write .*No space left on device.* is kept"):
+        train_on(run_dir, steps=60)
+    assert {path.name: path.read_bytes() for path in run_dir.glob("model.ckpt-30.*")} == before
+    assert not (run_dir / ".saving").exists()
+
+
+def test_best_of_a_killed_run_is_the_best_so_far(run_dir: Path) -> None:
+    """A kill after a best step and before its checkpoint: that best step never was."""
+    with Train(save_dir=str(run_dir), log_dir=str(run_dir / "logs")) as train:
+        train.restore()
+        best = Checkpoints(run_dir / "best")
+        first = best.steps()
+        best.save(train.saver, train.session, 35)
+    with Train(save_dir=str(run_dir), log_dir=str(run_dir / "logs"), steps=31) as train:
+        train.train()
+    assert best.steps() in (first, [31])
+    assert tf.train.latest_checkpoint(str(run_dir / "best")).endswith(f"-{best.steps()[-1]}")

@@ -1,0 +1,54 @@
+"""Bad inputs through the real commands: one line, the right exit code, no harm."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.safety.corpus import Case, cases
+from tests.safety.hostile import run_case
+
+CASES = cases()
+# What fails before TensorFlow is needed is quick.
+QUICK = [case for case in CASES if case.name.startswith(("recipe: ", "image: ", "flag: "))]
+
+
+def test_the_corpus_is_large_and_its_names_are_different() -> None:
+    assert len(CASES) >= 200
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("case", QUICK[::4], ids=lambda case: case.name)
+def test_some_bad_inputs(case: Case, finished_run: Path, tmp_path: Path) -> None:
+    outcome = run_case(case, finished_run, tmp_path / "case")
+    assert not outcome.problem, outcome.stderr
+
+
+@pytest.mark.slow
+def test_every_bad_input(finished_run: Path, tmp_path: Path) -> None:
+    problems = []
+    for case in CASES:
+        outcome = run_case(case, finished_run, tmp_path / "case")
+        if outcome.problem:
+            problems.append(f"{case.name}: {outcome.problem}")
+    assert problems == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES[:: len(CASES) // 15], ids=lambda case: case.name)
+def test_some_in_a_process_of_their_own(case: Case, finished_run: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(finished_run, tmp_path / "run")
+    case.prepare(tmp_path)
+    words = [word.replace("{folder}", str(tmp_path)) for word in case.words]
+    found = subprocess.run(
+        [sys.executable, "-m", f"cnnlab.{words[0]}", *words[1:]],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert found.returncode in case.codes, found.stderr
+    assert "Traceback" not in found.stderr

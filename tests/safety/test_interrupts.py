@@ -1,0 +1,105 @@
+"""Signals in the middle of a run."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnnlab import Hook, Train
+from cnnlab.checkpoint import Checkpoints
+from cnnlab.interrupts import Interrupted, raising_on_signals
+from tests.safety.conftest import OPTIONS
+from tests.safety.test_checkpoints import train_on
+
+
+class Sender(Hook):
+    """Sends this process a signal after a step."""
+
+    def __init__(self, step: int, number: int) -> None:
+        self.every_steps = step
+        self._number = number
+        self.is_done = False
+
+    def after_step(self, train: Train, state: Any) -> None:
+        if not self.is_done:
+            self.is_done = True
+            os.kill(os.getpid(), self._number)
+
+
+def variables(run: Path, step: int) -> dict[str, bytes]:
+    reader = Checkpoints(run)
+    from cnnlab.tf1 import tf
+
+    found = tf.train.load_checkpoint(str(reader.path(step)))
+    return {name: found.get_tensor(name).tobytes() for name in found.get_variable_to_shape_map()}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_signal_saves_and_resuming_is_exact(
+    number: int, tmp_path: Path, finished_run: Path
+) -> None:
+    options = {**OPTIONS, "save_dir": str(tmp_path / "a"), "log_dir": str(tmp_path / "logs")}
+    with Train(**options, hooks=[Sender(7, number)]) as train:
+        result = train.train()
+        assert train.stop_signal == number
+    assert result["finished"] is False
+    assert json.loads((tmp_path / "a" / "result.json").read_text())["finished"] is False
+    assert Checkpoints(tmp_path / "a").steps() == [result["step"]]
+    assert 7 <= result["step"] < 10
+    train_on(tmp_path / "a")
+    assert variables(tmp_path / "a", 30) == variables(finished_run, 30)
+
+
+def test_a_stop_in_an_evaluation_gives_it_up_and_makes_it_up(
+    tmp_path: Path, finished_run: Path
+) -> None:
+    class StopInEvaluation(Train):
+        def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+            if self.step == 10:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().evaluate(*args, **kwargs)
+
+    options = {**OPTIONS, "save_dir": str(tmp_path / "a"), "log_dir": str(tmp_path / "logs")}
+    with StopInEvaluation(**options) as train:
+        assert train.train()["step"] == 10
+    assert "val" not in (tmp_path / "a" / "metrics.jsonl").read_text()
+    train_on(tmp_path / "a")
+    kept = []
+    for run in (tmp_path / "a", finished_run):
+        lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+        kept.append([{**line, "images_per_sec": 0, "seconds": 0} for line in lines])
+    assert kept[0] == kept[1]
+
+
+def test_a_stop_in_the_final_evaluation_is_not_finished(tmp_path: Path) -> None:
+    class StopAtTheEnd(Train):
+        def evaluate(self, split: Any = "test", *args: Any, **kwargs: Any) -> dict[str, Any]:
+            if split == "test":
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().evaluate(split, *args, **kwargs)
+
+    options = {**OPTIONS, "save_dir": str(tmp_path / "a"), "log_dir": str(tmp_path / "logs")}
+    with StopAtTheEnd(**options) as train:
+        result = train.train()
+    assert (result["step"], result["finished"]) == (30, False)
+    assert train_on(tmp_path / "a")["finished"] is True
+
+
+def test_sigusr1_saves_and_goes_on(tmp_path: Path) -> None:
+    options = {**OPTIONS, "save_dir": str(tmp_path / "a"), "log_dir": str(tmp_path / "logs")}
+    with Train(**options, hooks=[Sender(7, signal.SIGUSR1)], steps_per_run=1) as train:
+        assert train.train()["finished"] is True
+    assert len(Checkpoints(tmp_path / "a").steps()) == 4  # 10, 20, 30 and the one asked for
+
+
+def test_before_the_loop_a_signal_leaves_and_a_request_to_save_does_not() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)]
+    with raising_on_signals():
+        os.kill(os.getpid(), signal.SIGUSR1)
+        with pytest.raises(Interrupted) as caught:
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert caught.value.number == signal.SIGTERM
+    assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGUSR1)] == before

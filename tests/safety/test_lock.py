@@ -1,0 +1,48 @@
+"""One process a run directory."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cnnlab.errors import CnnlabError
+from cnnlab.lock import LOCK_FILE, locked
+
+HOLD = "import sys; from pathlib import Path; from cnnlab.lock import locked\n" + (
+    "with locked(Path(sys.argv[1])): print('held', flush=True); input()"
+)
+
+
+def test_the_second_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
+    with (
+        locked(tmp_path / "run"),
+        pytest.raises(CnnlabError, match="in use: this process"),
+        locked(tmp_path / "run"),
+    ):
+        pass
+
+
+def test_another_process_is_named_and_its_kill_frees_the_lock(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(CnnlabError, match=f"process {holder.pid} "), locked(tmp_path):
+            pass
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.wait()
+    assert (tmp_path / LOCK_FILE).exists()  # what a kill leaves
+    with locked(tmp_path):
+        assert (tmp_path / LOCK_FILE).read_text() == str(os.getpid())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_file_removed_meanwhile_is_no_lock(tmp_path: Path) -> None:
+    """As when the holder leaves between another's opening and locking of the file."""
+    with locked(tmp_path):
+        (tmp_path / LOCK_FILE).unlink()
+        with locked(tmp_path):
+            assert (tmp_path / LOCK_FILE).exists()

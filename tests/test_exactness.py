@@ -1,0 +1,217 @@
+"""A training step is a pure function of (variables, step): bit-identity in every form."""
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnnlab import Hook, Train
+from tests import commands
+from tests import small as tiny
+
+STEPS = tiny.EXACT["steps"]
+
+
+def run(save_dir: Path, **options: Any) -> dict[str, Any]:
+    with tiny.make(save_dir, **options) as train:
+        result = train.train()
+        assert result["finished"]
+        assert result["step"] == STEPS
+        return tiny.variables(train)
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """All variables after a run without anything on the side, one step a session run."""
+    return run(tmp_path_factory.mktemp("straight") / "save", steps_per_run=1)
+
+
+def test_the_run_trains_everything_that_could_differ(
+    straight: dict[str, Any], tmp_path: Path
+) -> None:
+    """Else the tests below would compare what cannot differ."""
+    with tiny.make(tmp_path / "save") as train:
+        start = tiny.variables(train)
+    assert straight["global_step"] == STEPS
+    for name, value in start.items():
+        assert not np.array_equal(straight[name], value), name
+    names = set(start)
+    assert {"conv1/kernel", "norm1/moving_mean", "norm1/moving_variance", "norm1/gamma"} <= names
+    assert any("Adam" in name for name in names)
+
+
+SLOW_CHANGES = [pytest.param(name, marks=pytest.mark.slow) for name in ("augment", "learning_rate")]
+
+
+@pytest.mark.parametrize("change", ["dropout", "penalty", *SLOW_CHANGES])
+def test_what_must_matter_does(
+    change: str, straight: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {
+        "augment": {"augment": ["flip"]},
+        "learning_rate": {"decay_steps": 6},
+    }.get(change, {})
+    if change == "dropout":
+        monkeypatch.setattr(tiny.layers, "dropout", lambda x, *_args, **_kwargs: x)
+    if change == "penalty":
+        monkeypatch.setattr(tiny, "l2", lambda weights: 0.0 * tiny.tf.nn.l2_loss(weights))
+    found = run(tmp_path / "save", **options)
+    assert not np.array_equal(found["conv1/kernel"], straight["conv1/kernel"])
+
+
+@pytest.mark.parametrize("steps_per_run", [1, 7, "auto"])
+def test_steps_per_run_and_another_run_change_nothing(
+    steps_per_run: int | str, straight: dict[str, Any], tmp_path: Path
+) -> None:
+    tiny.assert_same_bits(run(tmp_path / "save", steps_per_run=steps_per_run), straight)
+
+
+SIDE_WORK: dict[str, dict[str, Any]] = {
+    "evaluation": {"eval_steps": 2, "eval_examples": 3},
+    "summaries": {"summary_steps": 3},
+    "layer_summaries": {"layer_summaries": True, "summary_steps": 4},
+    "checkpoints": {"checkpoint_steps": 2, "max_to_keep": 1},
+    "all": {
+        "eval_steps": 2,
+        "eval_batch_size": 3,
+        "summary_steps": 3,
+        "layer_summaries": True,
+        "checkpoint_steps": 1,
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "which", [pytest.param(name, marks=[pytest.mark.slow] * (name != "all")) for name in SIDE_WORK]
+)
+def test_side_work_changes_nothing(which: str, straight: dict[str, Any], tmp_path: Path) -> None:
+    tiny.assert_same_bits(run(tmp_path / "save", **SIDE_WORK[which]), straight)
+
+
+@pytest.mark.parametrize("first", [6, pytest.param(11, marks=pytest.mark.slow)])
+def test_a_second_process_goes_on(first: int, straight: dict[str, Any], tmp_path: Path) -> None:
+    with tiny.make(tmp_path / "save", steps=first) as train:
+        assert train.train()["step"] == first
+    tiny.assert_same_bits(run(tmp_path / "save"), straight)
+
+
+def test_the_same_object_goes_on(straight: dict[str, Any], tmp_path: Path) -> None:
+    with tiny.make(tmp_path / "save", steps=6) as train:
+        train.train()
+        train.evaluate()
+        assert train.train(steps=STEPS)["step"] == STEPS
+        tiny.assert_same_bits(tiny.variables(train), straight)
+
+
+class StopAt(Hook):
+    """Stops the run after the session run that reaches a step."""
+
+    every_steps = 1
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def after_step(self, train: Train, state: Any) -> None:
+        if state.step == self.step:
+            train.stop("test")
+
+
+@pytest.mark.parametrize("steps", [(5, 8), pytest.param((1,), marks=pytest.mark.slow)])
+def test_stopping_anywhere_changes_nothing(
+    steps: tuple[int, ...], straight: dict[str, Any], tmp_path: Path
+) -> None:
+    for step in steps:
+        with tiny.make(tmp_path / "save", hooks=[StopAt(step)], checkpoint_steps=4) as train:
+            result = train.train()
+        assert (result["step"], result["finished"]) == (step, False)
+        assert json.loads((tmp_path / "save/result.json").read_text())["finished"] is False
+    tiny.assert_same_bits(run(tmp_path / "save", checkpoint_steps=4), straight)
+
+
+def test_max_secs_changes_nothing(straight: dict[str, Any], tmp_path: Path) -> None:
+    steps = []
+    for _ in range(2):
+        with tiny.make(tmp_path / "save", max_secs=1e-6, steps_per_run=3) as train:
+            result = train.train()
+        assert result["finished"] is False
+        steps.append(result["step"])
+    assert steps == [3, 6]
+    tiny.assert_same_bits(run(tmp_path / "save", steps_per_run=3), straight)
+
+
+def test_unsaved_steps_are_made_again(straight: dict[str, Any], tmp_path: Path) -> None:
+    """Going back to an older checkpoint, as after the newest was lost."""
+    with tiny.make(tmp_path / "save", checkpoint_steps=4) as train:
+        train.train(steps=12)
+    for path in (tmp_path / "save").glob("model.ckpt-12.*"):
+        path.unlink()
+    (tmp_path / "save/result.json").unlink()
+    tiny.assert_same_bits(run(tmp_path / "save", checkpoint_steps=4), straight)
+
+
+FIGURES = {"eval_steps": 3, "summary_steps": 2, "checkpoint_steps": 4}
+KILLED = """
+import os, signal, sys
+from cnnlab import Hook
+from tests import small as tiny
+class Kill(Hook):
+    every_steps = 1
+    def after_step(self, train, state):
+        if state.step == 10:
+            os.kill(os.getpid(), signal.SIGKILL)
+tiny.make("save", hooks=[Kill()], **{figures}).train()
+"""
+
+
+def figures_of(save_dir: Path) -> list[dict[str, Any]]:
+    """metrics.jsonl without what depends on the clock."""
+    lines = [json.loads(line) for line in (save_dir / "metrics.jsonl").read_text().splitlines()]
+    return [
+        {name: value for name, value in line.items() if name not in ("images_per_sec", "seconds")}
+        for line in lines
+    ]
+
+
+def test_a_killed_process_goes_on(straight: dict[str, Any], tmp_path: Path) -> None:
+    script = KILLED.replace("{figures}", repr(FIGURES))
+    killed = commands.Finished(commands.start_python("-c", script, cwd=tmp_path), tmp_path)
+    assert killed.code == -signal.SIGKILL, killed.stderr
+    save_dir = tmp_path / "save"
+    assert (save_dir / "model.ckpt-8.index").exists()
+    assert figures_of(save_dir)[-1]["step"] == 10  # beyond the checkpoint
+    assert not (save_dir / "result.json").exists()
+
+    tiny.assert_same_bits(run(save_dir, **FIGURES), straight)
+    run(tmp_path / "other", **FIGURES)
+    assert figures_of(save_dir) == figures_of(tmp_path / "other")
+    found, expected = (
+        json.loads((folder / "result.json").read_text())
+        for folder in (save_dir, tmp_path / "other")
+    )
+    assert {**found, "seconds": 0} == {**expected, "seconds": 0}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("secs", [0.0, 0.15, 0.4])
+def test_a_process_killed_from_outside_goes_on(secs: float, tmp_path: Path) -> None:
+    """At a moment that is not chosen: while it trains, evaluates or saves."""
+    options = {"steps": 1500, "checkpoint_steps": 5, "eval_steps": 7, "summary_steps": 3}
+    script = f"from tests import small as tiny; tiny.make('save', **{options!r}).train()"
+    process = commands.start_python("-c", script, cwd=tmp_path)
+    while not (tmp_path / "save/metrics.jsonl").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(secs)
+    process.kill()
+    assert commands.Finished(process, tmp_path).code == -signal.SIGKILL
+    found = []
+    for folder in ("save", "other"):
+        with tiny.make(tmp_path / folder, **options) as train:
+            assert train.train()["finished"]
+            found.append(tiny.variables(train))
+    tiny.assert_same_bits(found[0], found[1])
+    assert figures_of(tmp_path / "save") == figures_of(tmp_path / "other")

@@ -1,0 +1,98 @@
+"""The standard hooks on their own; what they write is tested with the summaries."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnnlab import Hook, Train
+from tests import small as tiny
+
+LINE = re.compile(
+    r"step (\d+)/6: loss \d+\.\d{4}, accuracy \d\.\d{3}, learning rate 0\.0\d+, "
+    r"\d+ images/s, \d+ s left"
+)
+
+
+def test_plain_lines_of_progress(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with tiny.make(tmp_path / "save", tiny.linear, steps=6, summary_steps=2, eval_steps=3) as train:
+        train.train()
+    err = capsys.readouterr().err.splitlines()
+    progress = [match[1] for line in err if (match := LINE.fullmatch(line))]
+    assert progress == ["2", "4", "6"]
+    assert sum(line.startswith("step 3: validation accuracy 0.") for line in err) == 1
+
+
+def test_a_bar_on_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with tiny.make(tmp_path / "save", tiny.linear, steps=6, summary_steps=2) as train:
+        train.train()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "6/6" in err
+    assert re.search(r"loss \d\.\d{4}, accuracy \d\.\d{3}, \d+ images/s", err)
+    assert not LINE.search(err)
+
+
+def test_evaluation_uses_the_first_so_many_validation_images(tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    class Spy(Train):
+        def evaluate(self, split: Any = "test", limit: int | None = None) -> Any:
+            result = super().evaluate(split, limit)
+            seen.append((self.step, split, limit, result["n"]))
+            return result
+
+    options = {**tiny.EXACT, "steps": 4, "eval_steps": 2, "eval_examples": 3, "device": "cpu"}
+    with Spy(
+        model=tiny.linear, data=tiny.arrays(), save_dir="save", log_dir="logs", **options
+    ) as train:
+        train.train()
+    assert seen == [(2, "validation", 3, 3), (4, "validation", 3, 3), (4, "test", None, 7)]
+
+
+def test_a_hook_of_ones_own_acts_after_the_standard_ones(tmp_path: Path) -> None:
+    found = []
+
+    class Look(Hook):
+        every_steps = 2
+
+        def after_step(self, train: Train, state: Any) -> None:
+            found.append((state.step, (tmp_path / f"save/model.ckpt-{state.step}.index").exists()))
+
+    with tiny.make(
+        tmp_path / "save", tiny.linear, hooks=[Look()], steps=4, checkpoint_steps=2
+    ) as train:
+        train.train()
+    assert found == [(2, True), (4, True)]
+
+
+def test_a_stopped_run_is_saved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cnnlab.checkpoint import Checkpoints
+
+    saved: list[int] = []
+    save = Checkpoints.save
+    monkeypatch.setattr(
+        Checkpoints,
+        "save",
+        lambda self, saver, session, step: (saved.append(step), save(self, saver, session, step)),
+    )
+
+    class Stop(Hook):
+        every_steps = 1
+
+        def after_step(self, train: Train, state: Any) -> None:
+            if state.step in (4, 5):
+                train.stop("test")
+
+    for expected in ([2, 4], [5], [6]):
+        saved.clear()
+        with tiny.make(
+            tmp_path / "save", tiny.linear, hooks=[Stop()], steps=6, checkpoint_steps=2
+        ) as train:
+            train.evaluate = lambda *_, **__: {"accuracy": -2, "loss": 0, "n": 1}
+            train.train()
+        assert saved == expected

@@ -1,0 +1,226 @@
+"""Train: what a run leaves, and going on with it."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from cnnlab import Hook, Train
+from cnnlab import train as train_module
+from cnnlab.errors import CnnlabError, UsageError
+from tests import small as tiny
+
+SMALL = {"steps": 6, "checkpoint_steps": 2, "max_to_keep": 2, "eval_steps": 3}
+
+
+def test_it_learns(tmp_path: Path) -> None:
+    """Four brightnesses of noise, told apart on images that were not trained on."""
+    splits = []
+    for (images, labels), n in zip(tiny.arrays(200, 40), (200, 40), strict=True):
+        assert len(labels) == n
+        splits.append(((images // 8 + 60 * labels[:, None, None, None]).astype(np.uint8), labels))
+    options = {"steps": 60, "batch_size": 20, "augment": [], "decay_steps": 1000}
+    with tiny.make(tmp_path / "save", data=splits, **options) as train:
+        assert train.evaluate()["accuracy"] < 0.6
+        assert train.train()["accuracy"] > 0.9
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_a_run_leaves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_dir = tmp_path / "save"
+    with tiny.make(save_dir, **SMALL) as train:
+        result = train.train()
+        evaluated = train.evaluate("test")
+    assert json.loads((save_dir / "result.json").read_text()) == result
+    assert {name: result[name] for name in evaluated} == evaluated
+    assert (result["step"], result["finished"], result["split"], result["n"]) == (
+        6,
+        True,
+        "test",
+        7,
+    )
+    assert result["seconds"] > 0
+    found = [*names(save_dir)]
+    assert found == [
+        *("best", "checkpoint", "config.yaml", "metrics.jsonl"),
+        *("model.ckpt-4.data-00000-of-00001", "model.ckpt-4.index"),
+        *("model.ckpt-6.data-00000-of-00001", "model.ckpt-6.index", "result.json"),
+    ]
+    assert names(tmp_path) == ["save", "save-logs"]
+    assert names(tmp_path / "save-logs") == ["train", "val"]
+    document = yaml.safe_load((save_dir / "config.yaml").read_text())
+    assert (document["batch_size"], document["model"]) == (6, "tests.small:model")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "tests.small:model on arrays: 380 parameters, graph 0." in err
+    assert "CPU" in err.splitlines()[0]
+    assert "oneDNN" in err.splitlines()[0]
+
+
+def test_the_best_is_kept_and_the_last_is_quoted(tmp_path: Path) -> None:
+    save_dir = tmp_path / "save"
+    with tiny.make(save_dir, **{**SMALL, "eval_steps": 1, "learning_rate": 0.1}) as train:
+        result = train.train()
+        last = train.evaluate()
+        values = [
+            (line["step"], line["accuracy"])
+            for line in map(json.loads, (save_dir / "metrics.jsonl").read_text().splitlines())
+            if line["split"] == "val"
+        ]
+        best_step, best_accuracy = max(values, key=lambda pair: (pair[1], -pair[0]))
+        assert result["best"] == {"step": best_step, "accuracy": best_accuracy}
+        assert result["accuracy"] == last["accuracy"] == values[-1][1]
+        (index,) = (save_dir / "best").glob("*.index")
+        assert index.name == f"model.ckpt-{best_step}.index"
+        train.saver.restore(train.session, str(index.with_suffix("")))
+        assert train.evaluate()["accuracy"] == best_accuracy
+    assert len(values) == 6
+
+
+def test_a_finished_run_says_so_and_does_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_dir = tmp_path / "save"
+    with tiny.make(save_dir, tiny.linear, **SMALL) as train:
+        result = train.train()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    capsys.readouterr()
+    with tiny.make(save_dir, tiny.linear, **SMALL) as train:
+        assert train.train() == result
+        assert train.train(steps=5) == result
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert f"{save_dir} is finished, at step 6; --steps=N trains on" in capsys.readouterr().err
+
+
+def test_more_epochs_go_on_from_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with tiny.make(tmp_path / "save", tiny.linear, **{**SMALL, "steps": None, "epochs": 1}) as t:
+        assert t.train()["step"] == 4  # 20 images in batches of 6
+    with tiny.make(tmp_path / "save", tiny.linear, **{**SMALL, "steps": None, "epochs": 2}) as t:
+        assert t.train()["step"] == 7
+    assert f"going on from step 4 of {tmp_path / 'save'}" in capsys.readouterr().err
+    with tiny.make(tmp_path / "save", tiny.linear, **{**SMALL, "steps": 8}) as t:
+        assert t.train()["step"] == 8
+
+
+def test_another_run_is_refused_and_not_touched(tmp_path: Path) -> None:
+    with tiny.make(tmp_path / "save", tiny.linear, **SMALL) as train:
+        train.train()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    with (
+        tiny.make(tmp_path / "save", tiny.linear, **{**SMALL, "seed": 2}) as train,
+        pytest.raises(UsageError, match=r"holds another run: seed \(1 there, 2 here\)"),
+    ):
+        train.train()
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_overwrite_starts_anew(tmp_path: Path) -> None:
+    with tiny.make(tmp_path / "save", tiny.linear, **{**SMALL, "steps": 20}) as train:
+        train.train()
+    with tiny.make(tmp_path / "save", tiny.linear, seed=2, overwrite=True, **SMALL) as train:
+        assert train.train()["step"] == 6
+        found = tiny.variables(train)
+    assert (tmp_path / "save/model.ckpt-6.index").exists()
+    assert not (tmp_path / "save/model.ckpt-20.index").exists()
+    with tiny.make(tmp_path / "other", tiny.linear, seed=2, **SMALL) as train:
+        train.train()
+        tiny.assert_same_bits(found, tiny.variables(train))
+
+
+def test_one_object_trains_on_after_overwriting(tmp_path: Path) -> None:
+    with tiny.make(tmp_path / "save", tiny.linear, overwrite=True, **SMALL) as train:
+        train.train()
+        train.train(steps=8)
+    lines = (tmp_path / "save/metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["step"] == 8
+
+
+def test_one_object_trains_in_two_folders(tmp_path: Path) -> None:
+    with tiny.make(tmp_path / "a", **SMALL) as train:
+        first = train.train()
+        first_variables = tiny.variables(train)
+        second = train.train(str(tmp_path / "b"))
+        tiny.assert_same_bits(tiny.variables(train), first_variables)
+    assert {**first, "seconds": 0} == {**second, "seconds": 0}
+
+
+class SignalAt(Hook):
+    """Sends this process a signal."""
+
+    every_steps = 3
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def after_step(self, train: Train, state: Any) -> None:
+        if state.step == 3:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_save_and_end_the_command(
+    number: signal.Signals,
+    code: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The command itself, on small arrays."""
+
+    def small(**options: Any) -> Train:
+        return Train(**options, data=tiny.arrays(), hooks=[SignalAt(number)])
+
+    monkeypatch.setattr(train_module, "Train", small)
+    words = ["--model=mnist_perceptron", "--batch_size=6", "--steps=9", "--device=cpu"]
+    with pytest.raises(SystemExit) as end:
+        train_module.main([*words, "--save_dir=save", "--log_dir=logs", "--json"])
+    assert end.value.code == code
+    result = json.loads(Path("save/result.json").read_text())
+    assert (result["step"], result["finished"]) == (3, False)
+    assert "accuracy" not in result
+    assert Path("save/model.ckpt-3.index").exists()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"stopping: {number.name}; saving (once more to leave at once)" in err
+    assert "Traceback" not in err
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_report_for_people() -> None:
+    config = tiny.make("save").config
+    figures = {"step": 5, "finished": True, "accuracy": 0.5, "loss": 1, "n": 7, "seconds": 3.4}
+    text = train_module.report(figures, config)
+    assert text.startswith("step 5: test accuracy 0.5000, loss 1.0000 on 7 images, 3 s;")
+    assert "tensorboard --logdir=save-logs" in text
+    stopped = train_module.report({"step": 5, "finished": False}, config)
+    assert stopped == "stopped at step 5, saved; the same command goes on from there"
+
+
+def test_a_changed_model_function_is_refused(tmp_path: Path) -> None:
+    """The same name, other shapes: the checkpoint does not fit."""
+    sizes = [5]
+
+    def network(images: Any, num_classes: int, *, training: bool) -> Any:
+        del training
+        x = tiny.layers.dense(tiny.layers.flatten(images), sizes[0], name="dense1")
+        return tiny.layers.dense(x, num_classes, name="logits")
+
+    with tiny.make(tmp_path / "save", network, **SMALL) as train:
+        train.train()
+    sizes[0] = 6
+    with (
+        tiny.make(tmp_path / "save", network, **{**SMALL, "steps": 8}) as train,
+        pytest.raises(
+            CnnlabError, match=r"does not load: .*dense1/kernel is \[192, 5\], not \[192, 6"
+        ),
+    ):
+        train.train()
+    assert (tmp_path / "save/model.ckpt-6.index").exists()
