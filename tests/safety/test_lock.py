@@ -1,5 +1,6 @@
 """One process a run directory."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -40,9 +41,21 @@ def test_another_process_is_named_and_its_kill_frees_the_lock(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lock_file_removed_meanwhile_is_no_lock(tmp_path: Path) -> None:
-    """As when the holder leaves between another's opening and locking of the file."""
+def test_a_lock_file_removed_between_opening_and_locking_is_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the holder leaves at that very moment: a third could lock a file of its own."""
+    real_flock, path = fcntl.flock, tmp_path / LOCK_FILE
+    calls = []
+
+    def late_flock(descriptor: int, how: int) -> None:
+        if not calls:
+            path.unlink()
+        calls.append(descriptor)
+        real_flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late_flock)
     with locked(tmp_path):
-        (tmp_path / LOCK_FILE).unlink()
-        with locked(tmp_path):
-            assert (tmp_path / LOCK_FILE).exists()
+        assert path.exists()
+        with pytest.raises(CnnlabError, match="in use"), locked(tmp_path):
+            pass
