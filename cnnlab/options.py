@@ -150,9 +150,12 @@ def help_text(options_class: type, usage: str, about: str) -> str:
         flag = f"--{name}={_type_name(field.annotation)}"
         line = f"  {flag:<34} {field.description} [{'; '.join(facts)}]"
         if len(line) > LONGEST_HELP_LINE:
-            line = textwrap.fill(
-                line, 100, subsequent_indent=" " * 37, break_long_words=False, tabsize=1
-            )
+            start, rest = f"  {flag} ", line[len(f"  {flag:<34} ") :]
+            if len(start) > 37:  # the text begins below it
+                start = f"  {flag}\n{'':37}"
+            indent = " " * 37
+            text = textwrap.fill(rest, 100, initial_indent=indent, subsequent_indent=indent)
+            line = f"{start:<37}{text[37:]}"
         groups.setdefault(extra["group"], []).append(line)
     sections = [f"{group}:\n" + "\n".join(lines) for group, lines in groups.items()]
     return f"usage: {usage}\n\n{about}\n\n" + "\n\n".join(sections)

@@ -166,6 +166,7 @@ def read_results(work_dir: Path, args: argparse.Namespace) -> dict[str, Any]:
     return {
         "base": BASE,
         "steps": args.steps,
+        "seeds": args.seeds,
         "epochs": round(args.steps * BATCH_SIZE / (50_000 * (1 - VALIDATION_SPLIT)), 2),
         "tables": tables,
     }
@@ -192,7 +193,8 @@ def markdown(results: dict[str, Any]) -> str:
         "images; the test set picks nothing. In so short a run regularization has little to gain: "
         "its price shows, and the loss on the training images stands beside it.",
         "",
-        "    python scripts/ablations.py --data_dir=./data",
+        f"    python scripts/ablations.py --data_dir=./data --steps={results['steps']} "
+        f"--seeds={results['seeds']}",
         "",
         "![validation accuracy by step](ablations.png)",
     ]

@@ -1,5 +1,6 @@
 """The design's one idea over every ingredient: stopping, resuming and fusing change no bit."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +65,20 @@ def check(tmp_path: Path, options: dict[str, Any]) -> None:
     tiny.assert_same(whole, tiny.run(folder, steps_per_run="auto", **options))
 
 
-@pytest.mark.parametrize("pair", PAIRS)
+def marked(names: Iterable[str], slow: set[str]) -> list[Any]:
+    """The names, some of them marked slow: others show much the same."""
+    return [pytest.param(n, marks=pytest.mark.slow) if n in slow else n for n in names]
+
+
+SLOW_PAIRS = {p for p in PAIRS if p.split(",")[0] in ("adam", "sgd", "momentum", "rmsprop")}
+
+
+@pytest.mark.parametrize("pair", marked(PAIRS, SLOW_PAIRS))
 def test_optimizers_and_schedules(tmp_path: Path, pair: str) -> None:
     check(tmp_path, PAIRS[pair])
 
 
-@pytest.mark.parametrize("kind", ALL_AUGMENTATIONS)
+@pytest.mark.parametrize("kind", marked(ALL_AUGMENTATIONS, {"activation, initializer", "moving"}))
 def test_augmentations_losses_and_scalings(tmp_path: Path, kind: str) -> None:
     check(tmp_path, ALL_AUGMENTATIONS[kind])
 
@@ -132,6 +141,16 @@ def test_a_longer_run_keeps_the_schedule_it_began_with(tmp_path: Path) -> None:
     longer = tiny.run(tmp_path / "short", steps=9, **options)
     straight = tiny.run(tmp_path / "straight", steps=9, schedule_steps=6, **options)
     tiny.assert_same(longer, straight)
+
+
+def test_the_evaluation_after_the_last_step_does_not_count_for_the_plateau(tmp_path: Path) -> None:
+    """A longer run would not have made it, unless it falls on a multiple of eval_steps."""
+    options = {"schedule": "plateau", "plateau_patience": 2, "learning_rate": 1e-12}
+    tiny.run(tmp_path / "short", steps=5, **options)
+    longer = tiny.run(tmp_path / "short", steps=8, **options)
+    straight = tiny.run(tmp_path / "straight", steps=8, **options)
+    tiny.assert_same(longer, straight)
+    assert straight["plateau/reductions"] + straight["plateau/waited"] > 0
 
 
 def test_what_is_off_leaves_no_variable(tmp_path: Path) -> None:

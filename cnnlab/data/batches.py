@@ -130,7 +130,7 @@ class BatchSource:
                 factors = tf.gather(self._data.class_weights, labels)
                 weights = factors if weights is None else weights * factors
             targets = tf.one_hot(labels, self._spec.num_classes) if self._mixes else None
-            images = tf.ensure_shape(raw["images"], [None, *self._spec.image_shape])
+            images = raw["images"]
             tower = Tower(self._config.seed, step, origin=self._origin(images, indices, step))
             mixed = augment_and_mix(Mixed(images, targets, weights), self._config.augment, tower)
             batch = {
