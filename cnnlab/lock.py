@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         CnnlabError: another process holds it (named), or the folder cannot be written.
     """
+    is_new = not folder.exists()
     with naming_failures(folder):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = _acquire(folder / LOCK_FILE)
@@ -32,6 +34,9 @@ def locked(folder: Path) -> Iterator[None]:
         # Removed while still held: whoever opened it meanwhile sees that it is gone, and retries.
         remove_if_possible(folder / LOCK_FILE)
         os.close(descriptor)
+        if is_new:  # a run that failed before it wrote anything leaves nothing behind
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _acquire(path: Path) -> int:
