@@ -69,6 +69,7 @@ class LossOptions(InputOptions):
         group="training",
         shapes_result=False,
         ge=1,
+        le=10**15,
     )
     epochs: float | None = option(
         None,
