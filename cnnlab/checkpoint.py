@@ -18,7 +18,7 @@ from typing import Any
 
 from cnnlab.errors import CnnlabError
 from cnnlab.files import cannot_write, naming_failures, sync, write_atomically
-from cnnlab.tf1 import tf
+from cnnlab.tf1 import reason_of, tf
 
 PREFIX = "model.ckpt"
 BEST_DIR = "best"
@@ -146,7 +146,7 @@ class Checkpoints:
             saver.restore(session, str(self.path(step)))
         except self._read_errors() as error:
             raise CnnlabError(
-                f"checkpoint {self.path(step)} is damaged: {_first_line(error)}"
+                f"checkpoint {self.path(step)} is damaged: {reason_of(error)}"
             ) from error
 
     def damage(self, step: int) -> str | None:
@@ -158,7 +158,7 @@ class Checkpoints:
             for name in sorted(reader.get_variable_to_shape_map()):
                 reader.get_tensor(name)
         except self._read_errors() as error:
-            return _first_line(error) + (f" in {name}" if name else "")
+            return reason_of(error) + (f" in {name}" if name else "")
         return None
 
     def remove_all(self) -> None:
@@ -196,7 +196,7 @@ class Checkpoints:
         try:
             saver.save(session, str(path), write_meta_graph=False, write_state=False)
         except tf.errors.OpError as error:
-            raise cannot_write(self.folder / path.name, _first_line(error)) from error
+            raise cannot_write(self.folder / path.name, reason_of(error)) from error
 
     def _point_at(self, step: int) -> None:
         name = f"{PREFIX}-{step}"
@@ -260,8 +260,3 @@ def _listed(items: list[str], what: str) -> str:
     """The first few of the items in one phrase, or '' if there are none."""
     more = f" and {len(items) - _MAX_NAMED} more" if len(items) > _MAX_NAMED else ""
     return f"{what}{', '.join(items[:_MAX_NAMED])}{more}" if items else ""
-
-
-def _first_line(error: Exception) -> str:
-    text = str(getattr(error, "message", None) or error) or type(error).__name__
-    return text.strip().split("\n")[0][:300]

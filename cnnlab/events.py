@@ -15,7 +15,7 @@ from typing import Any
 
 from cnnlab.errors import CnnlabError
 from cnnlab.files import cannot_write
-from cnnlab.tf1 import tf
+from cnnlab.tf1 import reason_of, tf
 
 _FILE_NAME = re.compile(r"events\.out\.tfevents\.(\d+)\.")
 
@@ -91,5 +91,5 @@ class EventWriter:
             raise self._failure(error) from error
 
     def _failure(self, error: Any) -> CnnlabError:
-        reason = getattr(error, "strerror", None) or str(getattr(error, "message", error))
-        return cannot_write(self._folder, reason.split("\n")[0])
+        reason = getattr(error, "strerror", None) or reason_of(error)
+        return cannot_write(self._folder, reason)

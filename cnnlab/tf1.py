@@ -88,11 +88,16 @@ def naming_op_errors(what: str) -> Iterator[None]:
     except tf.errors.ResourceExhaustedError as error:
         raise CnnlabError(f"{what}: not enough memory; try a smaller batch") from error
     except tf.errors.OpError as error:
-        lines = [line for line in error.message.splitlines() if line.strip()]
-        # A long message says where the node was made; what went wrong stands after its name.
-        named = [i for i, line in enumerate(lines[:-1]) if line.startswith("Node: ")]
-        reason = lines[named[-1] + 1] if named else lines[0]
-        raise CnnlabError(f"{what}: {reason}") from error
+        raise CnnlabError(f"{what}: {reason_of(error)}") from error
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong, of all that TensorFlow says of it: one line of at most 300 characters."""
+    text = str(getattr(error, "message", None) or error) or type(error).__name__
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    # A long message says where the node was made; what went wrong stands after its name.
+    named = [number for number, line in enumerate(lines[:-1]) if line.startswith("Node: ")]
+    return lines[named[-1] + 1 if named else 0][:300]
 
 
 def onednn_is_on() -> bool:

@@ -118,6 +118,8 @@ class Train(Network):
         if (result := run.finished_result(total_steps)) is not None:
             self.say(f"{run.path} is finished, at step {result['step']}; --steps=N trains on")
             return result
+        if self._session is None:
+            self.data.split("train")  # missing files are told at once, and leave no folder behind
         with locked(run.path):
             result = self._run_to_end(run, total_steps)
             run.write_result(result)

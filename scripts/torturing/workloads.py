@@ -59,7 +59,10 @@ WORKLOADS: dict[str, dict[str, Any]] = {
         "augment": ["flip", {"pad_and_crop": {"pixels": 4}}],
         "scaling": "standardize",
         "validation_split": 0.1,
-        "decay_steps": 200,
+        "schedule": "plateau",
+        "plateau_patience": 2,
+        "ema_decay": 0.99,
+        "early_stopping": 1000,  # watches, and does not stop: how long a run is must be known
         "keep_every": 400,
         "max_to_keep": 2,
     },
