@@ -52,6 +52,7 @@ setup(
         "report": ["matplotlib>=3.8"],
         "test": [
             "pytest>=8",
+            "pytest-xdist>=3.6",
             "hypothesis>=6.100",
             "scikit-learn>=1.4",
             "ruff>=0.17,<0.18",  # another minor version formats and complains differently

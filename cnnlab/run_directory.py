@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import shutil
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,17 @@ class RunDirectory:
     def write_result(self, result: dict[str, Any]) -> None:
         """Write result.json: the last thing a run does."""
         write_atomically(self.path / RESULT_FILE, json.dumps(result, indent=2) + "\n")
+
+
+def describe_result(result: Mapping[str, Any], config: Config) -> str:
+    """What a run came to, for people."""
+    if not result["finished"]:
+        return f"stopped at step {result['step']}, saved; the same command goes on from there"
+    return (
+        f"step {result['step']}: test accuracy {result['accuracy']:.4f}, loss {result['loss']:.4f} "
+        f"on {result['n']} images, {result['seconds']:.0f} s; checkpoints in {config.save_dir}; "
+        f"tensorboard --logdir={config.resolved_log_dir}"
+    )
 
 
 def versions() -> dict[str, str]:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from cnnlab.monitors import EarlyStopping
 from cnnlab.network import Network
 from cnnlab.options import as_dict, replace
 from cnnlab.resolve import resolve_for_run
-from cnnlab.run_directory import RunDirectory
+from cnnlab.run_directory import RunDirectory, describe_result
 from cnnlab.standard_hooks import make_hooks
 from cnnlab.summaries import RunLog
 from cnnlab.tf1 import tf
@@ -284,21 +284,10 @@ def _train_command(config: Config, _words: tuple[str, ...]) -> dict[str, Any]:
     with Train(**as_dict(config)) as train:
         result = train.train()
         if not config.json:
-            cli.say(report(result, config))
+            cli.say(describe_result(result, config))
         if train.stop_signal is not None:
             raise cli.Exit(128 + train.stop_signal, result)
     return result
-
-
-def report(result: Mapping[str, Any], config: Config) -> str:
-    """What a run came to, for people."""
-    if not result["finished"]:
-        return f"stopped at step {result['step']}, saved; the same command goes on from there"
-    return (
-        f"step {result['step']}: test accuracy {result['accuracy']:.4f}, loss {result['loss']:.4f} "
-        f"on {result['n']} images, {result['seconds']:.0f} s; checkpoints in {config.save_dir}; "
-        f"tensorboard --logdir={config.resolved_log_dir}"
-    )
 
 
 if __name__ == "__main__":

@@ -12,4 +12,4 @@ fi
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 "$python" -m mypy
-"$python" -m pytest "$@" </dev/null
+"$python" -m pytest --numprocesses=2 --dist=worksteal "$@" </dev/null

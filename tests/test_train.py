@@ -13,6 +13,7 @@ import yaml
 from cnnlab import Hook, Train
 from cnnlab import train as train_module
 from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.run_directory import describe_result
 from tests import small as tiny
 
 SMALL = {"steps": 6, "checkpoint_steps": 2, "max_to_keep": 2, "eval_steps": 3}
@@ -197,10 +198,10 @@ def test_signals_save_and_end_the_command(
 def test_report_for_people() -> None:
     config = tiny.make("save").config
     figures = {"step": 5, "finished": True, "accuracy": 0.5, "loss": 1, "n": 7, "seconds": 3.4}
-    text = train_module.report(figures, config)
+    text = describe_result(figures, config)
     assert text.startswith("step 5: test accuracy 0.5000, loss 1.0000 on 7 images, 3 s;")
     assert "tensorboard --logdir=save-logs" in text
-    stopped = train_module.report({"step": 5, "finished": False}, config)
+    stopped = describe_result({"step": 5, "finished": False}, config)
     assert stopped == "stopped at step 5, saved; the same command goes on from there"
 
 
