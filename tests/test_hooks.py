@@ -41,8 +41,8 @@ def test_evaluation_uses_the_first_so_many_validation_images(tmp_path: Path) -> 
     seen: list[Any] = []
 
     class Spy(Train):
-        def evaluate(self, split: Any = "test", limit: int | None = None) -> Any:
-            result = super().evaluate(split, limit)
+        def evaluate(self, split: Any = "test", limit: int | None = None, **more: Any) -> Any:
+            result = super().evaluate(split, limit, **more)
             seen.append((self.step, split, limit, result["n"]))
             return result
 
