@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -146,10 +147,7 @@ class Config(TrainingOptions):
     @pydantic.field_validator("device")
     @classmethod
     def _known_device(cls, value: str) -> str:
-        kind, _, index = value.partition(":")
-        if kind not in ("auto", "cpu", "gpu") or (
-            index and not (kind == "gpu" and index.isdigit())
-        ):
+        if not re.fullmatch(r"auto|cpu|gpu(:[0-9]+)?", value):
             raise ValueError("auto, cpu, gpu or gpu:N")
         return value
 

@@ -125,6 +125,8 @@ class EvaluationHook(Hook):
             )
         except EvaluationStoppedError:
             return
+        except NonFiniteError as error:
+            raise NonFiniteError(f"{error} after step {step}") from error
         secs = time.perf_counter() - started
         if self._best is None or is_better(figures, self._best, train.config.monitor):
             self._best = figures

@@ -125,7 +125,13 @@ class Network:
 
         Returns:
             float32 [n, num_classes], each row sums to 1.
+
+        Raises:
+            UsageError: the images have another shape than the network's.
         """
+        wanted, given = self.data.spec.image_shape, np.shape(images)[1:]
+        if given != wanted:
+            raise UsageError(f"predict takes images [n, {wanted}], not [n, {given}]")
         self._ensure_weights()
         tower = self.train_graph.tower
         config = self.config

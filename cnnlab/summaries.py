@@ -158,8 +158,11 @@ def build_layer_summaries(activations: dict[str, Any]) -> Any:
             "min": tf.reduce_min(output),
         }
         for statistic, value in statistics.items():
-            summaries.append(tf.summary.scalar(f"{name}/{statistic}", value))
-        summaries.append(tf.summary.histogram(f"{name}/histogram", output))
+            # The raw ops, because tf.summary's put the name scope in front of the tag.
+            tag = f"{name}/{statistic}"
+            summaries.append(tf.raw_ops.ScalarSummary(tags=tag, values=value))
+        summaries.append(tf.raw_ops.HistogramSummary(tag=f"{name}/histogram", values=output))
     for variable in tf.trainable_variables():
-        summaries.append(tf.summary.histogram(f"weights/{variable.op.name}", variable))
+        tag = f"weights/{variable.op.name}"
+        summaries.append(tf.raw_ops.HistogramSummary(tag=tag, values=variable))
     return tf.summary.merge(summaries)

@@ -14,22 +14,23 @@ import numpy as np
 from tqdm import tqdm
 
 from cnnlab import cli
-from cnnlab import hooks as standard
 from cnnlab.config import Config
 from cnnlab.data.datasets import Dataset
 from cnnlab.data.training_data import Arrays
 from cnnlab.device import describe_device
 from cnnlab.errors import NonFiniteError
+from cnnlab.hooks import Hook
 from cnnlab.inference import EvaluationStoppedError
 from cnnlab.interrupts import stopping_on_signals
 from cnnlab.lock import locked
 from cnnlab.loop import run_steps
 from cnnlab.models import ModelFunction
-from cnnlab.monitors import EarlyStopping, Monitor, PlateauMonitor
+from cnnlab.monitors import EarlyStopping
 from cnnlab.network import Network
 from cnnlab.options import as_dict, replace
 from cnnlab.resolve import resolve_for_run
 from cnnlab.run_directory import RunDirectory
+from cnnlab.standard_hooks import make_hooks
 from cnnlab.summaries import RunLog
 from cnnlab.tf1 import tf
 
@@ -61,7 +62,7 @@ class Train(Network):
         *,
         model: str | ModelFunction | None = None,
         data: Dataset | Arrays | None = None,
-        hooks: Sequence[standard.Hook] = (),
+        hooks: Sequence[Hook] = (),
         **options: Any,
     ) -> None:
         """Check the options; nothing is built, read or written yet, and TensorFlow is not loaded.
@@ -172,7 +173,8 @@ class Train(Network):
         self._early_stopping = self._make_early_stopping(run)
         try:
             with RunLog(run.path, self.config.resolved_log_dir, self.graph, first_step) as log:
-                self._run_loop(self._make_hooks(run, log, total_steps, secs_before), total_steps)
+                hooks = make_hooks(self, run, log, total_steps, secs_before, self._early_stopping)
+                self._run_loop([*hooks, *self._hooks], total_steps)
         except NonFiniteError as error:
             self._roll_back(run, error)
             return False
@@ -236,35 +238,7 @@ class Train(Network):
             return None
         return EarlyStopping(self.config.early_stopping, run.evaluations_so_far(self.step))
 
-    def _make_hooks(
-        self,
-        run: RunDirectory,
-        log: RunLog,
-        total_steps: int,
-        secs_before: float,
-    ) -> list[standard.Hook]:
-        """The standard hooks, in the order they act in, then the user's."""
-        config = self.config
-        monitors: list[Monitor] = [PlateauMonitor()] if config.schedule == "plateau" else []
-        if self._early_stopping is not None:
-            monitors.append(self._early_stopping)
-        hooks: list[standard.Hook] = [
-            standard.SummaryHook(config.summary_steps, log, secs_before),
-            standard.ProgressHook(config.summary_steps, total_steps),
-            standard.EvaluationHook(config.eval_steps, total_steps, log, run, self.step, monitors),
-        ]
-        if config.layer_summaries:
-            samples = {
-                "train": self.data.split("train").images[: config.batch_size].copy(),
-                "val": self.data.split("validation").images[: config.batch_size],
-            }
-            hooks.append(standard.LayerSummaryHook(config.summary_steps, log, samples))
-        if config.max_secs is not None:
-            hooks.append(standard.DeadlineHook(config.max_secs))
-        hooks.append(standard.CheckpointHook(config.checkpoint_steps, run, log))
-        return [*hooks, *self._hooks]
-
-    def _run_loop(self, hooks: list[standard.Hook], total_steps: int) -> None:
+    def _run_loop(self, hooks: list[Hook], total_steps: int) -> None:
         """Make the steps, from where the session stands."""
         for hook in hooks:
             hook.begin(self)

@@ -55,7 +55,7 @@ def test_a_recipe_by_path(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"batch_size: [", r"own\.yaml is not valid YAML: "),
-        (b"\xff\xfe", r"own\.yaml is not valid YAML: "),
+        (b"\xff\xfe", r"own\.yaml is not UTF-8 text: "),
         (b"- batch_size", "is not a mapping of option names"),
         (b"", "is not a mapping of option names"),
         (b"1: 2", "is not a mapping of option names"),

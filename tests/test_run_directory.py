@@ -52,7 +52,8 @@ def test_a_folder_that_cannot_be_written(name: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_begin_writes_options_and_versions() -> None:
-    directory(seed=5, save_dir="a/b").begin()
+    Path("a/b").mkdir(parents=True)
+    directory(seed=5, save_dir="a/b").begin(0)
     document = yaml.safe_load(Path("a/b/config.yaml").read_text())
     assert document["seed"] == 5
     assert set(document["versions"]) == {*("python", "cnnlab", "tensorflow", "tf-keras", "numpy")}
@@ -65,7 +66,8 @@ def line(step: int, split: str, **figures: float) -> str:
 
 def test_best_and_seconds_up_to_a_step() -> None:
     run = directory()
-    run.begin()
+    run.path.mkdir(parents=True, exist_ok=True)
+    run.begin(0)
     lines = [
         line(10, "train", accuracy=0.9, seconds=1.5),
         line(10, "val", accuracy=0.5),
@@ -84,7 +86,8 @@ def test_best_and_seconds_up_to_a_step() -> None:
 
 def test_results() -> None:
     run = directory()
-    run.begin()
+    run.path.mkdir(parents=True, exist_ok=True)
+    run.begin(0)
     result = {"step": 10, "finished": True, "accuracy": 0.5}
     run.write_result(result)
     assert directory().result() == result
@@ -98,7 +101,8 @@ def test_results() -> None:
 @pytest.mark.parametrize("content", [b"{", b"", b"\x80\x81", b'{"finished": true, "step'])
 def test_a_damaged_result_is_named(content: bytes) -> None:
     run = directory()
-    run.begin()
+    run.path.mkdir(parents=True, exist_ok=True)
+    run.begin(0)
     (SAVE / "result.json").write_bytes(content)
     with pytest.raises(CnnlabError, match=r"save/result\.json is damaged.*delete it") as error:
         run.finished_result(10)
@@ -108,7 +112,8 @@ def test_a_damaged_result_is_named(content: bytes) -> None:
 @pytest.mark.parametrize("content", [b"{]\n", b"\x80\x81\n", b"[]\n", b'{"loss": 1}\n'])
 def test_damaged_metrics_are_named(content: bytes) -> None:
     run = directory()
-    run.begin()
+    run.path.mkdir(parents=True, exist_ok=True)
+    run.begin(0)
     (SAVE / "metrics.jsonl").write_bytes(line(1, "val", accuracy=1).encode() + content)
     with pytest.raises(CnnlabError, match=r"save/metrics\.jsonl") as error:
         run.best_so_far(10)
@@ -136,6 +141,7 @@ def test_overwriting_clears_the_run_and_nothing_else() -> None:
     (SAVE / "result.json").write_text("{}")
     run = directory(overwrite=True, seed=9)
     assert run.latest_step() == 0
-    run.begin()
+    run.path.mkdir(parents=True, exist_ok=True)
+    run.begin(0)
     assert sorted(path.name for path in SAVE.iterdir()) == ["config.yaml", "mine.txt"]
     assert yaml.safe_load((SAVE / "config.yaml").read_text())["seed"] == 9

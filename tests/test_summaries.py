@@ -149,14 +149,14 @@ def test_read_metrics_up_to_a_step_without_a_cut_line(tmp_path: Path) -> None:
     assert read_metrics(tmp_path) == []
     log = log_of(tmp_path, 0)
     for step in (1, 2, 3):
-        log.write("train", step, loss=step / 10)
+        log.write("train", step, loss=step / 10, accuracy=0.5)
     log.close()
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 4, "split": "train"}')  # whole, but for its newline
     assert [line["step"] for line in read_metrics(tmp_path)] == [1, 2, 3]
     assert [line["step"] for line in read_metrics(tmp_path, 2)] == [1, 2]
     log = log_of(tmp_path, 2)
-    log.write("val", 3, loss=0.5)
+    log.write("val", 3, loss=0.5, accuracy=0.5)
     log.close()
     assert [(line["step"], line["loss"]) for line in lines(tmp_path)] == [
         *[(1, 0.1), (2, 0.2), (3, 0.5)]
@@ -166,7 +166,7 @@ def test_read_metrics_up_to_a_step_without_a_cut_line(tmp_path: Path) -> None:
 def test_a_log_opened_again_within_a_second_keeps_the_first(tmp_path: Path) -> None:
     for first_step in (0, 1):
         log = log_of(tmp_path, first_step)
-        log.write("train", first_step + 1, loss=0.5)
+        log.write("train", first_step + 1, loss=0.5, accuracy=0.5)
         log.close()
     assert scalars(tmp_path / "logs/train", "loss") == [(1, 0.5), (2, 0.5)]
 

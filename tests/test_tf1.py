@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from cnnlab.tf1 import tf
-from tests import commands, tiny
+from tests import commands
+from tests import small as tiny
 
 WITHOUT_TENSORFLOW = """
 import json, sys

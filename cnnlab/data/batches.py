@@ -101,7 +101,9 @@ class BatchSource:
                 raw["weights"] = tf.ones([tf.shape(images_ph)[0]], tf.float32)
             return raw
 
-        raw = tf.cond(tf.shape(images_ph)[0] > 0, fed, lambda: self._gather(indices))
+        # What is fed waits for the stream's batch too: the loop must not draw the next one before.
+        with tf.control_dependencies([indices]):
+            raw = tf.cond(tf.shape(images_ph)[0] > 0, fed, lambda: self._gather(indices))
         return self._prepare(raw, indices, step)
 
     def shapes(self) -> dict[str, Any]:
