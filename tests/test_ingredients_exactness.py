@@ -78,7 +78,10 @@ def test_optimizers_and_schedules(tmp_path: Path, pair: str) -> None:
     check(tmp_path, PAIRS[pair])
 
 
-@pytest.mark.parametrize("kind", marked(ALL_AUGMENTATIONS, {"activation, initializer", "moving"}))
+SLOW_KINDS = {"activation, initializer", "moving", "computing"}
+
+
+@pytest.mark.parametrize("kind", marked(ALL_AUGMENTATIONS, SLOW_KINDS))
 def test_augmentations_losses_and_scalings(tmp_path: Path, kind: str) -> None:
     check(tmp_path, ALL_AUGMENTATIONS[kind])
 
