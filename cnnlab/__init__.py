@@ -9,6 +9,9 @@ Importing this package does not import TensorFlow.
 from __future__ import annotations
 
 import importlib
+import os
+import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +31,14 @@ _HOMES = {
     "Train": "cnnlab.train",
     "UsageError": "cnnlab.errors",
 }
+
+# As a command, Ctrl-C ends the process quietly until `cli.run` takes signals over; Python's own way
+# would be a traceback out of the middle of an import.
+_IS_COMMAND = os.path.basename(sys.argv[0]) == "cnnlab" or (
+    sys.argv[0] == "-m" and any(word.startswith("cnnlab.") for word in sys.orig_argv)
+)
+if _IS_COMMAND and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def __getattr__(name: str) -> Any:

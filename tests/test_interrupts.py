@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,24 @@ def test_another_thread_just_runs() -> None:
     thread.start()
     thread.join()
     assert ran == [signal.getsignal(signal.SIGTERM)]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+def test_while_a_command_is_imported_an_interrupt_leaves_quietly(tmp_path: Path) -> None:
+    process = commands.start("cnnlab.train", "--dataset=shapes", cwd=tmp_path)
+    status = Path(f"/proc/{process.pid}/status")
+
+    def catches_interrupts() -> bool:
+        caught = status.read_text().split("SigCgt:\t")[1].split("\n")[0]
+        return bool(int(caught, 16) & 1 << signal.SIGINT - 1)
+
+    deadline = time.monotonic() + 30
+    while not catches_interrupts() and time.monotonic() < deadline:
+        pass  # Python itself starts
+    while catches_interrupts() and time.monotonic() < deadline:
+        pass  # until the package is reached
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGINT
+    assert stderr == ""
+    assert not list(tmp_path.iterdir())

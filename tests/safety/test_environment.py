@@ -56,6 +56,7 @@ def assert_finished(folder: Path, found: subprocess.CompletedProcess[str]) -> No
         "ulimit -n 64; TRAIN",
         "setsid TRAIN",
         "unshare -n TRAIN",
+        "unshare -m bash -c 'mount -t tmpfs -o size=64k tmpfs /dev/shm && TRAIN'",
     ],
 )
 def test_surroundings(command: str, tmp_path: Path) -> None:
@@ -127,6 +128,33 @@ def test_a_full_disk(tmp_path: Path) -> None:
         assert run(*words, folder=tmp_path).returncode == 0
     finally:
         run("umount", str(disk), folder=tmp_path)
+
+
+@pytest.mark.slow
+def test_permission_lost_in_the_middle(tmp_path: Path) -> None:
+    # Root may write everywhere, unless this capability is taken away.
+    bound = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
+    save_dir = tmp_path / "save"
+    words = (*bound, *TRAIN, "--steps=100000000", "--eval_steps=100000000")
+    env = {**os.environ, "PYTHONPATH": REPO}
+    with subprocess.Popen(
+        (*words, "--checkpoint_steps=2000"),
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env,
+    ) as process:
+        deadline = time.monotonic() + 120
+        while not (save_dir / "checkpoint").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        save_dir.chmod(0o555)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 1, err
+    assert "Traceback" not in err
+    assert "Permission denied" in err.splitlines()[-1]
+    save_dir.chmod(0o755)
+    evaluate = (sys.executable, "-m", "cnnlab.evaluate", "--save_dir=save")
+    assert run(*evaluate, folder=tmp_path).returncode == 0
 
 
 @pytest.mark.slow
