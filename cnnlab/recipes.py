@@ -1,4 +1,8 @@
-"""Recipes: YAML files of options, by name or path."""
+"""Recipes: YAML files of options, by name or path.
+
+Beside options a recipe may have a mapping `about`: `text`, the letter of the text it comes from,
+and `claimed`, the test accuracy in [0, 1] that its text states, absent where it states none.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from cnnlab.errors import UsageError
 from cnnlab.options import nearest
 from cnnlab.yaml_text import read_yaml_mapping
 
+ABOUT = "about"
 # Installed, the recipes are package data; in a checkout they stand beside the package.
 RECIPE_DIRS = (Path(__file__).parent / "configs", Path(__file__).parent.parent / "configs")
 
@@ -20,7 +25,28 @@ def recipe_paths() -> dict[str, Path]:
 
 
 def load_recipe(name: str) -> dict[str, Any]:
-    """Read a recipe's options.
+    """A recipe's options; see `_read` for arguments and errors."""
+    values = _read(name)
+    values.pop(ABOUT, None)
+    return values
+
+
+def load_about(name: str) -> dict[str, Any]:
+    """What a recipe says of where it comes from: text and claimed, as far as they are there.
+
+    Raises:
+        UsageError: as for `load_recipe`, or it says anything else.
+    """
+    about = _read(name).get(ABOUT, {})
+    is_mapping = isinstance(about, dict) and set(about) <= {"text", "claimed"}
+    claimed = about.get("claimed", 0.0) if is_mapping else None
+    if not isinstance(claimed, float) or not 0 <= claimed <= 1:
+        raise UsageError(f"recipe {name}: about has text, and claimed from 0 to 1, and no more")
+    return dict(about)
+
+
+def _read(name: str) -> dict[str, Any]:
+    """Read a recipe.
 
     Args:
         name: a name of configs/, or a path that ends in .yaml or .yml.

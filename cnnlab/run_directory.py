@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from cnnlab.checkpoint import BEST_DIR, Checkpoints
 from cnnlab.config import Config
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files import read_text, write_atomically
+from cnnlab.machine import versions
 from cnnlab.monitors import is_better
 from cnnlab.resolve import CONFIG_FILE, save_config
 from cnnlab.summaries import METRICS_FILE, read_metrics
@@ -200,18 +199,6 @@ def describe_result(result: Mapping[str, Any], config: Config) -> str:
         f"on {result['n']} images, {result['seconds']:.0f} s; checkpoints in {config.save_dir}; "
         f"tensorboard --logdir={config.resolved_log_dir}"
     )
-
-
-def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
-    names = ("cnnlab", "tensorflow", "tf-keras", "numpy")
-    found = {}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:  # a checkout on sys.path
-            found[name] = "not installed"
-    return {"python": platform.python_version(), **found}
 
 
 def _check_writable(option: str, folder: Path) -> None:

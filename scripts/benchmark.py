@@ -8,6 +8,7 @@ same weights and batches. Writes OUT.json and OUT.md. Run it on a machine that d
 """
 
 import argparse
+import datetime
 import json
 import os
 import subprocess
@@ -18,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.contestants import CONTESTANTS
-from bench.report import describe_machine, markdown, summarize
+from bench.report import PACKAGES, markdown, summarize
 from bench.workloads import WORKLOADS
+
+from cnnlab.machine import describe_machine, versions
 
 WORKER = Path(__file__).parent / "bench" / "worker.py"
 COMPARED_STEPS = 10
@@ -34,6 +37,8 @@ def main() -> None:
     args = parse_args()
     results: dict[str, Any] = {
         "machine": describe_machine(),
+        "versions": versions(PACKAGES),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "rounds": args.rounds,
         "secs": args.secs,
         "warmup_secs": args.warmup_secs,

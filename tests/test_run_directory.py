@@ -11,7 +11,8 @@ import yaml
 from cnnlab import options as opts
 from cnnlab.config import Config
 from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.run_directory import RunDirectory, versions
+from cnnlab.machine import versions
+from cnnlab.run_directory import RunDirectory
 
 SAVE = Path("save")
 

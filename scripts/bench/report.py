@@ -1,44 +1,13 @@
 """The machine, the versions, and the results as a Markdown table."""
 
-import datetime
-import os
-import platform
 import statistics
 from collections.abc import Sequence
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from bench.contestants import CONTESTANTS
 from bench.workloads import WORKLOADS
 
 PACKAGES = ("tensorflow", "tf-keras", "numpy", "keras", "torch")
-CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni")
-
-
-def describe_machine() -> dict[str, Any]:
-    """The CPU, its cores that may be used, the memory, the system, the versions and the date."""
-    cpu: dict[str, str] = {}
-    if Path("/proc/cpuinfo").is_file():
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            name, _, value = line.partition(":")
-            cpu.setdefault(name.strip(), value.strip())
-    flags = cpu.get("flags", "").split()
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return {
-        "cpu": cpu.get("model name") or platform.processor() or platform.machine(),
-        "cpu_features": [feature for feature in CPU_FEATURES if feature in flags],
-        "cores": len(os.sched_getaffinity(0)),
-        "ram_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
-        "system": platform.system(),
-        "versions": versions,
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-    }
 
 
 def summarize(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -57,10 +26,10 @@ def summarize(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def markdown(results: dict[str, Any]) -> str:
     """The results as Markdown: the machine, then a table for each workload."""
     machine = results["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     lines = [
         f"{machine['cpu']} ({', '.join(machine['cpu_features'])}), {machine['cores']} cores, "
-        f"{machine['ram_gb']} GB RAM, {machine['system']}; {versions}; {machine['date']}.",
+        f"{machine['ram_gb']} GB RAM, {machine['system']}; {versions}; {results['date']}.",
         f"Best float32 matrix product: {results['matmul_gflops']:.0f} GFLOP/s.",
         f"Medians of {results['rounds']} interleaved rounds of {results['secs']:g} s after a "
         f"warm-up of {results['warmup_secs']:g} s, in brackets least and greatest.",
