@@ -1,7 +1,5 @@
 """The small networks of the texts: parameters and names, and losses against independent twins."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,6 @@ from cnnlab.models.lenet import C3_INPUTS, DIGITS, centres
 from cnnlab.models.spatial_transformer import transform
 from cnnlab.tf1 import tf
 from cnnlab.tower import Tower, building
-from tests import small as tiny
 
 CIFAR, MNIST, CROP = (32, 32, 3), (28, 28, 1), (24, 24, 3)
 
@@ -206,7 +203,7 @@ def test_step_4_of_vgg_differs_from_step_3_by_its_dropout() -> None:
             MODELS[name](tf.zeros([2, *CIFAR]), 10, training=True, dense_units=8)
             kept[name] = [a for a in tower.activations if a.endswith("dropout")]
     assert kept == {"cifar_vgg3": [], "cifar_vgg4": ["dense1_dropout", "dense2_dropout"]}
-    with pytest.raises(UsageError, match="dropout=1.0 is not valid: less than 1"):
+    with pytest.raises(UsageError, match=r"dropout=1\.0 is not valid: less than 1"):
         check_model_options(MODELS["cifar_vgg4"], {"dropout": 1.0})
 
 
@@ -312,9 +309,7 @@ def test_a_spatial_transformer_starts_as_the_identity_and_can_mirror() -> None:
     }
     with tf.Graph().as_default(), tf.Session() as session:
         found = {
-            name: session.run(
-                transform(tf.constant(images), tf.constant([matrix] * 2, tf.float32))
-            )
+            name: session.run(transform(tf.constant(images), tf.constant([matrix] * 2, tf.float32)))
             for name, matrix in cases.items()
         }
     shifted = np.zeros_like(images)
