@@ -1,5 +1,5 @@
-"""The CIFAR-10 speed record's network (Keller Jordan 2024, arXiv 2404.00498; recipe
-`airbench94`)."""
+"""The CIFAR-10 speed record's network (Keller Jordan 2024, arXiv 2404.00498; recipes
+`airbench94`, `airbench94_muon`)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from cnnlab.tf1 import tf
 WIDTHS = (64, 256, 256)
 WHITENING_IMAGES = 5000
 WHITENING_EPSILON = 5e-4  # added to each eigenvalue
-LOGIT_FACTOR = 1 / 9
 
 
-def airbench94(images: Any, num_classes: int, *, training: bool) -> Any:
+def airbench94(images: Any, num_classes: int, *, training: bool, unit_head: bool = False) -> Any:
     """A frozen whitening convolution, then three groups of two 3x3 convolutions; no residuals.
 
     Parameters for 32x32x3 and 10 classes, trained ones 1,971,352: whitening bias 24; kernels
@@ -30,6 +29,8 @@ def airbench94(images: Any, num_classes: int, *, training: bool) -> Any:
             last maps are pooled to one value each.
         num_classes: number of logits.
         training: whether batch norm goes by the batch.
+        unit_head: as the record's Muon variant has it: the last kernel starts with standard
+            deviation 1 and its outputs are divided by 256, not 9.
 
     Returns:
         float32 [batch, num_classes], unscaled.
@@ -50,8 +51,12 @@ def airbench94(images: Any, num_classes: int, *, training: bool) -> Any:
         x = normalize(x, f"conv{group}_1")
         x = normalize(layers.conv2d(x, width, 3, f"conv{group}_2", **conv), f"conv{group}_2")
     x = tf.reduce_max(x, axis=[1, 2])  # [b, 256]
-    x = layers.dense(x, num_classes, use_bias=False, kernel_initializer="dirac", name="logits")
-    return x * LOGIT_FACTOR
+    if unit_head:
+        start, divisor = tf.random_uniform_initializer(-(3**0.5), 3**0.5), 256
+    else:
+        start, divisor = "dirac", 9
+    x = layers.dense(x, num_classes, "logits", use_bias=False, kernel_initializer=start)
+    return x * (1 / divisor)
 
 
 def _whitening_convolution(inputs: Any, name: str) -> Any:

@@ -196,6 +196,20 @@ def test_batch_norm_takes_the_place_of_the_biases() -> None:
     assert found == expected
 
 
+def test_the_head_of_the_muon_variant_starts_as_that_of_the_other() -> None:
+    """Standard deviation 1 over 256 is near that of uniform +-1/16 over 9."""
+    for unit_head, stddev, factor in ((False, 1 / 16 / 3**0.5, 1 / 9), (True, 1, 1 / 256)):
+        with tf.Graph().as_default(), tf.Session() as session:
+            with building(Tower(1)) as tower:
+                images = tf.zeros([1, *CIFAR])
+                logits = MODELS["airbench94"](images, 10, training=False, unit_head=unit_head)
+            session.run(tf.global_variables_initializer())
+            kernel = next(v for v in tf.trainable_variables() if v.op.name == "logits/kernel")
+            assert session.run(tf.math.reduce_std(kernel)) == pytest.approx(stddev, rel=0.03)
+            found = session.run(logits, {tower.activations["logits"]: np.ones([1, 10])})
+        np.testing.assert_allclose(found, factor, rtol=1e-6)
+
+
 def test_step_4_of_vgg_differs_from_step_3_by_its_dropout() -> None:
     kept = {}
     for name in ("cifar_vgg3", "cifar_vgg4"):
