@@ -20,10 +20,11 @@ from cnnlab.data.scaling import InputStatistics, build_statistics, scale
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.errors import CnnlabError
 from cnnlab.models import ModelFunction
+from cnnlab.models.frozen import DataStart
 from cnnlab.step import StepContext, build_step, layer_defaults
 from cnnlab.summaries import build_layer_summaries
 from cnnlab.tf1 import tf
-from cnnlab.tower import Tower, building
+from cnnlab.tower import FROZEN, Tower, building
 from cnnlab.training.averages import Averages
 from cnnlab.training.losses import losses_of, probabilities_of, training_losses
 from cnnlab.training.plateau import Plateau, build_plateau
@@ -42,6 +43,7 @@ class PredictGraph(NamedTuple):
         loss: float32 scalar, their mean.
         activations: name to output of each layer.
         statistics: what the scaling wants to know of the training set, if anything.
+        data_starts: the model's variables that start from training images.
     """
 
     images_ph: Any
@@ -52,6 +54,7 @@ class PredictGraph(NamedTuple):
     loss: Any
     activations: dict[str, Any]
     statistics: InputStatistics | None
+    data_starts: list[DataStart]
 
 
 class TrainGraph(NamedTuple):
@@ -134,6 +137,7 @@ def build_predict_graph(config: Config, spec: DatasetSpec, model: ModelFunction)
         loss,
         tower.activations,
         statistics,
+        tower.data_starts,
     )
 
 
@@ -264,11 +268,13 @@ def build_train_graph(
 
 
 def _model_variables(global_step: Any) -> list[Any]:
-    """The network's own variables: all there are before training adds any."""
+    """The network's own variables but the frozen ones: all there are before training adds any."""
+    frozen = {variable.op.name for variable in tf.get_collection(FROZEN)}
     return [
         variable
         for variable in tf.global_variables()
         if variable is not global_step
+        and variable.op.name not in frozen
         and not variable.op.name.startswith(("ema/", "lookahead/", "input_statistics/"))
     ]
 

@@ -201,8 +201,11 @@ class Network:
             session = tf.Session(graph=self.graph, config=session_config(self.config))
             session.run(graph.init_op)
             graph.fill_data(session, train)
-            if graph.tower.statistics is not None and self._first_step == 0:
-                graph.tower.statistics.fill(session, train.images)  # else a checkpoint has them
+            if self._first_step == 0:  # else a checkpoint has what follows
+                if graph.tower.statistics is not None:
+                    graph.tower.statistics.fill(session, train.images)
+                for start in graph.tower.data_starts:
+                    start.fill(session, graph.tower.images_ph, train.images)
             del train
             self.data.release_train()
             self.graph.finalize()

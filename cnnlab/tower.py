@@ -19,6 +19,8 @@ from cnnlab.tf1 import tf
 
 _current: ContextVar[Tower] = ContextVar("tower")
 
+FROZEN = "frozen"  # collection of variables that are filled once, so that they need no average
+
 
 class LayerDefaults(NamedTuple):
     """What a run's options say of all layers; see the options of the same names.
@@ -61,6 +63,7 @@ class Tower:
         origin: which images of the training set these are, where that is known.
         activations: name to output of each layer, in order.
         penalties: scalar regularization losses of this tower's weights.
+        data_starts: the variables that start from training images; of an inference tower.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Tower:
         self.origin = origin
         self.activations: dict[str, Any] = {}
         self.penalties: list[Any] = []
+        self.data_starts: list[Any] = []
         self._uses: Counter[str] = Counter()
 
     def unique_name(self, name: str) -> str:
@@ -144,6 +148,8 @@ def _getter_of(tower: Tower) -> Any:
     def averaged(getter: Any, name: str, *args: Any, **kwargs: Any) -> Any:
         """The variable's average in its stead; the variable is made too, and both start equal."""
         live = seeded(getter, name, *args, **kwargs)
+        if FROZEN in (kwargs.get("collections") or ()):
+            return live
         kwargs.update(shape=None, initializer=live.initial_value, trainable=False)
         kwargs.update(regularizer=None, partitioner=None)
         return getter(average_name(average, name), **kwargs)

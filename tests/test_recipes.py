@@ -45,6 +45,40 @@ def test_the_texts_figures() -> None:
     assert cifar.max_to_keep is None
 
 
+def test_the_texts_figures_of_the_small_networks() -> None:
+    figures = {
+        name: (c.dataset, c.batch_size, c.optimizer, c.learning_rate, c.schedule, c.steps, c.epochs)
+        for name in ("cifar_lrn", "mnist_simple", "fashion_simple", "cifar_two_conv")
+        for c in [resolve({"config": name})]
+    }
+    simple = (128, "adam", 0.001, "constant", None, 2)
+    assert figures == {
+        "cifar_lrn": ("cifar10", 128, "adam", 0.001, "constant", 3000, None),
+        "mnist_simple": ("mnist", *simple),
+        "fashion_simple": ("fashion_mnist", *simple),
+        "cifar_two_conv": ("cifar10", 64, "momentum", 0.01, "constant", None, 3),
+    }
+    distortions = [{"random_crop": {"size": 24}}, "flip", {"brightness": {"max_delta": 63}}]
+    distortions += [{"contrast": {"lower": 0.2, "upper": 1.8}}, "standardize"]
+    for name in ("cifar_lrn", "cifar_lrn_cosine", "cifar_lrn_long"):
+        assert resolve({"config": name}).augment == distortions
+    long = resolve({"config": "cifar_lrn_long"})
+    assert (long.model, long.optimizer, long.batch_size) == ("cifar_lrn", "sgd", 128)
+
+
+def test_the_record_s_recipe() -> None:
+    """The schedule at its corners, and the products that the record states."""
+    c = resolve({"config": "airbench94"})
+    assert (c.batch_size, c.steps, c.optimizer, c.momentum) == (1024, 476, "nesterov", 0.85)
+    assert (c.learning_rate, c.start_factor, c.peak_at, c.end_factor) == (1.5, 0.2, 0.23, 0.07)
+    shifts = c.parameter_groups["norm/beta"]
+    assert c.learning_rate * shifts["rate"] == 96
+    assert c.weight_decay * shifts["weight_decay"] == pytest.approx(2.08e-5, rel=1e-3)
+    assert c.parameter_groups["whitening/bias"] == {"weight_decay": 1, "steps": 3 * 48}
+    assert (c.lookahead_decay, c.lookahead_steps) == (pytest.approx(0.95**5), 5)
+    assert c.label_smoothing == 0.2
+
+
 def test_a_recipe_by_path(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text("batch_size: 7\naugment: [flip]\n")
     assert load_recipe("own.yaml") == {"batch_size": 7, "augment": ["flip"]}
@@ -73,7 +107,7 @@ def test_a_recipe_that_is_none(content: bytes, message: str, tmp_path: Path) -> 
 def test_unknown_recipes() -> None:
     with pytest.raises(UsageError, match=r"unknown recipe cifar_cmn; did you mean cifar_cnn\?"):
         load_recipe("cifar_cmn")
-    with pytest.raises(UsageError, match="unknown recipe q; known: cifar_cnn, mnist_cnn"):
+    with pytest.raises(UsageError, match="unknown recipe q; known: airbench94, "):
         load_recipe("q")
     with pytest.raises(UsageError, match=r"no recipe file there\.yml"):
         load_recipe("there.yml")

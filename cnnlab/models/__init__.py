@@ -8,17 +8,40 @@ from typing import Any
 
 from cnnlab.arguments import check
 from cnnlab.errors import UsageError
+from cnnlab.models.airbench import airbench94
 from cnnlab.models.cifar_cnn import cifar_cnn
+from cnnlab.models.cifar_lrn import cifar_lrn
+from cnnlab.models.cifar_two_conv import cifar_two_conv
+from cnnlab.models.cifar_vgg import cifar_vgg1, cifar_vgg2, cifar_vgg3, cifar_vgg4
+from cnnlab.models.lenet import lenet5, lenet5_1998
 from cnnlab.models.mnist import mnist_cnn, mnist_convnet, mnist_perceptron
+from cnnlab.models.mnist_best import mnist_best
+from cnnlab.models.simple_cnn import simple_cnn
+from cnnlab.models.spatial_transformer import stn
+from cnnlab.models.xray_cnn import xray_cnn
 from cnnlab.options import nearest
 
 ModelFunction = Callable[..., Any]
 
 MODELS: dict[str, ModelFunction] = {
+    "airbench94": airbench94,
+    "cats_dogs": simple_cnn,
     "cifar_cnn": cifar_cnn,
+    "cifar_lrn": cifar_lrn,
+    "cifar_two_conv": cifar_two_conv,
+    "cifar_vgg1": cifar_vgg1,
+    "cifar_vgg2": cifar_vgg2,
+    "cifar_vgg3": cifar_vgg3,
+    "cifar_vgg4": cifar_vgg4,
+    "lenet5": lenet5,
+    "lenet5_1998": lenet5_1998,
+    "mnist_best": mnist_best,
     "mnist_cnn": mnist_cnn,
     "mnist_convnet": mnist_convnet,
     "mnist_perceptron": mnist_perceptron,
+    "mnist_simple": simple_cnn,
+    "stn": stn,
+    "xray_cnn": xray_cnn,
 }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from cnnlab import tower as towers
 from cnnlab.errors import CnnlabError
 from cnnlab.models.building import apply_layer
@@ -90,6 +92,9 @@ def local_response_normalization(
     """x_c / (bias + alpha sum of x_j^2 over j from c - depth_radius to c + depth_radius)^beta
     (Krizhevsky et al. 2012, section 3.3).
 
+    The sum is a product with a banded matrix of ones and the power 3/4 two square roots: forward
+    and back, TensorFlow's own op of this name takes more than twice as long on a CPU.
+
     Args:
         inputs: float32 [batch, height, width, channels].
         depth_radius: channels to either side.
@@ -98,8 +103,16 @@ def local_response_normalization(
     """
     tower = towers.current()
     name = tower.unique_name(name or "local_response_normalization")
-    outputs = tf.nn.local_response_normalization(
-        inputs, depth_radius=depth_radius, bias=bias, alpha=alpha, beta=beta, name=name
-    )
+    channel = np.arange(inputs.shape[-1])
+    is_near = np.abs(channel[:, None] - channel) <= depth_radius  # [channels, channels]
+    with tf.name_scope(name):
+        sums = tf.tensordot(tf.square(inputs), tf.constant(is_near, tf.float32), 1)
+        sums = bias + alpha * sums
+        if beta == 0.75:
+            root = tf.rsqrt(sums)
+            factors = root * tf.sqrt(root)
+        else:
+            factors = tf.pow(sums, -beta)
+        outputs = tf.ensure_shape(inputs * factors, inputs.shape)
     tower.activations[name] = outputs
     return outputs

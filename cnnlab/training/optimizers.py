@@ -86,11 +86,13 @@ def make_optimizer(config: Config, learning_rate: Any) -> Any:
 
 
 class Treatment(NamedTuple):
-    """How one variable is updated: by Muon or not, factor of the rate, decay of the weight."""
+    """How one variable is updated: by Muon or not, factor of the rate, decay of the weight, in how
+    many of the first steps (None: all)."""
 
     by_muon: bool
     rate_factor: float
     decay: float
+    steps: float | None
 
 
 def treatment_of(config: Config, variable: Any) -> Treatment:
@@ -107,7 +109,7 @@ def treatment_of(config: Config, variable: Any) -> Treatment:
             factors.update(given if isinstance(given, dict) else {"rate": given})
             break
     decay = 0.0 if by_muon else config.weight_decay * factors["weight_decay"]
-    return Treatment(by_muon, factors.get("rate", 1.0), decay)
+    return Treatment(by_muon, factors.get("rate", 1.0), decay, factors.get("steps"))
 
 
 def build_update(
@@ -135,32 +137,38 @@ def build_update(
         clipped, _ = tf.clip_by_global_norm([g for g, _ in pairs], config.clip_norm)
         pairs = [(g, v) for g, (_, v) in zip(clipped, pairs, strict=True)]
     treated = [(g, v, treatment_of(config, v)) for g, v in pairs]
+
+    def rate_of(factor: float, steps: float | None) -> Any:
+        if steps is None:
+            return rate * factor
+        return tf.where_v2(global_step.read_value() < int(steps), rate * factor, 0.0)
+
     is_decoupled = config.weight_decay_mode == "decoupled" or config.optimizer == "adamw"
     decay_ops = []
     if is_decoupled:
         # Not before every gradient is there: they are those of the weights as they were.
         with tf.control_dependencies([g for g, _ in pairs]):
             decay_ops = [
-                v.assign_sub(rate * (t.rate_factor * t.decay) * v.read_value())
+                v.assign_sub(rate_of(t.rate_factor * t.decay, t.steps) * v.read_value())
                 for _, v, t in treated
                 if t.decay and t.rate_factor
             ]
     else:
         treated = [(g + t.decay * v if t.decay else g, v, t) for g, v, t in treated]
-    groups: dict[tuple[bool, float], list[Any]] = {}
+    groups: dict[tuple[bool, float, float | None], list[Any]] = {}
     for gradient, variable, treatment in treated:
         if treatment.rate_factor:  # 0 freezes
-            key = (treatment.by_muon, treatment.rate_factor)
+            key = (treatment.by_muon, treatment.rate_factor, treatment.steps)
             groups.setdefault(key, []).append((gradient, variable))
     with tf.control_dependencies(decay_ops):
-        if len(groups) == 1 and groups.keys() == {(False, 1.0)}:
+        if len(groups) == 1 and groups.keys() == {(False, 1.0, None)}:
             return make_optimizer(config, rate).apply_gradients(
-                groups[False, 1.0], global_step=global_step
+                groups[False, 1.0, None], global_step=global_step
             )
         updates = []
-        for (by_muon, factor), group in groups.items():
+        for (by_muon, factor, steps), group in groups.items():
             make = make_muon if by_muon else make_optimizer
-            updates.append(make(config, rate * factor).apply_gradients(group))
+            updates.append(make(config, rate_of(factor, steps)).apply_gradients(group))
     with tf.control_dependencies(updates):
         return global_step.assign_add(1).op
 

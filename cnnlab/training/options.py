@@ -78,7 +78,8 @@ class TrainingOptions(LossOptions):
     parameter_groups: dict[str, float | dict[str, float]] = option(
         {},
         "pattern (regex) of variable names to rate factor or {rate: FACTOR, weight_decay: "
-        "FACTOR}; the first that matches counts, as in {bias: 64}; rate 0 freezes",
+        "FACTOR, steps: N}; the first that matches counts, as in {bias: 64}; rate 0 freezes, steps "
+        "freezes after the first N",
         group="optimizer",
     )
     clip_norm: float | None = option(

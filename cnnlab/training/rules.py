@@ -50,7 +50,8 @@ def output_of(loss: str) -> str:
 
 
 def check_groups(groups: Mapping[str, Any]) -> None:
-    """Refuse parameter groups that are no pattern or have other than rate and weight_decay.
+    """Refuse parameter groups that are no pattern or have other than rate, weight_decay and
+    steps.
 
     Raises:
         ValueError: says what is wrong.
@@ -62,10 +63,12 @@ def check_groups(groups: Mapping[str, Any]) -> None:
             raise ValueError(f"{pattern} is no regular expression ({error})") from error
         given = factors if isinstance(factors, dict) else {"rate": factors}
         for name, factor in given.items():
-            if name not in ("rate", "weight_decay"):
-                raise ValueError(f"{pattern} has {name}; a group has rate and weight_decay")
+            if name not in ("rate", "weight_decay", "steps"):
+                raise ValueError(f"{pattern} has {name}; a group has rate, weight_decay and steps")
             if not 0 <= factor < float("inf"):
                 raise ValueError(f"the {name} factor of {pattern} is {factor}, not >= 0")
+            if name == "steps" and factor != int(factor):
+                raise ValueError(f"the steps of {pattern} are {factor}, not a whole number")
 
 
 def contradictions(options: TrainingOptions, mixing: str | None) -> Iterator[str]:

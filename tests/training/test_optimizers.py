@@ -199,6 +199,17 @@ def test_rate_0_freezes() -> None:
     assert (found["dense/bias"] != START["dense/bias"]).all()
 
 
+@pytest.mark.parametrize("mode", ["coupled", "decoupled"])
+def test_a_group_may_train_in_its_first_steps_only(mode: str) -> None:
+    def rule(step: int, g: Any, w: Any, _state: Any) -> Any:
+        rate = 0.05 if w.ndim > 1 or step < 7 else 0
+        return w - rate * (g + 0.1 * w)
+
+    groups = {"bias": {"weight_decay": 1, "steps": 7}}
+    options = {"weight_decay": 0.1, "weight_decay_mode": mode, "parameter_groups": groups}
+    assert_close(ours(optimizer="sgd", **options), numpy_rule(rule))
+
+
 def test_clipping_is_by_the_norm_of_all_gradients_together() -> None:
     def change(gradients: Any, _weights: Any) -> Any:
         norm = np.sqrt(sum((g.astype(np.float64) ** 2).sum() for g in gradients.values()))
