@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from cnnlab.errors import CnnlabError
 
@@ -29,6 +30,32 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             remove_if_possible(partial)
             raise
         sync(path.parent)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file to write piece by piece, which takes the path's place once the block has ended.
+
+    If the block fails, the old file stands.
+
+    Raises:
+        CnnlabError: the disk is full or the folder cannot be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    with naming_failures(path):
+        file = partial.open("wb")
+    try:
+        with file:
+            yield file
+            with naming_failures(path):
+                file.flush()
+                os.fsync(file.fileno())
+        with naming_failures(path):
+            partial.replace(path)
+    except BaseException:
+        remove_if_possible(partial)
+        raise
+    sync(path.parent)
 
 
 def sync(path: Path) -> None:
