@@ -18,44 +18,30 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     Raises:
         CnnlabError: the disk is full or the folder cannot be written; the old content stands.
     """
-    partial = path.with_name(path.name + ".partial")
-    with naming_failures(path):
-        try:
-            with partial.open("wb") as file:
-                file.write(content.encode("utf-8") if isinstance(content, str) else content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except OSError:
-            remove_if_possible(partial)
-            raise
-        sync(path.parent)
+    with replacing(path) as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file to write piece by piece, which takes the path's place once the block has ended.
-
-    If the block fails, the old file stands.
+    """As `write_atomically`, for content that is written in the block piece by piece.
 
     Raises:
-        CnnlabError: the disk is full or the folder cannot be written.
+        CnnlabError: the disk is full or the folder cannot be written; the old content stands, as it
+            does if the block fails for a reason of its own.
     """
     partial = path.with_name(path.name + ".partial")
     with naming_failures(path):
-        file = partial.open("wb")
-    try:
-        with file:
-            yield file
-            with naming_failures(path):
+        try:
+            with partial.open("wb") as file:
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
-        with naming_failures(path):
             partial.replace(path)
-    except BaseException:
-        remove_if_possible(partial)
-        raise
-    sync(path.parent)
+        except BaseException:
+            remove_if_possible(partial)
+            raise
+        sync(path.parent)
 
 
 def sync(path: Path) -> None:

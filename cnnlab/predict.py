@@ -191,8 +191,7 @@ def _write(path: Path, pieces: Iterable[str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         for piece in pieces:
-            with naming_failures(path):
-                file.write(piece.encode("utf-8", "backslashreplace"))
+            file.write(piece.encode("utf-8", "backslashreplace"))
 
 
 if __name__ == "__main__":

@@ -104,8 +104,8 @@ def average_precision(hits: npt.NDArray[np.int64], misses: npt.NDArray[np.int64]
     """
     if not hits[-1]:
         return None
-    gains = np.diff(hits, prepend=0) / hits[-1]
-    return float((gains * (hits / (hits + misses))).sum())
+    gains = np.diff(hits, prepend=0)
+    return float((gains * (hits / (hits + misses))).sum()) / int(hits[-1])
 
 
 def expected_calibration_error(

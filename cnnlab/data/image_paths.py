@@ -10,8 +10,9 @@ from typing import BinaryIO
 from cnnlab.errors import UsageError
 
 # The endings under which files of the formats that `images` reads are found in folders.
-SUFFIXES = frozenset(
-    ".png .jpg .jpeg .jpe .jfif .gif .bmp .tif .tiff .webp .ppm .pgm .pbm .pnm".split()
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp"),
+    *(".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm"),
 )
 _LIST_BYTES = 1 << 16
 
@@ -69,9 +70,14 @@ def _expand(word: str) -> Iterator[str]:
     if os.path.isdir(word):
         yield from images_in(word)
     elif glob.has_magic(word) and not os.path.lexists(word):  # a[1].png may be a file's name
-        yield from sorted(p for p in glob.iglob(word, recursive=True) if not os.path.isdir(p))
+        yield from sorted(path for path in glob.iglob(word, recursive=True) if _is_file(path))
     else:
         yield word
+
+
+def _is_file(path: str) -> bool:
+    # `glob` finds x/ by x/** even where there is no x. A broken link is for the reader to find.
+    return os.path.lexists(path) and not os.path.isdir(path)
 
 
 def _expand_list(listed: BinaryIO) -> Iterator[str]:

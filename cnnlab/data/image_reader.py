@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab.data.images import load_image
+from cnnlab.data.images import load_image, unwarned
 from cnnlab.errors import DataError
 
 CHUNK = 16  # files that a thread reads at a time: few enough to share out a short list
@@ -37,7 +37,7 @@ def read_images(
     image_shape: tuple[int, int, int],
     batch_size: int,
     on_bad: Callable[[DataError], None],
-) -> Iterator[ImageBatch]:
+) -> Generator[ImageBatch, None, None]:
     """Read image files in their order.
 
     Threads decode about two batches ahead of what was asked for, while the caller computes; paths
@@ -82,10 +82,11 @@ def read_images(
 
 def _read_chunk(paths: list[str], image_shape: tuple[int, int, int]) -> _Chunk:
     chunk = _Chunk([], [], [])
-    for path in paths:
-        try:
-            chunk.images.append(load_image(path, image_shape))
-            chunk.files.append(path)
-        except DataError as error:
-            chunk.errors.append(error)
+    with unwarned():
+        for path in paths:
+            try:
+                chunk.images.append(load_image(path, image_shape))
+                chunk.files.append(path)
+            except DataError as error:
+                chunk.errors.append(error)
     return chunk

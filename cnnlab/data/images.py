@@ -44,7 +44,7 @@ _quiet_block = contextlib.ExitStack()
 
 
 @contextlib.contextmanager
-def _unwarned() -> Iterator[None]:
+def unwarned() -> Iterator[None]:
     """Without Pillow's warnings: what it warns of is damage it survives, or size, checked here.
 
     Python's list of warnings to ignore is one for all threads: the first of those that read images
@@ -88,7 +88,7 @@ def load_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArr
         # Opening a pipe would wait for ever.
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise DataError(f"{path} is not a regular file")
-        with _unwarned(), Image.open(path, formats=FORMATS) as image:
+        with unwarned(), Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(
                     f"{path} has {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} "
