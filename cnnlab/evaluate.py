@@ -122,16 +122,16 @@ def evaluate(
         load_config(checked.save_dir),
         **{name: value for name, value in changes.items() if value is not None},
     )
-    for path in (checked.csv, checked.predictions):
-        if path is not None:  # a folder that cannot be made is to be known before the work is done
-            with naming_failures(Path(path)):
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
     if data is not None:
         chosen = given_arrays(config, data, class_names)
     elif checked.images is not None:
         chosen = class_folders(config, checked.images)
     else:
         chosen = named_split(config, checked.split, checked.dataset)
+    for path in (checked.csv, checked.predictions):
+        if path is not None:  # a folder that cannot be made is to be known before the work is done
+            with naming_failures(Path(path)):
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
     return _evaluate(checked, config, chosen)
 
 

@@ -201,7 +201,8 @@ def test_one_class_alone(save_dir: Path, test_split: Split) -> None:
 def test_another_data_set(save_dir: Path) -> None:
     assert evaluate(save_dir, dataset="shapes")["n"] == 1000
     with pytest.raises(UsageError, match="--dataset=mnist does not fit the run: its image shape"):
-        evaluate(save_dir, dataset="mnist")
+        evaluate(save_dir, dataset="mnist", csv="new/table.csv")
+    assert not Path("new").exists()
     with pytest.raises(UsageError, match="--dataset=cifar10 does not fit the run: its class names"):
         evaluate(save_dir, dataset="cifar10")
     with pytest.raises(UsageError, match="unknown dataset 'shape'"):
