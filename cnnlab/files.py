@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from cnnlab.errors import CnnlabError
 
@@ -17,15 +18,27 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     Raises:
         CnnlabError: the disk is full or the folder cannot be written; the old content stands.
     """
+    with replacing(path) as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """As `write_atomically`, for content that is written in the block piece by piece.
+
+    Raises:
+        CnnlabError: the disk is full or the folder cannot be written; the old content stands, as it
+            does if the block fails for a reason of its own.
+    """
     partial = path.with_name(path.name + ".partial")
     with naming_failures(path):
         try:
             with partial.open("wb") as file:
-                file.write(content.encode("utf-8") if isinstance(content, str) else content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
-        except OSError:
+        except BaseException:
             remove_if_possible(partial)
             raise
         sync(path.parent)

@@ -19,6 +19,7 @@ from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.graph import PredictGraph, build_predict_graph
 from cnnlab.metrics import EvaluationSums
 from cnnlab.models import find_model
+from cnnlab.scores import Outputs
 from cnnlab.tf1 import naming_op_errors, tf
 
 
@@ -34,6 +35,7 @@ def run_evaluation(
     batch_size: int,
     tta: str = "none",
     should_stop: Callable[[], bool] = lambda: False,
+    outputs: Outputs | None = None,
 ) -> EvaluationSums:
     """Evaluate every image of a split, the last partial batch too.
 
@@ -45,6 +47,7 @@ def run_evaluation(
         batch_size: images a session run (>= 1).
         tta: test-time augmentation; see `weighted_views`.
         should_stop: asked before each batch.
+        outputs: filled with what is said of each image, where sums alone are not enough.
 
     Raises:
         EvaluationStoppedError: it was to stop.
@@ -52,21 +55,19 @@ def run_evaluation(
         CnnlabError: TensorFlow fails, for want of memory as a rule.
     """
     sums = EvaluationSums(num_classes)
+    fetches = {"logits": tower.logits, "losses": tower.losses}
+    if outputs is not None:
+        fetches["probabilities"] = tower.probabilities
     for start in range(0, len(split.labels), batch_size):
         if should_stop():
             raise EvaluationStoppedError
-        images = split.images[start : start + batch_size]
         labels = split.labels[start : start + batch_size]
         with naming_op_errors("evaluation"):
-            if tta == "none":
-                logits, losses = session.run(
-                    (tower.logits, tower.losses),
-                    {tower.images_ph: images, tower.labels_ph: labels},
-                )
-            else:
-                logits = _averaged_logits(session, tower, images, tta)
-                losses = session.run(tower.losses, {tower.logits: logits, tower.labels_ph: labels})
-        sums.add(logits, labels, losses)
+            feed = _feed_of(session, tower, split.images[start : start + batch_size], tta)
+            found = session.run(fetches, {**feed, tower.labels_ph: labels})
+        sums.add(found["logits"], labels, found["losses"])
+        if outputs is not None:
+            outputs.add(found["logits"], found["probabilities"])
     return sums
 
 
@@ -81,11 +82,9 @@ def run_prediction(
     num_classes]; tta: see `weighted_views`."""
     batches = []
     for start in range(0, len(images), batch_size):
-        batch = images[start : start + batch_size]
-        feed = {tower.images_ph: batch}
-        if tta != "none":
-            feed = {tower.logits: _averaged_logits(session, tower, batch, tta)}
-        batches.append(session.run(tower.probabilities, feed))
+        with naming_op_errors("prediction"):
+            feed = _feed_of(session, tower, images[start : start + batch_size], tta)
+            batches.append(session.run(tower.probabilities, feed))
     none = np.zeros((0, tower.probabilities.shape[1]), np.float32)
     return np.concatenate([none, *batches])
 
@@ -117,12 +116,17 @@ def weighted_views(
     return weighted
 
 
-def _averaged_logits(session: Any, tower: PredictGraph, images: Any, tta: str) -> Any:
-    """float32 [n, num_classes]."""
-    return sum(
+def _feed_of(
+    session: Any, tower: PredictGraph, images: npt.NDArray[np.uint8], tta: str
+) -> dict[Any, Any]:
+    """What to feed for these images: themselves, or the logits that their views have on average."""
+    if tta == "none":
+        return {tower.images_ph: images}
+    averaged = sum(
         np.float32(share) * session.run(tower.logits, {tower.images_ph: view})
         for share, view in weighted_views(images, tta)
     )
+    return {tower.logits: averaged}  # float32 [n, num_classes]
 
 
 class TrainedModel:
@@ -176,8 +180,8 @@ class TrainedModel:
     def __exit__(self, *_error: object) -> None:
         self.session.close()
 
-    def evaluate(self, split: Split) -> EvaluationSums:
-        """Evaluate every image of a split."""
+    def evaluate(self, split: Split, outputs: Outputs | None = None) -> EvaluationSums:
+        """Evaluate every image of a split; outputs are filled, if given."""
         return run_evaluation(
             self.session,
             self.tower,
@@ -185,6 +189,7 @@ class TrainedModel:
             self.spec.num_classes,
             self.config.eval_batch_size,
             self.config.tta,
+            outputs=outputs,
         )
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
