@@ -42,6 +42,8 @@ class PredictGraph(NamedTuple):
         loss: float32 scalar, their mean.
         activations: name to output of each layer.
         statistics: what the scaling wants to know of the training set, if anything.
+        inputs: float32 [batch, height, width, channels], what the network gets: cropped where
+            evaluation crops, and scaled.
     """
 
     images_ph: Any
@@ -52,6 +54,7 @@ class PredictGraph(NamedTuple):
     loss: Any
     activations: dict[str, Any]
     statistics: InputStatistics | None
+    inputs: Any
 
 
 class TrainGraph(NamedTuple):
@@ -134,6 +137,7 @@ def build_predict_graph(config: Config, spec: DatasetSpec, model: ModelFunction)
         loss,
         tower.activations,
         statistics,
+        inputs,
     )
 
 
