@@ -18,6 +18,7 @@ from cnnlab.reporting.tiles import Tile
 DPI = 160
 MOST_WITH_COUNTS = 20  # classes; of more, the cells are too small for numbers
 LONGEST_NAME = 24  # characters
+WIDE = 30  # times: curves so far apart share no linear scale
 
 # The defaults, whatever the user's matplotlibrc says; and a "$" in a class name is a dollar.
 _STYLE: dict[str, Any] = {
@@ -56,8 +57,8 @@ def require_matplotlib() -> None:
         raise CnnlabError("a report's pictures need matplotlib: pip install 'cnnlab[report]'")
 
 
-def draw_curves(curves: Sequence[Curve], quantity: str) -> bytes:
-    """A PNG of the curves, the step along the bottom."""
+def draw_curves(curves: Sequence[Curve], quantity: str, *, from_zero: bool) -> bytes:
+    """A PNG of the curves, the step along the bottom; from_zero: the scale at the side is."""
     with _drawing(4.8, 3.3) as (figure, png):
         axes = figure.add_subplot()
         drawn = [
@@ -76,6 +77,11 @@ def draw_curves(curves: Sequence[Curve], quantity: str) -> bytes:
         axes.set_xlabel("step")
         axes.set_ylabel(quantity)
         axes.grid(True)
+        tops = [max(curve.values) for curve in curves]
+        if min(min(curve.values) for curve in curves) > 0 and max(tops) > WIDE * min(tops):
+            axes.set_yscale("log")
+        elif from_zero:
+            axes.set_ylim(bottom=0)
         if len(curves) > 1:
             axes.legend(drawn, [shortened(curve.label) for curve in curves], fontsize=8)
     return png.getvalue()
@@ -90,9 +96,9 @@ def draw_confusion(confusion: npt.NDArray[np.int64], class_names: Sequence[str])
     """
     count = len(class_names)
     has_numbers = count <= MOST_WITH_COUNTS
-    side = max(4.0, count * (0.55 if has_numbers else 0.135)) + 1.6
+    side = max(3.5, count * (0.5 if has_numbers else 0.135))
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    with _drawing(side, side * 0.94) as (figure, png):
+    with _drawing(side + 2.2, side + 1) as (figure, png):
         axes = figure.add_subplot()
         picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         names = [shortened(name) for name in class_names]

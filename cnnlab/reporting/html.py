@@ -6,6 +6,7 @@ import base64
 import html
 from collections.abc import Sequence
 
+from cnnlab import __version__
 from cnnlab.reporting.tiles import Tile, png_bytes
 
 GENERATOR = "cnnlab report"  # by this a report is known again
@@ -33,29 +34,35 @@ nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1rem; padding: 0; list-style
 table { border-collapse: collapse; font-size: .9rem; }
 caption { text-align: left; padding-bottom: .3rem; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: left;
-  vertical-align: top; }
-thead th { background: var(--soft); white-space: nowrap; overflow-wrap: normal; }
-tbody th { font-weight: 600; min-width: 6rem; }
+  vertical-align: top; overflow-wrap: break-word; max-width: 24rem; }
+thead th { background: var(--soft); white-space: nowrap; }
+tbody th { font-weight: 600; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tfoot th, tfoot td { border-top: 2px solid var(--line); font-weight: 600; }
 figure { margin: 0; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 330px), 1fr));
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr));
   gap: 1rem; }
 figure.plot img { width: 100%; height: auto; background: #fff; border: 1px solid var(--line);
   border-radius: 6px; }
 .matrix img { height: auto; background: #fff; border: 1px solid var(--line); border-radius: 6px; }
-.tiles { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }
+.sides { display: flex; flex-wrap: wrap; gap: 0 2rem; align-items: flex-start; }
+.sides > * { max-width: 100%; }
+.groups { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr));
+  gap: 1rem; }
+.tiles { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; margin: .5rem 0; }
 .tiles figure { width: 136px; }
 .tiles.wide figure { width: auto; max-width: 100%; }
 .tiles img { display: block; width: 136px; height: auto; image-rendering: pixelated;
   border: 1px solid var(--line); border-radius: 4px; }
 .tiles.wide img { width: auto; max-width: 100%; }
 .tiles figcaption { margin-top: .25rem; line-height: 1.35; }
-.key { display: grid; grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)); gap: .7rem;
+.key { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: .7rem;
   margin: 1rem 0; }
 .key div { background: var(--soft); border-radius: 6px; padding: .5rem .8rem; }
 .key dt { color: var(--dim); font-size: .82rem; }
 .key dd { margin: 0; font-size: 1.25rem; font-weight: 600; }
+footer { margin-top: 3rem; border-top: 1px solid var(--line); }
+@media (max-width: 480px) { .tiles { gap: .7rem; } .tiles figure, .tiles img { width: 112px; } }
 details { margin: .5rem 0; }
 summary { cursor: pointer; font-weight: 600; }
 """
@@ -144,6 +151,16 @@ def matrix(png: bytes, alt: str, width: int) -> str:
     return f'<div class="scroll matrix" tabindex="0">{image(png, alt, width)}</div>'
 
 
+def sides(*parts: str) -> str:
+    """Parts beside each other where there is room."""
+    return f'<div class="sides">{"".join(parts)}</div>'
+
+
+def groups(parts: Sequence[str]) -> str:
+    """Rows of tiles beside each other where there is room."""
+    return f'<div class="groups">{"".join(parts)}</div>'
+
+
 def tiles(items: Sequence[Tile], *, wide: bool = False) -> str:
     """Small pictures with captions, as many in a row as there is room for."""
     figures = [
@@ -175,6 +192,7 @@ def page(title: str, body: str) -> str:
 </head>
 <body>
 {body}
+<footer>{paragraph(f"Written by cnnlab {__version__}.", dim=True)}</footer>
 </body>
 </html>
 """

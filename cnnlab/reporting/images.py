@@ -9,7 +9,9 @@ from cnnlab.reporting.facts import RunFacts, Studied
 from cnnlab.reporting.figures import draw_sheet
 from cnnlab.reporting.gallery import Example
 from cnnlab.reporting.tiles import (
+    GREY,
     MAX_MAPS,
+    WHITE,
     Tile,
     enlarged,
     heat_pixels,
@@ -44,17 +46,14 @@ def gallery(
 def _caption(facts: RunFacts, example: Example) -> tuple[str, ...]:
     """Number, truth, prediction; and the runner-up, where that is not the truth itself."""
     names = facts.spec.class_names
-    lines = [
-        f"image {example.place}",
-        f"is {names[example.truth]} ({example.truth_probability:.3f})",
-    ]
+    truth = f"is {names[example.truth]} ({example.truth_probability:.3f})"
     if example.predicted == example.truth:
-        lines.append("taken for it")
+        lines = [f"{truth}, rightly seen"]
     else:
-        lines.append(f"taken for {names[example.predicted]} ({example.probability:.3f})")
+        lines = [truth, f"taken for {names[example.predicted]} ({example.probability:.3f})"]
     if example.runner_up != example.truth:
-        lines.append(f"then {names[example.runner_up]}")
-    return tuple(lines)
+        lines.append(f"next: {names[example.runner_up]}")
+    return (f"image {example.place}", *lines)
 
 
 def filters(facts: RunFacts, pictures: Pictures) -> str:
@@ -79,7 +78,8 @@ def filters(facts: RunFacts, pictures: Pictures) -> str:
         pictures["filters"] = draw_sheet(items, min(5, len(items)))
         text = f"{name}: the weights of each class, each scaled by its own largest; {meaning}."
         return html.paragraph(text, dim=True) + html.tiles(items)
-    sheet = enlarged(montage(tiles, columns=16), 560)
+    between = GREY if one_channel else WHITE  # not the colour of 0
+    sheet = enlarged(montage(tiles, columns=16, between=between), 560)
     item = Tile(sheet, (f"{count} filters of {name}",))
     pictures["filters"] = png_bytes(sheet)
     return html.paragraph(text, dim=True) + html.tiles([item], wide=True)
@@ -100,9 +100,8 @@ def saliency(facts: RunFacts, pictures: Pictures) -> str:
     )
     tiles = [tile for studied in facts.studied for tile in _maps(facts, studied)]
     pictures["saliency"] = draw_sheet(tiles, len(tiles) // len(facts.studied))
-    return html.paragraph(about, dim=True) + "".join(
-        html.tiles(_maps(facts, studied)) for studied in facts.studied
-    )
+    rows = [html.tiles(_maps(facts, studied)) for studied in facts.studied]
+    return html.paragraph(about, dim=True) + html.groups(rows)
 
 
 def _maps(facts: RunFacts, studied: Studied) -> list[Tile]:

@@ -18,17 +18,20 @@ from cnnlab.reporting.gallery import top_confusions
 from cnnlab.reporting.images import Pictures, activations, filters, gallery, saliency, size
 from cnnlab.resolve import OF_ONE_PROCESS
 
+# What metrics.jsonl calls it: what the plot calls it, and the splits for which it means something.
 QUANTITIES = {
-    "loss": "loss",
-    "accuracy": "accuracy",
-    "learning_rate": "learning rate",
-    "images_per_sec": "images per second",
+    "loss": ("loss", ("train", "val")),
+    "accuracy": ("accuracy", ("train", "val")),
+    "learning_rate": ("learning rate", ("train",)),
+    "images_per_sec": ("images per second in training", ("train",)),
 }
 PICTURES = (
     *QUANTITIES,
     *("confusion", "mistakes", "least_sure", "filters", "activations", "saliency"),
 )
 MAX_CONFUSIONS = 10
+# Two runs always differ in these, and it tells nothing.
+UNTOLD = (*OF_ONE_PROCESS, "save_dir", "log_dir")
 
 
 def run_section(facts: RunFacts, pictures: Pictures) -> str:
@@ -51,7 +54,7 @@ def run_section(facts: RunFacts, pictures: Pictures) -> str:
                 ("images", figures["n"]),
                 ("step", facts.step),
                 ("parameters", parameters),
-                ("FLOPs an image", total_flops(facts)),
+                ("FLOPs an image", _in_millions(total_flops(facts))),
             ]
         ),
         _heading("Curves"),
@@ -81,10 +84,11 @@ def run_section(facts: RunFacts, pictures: Pictures) -> str:
 def curves_of(runs: Sequence[RunFacts], pictures: Pictures) -> str:
     """One plot for each quantity that was logged, of all the runs."""
     found = []
-    for quantity, title in QUANTITIES.items():
+    for quantity, (title, splits) in QUANTITIES.items():
         curves: list[Curve] = []
         for number, facts in enumerate(runs):
-            for split, word in (("train", "training"), ("val", "validation")):
+            for split in splits:
+                word = {"train": "training", "val": "validation"}[split]
                 lines = [
                     line for line in facts.metrics if line["split"] == split and quantity in line
                 ]
@@ -100,7 +104,7 @@ def curves_of(runs: Sequence[RunFacts], pictures: Pictures) -> str:
                         )
                     )
         if curves:
-            pictures[quantity] = draw_curves(curves, title)
+            pictures[quantity] = draw_curves(curves, title, from_zero=splits == ("train",))
             names = ", ".join(curve.label for curve in curves)
             found.append((pictures[quantity], f"{title} by step: {names}"))
     return html.plots(found) if found else html.paragraph("No measurement was written down yet.")
@@ -127,12 +131,13 @@ def comparison(runs: Sequence[RunFacts], pictures: Pictures) -> str:
     differing = [
         name
         for name in options[0]
-        if name not in OF_ONE_PROCESS and any(other[name] != options[0][name] for other in options)
+        if name not in UNTOLD and any(other[name] != options[0][name] for other in options)
     ]
     rows = [(name, *(str(values[name]) for values in options)) for name in differing]
     table = html.table(("option", *names), rows, "Options that differ") if rows else ""
     return "\n".join(
         [
+            "<h2>Side by side</h2>",
             html.table(headings, figures, f"Figures on the {runs[0].split} split"),
             curves_of(runs, pictures),
             table or html.paragraph("The runs have the same options."),
@@ -146,6 +151,10 @@ def total_flops(facts: RunFacts) -> int | None:
     return None if None in flops else sum(value for value in flops if value is not None)
 
 
+def _in_millions(count: int | None) -> str | int | None:
+    return f"{count / 1e6:,.1f} million" if count and count >= 1e6 else count
+
+
 def _heading(text: str) -> str:
     return f"<h3>{html.escaped(text)}</h3>"
 
@@ -155,14 +164,16 @@ def _confusion(facts: RunFacts, pictures: Pictures) -> str:
     pictures["confusion"] = draw_confusion(facts.confusion, names)
     pairs = top_confusions(facts.confusion, MAX_CONFUSIONS)
     of_class = facts.confusion.sum(axis=1)
-    rows = [(names[t], names[p], n, f"{n / of_class[t]:.1%}") for t, p, n in pairs]
+    rows = [(names[t], names[p], n, float(n / of_class[t])) for t, p, n in pairs]
     alt = f"Confusion matrix of {len(names)} classes, true classes down, predicted ones across"
     width = 680 if len(names) <= MOST_WITH_COUNTS else 12 * len(names) + 180
     parts = [html.matrix(pictures["confusion"], alt, width)]
     if rows:
-        headings = ("true class", "taken for", "images", "of the class")
-        parts.append(html.table(headings, rows, "The most frequent mistakes"))
-    return "\n".join(parts)
+        headings = ("true class", "taken for", "images", "share")
+        parts.append(
+            html.table(headings, rows, "The most frequent mistakes; share of the true class")
+        )
+    return html.sides(*parts)
 
 
 def _classes(facts: RunFacts) -> str:

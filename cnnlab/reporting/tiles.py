@@ -15,8 +15,9 @@ MAX_MAPS = 32  # feature maps of a layer, or filters, that are shown
 COLUMNS = 8
 MAP_COLOURS = "viridis"
 HEAT_COLOURS = "inferno"
+OVERLAY_COLOURS = "turbo"
 SIGNED_COLOURS = "RdBu_r"  # white is 0, red above, blue below
-_GREY = 128  # between tiles, so that neither black nor white ones flow together
+GREY, WHITE = 128, 255  # between tiles
 
 
 class Tile(NamedTuple):
@@ -59,13 +60,15 @@ def coloured(values: npt.NDArray[Any], low: float, high: float, colours: str) ->
     return np.ascontiguousarray(rgba[..., :3])
 
 
-def montage(tiles: npt.NDArray[np.uint8], columns: int = COLUMNS, gap: int = 1) -> Pixels:
+def montage(
+    tiles: npt.NDArray[np.uint8], columns: int = COLUMNS, gap: int = 1, between: int = GREY
+) -> Pixels:
     """Tiles uint8 [n, height, width, 3] in rows, with a gap of so many pixels between them."""
     count, height, width = tiles.shape[:3]
     columns = min(columns, count)
     rows = -(-count // columns)
     size = (rows * (height + gap) - gap, columns * (width + gap) - gap, 3)
-    sheet = np.full(size, _GREY, np.uint8)
+    sheet = np.full(size, between, np.uint8)
     for i, tile in enumerate(tiles):
         top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
         sheet[top : top + height, left : left + width] = tile
@@ -115,8 +118,10 @@ def heat_pixels(heat: npt.NDArray[np.float32]) -> Pixels:
 
 def overlay_pixels(image: Pixels, heat: npt.NDArray[np.float32]) -> Pixels:
     """A coarse map float32 [rows, columns], >= 0, stretched over the image (bilinear), half
-    transparent, the scale's end at its largest value."""
+    transparent, the scale's end at its largest value; the image in grey, so that all colour is the
+    map's."""
     height, width = image.shape[:2]
     smooth = np.asarray(Image.fromarray(heat).resize((width, height), Image.Resampling.BILINEAR))
-    colours = coloured(smooth, 0, float(heat.max()), HEAT_COLOURS)
-    return np.rint(0.5 * image + 0.5 * colours).astype(np.uint8)
+    colours = coloured(smooth, 0, float(heat.max()), OVERLAY_COLOURS)
+    grey = image.mean(axis=2, keepdims=True)
+    return np.rint(0.5 * grey + 0.5 * colours).astype(np.uint8)
