@@ -7,7 +7,7 @@ import io
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,12 @@ from cnnlab.reporting.tiles import Tile
 
 DPI = 160
 MOST_WITH_COUNTS = 20  # classes; of more, the cells are too small for numbers
+TILE_WIDTH = 1.75  # inches
 LONGEST_NAME = 24  # characters
 WIDE = 30  # times: curves so far apart share no linear scale
 
 # The defaults, whatever the user's matplotlibrc says; and a "$" in a class name is a dollar.
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "text.parse_math": False,
     "text.usetex": False,
     "font.family": ["DejaVu Sans"],
@@ -119,14 +120,26 @@ def draw_confusion(confusion: npt.NDArray[np.int64], class_names: Sequence[str])
 def draw_sheet(tiles: Sequence[Tile], columns: int) -> bytes:
     """A PNG of the tiles in rows, each above its caption."""
     rows = -(-len(tiles) // columns)
-    lines = max(len(tile.caption) for tile in tiles)
-    with _drawing(1.75 * columns, (1.6 + 0.15 * lines) * rows) as (figure, png):
-        for number, tile in enumerate(tiles, 1):
-            axes = figure.add_subplot(rows, columns, number)
+    text_height = 0.15 * max(len(tile.caption) for tile in tiles) + 0.15  # inches, as all here
+    width, height = TILE_WIDTH * columns, (TILE_WIDTH + text_height) * rows
+    with _drawing(width, height, layout=None) as (figure, png):
+        for number, tile in enumerate(tiles):
+            row, column = divmod(number, columns)
+            left, bottom = column * TILE_WIDTH, height - (row + 1) * (TILE_WIDTH + text_height)
+            axes = figure.add_axes(
+                (
+                    (left + 0.05) / width,
+                    (bottom + text_height) / height,
+                    (TILE_WIDTH - 0.1) / width,
+                    (TILE_WIDTH - 0.05) / height,
+                )
+            )
             axes.imshow(tile.pixels, interpolation="nearest")
+            axes.set_anchor("S")
             axes.set_axis_off()
             caption = "\n".join(shortened(line, LONGEST_NAME + 6) for line in tile.caption)
-            axes.text(0.5, -0.03, caption, transform=axes.transAxes, ha="center", va="top", size=7)
+            x, y = (left + TILE_WIDTH / 2) / width, (bottom + text_height - 0.03) / height
+            figure.text(x, y, caption, ha="center", va="top", size=7)
     return png.getvalue()
 
 
@@ -139,7 +152,9 @@ def shortened(text: str, longest: int = LONGEST_NAME) -> str:
 
 
 @contextmanager
-def _drawing(width: float, height: float) -> Iterator[tuple[Any, io.BytesIO]]:
+def _drawing(
+    width: float, height: float, layout: Literal["constrained"] | None = "constrained"
+) -> Iterator[tuple[Any, io.BytesIO]]:
     """A figure of so many inches to draw on, which is a PNG when the block ends.
 
     Without pyplot: that would choose a window system, and keep every figure.
@@ -152,7 +167,7 @@ def _drawing(width: float, height: float) -> Iterator[tuple[Any, io.BytesIO]]:
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         # A class name may have letters that the font has not; a box stands for each.
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+        figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
         FigureCanvasAgg(figure)
         yield figure, png
         figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
