@@ -74,7 +74,7 @@ class RunFacts:
         step: of the checkpoint.
         spec: its data set.
         split: "test", "validation" or "train".
-        images: uint8 [n, height, width, channels], of the split.
+        images: place in the split to uint8 [height, width, channels], of mistakes and unsure.
         figures: accuracy, loss, top5_accuracy and n.
         confusion: int64 [num_classes, num_classes]; rows: truth, columns: prediction.
         per_class: see `cnnlab.metrics.per_class_figures`.
@@ -94,7 +94,7 @@ class RunFacts:
     step: int
     spec: DatasetSpec
     split: str
-    images: npt.NDArray[np.uint8]
+    images: dict[int, npt.NDArray[np.uint8]]
     figures: dict[str, Any]
     confusion: npt.NDArray[np.int64]
     per_class: list[dict[str, Any]]
@@ -152,7 +152,8 @@ def load_facts(save_dir: Path, wishes: Wishes) -> RunFacts:
         step=trained.step,
         spec=data.spec,
         split=wishes.split,
-        images=split.images,
+        # Copies, or the whole split would stay in memory for each run.
+        images={e.place: split.images[e.place].copy() for e in (*mistakes, *unsure)},
         figures=sums.result(),
         confusion=sums.confusion,
         per_class=per_class_figures(sums.confusion, data.spec.class_names),

@@ -65,18 +65,18 @@ def filters(facts: RunFacts, pictures: Pictures) -> str:
     count, height, width = weights.shape[3], *weights.shape[:2]
     one_channel = weights.shape[2] == 1
     meaning = "white is 0, red positive, blue negative" if one_channel else "grey is 0"
-    shown = f"the first {MAX_FILTERS} of" if count > MAX_FILTERS else "all"
+    shown = f"the first {MAX_FILTERS} of {count}" if count > MAX_FILTERS else f"all {count}"
     text = (
-        f"{name}: {shown} {count} filters of {height}x{width}, each scaled by its own largest "
-        f"weight; {meaning}."
+        f"{name}: {shown} filters of {height}x{width}, each scaled by its own largest weight; "
+        f"{meaning}."
     )
-    if count == facts.spec.num_classes and len(facts.layers) <= 2:
+    if name == facts.layers[-1].name:  # the only layer with weights: its units are the classes
         items = [
             Tile(tile, (class_name,))
             for tile, class_name in zip(tiles, facts.spec.class_names, strict=False)
         ]
         pictures["filters"] = draw_sheet(items, min(5, len(items)))
-        text = f"{name}: the weights of each class, each scaled by its own largest; {meaning}."
+        text = f"{name}: the weights of {shown} classes, each scaled by its own largest; {meaning}."
         return html.paragraph(text, dim=True) + html.tiles(items)
     between = GREY if one_channel else WHITE  # not the colour of 0
     sheet = enlarged(montage(tiles, columns=16, between=between), 560)
