@@ -38,6 +38,7 @@ def run_section(facts: RunFacts, pictures: Pictures) -> str:
     """Everything about one run, as HTML; its pictures are added to `pictures` by name."""
     figures = facts.figures
     parameters = sum(layer.parameters for layer in facts.layers)
+    flops = total_flops(facts)
     state = "finished" if facts.is_finished else "not finished"
     made = max([facts.step, *(line["step"] for line in facts.metrics)])
     parts = [
@@ -54,7 +55,7 @@ def run_section(facts: RunFacts, pictures: Pictures) -> str:
                 ("images", figures["n"]),
                 ("step", facts.step),
                 ("parameters", parameters),
-                ("FLOPs an image", _in_millions(total_flops(facts))),
+                ("MFLOPs an image", None if flops is None else flops / 1e6),
             ]
         ),
         _heading("Curves"),
@@ -149,10 +150,6 @@ def total_flops(facts: RunFacts) -> int | None:
     """FLOPs of the whole network for one image; None where a layer's are not known."""
     flops = [layer.flops for layer in facts.layers]
     return None if None in flops else sum(value for value in flops if value is not None)
-
-
-def _in_millions(count: int | None) -> str | int | None:
-    return f"{count / 1e6:,.1f} million" if count and count >= 1e6 else count
 
 
 def _heading(text: str) -> str:
