@@ -51,6 +51,7 @@ setup(
         "gpu": [f"tensorflow[and-cuda]{TENSORFLOW}"],
         "report": ["matplotlib>=3.8"],
         "test": [
+            "matplotlib>=3.8",
             "pytest>=8",
             "pytest-xdist>=3.6",
             "hypothesis>=6.100",

@@ -44,6 +44,7 @@ class PredictGraph(NamedTuple):
         activations: name to output of each layer.
         statistics: what the scaling wants to know of the training set, if anything.
         data_starts: the model's variables that start from training images.
+        inputs: float32 [batch, height, width, channels], what the network gets: cropped, scaled.
     """
 
     images_ph: Any
@@ -55,6 +56,7 @@ class PredictGraph(NamedTuple):
     activations: dict[str, Any]
     statistics: InputStatistics | None
     data_starts: list[DataStart]
+    inputs: Any
 
 
 class TrainGraph(NamedTuple):
@@ -138,6 +140,7 @@ def build_predict_graph(config: Config, spec: DatasetSpec, model: ModelFunction)
         tower.activations,
         statistics,
         tower.data_starts,
+        inputs,
     )
 
 
