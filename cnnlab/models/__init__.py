@@ -10,6 +10,7 @@ from cnnlab.arguments import check
 from cnnlab.errors import UsageError
 from cnnlab.models.cifar_cnn import cifar_cnn
 from cnnlab.models.mnist import mnist_cnn, mnist_convnet, mnist_perceptron
+from cnnlab.models.mnist_mlp import mnist_mlp
 from cnnlab.options import nearest
 
 ModelFunction = Callable[..., Any]
@@ -18,6 +19,7 @@ MODELS: dict[str, ModelFunction] = {
     "cifar_cnn": cifar_cnn,
     "mnist_cnn": mnist_cnn,
     "mnist_convnet": mnist_convnet,
+    "mnist_mlp": mnist_mlp,
     "mnist_perceptron": mnist_perceptron,
 }
 
