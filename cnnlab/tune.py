@@ -95,6 +95,11 @@ def run_search(options: TuneOptions) -> dict[str, Any]:
             for place in (plan.folder, plan.log_dir):
                 for path in place.glob(TRIAL_PATTERN):
                     shutil.rmtree(path)
+        elif not study.rows() and any(plan.folder.glob(TRIAL_PATTERN)):
+            raise UsageError(
+                f"{plan.folder} holds trials of another study; choose another --save_dir, or "
+                "--overwrite to delete them"
+            )
         if not study.is_done(plan.total):
             Crew(study, plan, _say).run(min(options.workers, plan.total))
         rows, name = study.rows(), options.study_name

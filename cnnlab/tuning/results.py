@@ -15,7 +15,7 @@ from cnnlab.tuning.crew import Plan, trial_name
 from cnnlab.tuning.study import Row
 
 RECIPE_FILE = "best.yaml"
-_ALWAYS_WRITTEN = ("dataset", "model", "batch_size", "seed")
+_ALWAYS_WRITTEN = ("dataset", "model", "batch_size", "optimizer", "learning_rate", "seed")
 
 
 def best_of(rows: Sequence[Row], metric: str) -> Row | None:
@@ -123,10 +123,11 @@ def write_recipe(best: Row, plan: Plan, *, study: str, ended: int) -> Path:
         for name, field in fields.items()
         if field.json_schema_extra["shapes_result"] or name in ("steps", "epochs")
     ]
+    varied = {name for dimension in plan.space.dimensions for name in dimension.names}
     values = {
         name: value
         for name, value in as_dict(config).items()
-        if name in shaping and (value != defaults[name] or name in _ALWAYS_WRITTEN)
+        if name in shaping and (value != defaults[name] or name in {*_ALWAYS_WRITTEN, *varied})
     }
     path = plan.folder / RECIPE_FILE
     assert best.value is not None

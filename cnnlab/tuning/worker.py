@@ -19,11 +19,11 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnnlab.errors import CnnlabError, NonFiniteError, UsageError
+from cnnlab.errors import CnnlabError, NonFiniteError
 from cnnlab.hooks import Hook
 from cnnlab.interrupts import Interrupted, raising_on_signals
 from cnnlab.loop import StepState
@@ -83,18 +83,33 @@ def run_trial(job: Message, ask: Ask) -> Message:
         error (with error: it is not the trial's fault).
     """
     options, log_dir = job["options"], Path(job["options"]["log_dir"])
+    print(f"trial {job['trial']}: {job['values']}", file=sys.stderr, flush=True)
     dashboard.write_session_start(log_dir, job["values"])
     hook = PruningHook(options["eval_steps"], job["metric"], ask)
     try:
-        with Train(**options, hooks=[hook] if job["prunes"] else []) as train:
+        with _build(options, [hook] if job["prunes"] else []) as train:
             answer = _ending(train.train(), hook.has_pruned, job)
-    except (NonFiniteError, UsageError) as error:
+    except (NonFiniteError, _WrongOptionsError) as error:
         answer = {"ending": "failed", "error": str(error)}
     except (CnnlabError, OSError, MemoryError) as error:
         return {"ending": "error", "error": str(error) or "out of memory"}
     if answer["ending"] != "stopped":
         dashboard.write_session_end(log_dir, answer["ending"])
     return answer
+
+
+class _WrongOptionsError(Exception):
+    """No network can be made with a trial's options."""
+
+
+def _build(options: Message, hooks: Sequence[Hook]) -> Train:
+    """The network, before data and disk, whose failures are not the trial's, come into play."""
+    try:
+        train = Train(**options, hooks=hooks)
+        train.build_graph()
+    except CnnlabError as error:
+        raise _WrongOptionsError(str(error)) from error
+    return train
 
 
 def _ending(result: Message, has_pruned: bool, job: Message) -> Message:
