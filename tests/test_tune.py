@@ -164,7 +164,7 @@ def test_interrupted(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_more_trials_a_diverged_one_and_other_options(tmp_path: Path) -> None:
-    words = ["--space={learning_rate: [1e30, 1e-3, 1e-2]}", "--optimizer=sgd", "--sampler=grid"]
+    words = ["--space={learning_rate: [1e38, 1e-3, 1e-2]}", "--optimizer=sgd", "--sampler=grid"]
     summary = finished(tmp_path, *words, "--trials=2", "--storage=sqlite:///elsewhere.db")
     assert [trial["state"] for trial in summary["trials"]] == ["failed", "complete"]
     assert "finite" in summary["trials"][0]["error"] or "loss" in summary["trials"][0]["error"]

@@ -56,7 +56,8 @@ def write_session_start(log_dir: Path, values: Mapping[str, Any]) -> None:
 
 
 def write_session_end(log_dir: Path, ending: Ending) -> None:
-    """Say how a trial ended: in the dashboard Success, Failure, or Unknown if it was pruned."""
+    """Say how a trial ended: in the dashboard Success, Failure, or Unknown if it was pruned, as of
+    one that has not ended."""
     with contextlib.closing(EventWriter(log_dir)) as writer:
         from tensorboard.plugins.hparams import api_pb2, summary
 
