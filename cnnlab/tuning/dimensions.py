@@ -74,7 +74,7 @@ class Range(Dimension):
     """A number from low to high, both included.
 
     Attributes:
-        step: distance of the values from low on; None for all of them.
+        step: distance of the values from low on to high; None for all of them.
         log: whether small and large are drawn alike, by their logarithm.
     """
 
@@ -89,6 +89,8 @@ class Range(Dimension):
         return isinstance(self.low, int)
 
     def samples(self) -> list[Stored]:
+        if self.step is not None:
+            return [self.low, self.low + self.step, self.high]
         middle = self.low + 0.381966 * (self.high - self.low)  # a fraction, unless a whole number
         return [self.low, self.high, round(middle) if self.is_int else middle]
 

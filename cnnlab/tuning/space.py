@@ -270,4 +270,6 @@ def _range(key: str, names: tuple[str, ...], given: dict[Any, Any]) -> Range:
         raise UsageError(f"{where} has step: {step}, which is not above 0 and within the range")
     if not all(isinstance(number, int) for number in numbers.values()):
         low, high, step = float(low), float(high), None if step is None else float(step)
+    if step is not None:
+        high = low + math.floor((high - low) / step + 1e-9) * step  # the last that a step reaches
     return Range(key, names, low, high, step, log)

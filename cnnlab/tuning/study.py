@@ -1,4 +1,4 @@
-"""The study: what was tried and what came of it, in a database; the only file that knows Optuna.
+"""The study: what was tried and what came of it, in a database (Optuna's).
 
 A trial is its number: what is tried under a number follows from the seed, the number and the trials
 that are finished by then, or for a grid from the number alone. So no two machines try the same grid
@@ -16,17 +16,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import (
+    IntegrityError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.tuning.dimensions import Choices, Dimension, Range, Stored
+from cnnlab.tuning.samplers import make_pruner, make_sampler, suggest
 from cnnlab.tuning.space import Point, Space
 
 LOST_SECS = 600  # after so long without a sign of life, another machine's trial is taken for dead
+_TABLES_SECS = 2.0  # until another process has made the tables
 _IDENTITY = "cnnlab"
 _STATES = {
     TrialState.COMPLETE: "complete",
@@ -95,18 +99,16 @@ class Study:
         self._space, self._grid, self._sampler, self._seed = space, grid, sampler, seed
         self._owner, self._is_private = owner, is_private
         self._running: dict[int, Trial] = {}
-        # SQLite lets one write at a time; the others wait for so long.
-        wait = {"connect_args": {"timeout": 60}} if url.startswith("sqlite:") else {}
         with _naming_failures():
-            self._storage = optuna.storages.RDBStorage(url, engine_kwargs=wait)
+            self._storage = _open_database(url)
             if overwrite and name in optuna.get_all_study_names(self._storage):
                 optuna.delete_study(study_name=name, storage=self._storage)
             self._study = optuna.create_study(
                 storage=self._storage,
                 study_name=name,
                 direction="maximize" if metric == "accuracy" else "minimize",
-                sampler=self._make_sampler(0),
-                pruner=_make_pruner(pruner),
+                sampler=make_sampler(sampler, seed, 0, grid),
+                pruner=make_pruner(pruner),
                 load_if_exists=True,
             )
             self._check_identity(name, json.loads(json.dumps(identity)))
@@ -130,8 +132,8 @@ class Study:
             if trial.number >= total:  # another machine was faster; for when more are asked for
                 self._requeue(trial._trial_id)
                 return None
-            self._study.sampler = self._make_sampler(trial.number)
-            point = {d.key: _suggest(trial, d) for d in self._space.dimensions}
+            self._study.sampler = make_sampler(self._sampler, self._seed, trial.number, self._grid)
+            point = {d.key: suggest(trial, d) for d in self._space.dimensions}
             self._running[trial.number] = trial
             trial.set_user_attr("owner", self._owner)
             self._give_sign(trial)
@@ -230,59 +232,16 @@ class Study:
         trials = self._study.get_trials(deepcopy=False)
         return next(trial for trial in trials if trial.number == number)
 
-    def _make_sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        """A sampler for the trial of this number, the same each time."""
-        if self._grid is not None:
-            return _GridSampler(self._grid)
-        seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
-        if self._sampler == "random":
-            return optuna.samplers.RandomSampler(seed)
-        return optuna.samplers.TPESampler(seed=seed)
 
-
-class _GridSampler(optuna.samplers.BaseSampler):
-    """The point of a trial's number."""
-
-    def __init__(self, points: Sequence[Point]) -> None:
-        self._points = points
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return {}
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return {}
-
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        return self._points[trial.number][param_name]
-
-
-def _make_pruner(name: str) -> optuna.pruners.BasePruner:
-    if name == "halving":
-        return optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
-    if name == "median":
-        return optuna.pruners.MedianPruner()
-    return optuna.pruners.NopPruner()
-
-
-def _suggest(trial: Trial, dimension: Dimension) -> Stored:
-    """The trial's value, drawn unless it has one."""
-    if isinstance(dimension, Choices):
-        return trial.suggest_categorical(dimension.key, dimension.stored)
-    assert isinstance(dimension, Range)
-    low, high, step, log = dimension.low, dimension.high, dimension.step, dimension.log
-    if dimension.is_int:
-        return trial.suggest_int(dimension.key, int(low), int(high), step=int(step or 1), log=log)
-    return trial.suggest_float(dimension.key, low, high, step=step, log=log)
+def _open_database(url: str) -> optuna.storages.RDBStorage:
+    """Open the database, and make Optuna's tables where there are none."""
+    # SQLite lets one write at a time; the others wait for so long.
+    wait = {"connect_args": {"timeout": 60}} if url.startswith("sqlite:") else {}
+    try:
+        return optuna.storages.RDBStorage(url, engine_kwargs=wait)
+    except (IntegrityError, OperationalError, ProgrammingError):
+        time.sleep(_TABLES_SECS)  # another machine was making them at the same moment
+        return optuna.storages.RDBStorage(url, engine_kwargs=wait)
 
 
 def _row(trial: FrozenTrial) -> Row:

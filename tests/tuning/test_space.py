@@ -37,7 +37,7 @@ def test_choices_and_ranges() -> None:
     assert found[1][1][:2] == [1e-4, 0.1]
     assert found[2][0] == ("model_options.dropout",)
     assert found[2][1][:2] == [0.0, 0.5]
-    assert found[3] == (("batch_size",), [32, 100, 58])
+    assert found[3] == (("batch_size",), [32, 64, 96])
     assert space.dimensions[3].grid() == [32, 64, 96]
     assert found[4] == (("activation",), ["relu", None])
 

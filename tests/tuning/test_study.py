@@ -1,5 +1,6 @@
 """The study in its database: numbers, queue, samplers, pruning, what is refused."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,19 @@ from cnnlab.tuning.study import LOST_SECS, Study
 
 GRID: list[Point] = [{"dropout": value} for value in (0.1, 0.2, 0.3)]
 RANGES = {"dropout": {"low": 0.0, "high": 0.9}, "units": {"low": 4, "high": 64, "log": True}}
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with Optuna's empty tables, which take a while to make."""
+    path = tmp_path_factory.mktemp("tables") / "study.db"
+    optuna.storages.RDBStorage(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def database(tables: Path, tmp_path: Path) -> None:
+    shutil.copy(tables, tmp_path / "study.db")
 
 
 def open_study(
@@ -103,6 +117,7 @@ def test_the_same_study_again_and_cut_in_pieces(sampler: str, tmp_path: Path) ->
 
     def search(folder: Path, is_cut: bool) -> list[Any]:
         folder.mkdir()
+        shutil.copy(tmp_path / "study.db", folder)
         study, found = open_study(folder, sampler), []
         for _ in range(14):
             if is_cut:
@@ -120,6 +135,14 @@ def test_the_same_study_again_and_cut_in_pieces(sampler: str, tmp_path: Path) ->
     assert len({str(point) for _, point in whole}) == 14
     assert all(0 <= point["dropout"] <= 0.9 for _, point in whole)
     assert all(isinstance(point["units"], int) for _, point in whole)
+
+
+def test_ranges_with_a_step(tmp_path: Path) -> None:
+    space = {"dropout": {"low": 0.0, "high": 0.5, "step": 0.2}, "units": {"low": 4, "high": 9}}
+    study = open_study(tmp_path, "random", space=space)
+    points = [trial[1] for _ in range(4) if (trial := study.next_trial(4))]
+    assert {round(float(point["dropout"] or 0), 9) for point in points} <= {0.0, 0.2, 0.4}
+    assert {point["units"] for point in points} <= set(range(4, 10))
 
 
 def test_halving_prunes_all_but_the_best_third(tmp_path: Path) -> None:
@@ -141,6 +164,7 @@ def test_halving_prunes_all_but_the_best_third(tmp_path: Path) -> None:
     assert study.is_done(5)
 
 
+@pytest.mark.slow
 def test_median_and_loss(tmp_path: Path) -> None:
     study = open_study(tmp_path, "random", "median", metric="loss")
     for number in range(6):
