@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnnlab import cli
 from cnnlab.errors import CnnlabError, UsageError
@@ -17,6 +17,10 @@ from cnnlab.resolve import CONFIG_FILE, resolve
 from cnnlab.train import Train
 from cnnlab.tuning.options import DEFAULT_TRIALS, TuneOptions
 from cnnlab.tuning.space import Point, Space
+
+if TYPE_CHECKING:
+    from cnnlab.tuning.crew import Plan
+    from cnnlab.tuning.study import Study
 
 STUDY_FILE = "study.db"
 
@@ -48,10 +52,6 @@ def run_search(options: TuneOptions) -> dict[str, Any]:
     space, run_options = options.parsed_space(), options.run_options()
     space.check(run_options, _check)
     grid = _make_grid(options, space, run_options)
-    sampler = "tpe" if options.sampler == "auto" else options.sampler
-    if grid is not None:
-        sampler = "grid"
-    total = options.trials or (DEFAULT_TRIALS if grid is None else len(grid))
     if (options.folder / CONFIG_FILE).exists():
         raise UsageError(f"{options.folder} holds a run, not a study; choose another --save_dir")
     if importlib.util.find_spec("optuna") is None:
@@ -60,11 +60,9 @@ def run_search(options: TuneOptions) -> dict[str, Any]:
         split = run_options["validation_split"]
         _say(f"{split:.0%} of the training images are set aside for validation")
 
-    # Here and not above, because Optuna takes a second to load.
-    from cnnlab.tuning.crew import TRIAL_PATTERN, Crew, Plan
-    from cnnlab.tuning.results import best_of, summarize, write_recipe
-    from cnnlab.tuning.study import Study
+    from cnnlab.tuning.crew import Crew, Plan  # here, because Optuna takes a second to load
 
+    total = options.trials or (DEFAULT_TRIALS if grid is None else len(grid))
     plan = Plan(
         options=run_options,
         space=space,
@@ -75,41 +73,62 @@ def run_search(options: TuneOptions) -> dict[str, Any]:
         log_dir=options.resolved_log_dir,
         max_secs=options.max_secs,
     )
-    with locked(options.folder):
-        folder = options.folder.resolve()
-        study = Study(
-            options.storage or f"sqlite:///{folder / STUDY_FILE}",
-            options.study_name,
-            identity=_identity(options, run_options, sampler),
-            space=space,
-            grid=grid,
-            sampler=sampler,
-            pruner=options.pruner,
-            seed=options.seed,
-            metric=options.metric,
-            owner=f"{platform.node()}:{folder}",
-            is_private=options.storage is None,
-            overwrite=options.overwrite,
-        )
-        if options.overwrite:
-            for place in (plan.folder, plan.log_dir):
-                for path in place.glob(TRIAL_PATTERN):
-                    shutil.rmtree(path)
-        elif not study.rows() and any(plan.folder.glob(TRIAL_PATTERN)):
-            raise UsageError(
-                f"{plan.folder} holds trials of another study; choose another --save_dir, or "
-                "--overwrite to delete them"
-            )
+    with locked(plan.folder):
+        study = _open_study(options, plan, grid)
         if not study.is_done(plan.total):
             Crew(study, plan, _say).run(min(options.workers, plan.total))
-        rows, name = study.rows(), options.study_name
-        best, is_done = best_of(rows, plan.metric), study.is_done(plan.total)
-        if best is not None:
-            ended = sum(row.state in ("complete", "pruned", "failed") for row in rows)
-            write_recipe(best, plan, study=name, ended=ended)
-        elif is_done:
-            raise CnnlabError(f"none of the {plan.total} trials is complete; {_first_error(rows)}")
-        return summarize(rows, plan, study=name, is_done=is_done)
+        return _conclude(study, plan, options.study_name)
+
+
+def _open_study(options: TuneOptions, plan: Plan, grid: list[Point] | None) -> Study:
+    """The study in its database, and a study directory that belongs to it."""
+    from cnnlab.tuning.crew import TRIAL_PATTERN
+    from cnnlab.tuning.study import Study
+
+    folder = plan.folder.resolve()
+    sampler = "tpe" if options.sampler == "auto" else options.sampler
+    if grid is not None:
+        sampler = "grid"
+    study = Study(
+        options.storage or f"sqlite:///{folder / STUDY_FILE}",
+        options.study_name,
+        identity=_identity(options, plan.options, sampler),
+        space=plan.space,
+        grid=grid,
+        sampler=sampler,
+        pruner=options.pruner,
+        seed=options.seed,
+        metric=options.metric,
+        owner=f"{platform.node()}:{folder}",
+        is_private=options.storage is None,
+        overwrite=options.overwrite,
+    )
+    if options.overwrite:
+        for place in (plan.folder, plan.log_dir):
+            for path in place.glob(TRIAL_PATTERN):
+                shutil.rmtree(path)
+    elif not study.rows() and any(plan.folder.glob(TRIAL_PATTERN)):
+        raise UsageError(
+            f"{plan.folder} holds trials of another study; choose another --save_dir, or "
+            "--overwrite to delete them"
+        )
+    return study
+
+
+def _conclude(study: Study, plan: Plan, name: str) -> dict[str, Any]:
+    """Write the best trial's recipe, and say what the search came to so far."""
+    from cnnlab.tuning.results import best_of, summarize, write_recipe
+
+    rows, is_done = study.rows(), study.is_done(plan.total)
+    best = best_of(rows, plan.metric)
+    if best is not None:
+        ended = sum(row.state in ("complete", "pruned", "failed") for row in rows)
+        write_recipe(best, plan, study=name, ended=ended)
+    elif is_done:
+        errors = (row.facts["error"] for row in rows if "error" in row.facts)
+        why = next(errors, "all are pruned")
+        raise CnnlabError(f"none of the {plan.total} trials is complete; of the first: {why}")
+    return summarize(rows, plan, study=name, is_done=is_done)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -170,11 +189,6 @@ def _identity(options: TuneOptions, run_options: Mapping[str, Any], sampler: str
     }
     search = {"space": options.given_space(), "pruner": options.pruner, "metric": options.metric}
     return {**search, "sampler": sampler, **shaping}
-
-
-def _first_error(rows: Sequence[Any]) -> str:
-    errors = [f"trial {row.number}: {row.facts['error']}" for row in rows if "error" in row.facts]
-    return errors[0] if errors else "all were pruned"
 
 
 def _say(text: str) -> None:
