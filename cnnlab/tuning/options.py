@@ -51,8 +51,9 @@ class TuneOptions(Config):
     )
     pruner: Literal["none", "halving", "median"] = option(
         "none",
-        "end poor trials early, at evaluation 1, 3, 9, ...: halving: unless in the best third of "
-        "those that came as far (Li et al. 2018); median: at any, if worse than the median there",
+        "end poor trials early: halving: at evaluation 1, 3, 9, ... unless in the best third of "
+        "those that came as far (Li et al. 2018); median: at any evaluation, if worse than the "
+        "median there",
         group="search",
     )
     metric: Metric = option(
