@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import cnnlab
 from cnnlab.errors import CnnlabError
 from cnnlab.files import naming_failures
+from cnnlab.tuning.dimensions import short
 from cnnlab.tuning.space import Point, Space
 from cnnlab.tuning.study import Study
 
@@ -229,19 +230,24 @@ class Crew:
         ending, value = facts.pop("ending"), facts.pop("value", None)
         with self._lock:
             self._study.finish(number, ending, value, **facts)
-            if ending == "stopped":
-                return
-            values = ", ".join(f"{name}={v}" for name, v in self._plan.space.named(point).items())
-            what = {
-                "complete": f"validation {self._plan.metric} {value or 0:.4f}",
-                "pruned": f"pruned at step {facts.get('step')}",
-            }.get(ending, f"{ending}: {facts.get('error')}")
-            self._say(f"trial {number}: {values}: {what}")
-        if ending == "error":
-            raise CnnlabError(f"trial {number}: {facts['error']}")
+            if ending == "error":
+                raise CnnlabError(f"trial {number}: {facts['error']}")
+            if ending != "stopped":
+                named = self._plan.space.named(point).items()
+                values = ", ".join(f"{name}={short(value)}" for name, value in named)
+                self._say(f"trial {number}: {values}: {_describe(answer, self._plan.metric)}")
 
     def _secs_left(self) -> float | None:
         if self._deadline is None:
             return None
         left = self._deadline - time.monotonic()
         return left if left > _MIN_SECS else 0.0
+
+
+def _describe(answer: Message, metric: str) -> str:
+    """How a trial ended, for people."""
+    if answer["ending"] == "complete":
+        return f"validation {metric} {answer['value']:.4f}"
+    if answer["ending"] == "pruned":
+        return f"pruned at step {answer['step']}"
+    return f"failed: {answer['error']}"

@@ -107,6 +107,11 @@ class Range(Dimension):
         return [self.low + number * step for number in range(count)]
 
 
+def short(value: Any) -> str:
+    """A value for people: a number with four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _stored(value: Any) -> Stored:
     return value if value is None or isinstance(value, bool | int | float | str) else _text(value)
 

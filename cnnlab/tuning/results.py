@@ -12,6 +12,7 @@ from cnnlab.config import Config
 from cnnlab.files import write_atomically
 from cnnlab.options import as_dict, build, fields_of
 from cnnlab.tuning.crew import Plan, trial_name
+from cnnlab.tuning.dimensions import short
 from cnnlab.tuning.study import Row
 
 RECIPE_FILE = "best.yaml"
@@ -76,7 +77,7 @@ def table(summary: Mapping[str, Any]) -> str:
             str(trial["trial"]),
             trial["state"],
             "" if trial["value"] is None else f"{trial['value']:.4f}",
-            *(_short(trial["params"][name]) for name in names),
+            *(short(trial["params"][name]) for name in names),
             f"{trial['seconds']:.0f}" if "seconds" in trial else "",
         ]
         for trial in trials
@@ -141,7 +142,3 @@ def write_recipe(best: Row, plan: Plan, *, study: str, ended: int) -> Path:
     body = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None)
     write_atomically(path, heading + body)
     return path
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
