@@ -16,6 +16,7 @@ from cnnlab.models.cifar_vgg import cifar_vgg1, cifar_vgg2, cifar_vgg3, cifar_vg
 from cnnlab.models.lenet import lenet5, lenet5_1998
 from cnnlab.models.mnist import mnist_cnn, mnist_convnet, mnist_perceptron
 from cnnlab.models.mnist_best import mnist_best
+from cnnlab.models.mnist_mlp import mnist_mlp
 from cnnlab.models.simple_cnn import simple_cnn
 from cnnlab.models.spatial_transformer import stn
 from cnnlab.models.xray_cnn import xray_cnn
@@ -38,6 +39,7 @@ MODELS: dict[str, ModelFunction] = {
     "mnist_best": mnist_best,
     "mnist_cnn": mnist_cnn,
     "mnist_convnet": mnist_convnet,
+    "mnist_mlp": mnist_mlp,
     "mnist_perceptron": mnist_perceptron,
     "mnist_simple": simple_cnn,
     "stn": stn,
