@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cnnlab.class_figures import per_class_figures
 from cnnlab.config import Config
 from cnnlab.data.datasets import Split
 from cnnlab.data.specs import DatasetSpec
@@ -17,7 +18,6 @@ from cnnlab.data.training_data import TrainingData
 from cnnlab.device import choose_device
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.inference import TrainedModel
-from cnnlab.metrics import per_class_figures
 from cnnlab.model_summary import Layer, first_weights, summarize
 from cnnlab.models import find_model
 from cnnlab.options import replace
