@@ -24,7 +24,7 @@ from cnnlab.step import StepContext, build_step, layer_defaults
 from cnnlab.summaries import build_layer_summaries
 from cnnlab.tf1 import tf
 from cnnlab.tower import Tower, building
-from cnnlab.training.averages import Averages
+from cnnlab.training.averages import Averages, network_variables
 from cnnlab.training.losses import losses_of, probabilities_of, training_losses
 from cnnlab.training.plateau import Plateau, build_plateau
 from cnnlab.training.schedules import learning_rate_at
@@ -76,6 +76,7 @@ class TrainGraph(NamedTuple):
             configured.
         fill_data: a function (session, train split) that makes the training set resident.
         plateau: the state of the schedule plateau; None with another schedule.
+        variables: the network's own.
         init_op: gives every variable its start.
     """
 
@@ -93,6 +94,7 @@ class TrainGraph(NamedTuple):
     layer_summaries: Any
     fill_data: Callable[[Any, Split], None]
     plateau: Plateau | None
+    variables: list[Any]
     init_op: Any
 
 
@@ -111,17 +113,7 @@ def build_predict_graph(config: Config, spec: DatasetSpec, model: ModelFunction)
         no_images = tf.zeros([0, *spec.image_shape], tf.uint8)
         images_ph = tf.placeholder_with_default(no_images, [None, *spec.image_shape], "images_ph")
         labels_ph = tf.placeholder_with_default(tf.zeros([0], tf.int64), [None], "labels_ph")
-        scaling = scaling_of(config.augment, config.scaling)
-        input_shape = shape_after(config.augment, spec.image_shape)
-        statistics = build_statistics(scaling, spec.image_shape, input_shape)
-        inputs = scale(evaluation_view(images_ph, config.augment), scaling, statistics)
-    weights = config.resolved_eval_weights
-    average = None if weights == "live" else weights
-    with building(Tower(config.seed, defaults=layer_defaults(config), average=average)) as tower:
-        logits = _checked_logits(
-            model(inputs, spec.num_classes, training=False, **_model_options(config, model)),
-            spec.num_classes,
-        )
+    logits, activations, statistics = build_inference(config, spec, model, images_ph)
     with tf.name_scope("loss"):
         losses = losses_of(config, logits, labels_ph)
         loss = tf.reduce_mean(losses)
@@ -132,9 +124,29 @@ def build_predict_graph(config: Config, spec: DatasetSpec, model: ModelFunction)
         probabilities_of(logits, config.resolved_output),
         losses,
         loss,
-        tower.activations,
+        activations,
         statistics,
     )
+
+
+def build_inference(
+    config: Config, spec: DatasetSpec, model: ModelFunction, images: Any
+) -> tuple[Any, dict[str, Any], InputStatistics | None]:
+    """Add what makes logits of images: view, scaling, the network on the weights of evaluation.
+
+    Args: images: uint8 [batch, height, width, channels], range [0, 255].
+    Returns: logits, activations and statistics, as in `PredictGraph`.
+    """
+    with tf.name_scope("input"):
+        scaling = scaling_of(config.augment, config.scaling)
+        input_shape = shape_after(config.augment, spec.image_shape)
+        statistics = build_statistics(scaling, spec.image_shape, input_shape)
+        inputs = scale(evaluation_view(images, config.augment), scaling, statistics)
+    weights = config.resolved_eval_weights
+    average = None if weights == "live" else weights
+    with building(Tower(config.seed, defaults=layer_defaults(config), average=average)) as tower:
+        logits = model(inputs, spec.num_classes, training=False, **_model_options(config, model))
+    return _checked_logits(logits, spec.num_classes), tower.activations, statistics
 
 
 def build_train_graph(
@@ -159,7 +171,8 @@ def build_train_graph(
     global_step = tf.train.get_or_create_global_step()
     predict = build_predict_graph(config, spec, model)
     total_steps = config.schedule_length(num_train)
-    averages = Averages(config, _model_variables(global_step), total_steps)
+    variables = network_variables()
+    averages = Averages(config, variables, total_steps)
     rollbacks = None
     if config.on_nan == "rollback":  # a variable, so that checkpoints remember the lowered rate
         rollbacks = tf.get_variable(
@@ -259,18 +272,9 @@ def build_train_graph(
         layer_summaries=layer_summaries,
         fill_data=source.fill,
         plateau=plateau,
+        variables=variables,
         init_op=tf.global_variables_initializer(),
     )
-
-
-def _model_variables(global_step: Any) -> list[Any]:
-    """The network's own variables: all there are before training adds any."""
-    return [
-        variable
-        for variable in tf.global_variables()
-        if variable is not global_step
-        and not variable.op.name.startswith(("ema/", "lookahead/", "input_statistics/"))
-    ]
 
 
 def _without_inputs(batch: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from cnnlab.models import ModelFunction, check_model_options, find_model
 from cnnlab.resolve import graph_options_differ, resolve, resolve_for_run
 from cnnlab.run_directory import RunDirectory
 from cnnlab.tf1 import tf
+from cnnlab.warm_start import start_values
 
 
 class Network:
@@ -199,10 +200,12 @@ class Network:
         if self._session is None:
             graph, train = self.train_graph, self.data.split("train")
             session = tf.Session(graph=self.graph, config=session_config(self.config))
-            session.run(graph.init_op)
+            # A checkpoint that is restored later has all variables; else this is a new run.
+            is_new = self._first_step == 0
+            session.run(graph.init_op, start_values(self.config, graph.variables) if is_new else {})
             graph.fill_data(session, train)
-            if graph.tower.statistics is not None and self._first_step == 0:
-                graph.tower.statistics.fill(session, train.images)  # else a checkpoint has them
+            if graph.tower.statistics is not None and is_new:
+                graph.tower.statistics.fill(session, train.images)
             del train
             self.data.release_train()
             self.graph.finalize()

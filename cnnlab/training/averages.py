@@ -13,6 +13,14 @@ from cnnlab.tf1 import tf
 from cnnlab.tower import average_name
 
 
+def network_variables() -> list[Any]:
+    """The network's own variables in the default graph; to be asked before training adds any."""
+    others = ("global_step", "ema/", "lookahead/", "input_statistics/")
+    return [
+        variable for variable in tf.global_variables() if not variable.op.name.startswith(others)
+    ]
+
+
 class Averages:
     """The averages that the options ask for, as variables of the default graph."""
 
