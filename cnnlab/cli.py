@@ -24,7 +24,7 @@ from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.interrupts import Interrupted, raising_on_signals
 from cnnlab.options import Options, OptionsT
 
-COMMANDS = ("train", "evaluate", "predict", "data")
+COMMANDS = ("train", "evaluate", "predict", "export", "data")
 
 
 class Exit(SystemExit):

@@ -30,6 +30,9 @@ class EvaluateOptions(Options):
         None, "images a session run; the run's own unless given", unit="images", group="run", ge=1
     )
     tta: Tta | None = option(None, f"{TTA_HELP}; the run's own unless given", group="run")
+    device: str | None = option(
+        None, "auto, cpu, gpu or gpu:N; the run's own unless given", group="device"
+    )
 
 
 def evaluate(
@@ -40,6 +43,7 @@ def evaluate(
     data_dir: str | None = None,
     batch_size: int | None = None,
     tta: str | None = None,
+    device: str | None = None,
 ) -> dict[str, Any]:
     """Evaluate the weights of a run on every image of a split.
 
@@ -50,6 +54,7 @@ def evaluate(
         data_dir: where the data files are, if not where the run had them.
         batch_size: images a session run, if not as the run has it.
         tta: test-time augmentation, "none", "mirror" or "mirror_shift", if not as the run has it.
+        device: "auto", "cpu", "gpu" or "gpu:N", if not as the run has it.
 
     Returns:
         accuracy, loss, top5_accuracy, n, step, split, confusion_matrix (int, rows: truth, columns:
@@ -58,7 +63,12 @@ def evaluate(
     Raises:
         CnnlabError: no such run or checkpoint, or the data cannot be read.
     """
-    given = {"data_dir": data_dir, "eval_batch_size": batch_size, "tta": tta}
+    given = {
+        "data_dir": data_dir,
+        "eval_batch_size": batch_size,
+        "tta": tta,
+        "device": device,
+    }
     changes = {name: value for name, value in given.items() if value is not None}
     config = replace(load_config(save_dir), **changes)
     data = TrainingData(config, None)

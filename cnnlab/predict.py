@@ -25,6 +25,14 @@ class PredictOptions(Options):
     save_dir: str = option("./save", "run directory with the weights", group="run", min_length=1)
     checkpoint: str = option("latest", "latest, best or the number of a step", group="run")
     tta: Tta | None = option(None, f"{TTA_HELP}; the run's own unless given", group="run")
+    data_dir: str | None = option(
+        None,
+        "of runs with --verify_data=False: folder of the data files; the run's own unless given",
+        group="data",
+    )
+    device: str | None = option(
+        None, "auto, cpu, gpu or gpu:N; the run's own unless given", group="device"
+    )
     top: int = option(3, "classes to name for each image", unit="classes", group="output", ge=1)
 
 
@@ -35,6 +43,8 @@ def predict(
     checkpoint: str = "latest",
     top: int = 3,
     tta: str | None = None,
+    data_dir: str | None = None,
+    device: str | None = None,
 ) -> list[dict[str, Any]]:
     """Predict the class of image files.
 
@@ -44,6 +54,9 @@ def predict(
         checkpoint: "latest", "best" or the number of a step.
         top: how many classes to name for each.
         tta: test-time augmentation, "none", "mirror" or "mirror_shift", if not as the run has it.
+        data_dir: where the data files are, if the run's own (verify_data=False) are not where it
+            had them; without such, predicting needs no data.
+        device: "auto", "cpu", "gpu" or "gpu:N", if not as the run has it.
 
     Returns:
         for each file: file, class, probability, and top, a list of {class, probability} in
@@ -52,9 +65,9 @@ def predict(
     Raises:
         CnnlabError: no such run or checkpoint, or a file that is no image.
     """
-    config = load_config(save_dir)
-    if tta is not None:
-        config = replace(config, tta=tta)
+    given = {"tta": tta, "data_dir": data_dir, "device": device}
+    changes = {name: value for name, value in given.items() if value is not None}
+    config = replace(load_config(save_dir), **changes)
     spec = TrainingData(config, None).spec
     images = np.stack([load_image(file, spec.image_shape) for file in files])
     with TrainedModel(save_dir, config, spec, checkpoint) as trained:
@@ -90,6 +103,8 @@ def _predict_command(options: PredictOptions, files: tuple[str, ...]) -> list[di
         checkpoint=options.checkpoint,
         top=options.top,
         tta=options.tta,
+        data_dir=options.data_dir,
+        device=options.device,
     )
     if not options.json:
         for answer in answers:
