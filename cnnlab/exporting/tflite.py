@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -48,7 +49,12 @@ def convert_to_tflite(
         if calibration_images is not None:
             converter.representative_dataset = lambda: _one_by_one(calibration_images)
         try:
-            return bytes(converter.convert())
+            with warnings.catch_warnings():
+                # Of the converter's own use of it, to calibrate.
+                warnings.filterwarnings(
+                    "ignore", ".*Interpreter is deprecated"
+                )
+                return bytes(converter.convert())
         except lite_errors.ConverterError as error:
             problem = str(error)
     operations = sorted(set(re.findall(r"\btf\.([A-Z]\w+)", problem)))
