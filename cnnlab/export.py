@@ -92,9 +92,10 @@ def export(
         **options: precision, calibration_images, overwrite, checkpoint and data_dir, as the flags.
 
     Returns:
-        format, out, step, bytes, class_names, and with npz variables (name to shape), with the
-        others inputs and outputs (name to tensor name, dtype and shape; null is any size); with
-        tflite precision. Beside a single file the same is written as FILE.json.
+        format, out, step, bytes and class_names; with npz variables (name to shape), with the
+        others inputs and outputs (name to dtype and shape, where None is any size, and with frozen
+        and onnx the tensor's name); with tflite precision. Beside a single file the same is written
+        as FILE.json.
 
     Raises:
         UsageError: a wrong option, or there is something at `out`.
@@ -115,13 +116,26 @@ def _export(options: ExportOptions) -> dict[str, Any]:
         load_converter()  # its absence is told before anything is computed
     data = TrainingData(config, None)
     with open_program(options.save_dir, config, data.spec, options.checkpoint) as program:
-        answer = {"format": options.format, "out": str(out), **_description(options, program)}
+        answer: dict[str, Any] = {
+            "format": options.format,
+            "out": str(out),
+            "step": program.step,
+            "class_names": list(program.spec.class_names),
+        }
         if options.format == "saved_model":
             replace_folder(out, lambda folder: save_saved_model(program, folder))
-            answer["bytes"] = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
-            return answer
-        content = _content(options, program, data)
+            written = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+            return answer | _interface(options, program) | {"bytes": written}
+        if options.format == "npz":
+            weights = network_weights(program)
+            content = weights_to_npz(weights)
+            answer["variables"] = {name: list(value.shape) for name, value in weights.items()}
+        else:
+            content = _model_file(options, program, data)
+            answer |= _interface(options, program)
     answer["bytes"] = len(content)
+    with naming_failures(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
     # The description first: where the model is, its description is too.
     write_atomically(_description_path(out), json.dumps(answer, indent=2) + "\n")
     write_atomically(out, content)
@@ -129,11 +143,10 @@ def _export(options: ExportOptions) -> dict[str, Any]:
 
 
 def _free_path(options: ExportOptions) -> Path:
-    """Where to write; its folder is there.
+    """Where to write.
 
     Raises:
         UsageError: there is something that may not be replaced.
-        CnnlabError: the folder cannot be made.
     """
     name = _DEFAULT_NAMES[options.format].format(precision=options.precision)
     path = (
@@ -150,8 +163,6 @@ def _free_path(options: ExportOptions) -> Path:
         if not is_ours:
             kind = "SavedModel" if is_folder else "file"
             raise UsageError(f"--out={existing} is no {kind}, and is not overwritten")
-    with naming_failures(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
@@ -159,30 +170,24 @@ def _description_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def _description(options: ExportOptions, program: Program) -> dict[str, Any]:
-    """What a reader of the model wants to know of it."""
-    found: dict[str, Any] = {"step": program.step, "class_names": list(program.spec.class_names)}
-    if options.format == "npz":
-        weights = network_weights(program)
-        return found | {"variables": {name: list(value.shape) for name, value in weights.items()}}
-    if options.format == "tflite":
-        found["precision"] = options.precision
-    inputs, outputs = (IMAGES,), (PROBABILITIES, CLASSES)
-    tensors = dict(zip((*inputs, *outputs), program[-3:], strict=True))
-    described = {
-        name: {"tensor": tensor.name, "dtype": tensor.dtype.name, "shape": tensor.shape.as_list()}
-        for name, tensor in tensors.items()
-    }
-    return found | {
-        "inputs": {name: described[name] for name in inputs},
-        "outputs": {name: described[name] for name in outputs},
+def _interface(options: ExportOptions, program: Program) -> dict[str, Any]:
+    """What a program that runs the model wants to know of it."""
+
+    def described(tensor: Any) -> dict[str, Any]:
+        facts = {"dtype": tensor.dtype.name, "shape": tensor.shape.as_list()}
+        # The others are asked by their signature, not by the names of tensors.
+        return {"tensor": tensor.name, **facts} if options.format in ("frozen", "onnx") else facts
+
+    outputs = {PROBABILITIES: program.probabilities, CLASSES: program.classes}
+    return {
+        **({"precision": options.precision} if options.format == "tflite" else {}),
+        "inputs": {IMAGES: described(program.images_ph)},
+        "outputs": {name: described(tensor) for name, tensor in outputs.items()},
     }
 
 
-def _content(options: ExportOptions, program: Program, data: TrainingData) -> bytes:
-    """The bytes of the formats that are one file."""
-    if options.format == "npz":
-        return weights_to_npz(network_weights(program))
+def _model_file(options: ExportOptions, program: Program, data: TrainingData) -> bytes:
+    """The content of a file that can be run."""
     if options.format == "frozen":
         return bytes(frozen_graph(program).SerializeToString())
     if options.format == "onnx":

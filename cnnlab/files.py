@@ -45,6 +45,7 @@ def replace_folder(path: Path, write: Callable[[Path], None]) -> None:
     """
     partial = path.with_name(path.name + ".partial")
     with naming_failures(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
         try:
             write(partial)

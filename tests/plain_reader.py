@@ -2,8 +2,8 @@
 
     python -I plain_reader.py RUN...
 
-A RUN has images.npy and files/, and in export/ what cnnlab exported; what each model says of the
-images is written to RUN/answers.npz.
+A RUN has images.npy, files/ for a SavedModel, and in export/ what cnnlab exported; what each model
+says of the images is written to RUN/answers.npz.
 """
 
 import sys
@@ -16,11 +16,15 @@ import tensorflow as tf
 def main() -> None:
     for run in map(Path, sys.argv[1:]):
         images = np.load(run / "images.npy")
-        files = [path.read_bytes() for path in sorted((run / "files").iterdir())]
-        answers = read_saved_model(run / "export/saved_model", images, files)
-        answers |= read_frozen(run / "export/model.pb", images)
-        for path in (run / "export").glob("*.tflite"):
-            answers |= read_tflite(path, images)
+        answers = {}
+        for path in (run / "export").iterdir():
+            if path.name == "saved_model":
+                files = [file.read_bytes() for file in sorted((run / "files").iterdir())]
+                answers |= read_saved_model(path, images, files)
+            elif path.suffix == ".pb":
+                answers |= read_frozen(path, images)
+            elif path.suffix == ".tflite":
+                answers |= read_tflite(path, images)
         np.savez(run / "answers.npz", **answers)
     assert not any(name.split(".")[0] == "cnnlab" for name in sys.modules)
 

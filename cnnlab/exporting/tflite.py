@@ -36,8 +36,13 @@ def convert_to_tflite(
 
     Raises:
         CnnlabError: TensorFlow Lite has no such operation as the network needs, or cannot convert
-            it; named.
+            it; named. Or eager mode is off.
     """
+    if not tf2.executing_eagerly():
+        raise CnnlabError(
+            "TensorFlow Lite's converter needs eager mode: do not export inside a graph's "
+            "as_default(), nor after disable_eager_execution()"
+        )
     with tempfile.TemporaryDirectory() as scratch, quiet_stderr():
         folder = Path(scratch) / "saved_model"
         save_saved_model(program, folder)
@@ -51,13 +56,11 @@ def convert_to_tflite(
         try:
             with warnings.catch_warnings():
                 # Of the converter's own use of it, to calibrate.
-                warnings.filterwarnings(
-                    "ignore", ".*Interpreter is deprecated"
-                )
+                warnings.filterwarnings("ignore", ".*Interpreter is deprecated")
                 return bytes(converter.convert())
         except lite_errors.ConverterError as error:
             problem = str(error)
-    operations = sorted(set(re.findall(r"\btf\.([A-Z]\w+)", problem)))
+    operations = sorted(set(re.findall(r"'tf\.(\w+)' op", problem)))
     what = f"it has no {', '.join(operations)}" if operations else " ".join(problem.split())[:300]
     raise CnnlabError(f"TensorFlow Lite cannot take this model: {what}; export another --format")
 
