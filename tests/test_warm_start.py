@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +97,11 @@ def test_what_does_not_match_is_listed_and_starts_afresh(
     ]
     theirs = of_checkpoint(source, 9)
     for name, value in found.items():
-        expected = theirs[name] if name.startswith("conv/") else fresh[name]
+        expected = theirs[name] if name in ("conv/kernel", "conv/bias") else fresh[name]
         np.testing.assert_array_equal(value, expected, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bits_without_the_other(
     source: Path, tmp_path: Path
 ) -> None:
@@ -112,6 +114,7 @@ def test_a_killed_run_goes_on_to_the_same_bits_without_the_other(
     tiny.assert_same(tiny.run(stopped, init_from=str(mine)), straight)
 
 
+@pytest.mark.slow
 def test_the_step_is_remembered_from_the_start(source: Path, tmp_path: Path) -> None:
     """Killed before its first checkpoint, a run starts from the same one, though there is a newer
     one by now."""
@@ -131,6 +134,7 @@ def test_the_step_is_remembered_from_the_start(source: Path, tmp_path: Path) -> 
     tiny.assert_same(tiny.run(tmp_path / "older", init_from=str(mine), init_step=8), straight)
 
 
+@pytest.mark.slow
 def test_the_best_and_a_file_are_sources_too(source: Path, tmp_path: Path) -> None:
     (best,) = Checkpoints(source / "best").steps()
     found = start_of(tmp_path / "a", init_from=str(source / "best"))
@@ -155,7 +159,7 @@ def test_the_best_and_a_file_are_sources_too(source: Path, tmp_path: Path) -> No
         ({"init_from": "a.npz", "init_step": 5}, UsageError, "is a file, and has no --init_step"),
         ({"init_from": "text.npz"}, CnnlabError, "weights text.npz cannot be read: "),
         ({"init_from": "objects.npz"}, CnnlabError, "logits/bias.npy holds Python objects"),
-        ({"init_from": "short.npz"}, CnnlabError, "logits/bias.npy is cut short"),
+        ({"init_from": "short.npz"}, CnnlabError, "a.npy is cut short"),
         (
             {"init_from": "other.npz"},
             CnnlabError,
@@ -170,8 +174,9 @@ def test_what_cannot_be_loaded_leaves_no_file(
     Path("text.npz").write_text("dear")
     np.savez("objects.npz", **{"logits/bias": np.array([{}, {}])})
     np.savez("other.npz", **{"logits/bias": np.zeros(5, np.float32)})
-    content = weights_to_npz({"logits/bias": np.zeros(4, np.float32)})
-    Path("short.npz").write_bytes(content.replace(b"(4,), ", b"(9999,), ").replace(b"   \n", b"\n"))
+    claim = {"descr": "<f4", "fortran_order": False, "shape": (10**12,)}
+    with zipfile.ZipFile("short.npz", "w") as archive, archive.open("a.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(member, claim)
     before = sorted(tmp_path.rglob("*"))
     given = {name: str(source) if v == "SOURCE" else v for name, v in options.items()}
     with pytest.raises(error, match=message):
@@ -179,6 +184,7 @@ def test_what_cannot_be_loaded_leaves_no_file(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over_and_one_asked_for_is_named(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -205,9 +211,12 @@ def test_a_run_does_not_start_from_itself(source: Path, tmp_path: Path) -> None:
     assert Checkpoints(mine).steps() == [8, 9]
 
 
+@pytest.mark.slow
 def test_another_source_is_another_run(source: Path, tmp_path: Path) -> None:
     tiny.run(tmp_path / "run", init_from=str(source))
-    with pytest.raises(UsageError, match=r"holds another run: init_from \(.*best there, .* here"):
+    with pytest.raises(
+        UsageError, match=r"holds another run: init_from \(.*run there, .*best here"
+    ):
         tiny.run(tmp_path / "run", init_from=str(source / "best"), steps=12)
 
 
@@ -227,6 +236,7 @@ def test_weights_file() -> None:
     assert weights_to_npz(weights) == weights_to_npz(weights)
 
 
+@pytest.mark.slow
 def test_a_moved_run_goes_on_to_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,7 +250,8 @@ def test_a_moved_run_goes_on_to_the_same_bits(
     (tmp_path / "old").rmdir()
     monkeypatch.chdir(tmp_path / "new")
     # Not even told where it is: ./save is the default.
-    with Train(model=tiny.model, data=tiny.arrays()) as train:
+    given = {"batch_size": tiny.BATCH_SIZE}
+    with Train(model=tiny.model, data=tiny.arrays(), **given) as train:
         assert train.evaluate()["loss"] == figures["loss"]
         result = train.train(steps=14)
         tiny.assert_same(tiny.variables(train), straight)
