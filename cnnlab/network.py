@@ -23,7 +23,7 @@ from cnnlab.models import ModelFunction, check_model_options, find_model
 from cnnlab.resolve import graph_options_differ, resolve, resolve_for_run
 from cnnlab.run_directory import RunDirectory
 from cnnlab.tf1 import tf
-from cnnlab.warm_start import start_values
+from cnnlab.warm_start import start_values, with_init_step
 
 
 class Network:
@@ -200,8 +200,8 @@ class Network:
         if self._session is None:
             graph, train = self.train_graph, self.data.split("train")
             session = tf.Session(graph=self.graph, config=session_config(self.config))
-            # A checkpoint that is restored later has all variables; else this is a new run.
-            is_new = self._first_step == 0
+            is_new = self._first_step == 0  # else a checkpoint will be restored, and has it all
+            self.config = with_init_step(self.config) if is_new else self.config
             session.run(graph.init_op, start_values(self.config, graph.variables) if is_new else {})
             graph.fill_data(session, train)
             if graph.tower.statistics is not None and is_new:

@@ -67,7 +67,7 @@ def start_values(config: Config, variables: list[Any]) -> dict[Any, Any]:
     Says on stderr what is loaded, and each variable that is not.
 
     Args:
-        config: gives init_from and init_step.
+        config: gives init_from and init_step, see `with_init_step`.
         variables: the network's.
 
     Returns:
@@ -78,8 +78,7 @@ def start_values(config: Config, variables: list[Any]) -> dict[Any, Any]:
     """
     if config.init_from is None:
         return {}
-    config = with_init_step(config)  # it is known already, but where a session is used by itself
-    source, step = Path(str(config.init_from)), config.init_step
+    source, step = Path(config.init_from), config.init_step
     ours = signatures_of(variables)
     theirs: Signatures = (
         npz_signatures(source) if step is None else Checkpoints(source).signatures(step)

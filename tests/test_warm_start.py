@@ -212,8 +212,13 @@ def test_a_run_does_not_start_from_itself(source: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_another_source_is_another_run(source: Path, tmp_path: Path) -> None:
-    tiny.run(tmp_path / "run", init_from=str(source))
+def test_another_source_is_another_run(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tiny.make(tmp_path / "run", init_from=str(source)) as train:
+        train.evaluate()
+        train.train()
+    assert capsys.readouterr().err.count("starting from") == 1  # the session was kept
     with pytest.raises(
         UsageError, match=r"holds another run: init_from \(.*run there, .*best here"
     ):
