@@ -109,13 +109,11 @@ def save_image_files(folder: Path, pixels: Any) -> None:
     folder.mkdir()
     image = Image.fromarray(pixels)
     image.save(folder / "rgb.png")
-    image.save(folder / "rgb.bmp")
     image.convert("L").save(folder / "grey.png")
     image.convert("P").save(folder / "palette.png")
     transparent = image.convert("RGBA")
     transparent.putalpha(Image.linear_gradient("L").resize(image.size))
     transparent.save(folder / "alpha.png")
-    transparent.convert("LA").save(folder / "grey_alpha.png")
     image.save(folder / "photo.jpg", quality=90)
 
 
