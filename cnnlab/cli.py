@@ -24,7 +24,7 @@ from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.interrupts import Interrupted, raising_on_signals
 from cnnlab.options import Options, OptionsT
 
-COMMANDS = ("train", "evaluate", "predict", "report", "tune", "reproduce", "data")
+COMMANDS = ("train", "evaluate", "predict", "report", "tune", "export", "reproduce", "data")
 
 
 class Exit(SystemExit):

@@ -44,6 +44,20 @@ class Config(TrainingOptions):
         group="run",
         shapes_result=False,
     )
+    init_from: str | None = option(
+        None,
+        "start a new run from the weights of another, where name and shape agree: its run "
+        "directory, the best/ in it, or an .npz file of cnnlab export",
+        group="run",
+        min_length=1,
+    )
+    init_step: int | None = option(
+        None,
+        "step of the checkpoint in init_from; the newest when the run starts unless given",
+        unit="steps",
+        group="run",
+        ge=0,
+    )
     max_secs: float | None = option(
         None,
         "stop and save after so long; the same command goes on later",
@@ -158,6 +172,19 @@ class Config(TrainingOptions):
                 "--steps and --epochs both set the length of the run; give one of them"
             )
         return self
+
+    @pydantic.model_validator(mode="after")
+    def _step_of_a_checkpoint(self) -> Config:
+        if self.init_step is not None and self.init_from is None:
+            raise ValueError("--init_step is of --init_from, which is not given")
+        if self.init_step is not None and self.starts_from_file:
+            raise ValueError(f"--init_from={self.init_from} is a file, and has no --init_step")
+        return self
+
+    @property
+    def starts_from_file(self) -> bool:
+        """Whether init_from is an .npz file rather than a folder of checkpoints."""
+        return self.init_from is not None and self.init_from.endswith(".npz")
 
     @property
     def resolved_log_dir(self) -> Path:

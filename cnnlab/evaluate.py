@@ -76,6 +76,9 @@ class EvaluateOptions(Options):
         group="output",
         min_length=1,
     )
+    device: str | None = option(
+        None, "auto, cpu, gpu or gpu:N; the run's own unless given", group="device"
+    )
 
 
 def evaluate(
@@ -117,6 +120,7 @@ def evaluate(
         "verify_data": checked.verify_data,
         "eval_batch_size": checked.batch_size,
         "tta": checked.tta,
+        "device": checked.device,
     }
     config = replace(
         load_config(checked.save_dir),

@@ -24,11 +24,21 @@ from cnnlab.models.frozen import DataStart
 from cnnlab.step import StepContext, build_step, layer_defaults
 from cnnlab.summaries import build_layer_summaries
 from cnnlab.tf1 import tf
-from cnnlab.tower import FROZEN, Tower, building
-from cnnlab.training.averages import Averages
+from cnnlab.tower import Tower, building
+from cnnlab.training.averages import Averages, network_variables
 from cnnlab.training.losses import losses_of, probabilities_of, training_losses
 from cnnlab.training.plateau import Plateau, build_plateau
 from cnnlab.training.schedules import learning_rate_at
+
+
+class Inference(NamedTuple):
+    """What makes logits of images; the attributes are those of `PredictGraph`."""
+
+    logits: Any
+    activations: dict[str, Any]
+    statistics: InputStatistics | None
+    data_starts: list[DataStart]
+    inputs: Any
 
 
 class PredictGraph(NamedTuple):
@@ -81,6 +91,7 @@ class TrainGraph(NamedTuple):
             configured.
         fill_data: a function (session, train split) that makes the training set resident.
         plateau: the state of the schedule plateau; None with another schedule.
+        variables: the network's own.
         init_op: gives every variable its start.
     """
 
@@ -98,6 +109,7 @@ class TrainGraph(NamedTuple):
     layer_summaries: Any
     fill_data: Callable[[Any, Split], None]
     plateau: Plateau | None
+    variables: list[Any]
     init_op: Any
 
 
@@ -116,17 +128,8 @@ def build_predict_graph(config: Config, spec: DatasetSpec, model: ModelFunction)
         no_images = tf.zeros([0, *spec.image_shape], tf.uint8)
         images_ph = tf.placeholder_with_default(no_images, [None, *spec.image_shape], "images_ph")
         labels_ph = tf.placeholder_with_default(tf.zeros([0], tf.int64), [None], "labels_ph")
-        scaling = scaling_of(config.augment, config.scaling)
-        input_shape = shape_after(config.augment, spec.image_shape)
-        statistics = build_statistics(scaling, spec.image_shape, input_shape)
-        inputs = scale(evaluation_view(images_ph, config.augment), scaling, statistics)
-    weights = config.resolved_eval_weights
-    average = None if weights == "live" else weights
-    with building(Tower(config.seed, defaults=layer_defaults(config), average=average)) as tower:
-        logits = _checked_logits(
-            model(inputs, spec.num_classes, training=False, **_model_options(config, model)),
-            spec.num_classes,
-        )
+    inference = build_inference(config, spec, model, images_ph)
+    logits = inference.logits
     with tf.name_scope("loss"):
         losses = losses_of(config, logits, labels_ph)
         loss = tf.reduce_mean(losses)
@@ -137,11 +140,31 @@ def build_predict_graph(config: Config, spec: DatasetSpec, model: ModelFunction)
         probabilities_of(logits, config.resolved_output),
         losses,
         loss,
-        tower.activations,
-        statistics,
-        tower.data_starts,
-        inputs,
+        inference.activations,
+        inference.statistics,
+        inference.data_starts,
+        inference.inputs,
     )
+
+
+def build_inference(
+    config: Config, spec: DatasetSpec, model: ModelFunction, images: Any
+) -> Inference:
+    """Add what makes logits of images: view, scaling, the network on the weights of evaluation.
+
+    Args: images: uint8 [batch, height, width, channels], range [0, 255].
+    """
+    with tf.name_scope("input"):
+        scaling = scaling_of(config.augment, config.scaling)
+        input_shape = shape_after(config.augment, spec.image_shape)
+        statistics = build_statistics(scaling, spec.image_shape, input_shape)
+        inputs = scale(evaluation_view(images, config.augment), scaling, statistics)
+    weights = config.resolved_eval_weights
+    average = None if weights == "live" else weights
+    with building(Tower(config.seed, defaults=layer_defaults(config), average=average)) as tower:
+        logits = model(inputs, spec.num_classes, training=False, **_model_options(config, model))
+    logits = _checked_logits(logits, spec.num_classes)
+    return Inference(logits, tower.activations, statistics, tower.data_starts, inputs)
 
 
 def build_train_graph(
@@ -166,7 +189,8 @@ def build_train_graph(
     global_step = tf.train.get_or_create_global_step()
     predict = build_predict_graph(config, spec, model)
     total_steps = config.schedule_length(num_train)
-    averages = Averages(config, _model_variables(global_step), total_steps)
+    variables = network_variables()
+    averages = Averages(config, variables, total_steps)
     rollbacks = None
     if config.on_nan == "rollback":  # a variable, so that checkpoints remember the lowered rate
         rollbacks = tf.get_variable(
@@ -266,20 +290,9 @@ def build_train_graph(
         layer_summaries=layer_summaries,
         fill_data=source.fill,
         plateau=plateau,
+        variables=variables,
         init_op=tf.global_variables_initializer(),
     )
-
-
-def _model_variables(global_step: Any) -> list[Any]:
-    """The network's own variables but the frozen ones: all there are before training adds any."""
-    frozen = {variable.op.name for variable in tf.get_collection(FROZEN)}
-    return [
-        variable
-        for variable in tf.global_variables()
-        if variable is not global_step
-        and variable.op.name not in frozen
-        and not variable.op.name.startswith(("ema/", "lookahead/", "input_statistics/"))
-    ]
 
 
 def _without_inputs(batch: dict[str, Any]) -> dict[str, Any]:

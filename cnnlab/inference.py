@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -10,12 +9,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab.checkpoint import BEST_DIR, Checkpoints, make_saver
+from cnnlab.checkpoint import find_checkpoint, make_saver
 from cnnlab.config import Config
 from cnnlab.data.datasets import Split
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.device import choose_device, session_config
-from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.graph import PredictGraph, build_predict_graph
 from cnnlab.metrics import EvaluationSums
 from cnnlab.models import find_model
@@ -155,16 +153,7 @@ class TrainedModel:
             UsageError: the checkpoint's name is none of these, or the model is a script's function.
             CnnlabError: no such checkpoint, or it is damaged.
         """
-        is_step = re.fullmatch("[0-9]{1,19}", checkpoint) is not None
-        if checkpoint not in ("latest", "best") and not is_step:
-            raise UsageError(
-                f"--checkpoint={checkpoint[:50]} is not latest, best or a step's number"
-            )
-        folder = Path(save_dir) / BEST_DIR if checkpoint == "best" else Path(save_dir)
-        checkpoints = Checkpoints(folder, None)
-        step = int(checkpoint) if is_step else checkpoints.latest_intact()
-        if step is None:
-            raise CnnlabError(f"{folder} holds no checkpoint yet")
+        checkpoints, step = find_checkpoint(save_dir, checkpoint)
         self.config, self.spec, self.step = config, spec, step
         model = find_model(config.model)
         graph = tf.Graph()

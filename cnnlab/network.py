@@ -23,6 +23,7 @@ from cnnlab.models import ModelFunction, check_model_options, find_model
 from cnnlab.resolve import graph_options_differ, resolve, resolve_for_run
 from cnnlab.run_directory import RunDirectory
 from cnnlab.tf1 import tf
+from cnnlab.warm_start import start_values, with_init_step
 
 
 class Network:
@@ -199,12 +200,17 @@ class Network:
         if self._session is None:
             graph, train = self.train_graph, self.data.split("train")
             session = tf.Session(graph=self.graph, config=session_config(self.config))
-            session.run(graph.init_op)
+            is_new = self._first_step == 0  # else a checkpoint will be restored, and has it all
+            self.config = with_init_step(self.config) if is_new else self.config
+            given = start_values(self.config, graph.variables) if is_new else {}
+            session.run(graph.init_op, given)
             graph.fill_data(session, train)
-            if self._first_step == 0:  # else a checkpoint has what follows
+            if is_new:
                 if graph.tower.statistics is not None:
                     graph.tower.statistics.fill(session, train.images)
                 for start in graph.tower.data_starts:
+                    if start.variable.initial_value in given:
+                        continue  # the layers behind it were trained on this value
                     start.fill(session, graph.tower.images_ph, train.images)
             del train
             self.data.release_train()

@@ -36,6 +36,14 @@ class PredictOptions(Options):
         None, "images a session run; the run's own unless given", unit="images", group="run", ge=1
     )
     tta: Tta | None = option(None, f"{TTA_HELP}; the run's own unless given", group="run")
+    data_dir: str | None = option(
+        None,
+        "of runs with --verify_data=False: folder of the data files; the run's own unless given",
+        group="data",
+    )
+    device: str | None = option(
+        None, "auto, cpu, gpu or gpu:N; the run's own unless given", group="device"
+    )
     top: int = option(3, "classes to name for each image", unit="classes", group="output", ge=1)
     format: Literal["text", "json", "jsonl", "csv"] = option(
         "text",
@@ -80,6 +88,8 @@ def iter_predictions(
     top: int = 3,
     tta: str | None = None,
     batch_size: int | None = None,
+    data_dir: str | None = None,
+    device: str | None = None,
     on_bad: Callable[[DataError], None] = raise_error,
 ) -> Iterator[dict[str, Any]]:
     """As `predict`, one after the other, for any number of files: no more than some batches of them
@@ -92,13 +102,16 @@ def iter_predictions(
         top: how many classes to name for each.
         tta: test-time augmentation, "none", "mirror" or "mirror_shift", if not as the run has it.
         batch_size: images a session run, if not as the run has it.
+        data_dir: where the data files are, if the run's own (verify_data=False) are not where it
+            had them; without such, predicting needs no data.
+        device: "auto", "cpu", "gpu" or "gpu:N", if not as the run has it.
         on_bad: called with the error of each file that cannot be read; if it returns, the file is
             left out.
 
     Raises:
         CnnlabError: no such run or checkpoint, or what on_bad raises.
     """
-    given = {"tta": tta, "eval_batch_size": batch_size}
+    given = {"tta": tta, "eval_batch_size": batch_size, "data_dir": data_dir, "device": device}
     changes = {name: value for name, value in given.items() if value is not None}
     config = replace(load_config(save_dir), **changes)
     spec = TrainingData(config, None).spec
@@ -171,6 +184,8 @@ def _predict_command(options: PredictOptions, words: tuple[str, ...]) -> None:
         top=options.top,
         tta=options.tta,
         batch_size=options.batch_size,
+        data_dir=options.data_dir,
+        device=options.device,
         on_bad=skip,
     )
     pieces = FORMATS["json" if options.json else options.format](counted(answers))

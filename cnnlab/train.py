@@ -135,6 +135,7 @@ class Train(Network):
         self.build_graph(first_step)
         self._say_what_runs()
         is_restored = self._session is None and first_step > 0
+        _ = self.session  # what can fail in it does so before anything is written
         run.begin(first_step)
         if is_restored:
             run.checkpoints.restore(self.saver, self.session, first_step, exactly=True)
@@ -144,7 +145,7 @@ class Train(Network):
         def secs() -> float:
             return secs_before + time.perf_counter() - started
 
-        _ = self.session  # made before signals are deferred: until then there is nothing to save
+        # Signals are deferred from here on: until now there was nothing to save.
         with stopping_on_signals(self._stop_on_signal, self._request_save):
             while not self._run_steps_logged(run, total_steps, secs()):
                 pass

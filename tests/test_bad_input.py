@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cnnlab import evaluate, predict, train
+from cnnlab import evaluate, export, predict, train
 from cnnlab.data import __main__ as data
 from tests import commands
 from tests import small as tiny
@@ -64,6 +64,10 @@ USAGE: list[tuple[Main, list[str], str]] = [
     (train.main, ["--save_dir="], "--save_dir= is not valid"),
     (train.main, ["word"], "unexpected argument word"),
     (evaluate.main, ["--checkpont=best"], "unknown option --checkpont in the command line; did"),
+    (export.main, ["--format=h5"], "--format=h5 is not valid: "),
+    (export.main, ["--format=npz", "--precision=int8"], "is for --format=tflite alone"),
+    (train.main, ["--init_from=gone"], "--init_from=gone: there is no such run directory"),
+    (train.main, ["--init_step=3"], "--init_step is of --init_from, which is not given"),
     (evaluate.main, ["--split=dev"], "--split=dev is not valid: "),
     (evaluate.main, ["--batch_size=0"], "--batch_size=0 is not valid: "),
     (predict.main, [], "name at least one image file"),
@@ -95,6 +99,7 @@ def test_bad_usage(
 
 FAILURES: list[tuple[Main, list[str], str]] = [
     (evaluate.main, ["--save_dir=none"], "none holds no run (no config.yaml)"),
+    (export.main, ["--save_dir=none"], "none holds no run (no config.yaml)"),
     (predict.main, ["a.png", "--save_dir=none"], "none holds no run (no config.yaml)"),
     (train.main, ["--device=gpu:7"], "--device=gpu:7 was asked for, but TensorFlow sees "),
     (data.main, ["verify", "mnist"], "no files of mnist in ./data; bring them with"),
@@ -126,7 +131,7 @@ def test_another_run_in_save_dir(run: Path, capsys: pytest.CaptureFixture[str]) 
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
-@pytest.mark.parametrize("main", [train.main, evaluate.main, predict.main])
+@pytest.mark.parametrize("main", [train.main, evaluate.main, predict.main, export.main])
 @pytest.mark.parametrize("content", ["batch_size: [", "batch_size: many", ""])
 def test_damaged_config(main: Main, content: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("save").mkdir()
