@@ -8,8 +8,15 @@ from typing import Any
 
 from cnnlab.arguments import check
 from cnnlab.errors import UsageError
+from cnnlab.models.alexnet import alexnet
 from cnnlab.models.cifar_cnn import cifar_cnn
+from cnnlab.models.densenet import densenet121
+from cnnlab.models.inception_v1 import inception_v1
+from cnnlab.models.inception_v3 import inception_v3
 from cnnlab.models.mnist import mnist_cnn, mnist_convnet, mnist_perceptron
+from cnnlab.models.resnet import resnet18, resnet20, resnet34, resnet50, resnet56, resnet101
+from cnnlab.models.squeezenet import squeezenet
+from cnnlab.models.vgg import vgg11, vgg13, vgg16, vgg19
 from cnnlab.options import nearest
 
 ModelFunction = Callable[..., Any]
@@ -19,6 +26,22 @@ MODELS: dict[str, ModelFunction] = {
     "mnist_cnn": mnist_cnn,
     "mnist_convnet": mnist_convnet,
     "mnist_perceptron": mnist_perceptron,
+    # The larger networks.
+    "alexnet": alexnet,
+    "vgg11": vgg11,
+    "vgg13": vgg13,
+    "vgg16": vgg16,
+    "vgg19": vgg19,
+    "resnet18": resnet18,
+    "resnet34": resnet34,
+    "resnet50": resnet50,
+    "resnet101": resnet101,
+    "resnet20": resnet20,
+    "resnet56": resnet56,
+    "inception_v1": inception_v1,
+    "inception_v3": inception_v3,
+    "squeezenet": squeezenet,
+    "densenet121": densenet121,
 }
 
 
