@@ -113,12 +113,10 @@ def _fitted(our: _Layer, their: _Layer, path: Path, model: str) -> dict[str, Arr
     given = [array.shape for array in their.weights]
     if given != shapes:
         raise CnnlabError(
-            f"{path}: layer {their.name} has weights of {_text(given)}, where {our.name} of {model} "
-            f"has {_text(shapes)}"
+            f"{path}: layer {their.name} has weights of {_text(given)}, where {our.name} of "
+            f"{model} has {_text(shapes)}"
         )
-    return {
-        weight.name: array for weight, array in zip(our.weights, their.weights, strict=True)
-    }
+    return {weight.name: array for weight, array in zip(our.weights, their.weights, strict=True)}
 
 
 def _text(shapes: list[tuple[int, ...]]) -> str:

@@ -37,7 +37,10 @@ def keras_network(name: str) -> Any:
         value = weight.numpy()
         if value.ndim == 1:
             is_scale = weight.name in ("gamma", "moving_variance")
-            value = rng.uniform(0.5, 1.5, value.shape) if is_scale else rng.normal(0, 0.1, value.shape)
+            low, high = (0.5, 1.5) if is_scale else (-0.2, 0.2)
+            value = rng.uniform(low, high, value.shape)
+        elif value.ndim == 4:
+            value = 2 * value  # or the images' differences would fade on their way through
         values.append(value)
     network.set_weights(values)
     return network
@@ -55,6 +58,7 @@ def our_logits(name: str, images: Any, weights: dict[str, Any]) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")  # Keras with NumPy 2
 @pytest.mark.parametrize("name", KERAS_NAMES)
 def test_same_logits_as_keras_s_network(name: str, tmp_path: Path) -> None:
     network = keras_network(name)
@@ -73,3 +77,173 @@ def test_same_logits_as_keras_s_network(name: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(found[1][variable], value, err_msg=variable)
     logits = our_logits(name, images, found[0])
     assert np.abs(logits - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def legacy(file: Any, layers: dict[str, dict[str, Any]]) -> None:
+    """Write weights as Keras 2 did."""
+    file.attrs["layer_names"] = [name.encode() for name in layers]
+    for name, weights in layers.items():
+        group = file.create_group(name)
+        group.attrs["weight_names"] = [key.encode() for key in weights]
+        for key, value in weights.items():
+            group[key] = value
+
+
+def vgg_like(**changes: Any) -> dict[str, dict[str, Any]]:
+    """A VGG-16 whose layers have the right shapes, without its dense layers; a few MB too large to
+    be checked in."""
+    filters, layers, before = (64, 128, 256, 512, 512), {}, 3
+    for block, (count, after) in enumerate(zip((2, 2, 3, 3, 3), filters, strict=True), 1):
+        for number in range(1, count + 1):
+            name = f"block{block}_conv{number}"
+            layers[name] = {
+                f"{name}/kernel:0": np.zeros((3, 3, before, after), np.float32),
+                f"{name}/bias:0": np.full(after, block + number / 10, np.float32),
+            }
+            before = after
+        layers[f"block{block}_pool"] = {}
+    return {**layers, **changes}
+
+
+def write(path: Path, layers: dict[str, dict[str, Any]]) -> Path:
+    with h5py.File(path, "w") as file:
+        legacy(file, layers)
+    return path
+
+
+def test_weights_without_dense_layers_and_layers_that_do_not_fit(tmp_path: Path) -> None:
+    weights = load_keras_weights(write(tmp_path / "notop.h5", vgg_like()), "vgg16")
+    assert len(weights) == 2 * 13
+    assert not any(name.startswith(("dense", "logits")) for name in weights)
+    assert (weights["block4/conv3/bias"] == np.float32(4.3)).all()
+    path = tmp_path / "notop.h5"
+    with pytest.raises(CnnlabError, match="has 13 convolution layers, where vgg19 has 16"):
+        load_keras_weights(path, "vgg19")
+    with pytest.raises(UsageError, match="no Keras weights for model squeezenet; there are for "):
+        load_keras_weights(path, "squeezenet")
+    with pytest.raises(UsageError, match="takes no width"):
+        load_keras_weights(path, "vgg16", width=3)
+    wrong = {"kernel": np.zeros((3, 3, 64, 100)), "bias": np.zeros(100)}
+    message = "layer block2_conv1 has weights of 3x3x64x100, 100, where block2/conv1 of vgg16 has "
+    with pytest.raises(CnnlabError, match=message + "3x3x64x128, 128"):
+        load_keras_weights(write(path, vgg_like(block2_conv1=wrong)), "vgg16")
+
+
+KERNEL = np.zeros((3, 3, 3, 64), np.float32)
+
+
+def external_link(file: Any) -> None:
+    legacy(file, {"a": {"kernel": KERNEL}})
+    del file["a/kernel"]
+    file["a/kernel"] = h5py.ExternalLink("secret.h5", "/x")
+
+
+def soft_link(file: Any) -> None:
+    legacy(file, {"a": {"kernel": KERNEL, "bias": KERNEL[0, 0, 0]}})
+    del file["a/bias"]
+    file["a/bias"] = h5py.SoftLink("/a/kernel")
+
+
+def linked_group(file: Any) -> None:
+    file["layers"] = h5py.ExternalLink("secret.h5", "/")
+
+
+def external_storage(file: Any) -> None:
+    legacy(file, {"a": {}})
+    file["a"].attrs["weight_names"] = [b"kernel"]
+    file["a"].create_dataset("kernel", KERNEL.shape, "f4", external=[("secret.h5", 0, 6912)])
+
+
+def virtual(file: Any) -> None:
+    legacy(file, {"a": {}})
+    file["a"].attrs["weight_names"] = [b"kernel"]
+    layout = h5py.VirtualLayout(KERNEL.shape, "f4")
+    layout[...] = h5py.VirtualSource("secret.h5", "x", KERNEL.shape)
+    file["a"].create_virtual_dataset("kernel", layout)
+
+
+def huge_claim(file: Any) -> None:
+    legacy(file, {"a": {}})
+    file["a"].attrs["weight_names"] = [b"kernel"]
+    file["a"].create_dataset("kernel", (3, 3, 1 << 20, 1 << 20), "f4")  # 40 TB, none written
+
+
+def huge_when_unpacked(file: Any) -> None:
+    legacy(file, {"a": {}})
+    file["a"].attrs["weight_names"] = [b"kernel"]
+    file["a"].create_dataset("kernel", data=np.zeros((3, 3, 300, 300), "f4"), compression="gzip")
+
+
+def objects(file: Any) -> None:
+    legacy(file, {"a": {"kernel": KERNEL}})
+    file["a"].attrs["weight_names"] = [b"kernel", b"names"]
+    file["a"].create_dataset("names", data=["x"] * 64, dtype=h5py.string_dtype())
+
+
+def arrays_for_groups(file: Any) -> None:
+    file["layers"] = np.zeros(100)
+
+
+def an_array_for_a_layer(file: Any) -> None:
+    file.create_group("layers")["conv2d"] = np.zeros(100)
+
+
+def no_names(file: Any) -> None:
+    file.attrs["layer_names"] = np.zeros((3, 3))
+
+
+def bad_number(file: Any) -> None:
+    file["layers/conv2d/vars/zero"] = KERNEL
+
+
+HOSTILE: list[tuple[Callable[[Any], None], str]] = [
+    (external_link, "'kernel' is missing, or a link"),
+    (soft_link, "'bias' is missing, or a link"),
+    (linked_group, "'layers' is missing, or a link"),
+    (external_storage, "'/a/kernel' is not stored plainly in this file"),
+    (virtual, "'/a/kernel' is not stored plainly in this file"),
+    (huge_claim, "'/a/kernel' claims more values than the file holds"),
+    (huge_when_unpacked, "'/a/kernel' is not stored plainly in this file"),
+    (objects, "'/a/names' is no array of floats"),
+    (arrays_for_groups, "'layers' is an array"),
+    (an_array_for_a_layer, "'conv2d' is an array"),
+    (no_names, "attribute layer_names is no list of names"),
+    (bad_number, "invalid literal"),
+    (lambda file: None, "no attribute layer_names"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), HOSTILE)
+def test_files_that_are_not_read(make: Any, message: str, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["x"] = KERNEL
+    with h5py.File(tmp_path / "weights.h5", "w") as file:
+        make(file)
+    with pytest.raises(CnnlabError, match=message) as error:
+        load_keras_weights(tmp_path / "weights.h5", "vgg16")
+    assert "weights.h5 is no Keras weight file that can be read: " in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_files_that_are_no_hdf5(tmp_path: Path) -> None:
+    path = tmp_path / "weights.h5"
+    with pytest.raises(CnnlabError, match=r"no weight file .*weights\.h5"):
+        load_keras_weights(path, "vgg16")
+    for content in (b"", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n" + bytes(500)):
+        path.write_bytes(content)
+        with pytest.raises(CnnlabError, match=r"weights\.h5 is no Keras weight file"):
+            load_keras_weights(path, "vgg16")
+
+
+def test_a_damaged_file(tmp_path: Path) -> None:
+    """Any byte of the first kilobytes changed: the weights, or one line that says what is wrong."""
+    path = tmp_path / "weights.h5"
+    write(path, {"a": {"kernel": KERNEL, "bias": KERNEL[0, 0, 0]}})
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in rng.integers(0, min(len(content), 6000), 150):
+        damaged = bytearray(content)
+        damaged[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged[: None if place % 3 else int(place)])
+        with pytest.raises(CnnlabError):  # at the latest, since VGG has more than one layer
+            load_keras_weights(path, "vgg16")

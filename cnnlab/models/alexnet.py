@@ -48,7 +48,7 @@ def alexnet(
     """
     relu = {"activation": "relu", "padding": "same"}
     # Section 3.3 of the paper.
-    response = {"depth_radius": 2, "bias": 2.0, "alpha": 1e-4, "beta": 0.75}
+    response: dict[str, Any] = {"depth_radius": 2, "bias": 2.0, "alpha": 1e-4, "beta": 0.75}
     x = layers.arrange(images, data_format, min_size=63 if stem == "imagenet" else 15)
     # Sizes in brackets are those of 224x224 with the imagenet stem.
     if stem == "imagenet":

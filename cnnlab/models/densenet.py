@@ -27,7 +27,8 @@ def densenet121(
     norm of c channels has 4c. A layer that sees c channels: 4c + 128c + 4*128 + 9*128*32; a
     transition of c channels: 4c + c*c/2.
         conv1        7*7*3*64 + 4*64 = 9,664
-        block1       6 layers from 64 to 256: 132*(64+...+224) + 6*37,376 = 338,304; transition 33,792
+        block1       6 layers from 64 to 256: 132*(64+...+224) + 6*37,376 = 338,304; transition
+                     33,792
         block2       12 layers from 128 to 512: 132*(128+...+480) + 12*37,376 = 930,048; transition
                      133,120
         block3       24 layers from 256 to 1024: 132*(256+...+992) + 24*37,376 = 2,873,856;

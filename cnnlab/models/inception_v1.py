@@ -53,7 +53,7 @@ def inception_v1(
         float32 [batch, num_classes], unscaled.
     """
     relu = {"activation": "relu", "padding": "same"}
-    response = {"depth_radius": 2, "bias": 2.0, "alpha": 1e-4, "beta": 0.75}
+    response: dict[str, Any] = {"depth_radius": 2, "bias": 2.0, "alpha": 1e-4, "beta": 0.75}
 
     def module(x: Any, name: str) -> Any:
         """Windows of three sizes and a pool side by side."""

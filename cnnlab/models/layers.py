@@ -115,9 +115,7 @@ def zero_padding2d(inputs: Any, padding: int, name: str | None = None) -> Any:
 
 def concatenate(inputs: Sequence[Any], name: str | None = None) -> Any:
     """Lay images of the same height and width over each other; their channels add up."""
-    return apply_function(
-        lambda: tf.concat(inputs, channel_axis(inputs[0])), "concatenate", name
-    )
+    return apply_function(lambda: tf.concat(inputs, channel_axis(inputs[0])), "concatenate", name)
 
 
 def flatten(inputs: Any, name: str | None = None) -> Any:

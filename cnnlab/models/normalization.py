@@ -102,6 +102,7 @@ def local_response_normalization(
         bias, alpha, beta: as in the formula; the defaults are cuda-convnet's for CIFAR-10.
         name: names the output in summaries.
     """
+
     def normalize(x: Any) -> Any:
         return tf.nn.local_response_normalization(
             x, depth_radius=depth_radius, bias=bias, alpha=alpha, beta=beta

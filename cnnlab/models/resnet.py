@@ -68,8 +68,7 @@ def _network(name: str, blocks: tuple[int, ...], *, has_bottlenecks: bool) -> An
         x = layers.arrange(images, data_format)
         # Sizes in brackets are those of 224x224 with the imagenet stem.
         if stem == "imagenet":
-            x = layers.zero_padding2d(x, 3, name="conv1_pad")
-            x = _conv(x, 64, 7, "conv1", training, strides=2, padding="valid", bias=has_bottlenecks)
+            x = _conv(x, 64, 7, "conv1", training, strides=2, bias=has_bottlenecks)
             x = layers.activate(x, "relu", name="conv1_relu")  # [b, 112, 112, 64]
             x = layers.zero_padding2d(x, 1, name="pool1_pad")
             x = layers.max_pooling2d(x, 3, 2, name="pool1")  # [b, 56, 56, 64]
@@ -179,10 +178,15 @@ def _conv(
     training: bool,
     *,
     strides: int = 1,
-    padding: str = "same",
     bias: bool = False,
 ) -> Any:
     """A convolution and its batch norm."""
+    padding = "same"
+    if strides > 1 and side > 1:
+        # As much on either side, so that windows lie around the places that a shortcut takes; with
+        # strides "same" would pad the right and lower sides alone.
+        x = layers.zero_padding2d(x, side // 2, name=f"{name}_pad")
+        padding = "valid"
     x = layers.conv2d(
         x,
         filters,

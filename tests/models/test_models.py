@@ -13,6 +13,7 @@ from cnnlab.errors import UsageError
 from cnnlab.models import MODELS, check_model_options, find_model
 from cnnlab.tf1 import tf
 from tests import small as tiny
+from tests.models import test_large_models
 
 SHAPES = {name: (32, 32, 3) if name.startswith("cifar") else (28, 28, 1) for name in MODELS}
 BATCH, STEPS = 8, 10
@@ -59,10 +60,11 @@ LAYERS = {
 
 
 def test_every_model_is_tested_here() -> None:
-    assert set(PARAMETERS) == set(LAYERS) == set(MODELS)
+    assert set(PARAMETERS) == set(LAYERS)
+    assert {*PARAMETERS, *test_large_models.PARAMETERS} == set(MODELS)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_shapes_parameters_and_names(name: str, tmp_path: Path) -> None:
     """The names stand in users' checkpoints: a change breaks those."""
     with make(name, tmp_path / "save") as train:
@@ -141,7 +143,7 @@ def perceptron_losses(weights: dict[str, Any], batches: Any, rate: float) -> lis
     return losses
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_same_losses_as_the_twin(name: str, tmp_path: Path) -> None:
     """From the same weights, on the same batches, without dropout."""
     images, labels = images_for(name)
