@@ -6,6 +6,7 @@ file, and no more is read than the file has bytes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -18,6 +19,7 @@ from cnnlab.errors import CnnlabError
 
 KINDS: Final = {4: "convolution", 2: "dense", 1: "batch norm"}  # by the first weight's rank
 _MAX_LAYERS: Final = 10_000
+_MAX_ATTRIBUTE_BYTES: Final = 1 << 16  # HDF5's own limit, and Keras's
 
 
 class FileLayer(NamedTuple):
@@ -96,7 +98,8 @@ def _names_in(group: Any, attribute: str) -> list[str]:
         is_text = described.dtype.kind == "S" or h5py.check_string_dtype(described.dtype)
         if described.shape == (0,):
             continue
-        if not is_text or len(described.shape) != 1 or described.shape[0] > _MAX_LAYERS:
+        claimed_bytes = described.dtype.itemsize * math.prod(described.shape)
+        if not is_text or len(described.shape) != 1 or claimed_bytes > _MAX_ATTRIBUTE_BYTES:
             raise ValueError(f"attribute {key} is no list of names")
         names += [n.decode() if isinstance(n, bytes) else str(n) for n in group.attrs[key]]
     return names

@@ -80,10 +80,10 @@ def test_same_logits_as_keras_s_network(name: str, tmp_path: Path) -> None:
 
 def legacy(file: Any, layers: dict[str, dict[str, Any]]) -> None:
     """Write weights as Keras 2 did."""
-    file.attrs["layer_names"] = [name.encode() for name in layers]
+    file.attrs["layer_names"] = np.array([name.encode() for name in layers], "S")
     for name, weights in layers.items():
         group = file.create_group(name)
-        group.attrs["weight_names"] = [key.encode() for key in weights]
+        group.attrs["weight_names"] = np.array([key.encode() for key in weights], "S")
         for key, value in weights.items():
             group[key] = value
 
