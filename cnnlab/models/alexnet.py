@@ -24,8 +24,8 @@ def alexnet(
 
     Departures from the paper: its convolutions 2, 4 and 5 are split over two GPUs, here each sees
     all channels. The fifth has 256 filters, as in the paper; where a text prints 384, that is a
-    misprint. Weights start as the other networks' do, where the paper has N(0, 0.01^2) and some
-    biases of 1; `--kernel_initializer=normal` gives the former.
+    misprint. Weights start as He et al. 2015 (arXiv 1502.01852) have it for relu, where
+    the paper has N(0, 0.01^2) and some biases of 1; `--kernel_initializer=normal` gives the former.
 
     Parameters for 224x224x3 and 1000 classes, 62,378,344 (the paper's "60 million" are with the
     split): conv1 (11*11*3+1)*96 = 34,944; conv2 (5*5*96+1)*256 = 614,656; conv3 (9*256+1)*384 =
@@ -46,14 +46,15 @@ def alexnet(
     Returns:
         float32 [batch, num_classes], unscaled.
     """
-    relu = {"activation": "relu", "padding": "same"}
+    relu = {"activation": "relu", "padding": "same", "kernel_initializer": "he_normal"}
     # Section 3.3 of the paper.
     response: dict[str, Any] = {"depth_radius": 2, "bias": 2.0, "alpha": 1e-4, "beta": 0.75}
     x = layers.arrange(images, data_format, min_size=63 if stem == "imagenet" else 15)
     # Sizes in brackets are those of 224x224 with the imagenet stem.
     if stem == "imagenet":
         x = layers.zero_padding2d(x, 2, name="conv1_pad")  # or 224 would not give the paper's 55
-        x = layers.conv2d(x, 96, 11, strides=4, activation="relu", name="conv1")  # [b, 55, 55, 96]
+        relu_valid = {**relu, "padding": "valid"}
+        x = layers.conv2d(x, 96, 11, strides=4, name="conv1", **relu_valid)  # [b, 55, 55, 96]
     else:
         x = layers.conv2d(x, 96, 5, name="conv1", **relu)
     x = layers.local_response_normalization(x, name="conv1_norm", **response)

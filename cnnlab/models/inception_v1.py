@@ -33,7 +33,8 @@ def inception_v1(
     """Three convolutions and nine Inception modules, the mean over all places, one dense layer.
 
     The paper's two auxiliary classifiers, which only training sees, are left out. Of local response
-    normalization it gives no constants; these are AlexNet's.
+    normalization it gives no constants; these are AlexNet's. Weights start as He et al. 2015 (arXiv
+    1502.01852) have it for relu.
 
     Parameters for 1000 classes, 6,998,552: conv1 (7*7*3+1)*64 = 9,472; conv2_reduce (64+1)*64 =
     4,160; conv2 (9*64+1)*192 = 110,784; logits (1024+1)*1000 = 1,025,000; a module from i channels
@@ -52,7 +53,7 @@ def inception_v1(
     Returns:
         float32 [batch, num_classes], unscaled.
     """
-    relu = {"activation": "relu", "padding": "same"}
+    relu = {"activation": "relu", "padding": "same", "kernel_initializer": "he_normal"}
     response: dict[str, Any] = {"depth_radius": 2, "bias": 2.0, "alpha": 1e-4, "beta": 0.75}
 
     def module(x: Any, name: str) -> Any:

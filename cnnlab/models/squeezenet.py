@@ -19,7 +19,8 @@ def squeezenet(
 ) -> Any:
     """A convolution, eight fire modules with three pools, a 1x1 convolution to the classes and its
     mean over all places (table 1 of the paper). The last convolution too has a relu, as in the
-    paper, so no logit is below 0.
+    paper, so no logit is below 0. Weights start as He et al. 2015 (arXiv 1502.01852) have it for
+    relu.
 
     Parameters for 1000 classes, 1,248,424: conv1 (7*7*3+1)*96 = 14,208; logits (512+1)*1000 =
     513,000; a fire module from i channels with s squeezed and e of each expansion
@@ -40,7 +41,7 @@ def squeezenet(
     Returns:
         float32 [batch, num_classes], unscaled, >= 0.
     """
-    relu = {"activation": "relu", "padding": "same"}
+    relu = {"activation": "relu", "padding": "same", "kernel_initializer": "he_normal"}
 
     def fire(x: Any, squeezed: int, expanded: int, name: str) -> Any:
         """Few channels, then many: half of them by 1x1, half by 3x3 windows."""

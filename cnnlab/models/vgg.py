@@ -53,7 +53,9 @@ def _network(name: str, convolutions: tuple[int, ...]) -> Any:
         for block, (count, filters) in enumerate(zip(convolutions, FILTERS, strict=True), 1):
             for number in range(1, count + 1):
                 scope = f"block{block}/conv{number}"
-                x = layers.conv2d(x, filters, 3, padding="same", name=scope)
+                x = layers.conv2d(
+                    x, filters, 3, padding="same", kernel_initializer="he_normal", name=scope
+                )
                 if batch_norm:
                     x = layers.batch_normalization(x, training=training, name=f"{scope}_norm")
                 x = layers.activate(x, "relu", name=f"{scope}_relu")

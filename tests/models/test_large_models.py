@@ -40,9 +40,16 @@ HAS_STEMS = set(PARAMETERS) - FOR_CIFAR - {"vgg11", "vgg13", "vgg16", "vgg19"}
 GOLDEN = Path(__file__).parent / "variables"
 
 
+def random_images(size: int) -> Any:
+    """float32 [2, size, size, 3], the second darker, so that the networks tell them apart."""
+    images = np.random.default_rng(1).uniform(size=(2, size, size, 3)).astype(np.float32)
+    images[1] *= 0.3
+    return images
+
+
 def build(name: str, size: int, classes: int, *, training: bool = False, **options: Any) -> Any:
     """The logits of random images of that size, and the tower."""
-    images = np.random.default_rng(1).uniform(size=(2, size, size, 3)).astype(np.float32)
+    images = random_images(size)
     step = tf.constant(0, tf.int64) if training else None
     with building(Tower(1, step)) as tower:
         return MODELS[name](tf.constant(images), classes, training=training, **options), tower
@@ -179,7 +186,7 @@ def logits_and_weights(name: str, size: int) -> Any:
 def torch_images(size: int) -> Any:
     import torch
 
-    images = np.random.default_rng(1).uniform(size=(2, size, size, 3)).astype(np.float32)
+    images = random_images(size)
     return torch.tensor(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
 
