@@ -61,6 +61,7 @@ class Tower:
         average: "ema" or "lookahead": the tower computes with these averages of the weights; None:
             with the weights themselves.
         origin: which images of the training set these are, where that is known.
+        data_format: channels_last or channels_first, how images lie between its layers.
         activations: name to output of each layer, in order.
         penalties: scalar regularization losses of this tower's weights.
         data_starts: the variables that start from training images; of an inference tower.
@@ -80,6 +81,7 @@ class Tower:
         self.defaults = defaults or LayerDefaults()
         self.average = average
         self.origin = origin
+        self.data_format = "channels_last"
         self.activations: dict[str, Any] = {}
         self.penalties: list[Any] = []
         self.data_starts: list[Any] = []
