@@ -40,6 +40,7 @@ class PredictGraph(NamedTuple):
         probabilities: float32 [batch, num_classes], each row sums to 1.
         losses: float32 [batch], loss of each image as configured, neither smoothed nor weighted.
         loss: float32 scalar, their mean.
+        features: float32 [batch, ...], what the last layer with weights takes in.
         activations: name to output of each layer.
         statistics: what the scaling wants to know of the training set, if anything.
     """
@@ -50,6 +51,7 @@ class PredictGraph(NamedTuple):
     probabilities: Any
     losses: Any
     loss: Any
+    features: Any
     activations: dict[str, Any]
     statistics: InputStatistics | None
 
@@ -132,6 +134,7 @@ def build_predict_graph(config: Config, spec: DatasetSpec, model: ModelFunction)
         probabilities_of(logits, config.resolved_output),
         losses,
         loss,
+        logits if tower.features is None else tower.features,
         tower.activations,
         statistics,
     )
@@ -202,7 +205,7 @@ def build_train_graph(
             objective, logits, update_op = build_step(context, batch, step)
             # Read ahead, but never past the run's last step: the stream must stand where the step
             # does. And not before this step's own batch was drawn, or the two would change places.
-            with tf.control_dependencies([batch["labels"]]):
+            with tf.name_scope("next_batch"), tf.control_dependencies([batch["labels"]]):
                 next_batch = tf.cond(
                     i + 1 < steps_ph, lambda: source.draw(step + 1), lambda: dict(batch)
                 )
@@ -210,9 +213,10 @@ def build_train_graph(
             with tf.control_dependencies([update_op]):
                 return i + 1, tf.identity(objective), last, next_batch
 
-        batch = source.draw_unless_fed(start, predict.images_ph, predict.labels_ph)
         shapes = source.shapes()
-        batch = {name: tf.ensure_shape(batch[name], shapes[name]) for name in shapes}
+        with tf.name_scope("batch"):
+            batch = source.draw_unless_fed(start, predict.images_ph, predict.labels_ph)
+            batch = {name: tf.ensure_shape(batch[name], shapes[name]) for name in shapes}
         last_shapes = {"logits": tf.TensorShape([None, spec.num_classes])}
         last_shapes.update(_without_inputs(shapes))
         nothing = {
@@ -230,6 +234,7 @@ def build_train_graph(
             parallel_iterations=1,
             name="steps",
         )
+    with tf.name_scope("metrics"):
         logits = last["logits"]
         truth = tf.argmax(last["targets"], axis=1) if "targets" in last else last["labels"]
         correct = tf.equal(tf.argmax(logits, axis=1), truth)
@@ -237,6 +242,8 @@ def build_train_graph(
         train_loss = tf.reduce_mean(training_losses(config, logits, last), name="loss")
         last_step = start + tf.cast(made, tf.int64) - 1
         learning_rate = tf.identity(rate_at(last_step), "learning_rate")
+        last_rate = rate_at(start - 1)
+    with tf.name_scope("finite_weights"):
         weights_are_finite = tf.reduce_all(
             [tf.reduce_all(tf.is_finite(variable)) for variable in tf.trainable_variables()]
         )
@@ -253,7 +260,7 @@ def build_train_graph(
         train_accuracy=train_accuracy,
         learning_rate=learning_rate,
         objective=objective,
-        last_rate=rate_at(start - 1),
+        last_rate=last_rate,
         weights_are_finite=weights_are_finite,
         rollbacks=rollbacks,
         layer_summaries=layer_summaries,

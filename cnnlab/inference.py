@@ -34,6 +34,7 @@ def run_evaluation(
     batch_size: int,
     tta: str = "none",
     should_stop: Callable[[], bool] = lambda: False,
+    on_batch: Callable[[Any, Any], None] | None = None,
 ) -> EvaluationSums:
     """Evaluate every image of a split, the last partial batch too.
 
@@ -45,6 +46,7 @@ def run_evaluation(
         batch_size: images a session run (>= 1).
         tta: test-time augmentation; see `weighted_views`.
         should_stop: asked before each batch.
+        on_batch: called with the logits and labels of each batch.
 
     Raises:
         EvaluationStoppedError: it was to stop.
@@ -67,6 +69,8 @@ def run_evaluation(
                 logits = _averaged_logits(session, tower, images, tta)
                 losses = session.run(tower.losses, {tower.logits: logits, tower.labels_ph: labels})
         sums.add(logits, labels, losses)
+        if on_batch is not None:
+            on_batch(logits, labels)
     return sums
 
 

@@ -39,7 +39,7 @@ class EvaluationSums:
         """
         if not np.isfinite(logits).all():
             raise NonFiniteError("the network's logits are not finite; its weights have diverged")
-        np.add.at(self.confusion, (labels, logits.argmax(axis=1)), 1)
+        self.confusion += confusion_matrix(logits, labels)
         self.top5_correct += int((rank_of_label(logits, labels) < TOP_K).sum())
         self.loss_sum += float(losses.astype(np.float64).sum())
 
@@ -52,6 +52,23 @@ class EvaluationSums:
             "top5_accuracy": self.top5_correct / n if n else math.nan,
             "n": n,
         }
+
+
+def confusion_matrix(
+    logits: npt.NDArray[np.float32], labels: npt.NDArray[Any]
+) -> npt.NDArray[np.int64]:
+    """How many images of each class were taken for which.
+
+    Args:
+        logits: float32 [batch, num_classes].
+        labels: int [batch], range [0, num_classes).
+
+    Returns:
+        int64 [num_classes, num_classes]; rows: truth, columns: prediction.
+    """
+    confusion = np.zeros((logits.shape[1], logits.shape[1]), np.int64)
+    np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
+    return confusion
 
 
 def rank_of_label(logits: npt.NDArray[np.float32], labels: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -86,6 +86,7 @@ class Network:
         limit: int | None = None,
         tta: str | None = None,
         should_stop: Callable[[], bool] = lambda: False,
+        on_batch: Callable[[Any, Any], None] | None = None,
     ) -> dict[str, Any]:
         """Evaluate the session's weights; without a session, those of the run in save_dir if any.
 
@@ -96,6 +97,7 @@ class Network:
             tta: test-time augmentation, "none", "mirror" or "mirror_shift"; as configured unless
                 given.
             should_stop: asked before each batch.
+            on_batch: called with the logits and labels of each batch.
 
         Returns:
             accuracy, loss, top5_accuracy and n.
@@ -115,6 +117,7 @@ class Network:
             batch_size,
             self.config.tta if tta is None else tta,
             should_stop,
+            on_batch,
         ).result()
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -24,6 +24,7 @@ def apply_layer(
         for weight in ("kernel", "bias", "gamma", "beta")
     }
     if kind in KINDS_WITH_KERNEL:
+        tower.features = inputs
         _take_defaults(kwargs, regularizers, tower.defaults)
     layer = layer_class(name=name, _scope=name, _reuse=tf.AUTO_REUSE, **kwargs)
     outputs = layer(inputs, **call)
