@@ -3,7 +3,8 @@
 The real graph would be a poor picture. Its training step is the body of a loop, which TensorBoard
 shows as a single node, and its variables stand at the top level, because their names are the
 checkpoints' format. So what is drawn is the same graph with the loop's body laid open, as for one
-step, and with nodes sorted into boxes. Only the first part of a name changes.
+step, without what only saves and initializes, and with nodes sorted into boxes. Only the first
+parts of a name change.
 """
 
 from __future__ import annotations
@@ -30,10 +31,9 @@ _OUTSIDE = {
     "rollbacks": "optimizer/rollbacks",
     "layer_summaries": "metrics/layer_summaries",
     "global_step": "training/global_step",
-    "finite_weights": "training/finite_weights",
-    "save": "checkpoint/save",
-    "init": "checkpoint/init",
 }
+# What saves and initializes takes every variable in, and would be all that one sees.
+_NOT_DRAWN = ("save", "init", "finite_weights")
 _INSIDE = {
     "model": "model",
     "loss": "loss",
@@ -59,12 +59,13 @@ class DrawnGraph:
     def __init__(self, graph: Any) -> None:
         """Args: graph: a `tf.Graph`; it stays as it is."""
         source = graph.as_graph_def(add_shapes=True)
+        nodes = [node for node in source.node if node.name.split("/")[0] not in _NOT_DRAWN]
         self._functions = {f.signature.name: f for f in source.library.function}
         variables = [node.name for node in source.node if node.op in _VARIABLES]
         self.definition = tf.GraphDef(versions=source.versions)
         self._taken: set[str] = set()
         self._inside: dict[str, str] = {}
-        self._outside = self._lay_open(source.node, lambda name: _box_outside(name, variables), {})
+        self._outside = self._lay_open(nodes, lambda name: _box_outside(name, variables), {})
 
     def drawn_name(self, name: str) -> str | None:
         """What a node that ran is called in the drawing; None if it is not drawn."""
@@ -147,12 +148,8 @@ def _box_outside(name: str, variables: list[str]) -> str:
     owners = [v for v in variables if name == v or name.startswith(f"{v}/")]
     if not owners or first in ("optimizer", "training", "metrics", "input"):
         return name
-    # A slot is named after the variable that the optimizer keeps it for.
-    return f"optimizer/{name}" if len(owners) > 1 or _is_slot(owners[0], variables) else f"model/{name}"
-
-
-def _is_slot(variable: str, variables: list[str]) -> bool:
-    return any(variable.startswith(f"{other}/") for other in variables)
+    # A slot is named after the variable that the optimizer keeps it for, so it has two owners.
+    return f"optimizer/{name}" if len(owners) > 1 else f"model/{name}"
 
 
 def _box_inside(name: str) -> str:

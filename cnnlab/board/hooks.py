@@ -66,7 +66,8 @@ class EvaluationBoard:
                 values.append(picture_value("mistakes", picture))
         if "confusion_matrix" in self._parts:
             confusion = confusion_matrix(logits, labels)
-            values.append(picture_value("confusion_matrix", draw_confusion_matrix(confusion, names)))
+            picture = draw_confusion_matrix(confusion, names)
+            values.append(picture_value("confusion_matrix", picture))
         if "pr_curves" in self._parts:
             values += curve_values(probabilities, labels, names)
         self._log.write_summary("val", step, tf.Summary(value=values).SerializeToString())

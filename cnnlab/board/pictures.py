@@ -95,7 +95,8 @@ def draw_mistakes(
         )
         for number, (text, colour) in enumerate(lines):
             y = top + height * zoom + 2 + 15 * number
-            draw.text((left, y), text, colour, _font_for(text, 13, cell_width - 2))
+            font = _font_for(text, 13, cell_width - _GAP)
+            draw.text((left, y), _shortened(text, font, cell_width - _GAP), colour, font)
     return sheet
 
 
@@ -162,3 +163,10 @@ def _font_for(text: str, size: float, width: float) -> Any:
     """The font at a size, or as much smaller as the text needs to fit in so many pixels."""
     length = ImageFont.load_default(size).getlength(text)
     return ImageFont.load_default(max(7.0, size * min(1.0, width / max(length, 1))))
+
+
+def _shortened(text: str, font: Any, width: float) -> str:
+    """The text, or as much of its beginning as fits in so many pixels."""
+    while text and font.getlength(text) > width:
+        text = text[:-1]
+    return text

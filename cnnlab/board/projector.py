@@ -3,7 +3,7 @@
 FOLDER/
     projector_config.pbtxt     what TensorBoard looks for
     projector/features.tsv     an image a line
-    projector/labels.tsv       index, class, what it was taken for, whether that is right
+    projector/labels.tsv       index, what it was taken for, whether that is right, class
     projector/images.png       the images in rows
 """
 
@@ -57,10 +57,10 @@ def write_projector(
         CnnlabError: a file cannot be written.
     """
     features = features.mean(axis=tuple(range(1, features.ndim - 1)))  # [n, channels]
-    lines = ["index\tclass\tpredicted\tright"]
+    lines = ["index\tpredicted\tright\tclass"]  # TensorBoard labels points by the last column
     for index, (label, guess) in enumerate(zip(labels, predictions, strict=True)):
         right = "yes" if label == guess else "no"
-        lines.append(f"{index}\t{class_names[label]}\t{class_names[guess]}\t{right}")
+        lines.append(f"{index}\t{class_names[guess]}\t{right}\t{class_names[label]}")
     text = io.StringIO()
     np.savetxt(text, features, fmt="%.5g", delimiter="\t")
     sprite = draw_sprite(images)
