@@ -6,9 +6,10 @@ figures names a tag and a *group*, the folder below the session's in which the t
 training run's session stands in LOG_DIR itself: `Metric("accuracy", "val")` is then the curve
 `accuracy` of LOG_DIR/val.
 
-A search over options gives each trial a log_dir of its own below one folder, and writes an
+A search over options gives each trial a log_dir of its own in one folder, and first writes an
 experiment into that folder: `write_experiment(folder, [Column("learning_rate", float)])`. The
-trials are ordinary runs, which write their sessions themselves.
+trials are ordinary runs, which write their sessions themselves and leave the columns to the
+experiment that they find there (TensorBoard takes any one of several).
 """
 
 from __future__ import annotations
@@ -87,11 +88,13 @@ class Session:
         Args:
             folder: the run's log_dir.
             values: name to value of the hyper-parameters.
-            columns: those that the dashboard has, if no folder above says otherwise.
-            metrics: the columns of figures, if no folder above says otherwise.
+            columns: those that the dashboard has, unless the folder above has an experiment.
+            metrics: the columns of figures, likewise.
         """
+        is_trial = bool(_files_in(folder.parent))
         with _replacing(folder) as self._writer:
-            self._writer.add_summary(_experiment(columns, metrics), 0)
+            if not is_trial:
+                self._writer.add_summary(_experiment(columns, metrics), 0)
             self._writer.add_summary(_plugin().session_start_pb(dict(values)), 0)
             self._writer.flush()
 
@@ -136,10 +139,10 @@ def finish(session: Session, result: Mapping[str, Any]) -> None:
 def write_experiment(
     folder: Path, columns: Sequence[Column], metrics: Sequence[Metric] = METRICS
 ) -> None:
-    """Say which columns the sessions below a folder have.
+    """Say which columns the trials of a search have; before the first of them begins.
 
     Args:
-        folder: the one that TensorBoard is pointed at.
+        folder: the one that has the trials' log_dirs in it.
         columns: of values.
         metrics: columns of figures.
 
@@ -195,10 +198,14 @@ def _compared_fields() -> dict[str, Any]:
 def _replacing(folder: Path) -> Iterator[EventWriter]:
     """A new file, in place of earlier ones once the block is done: of several starts TensorBoard
     would keep the first."""
-    earlier = list(folder.glob(f"events.out.tfevents.*{SUFFIX}"))
+    earlier = _files_in(folder)
     yield EventWriter(folder, SUFFIX)
     for path in earlier:
         remove_if_possible(path)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return list(folder.glob(f"events.out.tfevents.*{SUFFIX}"))
 
 
 def _experiment(columns: Sequence[Column], metrics: Sequence[Metric]) -> Any:

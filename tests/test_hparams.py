@@ -101,6 +101,13 @@ def test_an_experiment_alone(tmp_path: Path) -> None:
     assert len(list((tmp_path / "search").iterdir())) == 1
 
 
+def test_a_trial_leaves_the_columns_to_the_experiment(tmp_path: Path) -> None:
+    hparams.write_experiment(tmp_path, [hparams.Column("x", float)])
+    session = hparams.Session(tmp_path / "3", {"x": 1.0}, [hparams.Column("y", float)])
+    session.close()
+    assert list(contents(tmp_path / "3")) == [metadata.SESSION_START_INFO_TAG]
+
+
 def test_a_run_that_fails_is_marked_so(tmp_path: Path) -> None:
     config = resolve({"log_dir": str(tmp_path)})
     with pytest.raises(CnnlabError, match="as it happens"), hparams.run_session(config):

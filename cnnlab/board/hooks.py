@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ INPUT_IMAGES = 32
 class EvaluationBoard:
     """Shows each evaluation during training: mistakes, confusion matrix, PR curves."""
 
-    def __init__(self, log: RunLog, parts: list[str]) -> None:
+    def __init__(self, log: RunLog, parts: Collection[str]) -> None:
         """Args: parts: of the option tensorboard."""
         self._log = log
         self._parts = parts
