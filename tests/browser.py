@@ -13,12 +13,13 @@ from typing import Any, Self
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
-# A page's own elements lie in nested shadow roots, which querySelectorAll does not enter.
+# Elements lie in nested shadow roots and frames, which querySelectorAll does not enter.
 DEEP = """
 function deep(selector, root = document) {
   const found = [...root.querySelectorAll(selector)];
   for (const element of root.querySelectorAll('*')) {
-    if (element.shadowRoot) found.push(...deep(selector, element.shadowRoot));
+    const inside = element.shadowRoot || element.contentDocument;
+    if (inside) found.push(...deep(selector, inside));
   }
   return found;
 }
@@ -103,15 +104,15 @@ class Browser:
 
     def screenshot(self, path: Path, width: int | None = None, height: int | None = None) -> None:
         """Save what the page looks like, in a window of another size if one is given."""
-        size = (width or self._size[0], height or self._size[1])
-        if size != self._size:
-            self._resize(*size)
+        if width or height:
+            self.resize(width or self._size[0], height or self._size[1])
             time.sleep(3)
         png = self.call("Page.captureScreenshot", format="png")["data"]
         path.write_bytes(base64.b64decode(png))
-        self._resize(*self._size)
+        self.resize(*self._size)
 
-    def _resize(self, width: int, height: int) -> None:
+    def resize(self, width: int, height: int) -> None:
+        """Give the page another size, in pixels, until the next screenshot."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **size)
 
@@ -121,7 +122,7 @@ class Browser:
             page = next(target["targetId"] for target in targets if target["type"] == "page")
             attached = self.call("Target.attachToTarget", targetId=page, flatten=True)
             self._session = attached["sessionId"]
-            self._resize(*self._size)
+            self.resize(*self._size)
         except BaseException:
             self.__exit__()
             raise

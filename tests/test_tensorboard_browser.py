@@ -1,7 +1,6 @@
 """The real TensorBoard on a real run, looked at in a headless Chromium.
 
-Screenshots are kept in the folder that CNNLAB_SCREENSHOTS names, else with pytest's files; those
-of the guide are made so.
+Screenshots are kept in the folder that CNNLAB_SCREENSHOTS names, else with pytest's files.
 """
 
 import json
@@ -27,7 +26,8 @@ pytestmark = [
 ]
 STEPS, FIRST_STEPS, EVAL_EXAMPLES = 200, 110, 500
 OPTIONS = (
-    *("--dataset=shapes", "--model=cifar_cnn", "--batch_size=50", "--augment=[flip]"),
+    *("--dataset=shapes", "--model=mnist_perceptron", "--model_options={init_stddev: 0.01}"),
+    *("--batch_size=50", "--learning_rate=0.0005", "--augment=[flip]"),
     *("--eval_steps=25", f"--eval_examples={EVAL_EXAMPLES}", "--summary_steps=10"),
     *("--checkpoint_steps=50", "--tensorboard=all", "--layer_summaries", "--trace_steps=100,101"),
     *("--device=cpu", "--json"),
@@ -106,7 +106,7 @@ def wait_for_runs(board: Board) -> None:
     until = time.monotonic() + 150
     while True:
         try:
-            if board.get("data/runs") == ["shapes", "shapes/train", "shapes/val"]:
+            if sorted(board.get("data/runs")) == ["shapes", "shapes/train", "shapes/val"]:
                 return
         except OSError:
             pass
@@ -156,9 +156,9 @@ def test_hparams_have_one_row_with_the_figures(board: Board) -> None:
     test = json.loads((board.run / "save/result.json").read_text())
     assert val["step"] == test["step"] == STEPS
     assert {"learning_rate", "model", "val accuracy", "val loss", "test accuracy"} <= set(cells)
-    assert cells.count("cifar_cnn") == 1
+    assert cells.count("mnist_perceptron") == 1
     shown = numbers(cells)
-    for expected in (50, 0.001, val["accuracy"], val["loss"], test["accuracy"], test["loss"]):
+    for expected in (50, 0.0005, val["accuracy"], val["loss"], test["accuracy"], test["loss"]):
         assert any(number == pytest.approx(expected, rel=1e-4) for number in shown), expected
     board.keep("hparams", width=1900, height=400)
 
@@ -174,6 +174,7 @@ def numbers(texts: list[str]) -> list[float]:
 
 
 def test_the_pictures_are_there(board: Board) -> None:
+    board.browser.resize(1280, 2200)  # what is out of sight is not loaded
     board.open("images")
     sizes = board.wait_for(
         "const sizes = {};"
@@ -184,7 +185,7 @@ def test_the_pictures_are_there(board: Board) -> None:
     )
     assert set(sizes) == {"inputs", "mistakes", "confusion_matrix"}
     assert min(sizes.values()) > 300
-    board.keep("images", height=1900)
+    board.keep("images", height=2200)
 
 
 def test_each_class_has_a_pr_curve(board: Board) -> None:
@@ -210,6 +211,6 @@ def test_distributions_are_drawn(tab: str, board: Board) -> None:
 
 def test_the_projector_shows_the_features(board: Board) -> None:
     board.open("projector")
-    points = "deep('.numDataPoints').map(e => e.textContent).join()"
-    assert board.wait_for(f"const n = {points}; return n && n != '0' && n;")
+    points = "deep('.numDataPoints').map(element => element.textContent.trim()).join()"
+    assert board.wait_for(f"const n = {points}; return n != '0' && n;") == str(EVAL_EXAMPLES)
     board.keep("projector")
