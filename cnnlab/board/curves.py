@@ -64,7 +64,7 @@ def curve_values(
     labels: npt.NDArray[Any],
     class_names: Sequence[str],
 ) -> list[Any]:
-    """A `tf.Summary.Value` for each class, tagged CLASS/pr_curves.
+    """A `tf.Summary.Value` for each class, tagged classes/CLASS/pr_curves.
 
     Args:
         probabilities: float32 [n, num_classes].
@@ -76,5 +76,8 @@ def curve_values(
     values: list[Any] = []
     for index, name in enumerate(class_names):
         curve = class_curve(probabilities[:, index], labels == index)
-        values.extend(summary.raw_data_pb(name, *curve, num_thresholds=THRESHOLDS).value)
+        pb = summary.raw_data_pb(
+            f"classes/{name}", *curve, num_thresholds=THRESHOLDS, display_name=name
+        )
+        values.extend(pb.value)
     return values

@@ -64,11 +64,11 @@ class EvaluationBoard:
             if len(worst):
                 images = train.data.split("validation").images[worst]
                 picture = draw_mistakes(images, labels[worst], probabilities[worst], names)
-                values.append(picture_value("mistakes", picture))
+                values.append(picture_value("images/mistakes", picture))
         if "confusion_matrix" in self._parts:
             confusion = confusion_matrix(logits, labels)
             picture = draw_confusion_matrix(confusion, names)
-            values.append(picture_value("confusion_matrix", picture))
+            values.append(picture_value("images/confusion_matrix", picture))
         if "pr_curves" in self._parts:
             values += curve_values(probabilities, labels, names)
         self._log.write_summary("val", step, tf.Summary(value=values).SerializeToString())
@@ -86,7 +86,7 @@ class InputImagesHook(Hook):
         if train.step == 0:
             originals, inputs = load_batches(train.config, INPUT_IMAGES, train.data)
             sheet = make_sheet(originals, displayable(inputs, train.config))
-            summary = tf.Summary(value=[picture_value("inputs", sheet)])
+            summary = tf.Summary(value=[picture_value("images/inputs", sheet)])
             self._log.write_summary("train", 0, summary.SerializeToString())
             train.data.release_train()
 

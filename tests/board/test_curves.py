@@ -41,7 +41,7 @@ def test_without_an_image_of_the_class() -> None:
 def test_the_summary_has_a_tag_a_class_and_six_rows() -> None:
     probabilities = np.float32([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
     values = curve_values(probabilities, np.array([0, 1, 1]), ["cat", "dog"])
-    assert [value.tag for value in values] == ["cat/pr_curves", "dog/pr_curves"]
+    assert [value.tag for value in values] == ["classes/cat/pr_curves", "classes/dog/pr_curves"]
     rows = tensor_util.make_ndarray(values[1].tensor)
     assert rows.shape == (6, THRESHOLDS)
     np.testing.assert_array_equal(rows[:4, 0], [2, 1, 0, 0])

@@ -49,10 +49,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]
 def test_each_picture_and_curve_stands_once_a_step(run: Any) -> None:
     folder, _ = run
     train, val = events(folder / "save-logs/train"), events(folder / "save-logs/val")
-    assert [image.step for image in train.Images("inputs")] == [0]
-    assert [image.step for image in val.Images("confusion_matrix")] == [4, 6, 8]
-    assert {image.step for image in val.Images("mistakes")} <= {4, 6, 8}
-    tags = {f"{index}/pr_curves" for index in range(4)}
+    assert [image.step for image in train.Images("images/inputs")] == [0]
+    assert [image.step for image in val.Images("images/confusion_matrix")] == [4, 6, 8]
+    assert {image.step for image in val.Images("images/mistakes")} <= {4, 6, 8}
+    tags = {f"classes/{index}/pr_curves" for index in range(4)}
     assert tags == {tag for tag in val.Tags()["tensors"] if tag.endswith("pr_curves")}
     for tag in tags:
         assert [tensor.step for tensor in val.Tensors(tag)] == [4, 6, 8]
@@ -61,7 +61,7 @@ def test_each_picture_and_curve_stands_once_a_step(run: Any) -> None:
 def test_the_curves_are_of_the_last_weights(run: Any) -> None:
     folder, found = run
     labels = tiny.arrays()[1][1]
-    proto = events(folder / "save-logs/val").Tensors("1/pr_curves")[-1].tensor_proto
+    proto = events(folder / "save-logs/val").Tensors("classes/1/pr_curves")[-1].tensor_proto
     rows = np.frombuffer(proto.tensor_content, np.float32).reshape(6, -1)
     thresholds = np.linspace(0, 1, rows.shape[1]).astype(np.float32)
     counted = found["probabilities"][:, 1] >= thresholds[:, None]
@@ -71,7 +71,7 @@ def test_the_curves_are_of_the_last_weights(run: Any) -> None:
 
 def test_the_inputs_are_those_of_the_first_step(run: Any) -> None:
     folder, _ = run
-    image = events(folder / "save-logs/train").Images("inputs")[0]
+    image = events(folder / "save-logs/train").Images("images/inputs")[0]
     with tiny.make(folder / "other", **OPTIONS) as train:
         originals, inputs = load_batches(train.config, 32, train.data)
     assert inputs.shape == (32, 8, 8, 3)
