@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from cnnlab.tf1 import tf
 
 MISTAKES = 24
-_COLUMNS = 6
+_COLUMNS = 4
 _TILE = 96  # pixels: smaller images are magnified by a whole factor
 _CAPTION = 34  # pixels below a tile, for two lines
 _GAP = 8

@@ -27,7 +27,7 @@ def test_mistakes_show_the_images_over_captions(channels: int) -> None:
     zoom = 96 // 12
     pixels = np.asarray(sheet)
     for index in (0, 5, 7):
-        row, column = divmod(index, 6)
+        row, column = divmod(index, 4)
         left, top = 8 + column * (96 + 8), 8 + row * (10 * zoom + 34 + 8)
         tile = pixels[top : top + 10 * zoom : zoom, left : left + 96 : zoom]
         expected = images[index, :, :, :1] if channels == 1 else images[index, :, :, :3]
