@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH (Debian: chromium)"),
 ]
-STEPS, FIRST_STEPS, EVAL_EXAMPLES = 200, 110, 500
+STEPS, FIRST_STEPS, EVAL_EXAMPLES = 200, 100, 500
 OPTIONS = (
     *("--dataset=shapes", "--model=mnist_perceptron", "--model_options={init_stddev: 0.01}"),
     *("--batch_size=50", "--learning_rate=0.0005", "--augment=[flip]"),

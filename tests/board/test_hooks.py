@@ -108,7 +108,7 @@ def test_traced_steps_are_in_the_graph_and_in_files(run: Any) -> None:
     assert files == ["step_4.json", "step_5.json"]
     trace = json.loads((folder / "save-logs/traces/step_4.json").read_text())
     ops = {event["args"].get("op") for event in trace["traceEvents"] if event["ph"] == "X"}
-    assert ops & {"Conv2D", "_FusedConv2D", "_MklNativeConv2D"}
+    assert any("Conv2D" in str(op) for op in ops)  # fused or not, by oneDNN or not
 
 
 @pytest.mark.parametrize(
