@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -14,6 +14,9 @@ from cnnlab.training.loss_options import DEFAULT_STEPS
 from cnnlab.training.options import TTA_HELP, TrainingOptions, Tta
 
 __all__ = ["DEFAULT_STEPS", "Config"]
+
+BoardPart = Literal["images", "confusion_matrix", "pr_curves", "projector"]
+MAX_TRACED_STEPS = 100  # a step's trace has some hundred kilobytes
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -133,6 +136,22 @@ class Config(TrainingOptions):
         shapes_result=False,
     )
 
+    tensorboard: list[BoardPart] = option(
+        [],
+        "what else to log, as in images,pr_curves: images (the first training batch and the worst "
+        "mistakes), confusion_matrix, pr_curves (a class each), projector (the last features), "
+        "or all",
+        group="tensorboard",
+        shapes_result=False,
+    )
+    trace_steps: list[int] | None = option(
+        None,
+        f"steps to trace op by op, FIRST,LAST (at most {MAX_TRACED_STEPS}): a Chrome trace each in "
+        "log_dir/traces, and times in TensorBoard's graph",
+        group="tensorboard",
+        shapes_result=False,
+    )
+
     device: str = option(
         "auto",
         "auto (a GPU where there is one), cpu, gpu or gpu:N",
@@ -156,6 +175,32 @@ class Config(TrainingOptions):
     def _positive_steps_per_run(cls, value: str | int) -> str | int:
         if isinstance(value, int) and value < 1:
             raise ValueError("auto, or an integer >= 1")
+        return value
+
+    @pydantic.field_validator("tensorboard", mode="before")
+    @classmethod
+    def _listed_parts(cls, value: Any) -> Any:
+        """A text is a list with commas; all stands for every part."""
+        parts = value.replace(",", " ").split() if isinstance(value, str) else value
+        return list(get_args(BoardPart)) if parts in ("all", ["all"]) else parts
+
+    @pydantic.field_validator("trace_steps", mode="before")
+    @classmethod
+    def _listed_steps(cls, value: Any) -> Any:
+        """100,110 or [100, 110]; 100 alone is one step."""
+        if isinstance(value, str):
+            value = value.split(",")
+        if type(value) is int:
+            value = [value]
+        return value * 2 if isinstance(value, list) and len(value) == 1 else value
+
+    @pydantic.field_validator("trace_steps")
+    @classmethod
+    def _ordered_steps(cls, value: list[int] | None) -> list[int] | None:
+        if value is not None:
+            first, last = value if len(value) == 2 else (0, 0)
+            if not 1 <= first <= last < first + MAX_TRACED_STEPS:
+                raise ValueError(f"FIRST,LAST, from 1 on, at most {MAX_TRACED_STEPS} steps")
         return value
 
     @pydantic.field_validator("device")

@@ -142,7 +142,7 @@ def evaluate(
 def _evaluate(options: EvaluateOptions, config: Config, data: EvaluationData) -> dict[str, Any]:
     outputs = Outputs(len(data.split.labels), data.spec.num_classes)
     with TrainedModel(options.save_dir, config, data.spec, options.checkpoint) as trained:
-        sums = trained.evaluate(data.split, outputs)
+        sums = trained.evaluate(data.split, outputs.add)
     figures = {
         **sums.result(),
         "step": trained.step,

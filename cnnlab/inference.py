@@ -14,11 +14,12 @@ from cnnlab.config import Config
 from cnnlab.data.datasets import Split
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.device import choose_device, session_config
-from cnnlab.graph import PredictGraph, build_predict_graph
+from cnnlab.inference_graph import PredictGraph, build_predict_graph
 from cnnlab.metrics import EvaluationSums
 from cnnlab.models import find_model
-from cnnlab.scores import Outputs
 from cnnlab.tf1 import naming_op_errors, tf
+
+OnBatch = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], None]
 
 
 class EvaluationStoppedError(Exception):
@@ -33,7 +34,7 @@ def run_evaluation(
     batch_size: int,
     tta: str = "none",
     should_stop: Callable[[], bool] = lambda: False,
-    outputs: Outputs | None = None,
+    on_batch: OnBatch | None = None,
 ) -> EvaluationSums:
     """Evaluate every image of a split, the last partial batch too.
 
@@ -45,7 +46,8 @@ def run_evaluation(
         batch_size: images a session run (>= 1).
         tta: test-time augmentation; see `weighted_views`.
         should_stop: asked before each batch.
-        outputs: filled with what is said of each image, where sums alone are not enough.
+        on_batch: called with each batch's logits and probabilities, float32 [batch, num_classes],
+            where sums alone are not enough.
 
     Raises:
         EvaluationStoppedError: it was to stop.
@@ -54,7 +56,7 @@ def run_evaluation(
     """
     sums = EvaluationSums(num_classes)
     fetches = {"logits": tower.logits, "losses": tower.losses}
-    if outputs is not None:
+    if on_batch is not None:
         fetches["probabilities"] = tower.probabilities
     for start in range(0, len(split.labels), batch_size):
         if should_stop():
@@ -64,8 +66,8 @@ def run_evaluation(
             feed = _feed_of(session, tower, split.images[start : start + batch_size], tta)
             found = session.run(fetches, {**feed, tower.labels_ph: labels})
         sums.add(found["logits"], labels, found["losses"])
-        if outputs is not None:
-            outputs.add(found["logits"], found["probabilities"])
+        if on_batch is not None:
+            on_batch(found["logits"], found["probabilities"])
     return sums
 
 
@@ -169,8 +171,8 @@ class TrainedModel:
     def __exit__(self, *_error: object) -> None:
         self.session.close()
 
-    def evaluate(self, split: Split, outputs: Outputs | None = None) -> EvaluationSums:
-        """Evaluate every image of a split; outputs are filled, if given."""
+    def evaluate(self, split: Split, on_batch: OnBatch | None = None) -> EvaluationSums:
+        """Evaluate every image of a split; on_batch: see `run_evaluation`."""
         return run_evaluation(
             self.session,
             self.tower,
@@ -178,7 +180,7 @@ class TrainedModel:
             self.spec.num_classes,
             self.config.eval_batch_size,
             self.config.tta,
-            outputs=outputs,
+            on_batch=on_batch,
         )
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

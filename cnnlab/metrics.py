@@ -37,7 +37,7 @@ class EvaluationSums:
         """
         if not np.isfinite(logits).all():
             raise NonFiniteError("the network's logits are not finite; its weights have diverged")
-        np.add.at(self.confusion, (labels, logits.argmax(axis=1)), 1)
+        self.confusion += confusion_matrix(logits, labels)
         ranks = rank_of_label(logits, labels)
         self.label_ranks += np.bincount(ranks, minlength=len(self.label_ranks))
         self.loss_sum += float(losses.astype(np.float64).sum())
@@ -56,6 +56,23 @@ class EvaluationSums:
         """The share of images whose class is among the k most likely; NaN of no images."""
         n = int(self.label_ranks.sum())
         return int(self.label_ranks[:k].sum()) / n if n else math.nan
+
+
+def confusion_matrix(
+    logits: npt.NDArray[np.float32], labels: npt.NDArray[Any]
+) -> npt.NDArray[np.int64]:
+    """How many images of each class were taken for which.
+
+    Args:
+        logits: float32 [batch, num_classes].
+        labels: int [batch], range [0, num_classes).
+
+    Returns:
+        int64 [num_classes, num_classes]; rows: truth, columns: prediction.
+    """
+    confusion = np.zeros((logits.shape[1], logits.shape[1]), np.int64)
+    np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
+    return confusion
 
 
 def rank_of_label(logits: npt.NDArray[np.float32], labels: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from cnnlab.graph import PredictGraph
+from cnnlab.inference_graph import PredictGraph
 from cnnlab.tf1 import tf
 from cnnlab.tower import average_name
 

@@ -18,7 +18,7 @@ from cnnlab.data.training_data import Arrays, TrainingData
 from cnnlab.device import choose_device, session_config
 from cnnlab.errors import UsageError
 from cnnlab.graph import TrainGraph, build_train_graph
-from cnnlab.inference import run_evaluation, run_prediction
+from cnnlab.inference import OnBatch, run_evaluation, run_prediction
 from cnnlab.models import ModelFunction, check_model_options, find_model
 from cnnlab.resolve import graph_options_differ, resolve, resolve_for_run
 from cnnlab.run_directory import RunDirectory
@@ -87,6 +87,7 @@ class Network:
         limit: int | None = None,
         tta: str | None = None,
         should_stop: Callable[[], bool] = lambda: False,
+        on_batch: OnBatch | None = None,
     ) -> dict[str, Any]:
         """Evaluate the session's weights; without a session, those of the run in save_dir if any.
 
@@ -97,6 +98,7 @@ class Network:
             tta: test-time augmentation, "none", "mirror" or "mirror_shift"; as configured unless
                 given.
             should_stop: asked before each batch.
+            on_batch: called with the logits and probabilities of each batch.
 
         Returns:
             accuracy, loss, top5_accuracy and n.
@@ -116,6 +118,7 @@ class Network:
             batch_size,
             self.config.tta if tta is None else tta,
             should_stop,
+            on_batch=on_batch,
         ).result()
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from cnnlab import cli
+from cnnlab import cli, hparams
 from cnnlab.config import Config
 from cnnlab.data.datasets import Dataset
 from cnnlab.data.training_data import Arrays
@@ -121,8 +121,9 @@ class Train(Network):
             return result
         if self._session is None:
             self.data.split("train")  # missing files are told at once, and leave no folder behind
-        with locked(run.path):
+        with locked(run.path), hparams.run_session(self.config) as session:
             result = self._run_to_end(run, total_steps)
+            hparams.finish(session, result)
             run.write_result(result)
         return result
 

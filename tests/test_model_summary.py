@@ -6,7 +6,7 @@ import pytest
 
 from cnnlab.config import Config
 from cnnlab.data.specs import DATASETS, DatasetSpec
-from cnnlab.graph import PredictGraph, build_predict_graph
+from cnnlab.inference_graph import PredictGraph, build_predict_graph
 from cnnlab.model_summary import REST, first_weights, last_feature_maps, summarize
 from cnnlab.models import layers
 from cnnlab.models.cifar_cnn import cifar_cnn

@@ -10,7 +10,7 @@ from cnnlab.checkpoint import find_checkpoint, make_saver
 from cnnlab.config import Config
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.device import session_config
-from cnnlab.graph import build_inference
+from cnnlab.inference_graph import build_inference
 from cnnlab.models import find_model
 from cnnlab.tf1 import tf
 from cnnlab.training.losses import probabilities_of

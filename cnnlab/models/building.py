@@ -26,6 +26,7 @@ def apply_layer(
         for weight in ("kernel", "bias", "gamma", "beta")
     }
     if kind in KINDS_WITH_KERNEL:
+        tower.features = inputs
         _take_defaults(kwargs, regularizers, tower.defaults)
     if kind in KINDS_WITH_DATA_FORMAT:
         kwargs.setdefault("data_format", tower.data_format)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab.graph import PredictGraph
+from cnnlab.inference_graph import PredictGraph
 from cnnlab.model_summary import last_feature_maps
 from cnnlab.tf1 import tf
 

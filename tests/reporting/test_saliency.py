@@ -6,7 +6,7 @@ import numpy as np
 
 from cnnlab.config import Config
 from cnnlab.data.specs import DATASETS, DatasetSpec
-from cnnlab.graph import build_predict_graph
+from cnnlab.inference_graph import build_predict_graph
 from cnnlab.models import layers
 from cnnlab.models.mnist import mnist_perceptron
 from cnnlab.reporting.saliency import build_saliency, run_saliency
