@@ -7,9 +7,9 @@ training run's session stands in LOG_DIR itself: `Metric("accuracy", "val")` is 
 `accuracy` of LOG_DIR/val.
 
 A search over options gives each trial a log_dir of its own in one folder, and first writes an
-experiment into that folder: `write_experiment(folder, [Column("learning_rate", float)])`. The
-trials are ordinary runs, which write their sessions themselves and leave the columns to the
-experiment that they find there (TensorBoard takes any one of several).
+experiment into that folder (`cnnlab.tuning.dashboard`). The trials are ordinary runs, which write
+their sessions themselves and leave the columns to the experiment that they find there (TensorBoard
+takes any one of several).
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Session:
             metrics: the columns of figures, likewise.
         """
         is_trial = bool(_files_in(folder.parent))
-        with _replacing(folder) as self._writer:
+        with replacing_events(folder) as self._writer:
             if not is_trial:
                 self._writer.add_summary(_experiment(columns, metrics), 0)
             self._writer.add_summary(_plugin().session_start_pb(dict(values)), 0)
@@ -136,24 +136,6 @@ def finish(session: Session, result: Mapping[str, Any]) -> None:
         session.end()
 
 
-def write_experiment(
-    folder: Path, columns: Sequence[Column], metrics: Sequence[Metric] = METRICS
-) -> None:
-    """Say which columns the trials of a search have; before the first of them begins.
-
-    Args:
-        folder: the one that has the trials' log_dirs in it.
-        columns: of values.
-        metrics: columns of figures.
-
-    Raises:
-        CnnlabError: the file cannot be written.
-    """
-    with _replacing(folder) as writer:
-        writer.add_summary(_experiment(columns, metrics), 0)
-        writer.close()
-
-
 def columns_of(config: Config) -> list[Column]:
     """A column for each option that makes results differ; first those that are not as by default,
     and a few that everybody asks for."""
@@ -168,21 +150,27 @@ def columns_of(config: Config) -> list[Column]:
             kind = bool
         default = field.get_default(call_default_factory=True)
         columns.append(Column(name, kind, given[name] != default or name in ALWAYS_SHOWN))
+    for name, value in config.model_options.items():
+        columns.append(Column(name, _kind_of(_plain(value))))
     return columns
 
 
 def values_of(config: Config) -> dict[str, Value]:
-    """Name to value of the options that make results differ, but for those that are none; lists and
-    mappings as text."""
+    """Name to value of the options that make results differ, the model's among them, but for those
+    that are none; lists and mappings as text."""
     given = as_dict(config)
-    values: dict[str, Value] = {}
-    for name in _compared_fields():
-        value = given[name]
-        if isinstance(value, bool | int | float | str):
-            values[name] = value
-        elif value is not None:
-            values[name] = json.dumps(value).replace('"', "")
-    return values
+    values = {**config.model_options, **{name: given[name] for name in _compared_fields()}}
+    return {name: _plain(value) for name, value in values.items() if value is not None}
+
+
+def _plain(value: Any) -> Value:
+    if isinstance(value, bool | int | float | str):
+        return value
+    return json.dumps(value).replace('"', "")
+
+
+def _kind_of(value: Value) -> type:
+    return type(value) if isinstance(value, bool | str) else float
 
 
 def _compared_fields() -> dict[str, Any]:
@@ -191,13 +179,14 @@ def _compared_fields() -> dict[str, Any]:
         for name, field in fields_of(Config).items()
         if field.json_schema_extra["shapes_result"]
         and field.json_schema_extra["group"] not in _LEFT_OUT
+        and name != "model_options"
     }
 
 
 @contextmanager
-def _replacing(folder: Path) -> Iterator[EventWriter]:
-    """A new file, in place of earlier ones once the block is done: of several starts TensorBoard
-    would keep the first."""
+def replacing_events(folder: Path) -> Iterator[EventWriter]:
+    """A new file of these summaries, in place of earlier ones once the block is done: of several
+    starts TensorBoard would keep the first."""
     earlier = _files_in(folder)
     yield EventWriter(folder, SUFFIX)
     for path in earlier:

@@ -212,7 +212,7 @@ class Network:
                 if graph.tower.statistics is not None:
                     graph.tower.statistics.fill(session, train.images)
                 for start in graph.tower.data_starts:
-                    if start.variable.initial_value in given:
+                    if start.initial_value in given:
                         continue  # the layers behind it were trained on this value
                     start.fill(session, graph.tower.images_ph, train.images)
             del train

@@ -121,9 +121,8 @@ class Train(Network):
             return result
         if self._session is None:
             self.data.split("train")  # missing files are told at once, and leave no folder behind
-        with locked(run.path), hparams.run_session(self.config) as session:
+        with locked(run.path):
             result = self._run_to_end(run, total_steps)
-            hparams.finish(session, result)
             run.write_result(result)
         return result
 
@@ -134,7 +133,7 @@ class Train(Network):
         if self.step != first_step:
             self.close()  # the input stream is built to start where training does
         self.build_graph(first_step)
-        self._say_what_runs()
+        self.say(f"{self.config.model} on {self.config.dataset}: {self._description()}")
         is_restored = self._session is None and first_step > 0
         _ = self.session  # what can fail in it does so before anything is written
         run.begin(first_step)
@@ -147,26 +146,33 @@ class Train(Network):
             return secs_before + time.perf_counter() - started
 
         # Signals are deferred from here on: until now there was nothing to save.
-        with stopping_on_signals(self._stop_on_signal, self._request_save):
+        signals = stopping_on_signals(self._stop_on_signal, self._request_save)
+        with signals, hparams.run_session(self.config) as session:
             while not self._run_steps_logged(run, total_steps, secs()):
                 pass
-            result: dict[str, Any] = {"step": self.step, "finished": self.step >= total_steps}
-            best = run.best_so_far(self.step)
-            if self._early_stopping is not None and self._early_stopping.has_stopped:
-                result.update(finished=True, stopped_early=True)
-            if result["finished"]:
-                if self.config.restore_best and best is not None:
-                    run.best.restore(self.saver, self.session, best["step"])
-                    result["weights"] = "best"
-                try:
-                    is_told = lambda: self.stop_signal is not None  # noqa: E731
-                    result.update(self.evaluate("test", should_stop=is_told), split="test")
-                except EvaluationStoppedError:
-                    result["finished"] = False
+            result = self._result(run, total_steps)
+            hparams.finish(session, result)
+        result["seconds"] = round(secs(), 3)
+        return result
+
+    def _result(self, run: RunDirectory, total_steps: int) -> dict[str, Any]:
+        """What the run has come to; of a finished one, with the figures of the test set."""
+        result: dict[str, Any] = {"step": self.step, "finished": self.step >= total_steps}
+        best = run.best_so_far(self.step)
+        if self._early_stopping is not None and self._early_stopping.has_stopped:
+            result.update(finished=True, stopped_early=True)
+        if result["finished"]:
+            if self.config.restore_best and best is not None:
+                run.best.restore(self.saver, self.session, best["step"])
+                result["weights"] = "best"
+            try:
+                is_told = lambda: self.stop_signal is not None  # noqa: E731
+                result.update(self.evaluate("test", should_stop=is_told), split="test")
+            except EvaluationStoppedError:
+                result["finished"] = False
         result["best"] = best
         if self.config.on_nan == "rollback":
             result["rollbacks"] = int(self.session.run(self.train_graph.rollbacks))
-        result["seconds"] = round(secs(), 3)
         return result
 
     def _run_steps_logged(self, run: RunDirectory, total_steps: int, secs_before: float) -> bool:
@@ -259,15 +265,13 @@ class Train(Network):
     def _request_save(self) -> None:
         self.save_requested = True
 
-    def _say_what_runs(self) -> None:
-        """One line: device, oneDNN, parameters, graph size."""
+    def _description(self) -> str:
+        """Parameters, graph size, device, oneDNN."""
         with self.graph.as_default():
             parameters = sum(int(np.prod(v.shape)) for v in tf.trainable_variables())
         graph_mb = len(self.graph.as_graph_def().SerializeToString()) / 1e6
-        self.say(
-            f"{self.config.model} on {self.config.dataset}: {parameters:,} parameters, graph "
-            f"{graph_mb:.2f} MB; {describe_device(self.config, self.device)}"
-        )
+        device = describe_device(self.config, self.device)
+        return f"{parameters:,} parameters, graph {graph_mb:.2f} MB; {device}"
 
 
 def main(words: Sequence[str] | None = None) -> None:

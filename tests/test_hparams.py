@@ -10,6 +10,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata
 from cnnlab import hparams
 from cnnlab.errors import CnnlabError
 from cnnlab.resolve import resolve
+from cnnlab.tuning.dashboard import write_experiment
 from tests import small as tiny
 
 
@@ -96,13 +97,13 @@ def test_a_new_session_takes_the_place_of_the_old_and_of_nothing_else(tmp_path: 
 
 def test_an_experiment_alone(tmp_path: Path) -> None:
     for _ in range(2):
-        hparams.write_experiment(tmp_path / "search", [hparams.Column("x", float)])
+        write_experiment(tmp_path / "search", {"x": (0.0, 1.0)})
     assert list(contents(tmp_path / "search")) == [metadata.EXPERIMENT_TAG]
     assert len(list((tmp_path / "search").iterdir())) == 1
 
 
 def test_a_trial_leaves_the_columns_to_the_experiment(tmp_path: Path) -> None:
-    hparams.write_experiment(tmp_path, [hparams.Column("x", float)])
+    write_experiment(tmp_path, {"x": (0.0, 1.0)})
     session = hparams.Session(tmp_path / "3", {"x": 1.0}, [hparams.Column("y", float)])
     session.close()
     assert list(contents(tmp_path / "3")) == [metadata.SESSION_START_INFO_TAG]

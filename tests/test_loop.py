@@ -133,7 +133,7 @@ class Break(Hook):
         self.every_steps = every_steps
 
     def after_step(self, train: Train, state: Any) -> None:
-        train.session.run("break")
+        train.session.run("model/break")
 
 
 def breakable(images: Any, num_classes: int, *, training: bool, spare: bool = False) -> Any:

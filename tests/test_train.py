@@ -56,7 +56,9 @@ def test_what_a_run_leaves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         *("model.ckpt-6.data-00000-of-00001", "model.ckpt-6.index", "result.json"),
     ]
     assert names(tmp_path) == ["save", "save-logs"]
-    assert names(tmp_path / "save-logs") == ["train", "val"]
+    row, *curves = names(tmp_path / "save-logs")
+    assert row.endswith(".hparams")
+    assert curves == ["train", "val"]
     document = yaml.safe_load((save_dir / "config.yaml").read_text())
     assert (document["batch_size"], document["model"]) == (6, "tests.small:model")
     out, err = capsys.readouterr()

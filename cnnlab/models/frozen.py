@@ -15,14 +15,14 @@ from cnnlab.tf1 import tf
 class DataStart(NamedTuple):
     """How a frozen variable is filled.
 
-    variable: the variable.
+    initial_value: what the variable starts with until then.
     inputs: the tensor that its value is computed from, in an inference tower.
     num_images: training images that `inputs` is evaluated on, the first so many.
     value_of: NumPy function of what `inputs` is then to the variable's value.
     value_ph, fill_op: the value goes in here, and this stores it.
     """
 
-    variable: Any
+    initial_value: Any
     inputs: Any
     num_images: int
     value_of: Callable[[Any], Any]
@@ -62,6 +62,6 @@ def frozen_variable(
         value_ph = tf.placeholder(tf.float32, shape, f"{name}_ph")
         fill_op = variable.assign(value_ph).op
         tower.data_starts.append(
-            DataStart(variable, inputs, num_images, value_of, value_ph, fill_op)
+            DataStart(variable.initial_value, inputs, num_images, value_of, value_ph, fill_op)
         )
     return variable

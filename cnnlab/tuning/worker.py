@@ -82,20 +82,16 @@ def run_trial(job: Message, ask: Ask) -> Message:
         test_accuracy, step and seconds), pruned, failed (with error), stopped (it can go on), or
         error (with error: it is not the trial's fault).
     """
-    options, log_dir = job["options"], Path(job["options"]["log_dir"])
+    options = job["options"]
     print(f"trial {job['trial']}: {job['values']}", file=sys.stderr, flush=True)
-    dashboard.write_session_start(log_dir, job["values"])
     hook = PruningHook(options["eval_steps"], job["metric"], ask)
     try:
         with _build(options, [hook] if job["prunes"] else []) as train:
-            answer = _ending(train.train(), hook.has_pruned, job)
+            return _ending(train.train(), hook.has_pruned, job)
     except (NonFiniteError, _WrongOptionsError) as error:
-        answer = {"ending": "failed", "error": str(error)}
+        return {"ending": "failed", "error": str(error)}
     except (CnnlabError, OSError, MemoryError) as error:
         return {"ending": "error", "error": str(error) or "out of memory"}
-    if answer["ending"] != "stopped":
-        dashboard.write_session_end(log_dir, answer["ending"])
-    return answer
 
 
 class _WrongOptionsError(Exception):

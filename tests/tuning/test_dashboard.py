@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from cnnlab import hparams
 from cnnlab.events import EventWriter
 from cnnlab.tf1 import tf
 from cnnlab.tuning import dashboard
@@ -22,14 +23,15 @@ def test_tensorboard_finds_the_trials(tmp_path: Path) -> None:
     ]
     for number, (values, accuracy, ending) in enumerate(trials):
         folder = tmp_path / f"trial-{number:04d}"
-        dashboard.write_session_start(folder, values)
+        session = hparams.Session(folder, values, [])
         writer = EventWriter(folder / "val")
         for step, figure in ((10, 0.0), (20, accuracy)):
             value = tf.Summary.Value(tag="accuracy", simple_value=figure)
             writer.add_summary(tf.Summary(value=[value]), step)
         writer.close()
-        if ending:
-            dashboard.write_session_end(folder, ending)
+        if ending in ("complete", "failed"):
+            session.end(failed=ending == "failed")
+        session.close()
     groups = session_groups(tmp_path)
     found = [
         (
