@@ -126,8 +126,9 @@ class DrawnGraph:
         self._inside.update(names)
         for number, output in enumerate(function.signature.output_arg):
             reference = function.ret[output.name]
-            name, _, index = flat_names[reference].partition(":")
-            drawn = inner.get(name) or ":".join([names[name], index]).removesuffix(":0")
+            flat = flat_names[reference].removesuffix(":0")
+            name, colon, index = flat.partition(":")
+            drawn = inner[flat] if flat in inner else names[name] + colon + index
             aliases[f"{node.name}:{number}".removesuffix(":0")] = drawn
 
     def _free_name(self, name: str) -> str:
