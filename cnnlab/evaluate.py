@@ -85,7 +85,6 @@ def evaluate(
     save_dir: str | Path = "./save",
     *,
     data: Arrays | None = None,
-    class_names: Sequence[str] | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Evaluate the weights of a run on every image of a split, or on images given.
@@ -94,7 +93,6 @@ def evaluate(
         save_dir: a run directory.
         data: (images, labels) to evaluate on instead of a split: uint8 [n, height, width,
             channels] and integers [n].
-        class_names: the classes of a run that was itself trained on arrays.
         **options: further options of the command; see `EvaluateOptions`.
 
     Returns:
@@ -127,7 +125,7 @@ def evaluate(
         **{name: value for name, value in changes.items() if value is not None},
     )
     if data is not None:
-        chosen = given_arrays(config, data, class_names)
+        chosen = given_arrays(config, data)
     elif checked.images is not None:
         chosen = class_folders(config, checked.images)
     else:

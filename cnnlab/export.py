@@ -23,7 +23,7 @@ from cnnlab.exporting.tflite import Precision, convert_to_tflite
 from cnnlab.exporting.weights import network_weights
 from cnnlab.files import naming_failures, replace_folder, write_atomically
 from cnnlab.options import STRICT, Options, option
-from cnnlab.resolve import load_config
+from cnnlab.resolve import load_config, load_run_data
 from cnnlab.weights_file import weights_to_npz
 
 Format = Literal["saved_model", "tflite", "frozen", "onnx", "npz"]
@@ -114,7 +114,7 @@ def _export(options: ExportOptions) -> dict[str, Any]:
     out = _free_path(options)
     if options.format == "onnx":
         load_converter()  # its absence is told before anything is computed
-    data = TrainingData(config, None)
+    data = load_run_data(config)
     with open_program(options.save_dir, config, data.spec, options.checkpoint) as program:
         answer: dict[str, Any] = {
             "format": options.format,

@@ -16,13 +16,12 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from cnnlab import cli
 from cnnlab.data.image_paths import find_images
 from cnnlab.data.image_reader import read_images
-from cnnlab.data.training_data import TrainingData
 from cnnlab.errors import DataError, UsageError
 from cnnlab.files import naming_failures, replacing
 from cnnlab.inference import TrainedModel
 from cnnlab.options import STRICT, Options, option, replace
 from cnnlab.prediction_formats import FORMATS
-from cnnlab.resolve import load_config
+from cnnlab.resolve import load_config, load_run_data
 from cnnlab.training.options import TTA_HELP, Tta
 
 
@@ -114,7 +113,7 @@ def iter_predictions(
     given = {"tta": tta, "eval_batch_size": batch_size, "data_dir": data_dir, "device": device}
     changes = {name: value for name, value in given.items() if value is not None}
     config = replace(load_config(save_dir), **changes)
-    spec = TrainingData(config, None).spec
+    spec = load_run_data(config).spec
     paths = map(str, files)
     batches = read_images(paths, spec.image_shape, config.eval_batch_size, on_bad)
     with closing(batches):

@@ -6,14 +6,18 @@ with the run as `config.yaml`, so resuming, evaluating and predicting need only 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pydantic
 import yaml
 
 from cnnlab import options as opts
 from cnnlab.config import Config
+from cnnlab.data.specs import DATASETS, DatasetSpec
+from cnnlab.data.training_data import TrainingData
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files import write_atomically
 from cnnlab.recipes import load_recipe
@@ -86,9 +90,14 @@ def override(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return {**merged, **changes}
 
 
-def save_config(config: Config, save_dir: Path, versions: Mapping[str, str]) -> None:
-    """Write every option as resolved, and the versions it runs with, to save_dir/config.yaml."""
-    document = {**opts.as_dict(config), "versions": dict(versions)}
+def save_config(
+    config: Config, save_dir: Path, versions: Mapping[str, str], spec: DatasetSpec
+) -> None:
+    """Write every option as resolved, the versions it runs with, and the shape and classes of its
+    data to save_dir/config.yaml."""
+    data = {**dataclasses.asdict(spec), "image_shape": list(spec.image_shape)}
+    data["class_names"] = list(spec.class_names)
+    document = {**opts.as_dict(config), "data": data, "versions": dict(versions)}
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
     write_atomically(save_dir / CONFIG_FILE, text)
 
@@ -100,15 +109,8 @@ def load_config(save_dir: str | Path) -> Config:
         CnnlabError: there is no run, or its config.yaml is damaged.
     """
     path = Path(save_dir) / CONFIG_FILE
-    if not path.is_file():
-        raise CnnlabError(
-            f"{save_dir} holds no run (no {CONFIG_FILE}); train one with --save_dir={save_dir}"
-        )
-    try:
-        values = read_yaml_mapping(path)
-    except UsageError as error:
-        raise CnnlabError(f"{path} is damaged: {error}") from error
-    for name in ("versions", *OF_ONE_PROCESS):
+    values = _read_config(path)
+    for name in ("data", "versions", *OF_ONE_PROCESS):
         values.pop(name, None)
     try:
         config = opts.build(Config, values)
@@ -117,6 +119,37 @@ def load_config(save_dir: str | Path) -> Config:
         )
     except UsageError as error:
         raise CnnlabError(f"{path} is damaged or from another version: {error}") from error
+
+
+def load_run_data(config: Config) -> TrainingData:
+    """The data of a run whose options were loaded; of one on arrays of a script, shape and classes
+    alone.
+
+    Raises:
+        CnnlabError: what its config.yaml says of the arrays is damaged.
+    """
+    if config.dataset in DATASETS:
+        return TrainingData(config, None)
+    path = Path(config.save_dir) / CONFIG_FILE
+    try:
+        spec = pydantic.TypeAdapter(DatasetSpec).validate_python(_read_config(path).get("data"))
+        if min(spec.image_shape) < 1 or not spec.class_names:
+            raise ValueError("no image or no class")
+    except ValueError as error:  # pydantic's own are such
+        raise CnnlabError(f"{path} does not say what data the run has: edited by hand?") from error
+    return TrainingData(config, None, spec)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        save_dir = path.parent
+        raise CnnlabError(
+            f"{save_dir} holds no run (no {CONFIG_FILE}); train one with --save_dir={save_dir}"
+        )
+    try:
+        return read_yaml_mapping(path)
+    except UsageError as error:
+        raise CnnlabError(f"{path} is damaged: {error}") from error
 
 
 def _moved_log_dir(config: Config, save_dir: str | Path) -> str | None:

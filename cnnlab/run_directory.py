@@ -19,6 +19,7 @@ from typing import Any
 
 from cnnlab.checkpoint import BEST_DIR, Checkpoints
 from cnnlab.config import Config
+from cnnlab.data.specs import DatasetSpec
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files import read_text, write_atomically
 from cnnlab.machine import versions
@@ -78,9 +79,9 @@ class RunDirectory:
             return 0
         return self.checkpoints.latest_intact() or 0
 
-    def begin(self, first_step: int) -> None:
+    def begin(self, first_step: int, spec: DatasetSpec) -> None:
         """Clear away the run that is to be overwritten, or what lies after the step that it goes on
-        from, and save the options."""
+        from, and save the options and what the data is like."""
         if self._config.overwrite:
             for name in (RESULT_FILE, METRICS_FILE, CONFIG_FILE):
                 (self.path / name).unlink(missing_ok=True)
@@ -92,7 +93,7 @@ class RunDirectory:
             if any(step <= first_step for step in self.best.steps()):
                 self.best.remove_after(first_step)
             self._prune_best(None)
-        save_config(self._config, self.path, versions())
+        save_config(self._config, self.path, versions(), spec)
         (self.path / RESULT_FILE).unlink(missing_ok=True)
 
     def save(self, saver: Any, session: Any, step: int, total_steps: int) -> None:

@@ -136,7 +136,7 @@ class Train(Network):
         self.say(f"{self.config.model} on {self.config.dataset}: {self._description()}")
         is_restored = self._session is None and first_step > 0
         _ = self.session  # what can fail in it does so before anything is written
-        run.begin(first_step)
+        run.begin(first_step, self.data.spec)
         if is_restored:
             run.checkpoints.restore(self.saver, self.session, first_step, exactly=True)
             self.say(f"going on from step {first_step} of {run.path}")

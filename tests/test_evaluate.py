@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from PIL import Image
 from sklearn import metrics
 
 from cnnlab import evaluate as module
-from cnnlab.data.datasets import Split, load_dataset
+from cnnlab.data.datasets import Split, dataset_from_arrays, load_dataset
 from cnnlab.data.training_data import TrainingData
 from cnnlab.errors import CnnlabError, DataError, UsageError
 from cnnlab.evaluate import evaluate
 from cnnlab.evaluation_tables import report
 from cnnlab.inference import TrainedModel
+from cnnlab.predict import predict
 from cnnlab.resolve import load_config
 from tests import commands, tiny
 
@@ -239,17 +241,26 @@ def test_options_that_do_not_fit(save_dir: Path) -> None:
 
 
 def test_a_run_that_was_trained_on_arrays(tmp_path: Path) -> None:
-    """Its classes are as many as its labels, or have the names given."""
-    images = np.random.default_rng(1).integers(0, 256, (60, 28, 28, 1), np.uint8)
+    """Its shape and classes are in the run directory; its images are not."""
+    images = np.random.default_rng(1).integers(0, 256, (60, 14, 14, 3), np.uint8)
     labels = np.arange(60) % 3
-    with tiny.make(
-        tmp_path, data=((images, labels), (images, labels)), model="mnist_perceptron", steps=2
-    ) as train:
+    pair = (images, labels)
+    data = dataset_from_arrays(pair, pair, class_names=("a", "b", "c"), name="mine")
+    run = tmp_path / "run"
+    with tiny.make(run, data=data, model="mnist_perceptron", steps=2) as train:
         result = train.train()
-    found = evaluate(tmp_path, data=(images, labels), class_names=("a", "b", "c"))
+    found = evaluate(run, data=pair)
     assert found["loss"] == result["loss"]
     assert [row["name"] for row in found["per_class"]] == ["a", "b", "c"]
-    assert evaluate(tmp_path, data=(images, labels))["per_class"][2]["name"] == "2"
+    Image.fromarray(images[0]).save(tmp_path / "first.png")
+    assert predict([tmp_path / "first.png"], run, top=9)[0]["class"] in ("a", "b", "c")
+    with pytest.raises(UsageError, match=r"trained on arrays of a script \(mine\)"):
+        evaluate(run)
+    text = (run / "config.yaml").read_text()
+    for wrong in ("image_shape: [0, 14, 3]", "image_shape: 3", "no_shape: 1"):
+        (run / "config.yaml").write_text(re.sub(r"image_shape:(\n  - \d+)+", wrong, text, count=1))
+        with pytest.raises(CnnlabError, match="does not say what data the run has"):
+            evaluate(run, data=pair)
 
 
 @pytest.mark.slow

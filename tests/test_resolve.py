@@ -8,6 +8,7 @@ import yaml
 
 from cnnlab import options as opts
 from cnnlab.config import Config
+from cnnlab.data.specs import DATASETS
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.resolve import (
     differing_options,
@@ -26,7 +27,7 @@ def saved(**values: Any) -> Config:
     """A run in ./save with these options."""
     SAVE.mkdir()
     config = Config(save_dir="save", **values)
-    save_config(config, SAVE, {"python": "3"})
+    save_config(config, SAVE, {"python": "3"}, DATASETS["shapes"])
     return config
 
 
@@ -68,6 +69,7 @@ def test_every_option_comes_back_from_the_file() -> None:
     assert load_config(SAVE) == config
     document = yaml.safe_load((SAVE / "config.yaml").read_text(encoding="utf-8"))
     assert document.pop("versions") == {"python": "3"}
+    assert document.pop("data")["image_shape"] == [32, 32, 3]
     assert set(document) == set(opts.fields_of(Config))
 
 

@@ -15,10 +15,11 @@ from cnnlab.data.datasets import Split, check_split
 from cnnlab.data.formats import check_labels
 from cnnlab.data.image_paths import images_in
 from cnnlab.data.image_reader import read_images
-from cnnlab.data.specs import DATASETS, DatasetSpec
+from cnnlab.data.specs import DatasetSpec
 from cnnlab.data.training_data import TrainingData
 from cnnlab.errors import DataError, UsageError
 from cnnlab.options import nearest, replace
+from cnnlab.resolve import load_run_data
 
 Arrays = tuple[npt.ArrayLike, npt.ArrayLike]
 
@@ -47,10 +48,11 @@ def named_split(config: Config, split_name: str, dataset: str | None) -> Evaluat
         UsageError: the other data set is none, or has another shape or other classes.
         DataError: its files are missing or damaged.
     """
-    spec = TrainingData(config, None).spec
+    data = load_run_data(config)
+    spec = data.spec
     if dataset is not None:
         config = replace(config, dataset=dataset)
-    data = TrainingData(config, None)
+        data = TrainingData(config, None)
     for name in ("image_shape", "class_names"):
         mine, other = getattr(spec, name), getattr(data.spec, name)
         if mine != other:
@@ -61,28 +63,18 @@ def named_split(config: Config, split_name: str, dataset: str | None) -> Evaluat
     return EvaluationData(spec, data.split(split_name), config.dataset, split_name)
 
 
-def given_arrays(
-    config: Config, arrays: Arrays, class_names: Sequence[str] | None
-) -> EvaluationData:
+def given_arrays(config: Config, arrays: Arrays) -> EvaluationData:
     """Arrays at hand.
 
     Args:
         config: the run's options.
         arrays: (images, labels) as `dataset_from_arrays` takes them.
-        class_names: of a run that was itself trained on arrays; a named data set has its own.
 
     Raises:
         DataError: other types or shapes than the network takes, or labels out of range.
     """
     split = check_split("given", *arrays)
-    if config.dataset in DATASETS:
-        spec = TrainingData(config, None).spec
-    else:
-        if class_names is None:
-            class_names = [str(label) for label in range(int(split.labels.max()) + 1)]
-        height, width, channels = split.images.shape[1:]
-        names = tuple(map(str, class_names))
-        spec = DatasetSpec("arrays", (height, width, channels), names, 0, len(split.labels))
+    spec = load_run_data(config).spec
     if split.images.shape[1:] != spec.image_shape:
         raise DataError(
             f"given images are {split.images.shape[1:]}, but the network takes {spec.image_shape}"
@@ -100,7 +92,7 @@ def class_folders(config: Config, folder: str) -> EvaluationData:
         UsageError: no such folder, no image in it, or a subfolder that is no class.
         DataError: an image cannot be read.
     """
-    spec = TrainingData(config, None).spec
+    spec = load_run_data(config).spec
     labels_by_name = {name.replace("/", "_"): i for i, name in enumerate(spec.class_names)}
     if not Path(folder).is_dir():
         raise UsageError(f"--images={folder}: no such folder")

@@ -30,8 +30,15 @@ class TrainingData:
         num_train: training images, after the validation split.
     """
 
-    def __init__(self, config: Config, arrays: Dataset | None) -> None:
+    def __init__(
+        self, config: Config, arrays: Dataset | None, spec: DatasetSpec | None = None
+    ) -> None:
         """Check the options that concern data.
+
+        Args:
+            config: a run's options.
+            arrays: the data, unless `config.dataset` names it.
+            spec: of arrays that are not at hand; no split can then be had.
 
         Raises:
             UsageError: unknown data set, or a batch larger than the data.
@@ -41,7 +48,10 @@ class TrainingData:
         self._is_given = self._is_loaded = arrays is not None
         self._has_example_weights = arrays is not None and arrays.train.weights is not None
         self._splits: dict[str, Split] = {}
-        self._spec = arrays.spec if arrays else dataset_spec(config.dataset, config.label_mode)
+        self._is_absent = spec is not None
+        if spec is None:
+            spec = arrays.spec if arrays else dataset_spec(config.dataset, config.label_mode)
+        self._spec = spec
         if config.verify_data:
             self._check_sizes(self._spec)
 
@@ -80,6 +90,12 @@ class TrainingData:
         Raises:
             UsageError: another name.
         """
+        if self._is_absent:
+            raise UsageError(
+                f"the run was trained on arrays of a script ({self._config.dataset}), which are "
+                "not at hand; evaluate it with --images=DIR, or in Python with "
+                "evaluate(save_dir, data=(images, labels))"
+            )
         if name not in SPLITS:
             raise UsageError(f"unknown split {name}; it is one of {', '.join(SPLITS)}")
         if name not in self._splits:

@@ -14,7 +14,6 @@ from cnnlab.class_figures import per_class_figures
 from cnnlab.config import Config
 from cnnlab.data.datasets import Split
 from cnnlab.data.specs import DatasetSpec
-from cnnlab.data.training_data import TrainingData
 from cnnlab.device import choose_device
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.inference import TrainedModel
@@ -23,7 +22,7 @@ from cnnlab.models import find_model
 from cnnlab.options import replace
 from cnnlab.reporting.gallery import Example, example_at, least_sure, worst_mistakes
 from cnnlab.reporting.saliency import SaliencyMaps, build_saliency, run_saliency
-from cnnlab.resolve import CONFIG_FILE, load_config
+from cnnlab.resolve import CONFIG_FILE, load_config, load_run_data
 from cnnlab.run_directory import read_result
 from cnnlab.summaries import read_metrics
 from cnnlab.tf1 import naming_op_errors, tf
@@ -117,7 +116,7 @@ def load_facts(save_dir: Path, wishes: Wishes) -> RunFacts:
     if wishes.data_dir is not None:
         config = replace(config, data_dir=wishes.data_dir)
     find_model(config.model)  # a script's function is refused before the data is read
-    data = TrainingData(config, None)
+    data = load_run_data(config)
     split = data.split(wishes.split)
     if not len(split.labels):
         raise CnnlabError(f"{save_dir}: the {wishes.split} split has no images")
