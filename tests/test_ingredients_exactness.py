@@ -70,7 +70,7 @@ def marked(names: Iterable[str], slow: set[str]) -> list[Any]:
     return [pytest.param(n, marks=pytest.mark.slow) if n in slow else n for n in names]
 
 
-SLOW_PAIRS = {p for p in PAIRS if p.split(",")[0] in ("adam", "sgd", "momentum", "rmsprop")}
+SLOW_PAIRS = {p for p in PAIRS if p.split(",")[0] != "muon"}
 
 
 @pytest.mark.parametrize("pair", marked(PAIRS, SLOW_PAIRS))
@@ -78,7 +78,7 @@ def test_optimizers_and_schedules(tmp_path: Path, pair: str) -> None:
     check(tmp_path, PAIRS[pair])
 
 
-SLOW_KINDS = {"activation, initializer", "moving", "computing"}
+SLOW_KINDS = {"activation, initializer", "moving", "computing", "whitened"}
 
 
 @pytest.mark.parametrize("kind", marked(ALL_AUGMENTATIONS, SLOW_KINDS))

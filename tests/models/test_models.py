@@ -150,7 +150,10 @@ def perceptron_losses(weights: dict[str, Any], batches: Any, rate: float) -> lis
     return losses
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize(
+    "name",
+    [n if n == "mnist_convnet" else pytest.param(n, marks=pytest.mark.slow) for n in SHAPES],
+)
 def test_same_losses_as_the_twin(name: str, tmp_path: Path) -> None:
     """From the same weights, on the same batches, without dropout."""
     images, labels = images_for(name)

@@ -5,49 +5,28 @@ import os
 import pickle
 import random
 import struct
-import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from tests.data import fakes
-
-CODES_FAILED, CODES_USAGE, CODES_REFUSED = (1,), (2,), (1, 2)
-CODES_SURVIVED = (0, 1)  # a damaged newest checkpoint: the one before is used, if there is one
-
-
-class Case(NamedTuple):
-    """One bad input.
-
-    name: for messages.
-    prepare: called with an empty folder in which the finished run stands as `run`.
-    words: the command's name and its arguments; {folder} stands for the folder.
-    codes: exit codes that are right.
-    """
-
-    name: str
-    prepare: Callable[[Path], object]
-    words: tuple[str, ...]
-    codes: tuple[int, ...]
+from tests.safety.cases import (
+    CODES_FAILED,
+    CODES_REFUSED,
+    CODES_SURVIVED,
+    CODES_USAGE,
+    Case,
+    writer,
+)
+from tests.safety.corpus_data import data_files
 
 
 def cases() -> list[Case]:
     """The whole corpus."""
     families = (recipes, configs, records, checkpoints, images, data_files, flags)
     return [case for family in families for case in family()]
-
-
-def _writer(name: str, content: bytes) -> Callable[[Path], object]:
-    def write(folder: Path) -> None:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-
-    return write
 
 
 YAML_TEXTS: dict[str, bytes] = {
@@ -122,7 +101,7 @@ def recipes() -> Iterator[Case]:
         "--data_dir=/dev/null",
     )
     for name, text in YAML_TEXTS.items():
-        yield Case(f"recipe: {name}", _writer("bad.yaml", text), words, CODES_USAGE)
+        yield Case(f"recipe: {name}", writer("bad.yaml", text), words, CODES_USAGE)
     for name, make in {
         "folder": lambda folder: (folder / "bad.yaml").mkdir(),
         "pipe": lambda folder: os.mkfifo(folder / "bad.yaml"),
@@ -138,7 +117,7 @@ def configs() -> Iterator[Case]:
     words = ("evaluate", "--save_dir={folder}/run")
     for name, text in YAML_TEXTS.items():
         # On its own such a text may be a valid set of options, but not of this run's checkpoint.
-        yield Case(f"config: {name}", _writer("run/config.yaml", text), words, CODES_REFUSED)
+        yield Case(f"config: {name}", writer("run/config.yaml", text), words, CODES_REFUSED)
 
 
 def records() -> Iterator[Case]:
@@ -155,10 +134,10 @@ def records() -> Iterator[Case]:
         "huge number": b'{"step": ' + b"9" * 5000 + b"}\n",
     }
     for name, text in texts.items():
-        yield Case(f"result: {name}", _writer("run/result.json", text), words, CODES_FAILED)
+        yield Case(f"result: {name}", writer("run/result.json", text), words, CODES_FAILED)
         if name != "cut":  # of metrics.jsonl a last line cut short is what a kill leaves
             line = text if text.endswith(b"\n") else text + b"\n"
-            yield Case(f"metrics: {name}", _writer("run/metrics.jsonl", line), words, CODES_FAILED)
+            yield Case(f"metrics: {name}", writer("run/metrics.jsonl", line), words, CODES_FAILED)
     more = {
         "unknown split": b'{"step": 1, "split": "tset", "accuracy": 1}\n',
         "no accuracy": b'{"step": 1, "split": "val"}\n',
@@ -166,7 +145,7 @@ def records() -> Iterator[Case]:
         "boolean": b'{"step": true, "split": "val", "accuracy": 1}\n',
     }
     for name, line in more.items():
-        yield Case(f"metrics: {name}", _writer("run/metrics.jsonl", line), words, CODES_FAILED)
+        yield Case(f"metrics: {name}", writer("run/metrics.jsonl", line), words, CODES_FAILED)
 
 
 def checkpoints() -> Iterator[Case]:
@@ -202,10 +181,10 @@ def checkpoints() -> Iterator[Case]:
             path.write_bytes(b"")
 
     yield Case("every checkpoint empty", all_cut, words, CODES_FAILED)
-    yield Case("pointer elsewhere", _writer("run/checkpoint", b"../../etc/passwd"), words, (0,))
-    huge = _writer("run/model.ckpt-99999999999999999999.index", b"x")
+    yield Case("pointer elsewhere", writer("run/checkpoint", b"../../etc/passwd"), words, (0,))
+    huge = writer("run/model.ckpt-99999999999999999999.index", b"x")
     yield Case("a step beyond int64", huge, words, (0,))
-    big = _writer("run/model.ckpt-9223372036854775807.index", b"x")
+    big = writer("run/model.ckpt-9223372036854775807.index", b"x")
     yield Case("the largest step, damaged", big, words, (0,))
     for word in ("latest ", "7", "-1", "../best", "1e3", "9" * 5000, "\u0663"):
         bad = ("evaluate", "--save_dir={folder}/run", f"--checkpoint={word}")
@@ -235,13 +214,13 @@ def images() -> Iterator[Case]:
         good = out.getvalue()
         for share in (0.02, 0.3, 0.6):
             cut = good[: int(share * len(good))]
-            yield Case(f"{kind} cut at {share}", _writer("bad", cut), words, CODES_FAILED)
+            yield Case(f"{kind} cut at {share}", writer("bad", cut), words, CODES_FAILED)
         for number in range(4):
             noisy = bytearray(good)
             for _ in range(60):
                 noisy[chance.randrange(len(noisy))] = chance.randrange(256)
             # Pixels may be damaged and still be pixels.
-            yield Case(f"{kind} noisy {number}", _writer("bad", bytes(noisy)), words, (0, 1))
+            yield Case(f"{kind} noisy {number}", writer("bad", bytes(noisy)), words, (0, 1))
     contents = {
         "empty": b"",
         "one byte": b"\x89",
@@ -268,7 +247,7 @@ def images() -> Iterator[Case]:
         "tiff loop": b"II*\0\x08\0\0\0" + bytes(2) + b"\x08\0\0\0",
     }  # fmt: skip
     for name, content in contents.items():
-        yield Case(f"image: {name}", _writer("bad", content), words, CODES_FAILED)
+        yield Case(f"image: {name}", writer("bad", content), words, CODES_FAILED)
     for name, make in {
         "pipe": lambda folder: os.mkfifo(folder / "bad"),
         "missing": lambda folder: None,
@@ -280,113 +259,9 @@ def images() -> Iterator[Case]:
     pattern = ("predict", "{folder}/b[a-c]?*", "--save_dir={folder}/run")
     yield Case("image: pattern without a match", lambda folder: None, pattern, CODES_USAGE)
     filled = ("predict", "{folder}/bad", "{folder}/bad", "--save_dir={folder}/run", "--json")
-    yield Case("image: folder of bad ones", _writer("bad/x.png", b"x"), filled, CODES_FAILED)
+    yield Case("image: folder of bad ones", writer("bad/x.png", b"x"), filled, CODES_FAILED)
     long_name = ("predict", "x" * 5000, "--save_dir={folder}/run")
     yield Case("image: name too long", lambda folder: None, long_name, CODES_FAILED)
-
-
-def _tar(*members: tarfile.TarInfo) -> bytes:
-    return fakes.tar_gz({str(i): member for i, member in enumerate(members)})
-
-
-def _member(
-    name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int = 0
-) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.type, member.linkname, member.size = kind, link, size
-    return member
-
-
-def data_files() -> Iterator[Case]:
-    """Data sets whose files are not what they should be."""
-    wanted = "cifar-10-batches-bin/data_batch_1.bin"
-    archives = {
-        "parent": _tar(_member("../../{pwned}")),
-        "absolute": _tar(_member("/tmp/pwned")),
-        "link": _tar(_member(wanted, tarfile.SYMTYPE, "/etc/passwd")),
-        "hard link": _tar(_member(wanted, tarfile.LNKTYPE, "/etc/passwd")),
-        "device": _tar(_member(wanted, tarfile.CHRTYPE)),
-        "pipe": _tar(_member(wanted, tarfile.FIFOTYPE)),
-        "folder": _tar(_member(wanted, tarfile.DIRTYPE)),
-        "no gzip": b"not an archive",
-        "empty": b"",
-        "cut": _tar(_member(wanted))[:30],
-        "wrong size": fakes.tar_gz({wanted: b"abc"}),
-        "gzip bomb": fakes.gzipped(bytes(50_000_000)),
-    }
-    for layout in ("binary", "python"):
-        for name, content in archives.items():
-            words = ("train", "--data_dir={folder}/d", "--save_dir={folder}/new", "--steps=1")
-            write = _writer(f"d/cifar-10-{layout}.tar.gz", content)
-            yield Case(f"cifar {layout} archive: {name}", write, words, CODES_REFUSED)
-    idx = {
-        "terabytes": struct.pack(">IIII", 0x803, 2**31 - 1, 2**15, 2**15),
-        "labels for images": struct.pack(">II", 0x801, 60000) + bytes(60000),
-        "empty": b"",
-        "cut header": b"\0\0\x08",
-        "floats": struct.pack(">IIII", 0xD03, 1, 28, 28) + bytes(3136),
-        "no images": struct.pack(">IIII", 0x803, 0, 28, 28),
-        "too short": struct.pack(">IIII", 0x803, 60000, 28, 28) + bytes(784),
-        "too long": struct.pack(">IIII", 0x803, 1, 28, 28) + bytes(7840),
-        "other size": struct.pack(">IIII", 0x803, 60, 9, 9) + bytes(4860),
-        "noise": random.Random(2).randbytes(5000),
-    }
-    words = (
-        *("train", "--dataset=mnist", "--data_dir={folder}/d", "--save_dir={folder}/new"),
-        *("--model=mnist_perceptron", "--steps=1", "--verify_data=False", "--batch_size=1"),
-    )
-    good = fakes.fake_files("mnist")
-    for name, content in idx.items():
-        for packed in (False, True):
-
-            def write(folder: Path, content: bytes = content, packed: bool = packed) -> None:
-                files = {**good, "train-images-idx3-ubyte": content}
-                if packed:
-                    files = {f"{key}.gz": fakes.gzipped(value) for key, value in files.items()}
-                fakes.write_files(folder / "d" / "mnist", files)
-
-            yield Case(f"idx: {name}{' in gzip' * packed}", write, words, CODES_REFUSED)
-    gz_bomb = {**{f"{k}.gz": fakes.gzipped(v) for k, v in good.items()}}
-    gz_bomb["train-images-idx3-ubyte.gz"] = fakes.gzipped(idx["terabytes"] + bytes(200_000_000))
-    yield Case(
-        "idx: gzip bomb",
-        lambda folder: fakes.write_files(folder / "d" / "mnist", gz_bomb),
-        words,
-        CODES_REFUSED,
-    )
-    objects = np.array([{"a": 1}], dtype=object)
-    some = np.zeros((4, 28, 28), np.uint8)
-    packs = {
-        "objects": fakes.npz(x_train=objects, y_train=objects, x_test=objects, y_test=objects),
-        "one key": fakes.npz(x_train=some),
-        "floats": fakes.npz(x_train=some / 2, y_train=some[:, 0, 0], x_test=some, y_test=some),
-        "no zip": b"PK\x03\x04 not a zip",
-        "empty": b"",
-        "member no array": fakes.zipped("x_train.npy", b"hello"),
-    }
-    for name, content in packs.items():
-        write = _writer("d/mnist.npz", content)
-        yield Case(f"npz: {name}", write, words, CODES_REFUSED)
-    pickles = {
-        "os.system": pickle.dumps(fakes.Bomb(os.system, "touch {pwned}")),
-        "eval": pickle.dumps(fakes.Bomb(eval, "1")),
-        "numpy.fromfile": pickle.dumps({"data": fakes.Bomb(np.fromfile, "/etc/passwd")}),
-        "deep": b"(" * 100_000 + b".",
-        "huge": b"\x80\x04\x8e" + struct.pack("<Q", 2**60) + b"x.",
-        "empty": b"",
-        "no dict": pickle.dumps([1, 2]),
-        "no data": pickle.dumps({"labels": [1]}),
-        "noise": random.Random(3).randbytes(500),
-    }
-    python_words = ("train", "--data_dir={folder}/d", "--save_dir={folder}/new", "--steps=1")
-    for name, content in pickles.items():
-
-        def write_all(folder: Path, content: bytes = content) -> None:
-            names = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
-            files = dict.fromkeys(names, content)
-            fakes.write_files(folder / "d" / "cifar-10-batches-py", files)
-
-        yield Case(f"pickle: {name}", write_all, python_words, CODES_REFUSED)
 
 
 def flags() -> Iterator[Case]:

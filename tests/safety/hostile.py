@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from tests.safety.corpus import Case
+from tests.safety.cases import Case
 
 LONGEST_SECS = 30
 MOST_GROWTH_MB = 600

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.safety.corpus import Case, cases
+from tests.safety.cases import Case
+from tests.safety.corpus import cases
 from tests.safety.hostile import run_case
 
 CASES = cases()
