@@ -141,7 +141,7 @@ def _apply(layer: networks.Layer, x: Any, training: Any) -> Any:
             return normalization.batch_normalization(x, training=training, name=name, **settings)
         case networks.Activation(function):
             if function == "gelu":
-                return tf.nn.gelu(x, approximate=False)
+                return 0.5 * x * (1 + tf.math.erf(x * 0.5**0.5))
             return tf.nn.relu(x)
         case networks.MaxPool():
             return pooling.max_pooling2d(x, 2, 2)
