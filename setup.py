@@ -50,11 +50,17 @@ setup(
     extras_require={
         "gpu": [f"tensorflow[and-cuda]{TENSORFLOW}"],
         "report": ["matplotlib>=3.8"],
+        "tune": ["optuna>=4.0,<6"],
+        "onnx": ["tf2onnx>=1.17"],
         "test": [
+            "matplotlib>=3.8",
             "pytest>=8",
             "pytest-xdist>=3.6",
             "hypothesis>=6.100",
             "scikit-learn>=1.4",
+            "optuna>=4.0,<6",
+            "tf2onnx>=1.17",
+            "onnxruntime>=1.20",
             "ruff>=0.17,<0.18",  # another minor version formats and complains differently
             "mypy>=2.4,<3",
             "types-PyYAML",

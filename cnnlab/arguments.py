@@ -14,12 +14,21 @@ from cnnlab.errors import UsageError
 _PASSED_BY_US = ("training", "tower")
 
 
+def options_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """A function's options by name: its parameters with a default, or that are keyword-only."""
+    return {
+        p.name: p
+        for p in inspect.signature(function).parameters.values()
+        if p.name not in _PASSED_BY_US
+        and (p.kind is p.KEYWORD_ONLY or (p.default is not p.empty and p.kind is not p.VAR_KEYWORD))
+    }
+
+
 def check(function: Callable[..., Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
     """All options of a function: those given, and the defaults of the rest.
 
-    A function's options are its parameters that have a default, or that are keyword-only. Their
-    annotations say type and range, as in `pixels: Annotated[int, Field(ge=1)] = 4`; one without an
-    annotation takes anything.
+    Their annotations say type and range, as in `pixels: Annotated[int, Field(ge=1)] = 4`; one
+    without an annotation takes anything.
 
     Args:
         function: a function of ours, or of a user.
@@ -31,12 +40,7 @@ def check(function: Callable[..., Any], given: Mapping[str, Any], where: str) ->
     """
     parameters = inspect.signature(function).parameters.values()
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-    known = {
-        p.name: p
-        for p in parameters
-        if p.name not in _PASSED_BY_US
-        and (p.kind is p.KEYWORD_ONLY or (p.default is not p.empty and p.kind is not p.VAR_KEYWORD))
-    }
+    known = options_of(function)
     for name in given:
         if name not in known and not takes_any:
             takes = ", ".join(known) or "none"

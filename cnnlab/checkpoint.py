@@ -13,11 +13,14 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cnnlab.errors import CnnlabError
+from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files import cannot_write, naming_failures, sync, write_atomically
+from cnnlab.signatures import Signature, difference, signatures_of
 from cnnlab.tf1 import reason_of, tf
 
 PREFIX = "model.ckpt"
@@ -26,7 +29,6 @@ POINTER = "checkpoint"
 PARTIAL = ".saving"  # a folder; what is in it was never finished
 DAMAGED = ".damaged"
 MAX_STEP = 2**63 - 1  # of the int64 variable that counts them
-_MAX_NAMED = 8  # variables in one message
 _NONE: frozenset[int] = frozenset()
 
 
@@ -47,6 +49,27 @@ def make_saver(graph: Any) -> Any:
                 super().restore(*args, **kwargs)
 
     return GraphSaver(tf.global_variables(), max_to_keep=None)
+
+
+def find_checkpoint(save_dir: str | Path, checkpoint: str) -> tuple[Checkpoints, int]:
+    """Where a checkpoint of a run is, and its step.
+
+    Args:
+        save_dir: the run directory.
+        checkpoint: "latest", "best" or the number of a step.
+
+    Raises:
+        UsageError: it is none of these.
+        CnnlabError: there is none yet, or every one is damaged.
+    """
+    is_step = re.fullmatch("[0-9]{1,19}", checkpoint) is not None
+    if checkpoint not in ("latest", "best") and not is_step:
+        raise UsageError(f"--checkpoint={checkpoint[:50]} is not latest, best or a step's number")
+    checkpoints = Checkpoints(Path(save_dir) / (BEST_DIR if checkpoint == "best" else ""))
+    step = int(checkpoint) if is_step else checkpoints.latest_intact()
+    if step is None:
+        raise CnnlabError(f"{checkpoints.folder} holds no checkpoint yet")
+    return checkpoints, step
 
 
 class Checkpoints:
@@ -136,18 +159,37 @@ class Checkpoints:
         Raises:
             CnnlabError: there is no such checkpoint, it is damaged, or it is of another model.
         """
+        with self._naming_damage(step):
+            # Looked for first: a Saver loads a variable of another shape without a word.
+            ours = signatures_of(saver._var_list)
+            if differing := difference(self.signatures(step), ours, exactly=exactly):
+                raise CnnlabError(f"checkpoint {self.path(step)} is of another model: {differing}")
+            saver.restore(session, str(self.path(step)))
+
+    def signatures(self, step: int) -> dict[str, Signature]:
+        """Type and shape of each variable in the checkpoint of a step, by name.
+
+        Raises:
+            CnnlabError: there is no such checkpoint, or it is damaged.
+        """
         if step not in self.steps():
             known = ", ".join(map(str, self.steps())) or "none"
             raise CnnlabError(f"{self.folder} has no checkpoint of step {step}; it has: {known}")
-        try:
-            # Looked for first: a Saver loads a variable of another shape without a word.
-            if difference := self._difference(saver, step, exactly):
-                raise CnnlabError(f"checkpoint {self.path(step)} is of another model: {difference}")
-            saver.restore(session, str(self.path(step)))
-        except self._read_errors() as error:
-            raise CnnlabError(
-                f"checkpoint {self.path(step)} is damaged: {reason_of(error)}"
-            ) from error
+        with self._naming_damage(step):
+            reader = tf.train.load_checkpoint(str(self.path(step)))
+            types = reader.get_variable_to_dtype_map()
+            shapes = reader.get_variable_to_shape_map()
+            return {name: Signature(types[name].name, tuple(shapes[name])) for name in shapes}
+
+    def read(self, step: int, names: Iterable[str]) -> dict[str, Any]:
+        """The values of these variables of a checkpoint, name to array.
+
+        Raises:
+            CnnlabError: one of them does not have the checksum it was saved with.
+        """
+        with self._naming_damage(step):
+            reader = tf.train.load_checkpoint(str(self.path(step)))
+            return {name: reader.get_tensor(name) for name in names}
 
     def damage(self, step: int) -> str | None:
         """What is wrong with a checkpoint, or None if every variable of it can be read and has the
@@ -192,6 +234,15 @@ class Checkpoints:
                     path.replace(path.with_name(path.name + DAMAGED))
         self._point_at_latest()
 
+    @contextmanager
+    def _naming_damage(self, step: int) -> Iterator[None]:
+        try:
+            yield
+        except self._read_errors() as error:
+            raise CnnlabError(
+                f"checkpoint {self.path(step)} is damaged: {reason_of(error)}"
+            ) from error
+
     def _write(self, saver: Any, session: Any, path: Path) -> None:
         try:
             saver.save(session, str(path), write_meta_graph=False, write_state=False)
@@ -229,34 +280,3 @@ class Checkpoints:
     def _read_errors() -> tuple[type[Exception], ...]:
         """What TensorFlow raises for files that are damaged, cut short or missing."""
         return (tf.errors.OpError, ValueError, RuntimeError, LookupError, TypeError, MemoryError)
-
-    def _difference(self, saver: Any, step: int, exactly: bool) -> str:
-        """What variables differ between the checkpoint and the graph, or '' if none do."""
-        reader = tf.train.load_checkpoint(str(self.path(step)))
-        saved, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
-        ours = {variable.op.name: variable for variable in saver._var_list}
-        missing = [name for name in ours if name not in saved]
-        superfluous = sorted(name for name in saved if name not in ours)
-        other = []
-        for name, variable in ours.items():
-            shape, dtype = variable.shape.as_list(), variable.dtype.base_dtype
-            if name in saved and (list(saved[name]) != shape or types[name] != dtype):
-                there = f"{types[name].name} {list(saved[name])}"
-                other.append(f"{name} is {there} there, {dtype.name} {shape} here")
-        if not exactly:
-            if not missing and not other:
-                return ""
-            # The optimizer's variables are named after those that they belong to.
-            superfluous = [name for name in superfluous if name.rpartition("/")[0] not in ours]
-        parts = [
-            _listed(other, ""),
-            _listed(missing, "it lacks "),
-            _listed(superfluous, "it has, and this model has not: "),
-        ]
-        return "; ".join(part for part in parts if part)
-
-
-def _listed(items: list[str], what: str) -> str:
-    """The first few of the items in one phrase, or '' if there are none."""
-    more = f" and {len(items) - _MAX_NAMED} more" if len(items) > _MAX_NAMED else ""
-    return f"{what}{', '.join(items[:_MAX_NAMED])}{more}" if items else ""

@@ -24,17 +24,19 @@ from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.interrupts import Interrupted, raising_on_signals
 from cnnlab.options import Options, OptionsT
 
-COMMANDS = ("train", "evaluate", "predict", "reproduce", "data")
+COMMANDS = ("train", "evaluate", "predict", "report", "tune", "export", "reproduce", "data")
 
 
 class Exit(SystemExit):
-    """Leave with this code, after printing the answer where `--json` asks for it."""
+    """Leave with this code, after printing the answer where `--json` asks for it, and the error if
+    there is one."""
 
-    def __init__(self, code: int, answer: Any) -> None:
+    def __init__(self, code: int, answer: Any = None, error: str = "") -> None:
         super().__init__(code)
-        self.answer = answer
+        self.answer, self.error = answer, error
 
 
+_NO_SEPARATOR = "\0"  # no word of a command line has it
 MAX_LINE = 1000  # characters of an error: a file name in it may have thousands
 
 Command = Callable[[Any, tuple[str, ...]], Mapping[str, Any] | Sequence[Any] | None]
@@ -64,7 +66,7 @@ def collect(
         UsageError: a word that means something to Fire alone.
     """
     for word in words:
-        if word in ("-", "--") or word.startswith("--="):
+        if word == "--" or word.startswith("--="):
             raise UsageError(f"unexpected argument {word}; options are written --name=value")
     # A switch is on by its name alone; Fire would take the next word for its value.
     switches = {f"--{name}" for name in options_module.switches_of(options_class)}
@@ -78,7 +80,8 @@ def collect(
     def take(*words: str, **flags: str) -> None:
         found.update(words=words, flags=flags)
 
-    fire.Fire(take, command=list(words), name="cnnlab")
+    # To Fire - would end the arguments; to us it is a word, which stands for standard input.
+    fire.Fire(take, command=[*words, "--", f"--separator={_NO_SEPARATOR}"], name="cnnlab")
     return found["words"], found["flags"]
 
 
@@ -113,10 +116,10 @@ def run(
             code = _run(command, options_class, words, usage, about, resolve, takes_words)
         sys.stdout.flush()
     except Interrupted as error:
-        _complain(str(error))
+        complain(str(error))
         code = 128 + error.number
     except KeyboardInterrupt:
-        _complain("interrupted")
+        complain("interrupted")
         code = 128 + signal.SIGINT
     except BrokenPipeError:
         silence(sys.stdout)
@@ -141,30 +144,32 @@ def _run(
     debug = any(word in ("--debug", "--debug=True", "--debug=1") for word in words)
     try:
         options, positional = _parse(options_class, words, resolve, takes_words)
-        code = 0
+        code, error = 0, ""
         try:
             answer = command(options, positional)
         except Exit as stopped:
-            code, answer = int(str(stopped.code)), stopped.answer
+            code, answer, error = int(str(stopped.code)), stopped.answer, stopped.error
         if options.json and answer is not None:
             print(json.dumps(answer), flush=True)
+        if error:
+            complain(error)
     except BrokenPipeError:
         raise
-    except (CnnlabError, OSError, MemoryError) as error:
+    except (CnnlabError, OSError, MemoryError) as failure:
         if debug:
             traceback.print_exc()
-        _complain(str(error) or "out of memory")
-        return int(getattr(error, "exit_code", 1))
+        complain(str(failure) or "out of memory")
+        return int(getattr(failure, "exit_code", 1))
     return code
 
 
-def _complain(text: str) -> None:
-    """Print the one line of an error on stderr, if there is still someone to read it."""
+def complain(text: str, kind: str = "error") -> None:
+    """Print one line `kind: text` on stderr, if there is still someone to read it."""
     line = " ".join(text.split())
     if len(line) > MAX_LINE:
         line = f"{line[:MAX_LINE]} ..."
     try:
-        print(f"error: {line}", file=sys.stderr, flush=True)
+        print(f"{kind}: {line}", file=sys.stderr, flush=True)
     except BrokenPipeError:
         silence(sys.stderr)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -14,6 +14,9 @@ from cnnlab.training.loss_options import DEFAULT_STEPS
 from cnnlab.training.options import TTA_HELP, TrainingOptions, Tta
 
 __all__ = ["DEFAULT_STEPS", "Config"]
+
+BoardPart = Literal["images", "confusion_matrix", "pr_curves", "projector"]
+MAX_TRACED_STEPS = 100  # a step's trace has some hundred kilobytes
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -43,6 +46,20 @@ class Config(TrainingOptions):
         "start anew in a save_dir that holds a run, deleting that run",
         group="run",
         shapes_result=False,
+    )
+    init_from: str | None = option(
+        None,
+        "start a new run from the weights of another, where name and shape agree: its run "
+        "directory, the best/ in it, or an .npz file of cnnlab export",
+        group="run",
+        min_length=1,
+    )
+    init_step: int | None = option(
+        None,
+        "step of the checkpoint in init_from; the newest when the run starts unless given",
+        unit="steps",
+        group="run",
+        ge=0,
     )
     max_secs: float | None = option(
         None,
@@ -119,6 +136,22 @@ class Config(TrainingOptions):
         shapes_result=False,
     )
 
+    tensorboard: list[BoardPart] = option(
+        [],
+        "what else to log, as in images,pr_curves: images (the first training batch and the worst "
+        "mistakes), confusion_matrix, pr_curves (a class each), projector (the last features), "
+        "or all",
+        group="tensorboard",
+        shapes_result=False,
+    )
+    trace_steps: list[int] | None = option(
+        None,
+        f"steps to trace op by op, FIRST,LAST (at most {MAX_TRACED_STEPS}): a Chrome trace each in "
+        "log_dir/traces, and times in TensorBoard's graph",
+        group="tensorboard",
+        shapes_result=False,
+    )
+
     device: str = option(
         "auto",
         "auto (a GPU where there is one), cpu, gpu or gpu:N",
@@ -144,6 +177,32 @@ class Config(TrainingOptions):
             raise ValueError("auto, or an integer >= 1")
         return value
 
+    @pydantic.field_validator("tensorboard", mode="before")
+    @classmethod
+    def _listed_parts(cls, value: Any) -> Any:
+        """A text is a list with commas; all stands for every part."""
+        parts = value.replace(",", " ").split() if isinstance(value, str) else value
+        return list(get_args(BoardPart)) if parts in ("all", ["all"]) else parts
+
+    @pydantic.field_validator("trace_steps", mode="before")
+    @classmethod
+    def _listed_steps(cls, value: Any) -> Any:
+        """100,110 or [100, 110]; 100 alone is one step."""
+        if isinstance(value, str):
+            value = value.split(",")
+        if type(value) is int:
+            value = [value]
+        return value * 2 if isinstance(value, list) and len(value) == 1 else value
+
+    @pydantic.field_validator("trace_steps")
+    @classmethod
+    def _ordered_steps(cls, value: list[int] | None) -> list[int] | None:
+        if value is not None:
+            first, last = value if len(value) == 2 else (0, 0)
+            if not 1 <= first <= last < first + MAX_TRACED_STEPS:
+                raise ValueError(f"FIRST,LAST, from 1 on, at most {MAX_TRACED_STEPS} steps")
+        return value
+
     @pydantic.field_validator("device")
     @classmethod
     def _known_device(cls, value: str) -> str:
@@ -158,6 +217,19 @@ class Config(TrainingOptions):
                 "--steps and --epochs both set the length of the run; give one of them"
             )
         return self
+
+    @pydantic.model_validator(mode="after")
+    def _step_of_a_checkpoint(self) -> Config:
+        if self.init_step is not None and self.init_from is None:
+            raise ValueError("--init_step is of --init_from, which is not given")
+        if self.init_step is not None and self.starts_from_file:
+            raise ValueError(f"--init_from={self.init_from} is a file, and has no --init_step")
+        return self
+
+    @property
+    def starts_from_file(self) -> bool:
+        """Whether init_from is an .npz file rather than a folder of checkpoints."""
+        return self.init_from is not None and self.init_from.endswith(".npz")
 
     @property
     def resolved_log_dir(self) -> Path:

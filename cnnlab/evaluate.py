@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from cnnlab import cli
-from cnnlab.data.training_data import TrainingData
+from cnnlab import cli, evaluation_tables
+from cnnlab.class_figures import averages, most_confused, per_class_figures
+from cnnlab.config import Config
+from cnnlab.data.evaluation_data import (
+    Arrays,
+    EvaluationData,
+    class_folders,
+    given_arrays,
+    named_split,
+)
+from cnnlab.errors import UsageError
+from cnnlab.files import naming_failures, write_atomically
 from cnnlab.inference import TrainedModel
-from cnnlab.metrics import per_class_figures
-from cnnlab.options import STRICT, Options, as_dict, option, replace
+from cnnlab.metrics import EvaluationSums
+from cnnlab.options import STRICT, Options, as_dict, build, option, replace
 from cnnlab.resolve import load_config
+from cnnlab.scores import (
+    Outputs,
+    accuracy_interval,
+    areas_under_curves,
+    expected_calibration_error,
+)
 from cnnlab.training.options import TTA_HELP, Tta
 
 
@@ -23,53 +40,143 @@ class EvaluateOptions(Options):
     save_dir: str = option("./save", "run directory to evaluate", group="run", min_length=1)
     checkpoint: str = option("latest", "latest, best or the number of a step", group="run")
     split: Literal["test", "validation", "train"] = option("test", "which images", group="data")
+    dataset: str | None = option(
+        None, "another data set of the same image shape and classes", group="data"
+    )
     data_dir: str | None = option(
         None, "folder of the data files; the run's own unless given", group="data"
+    )
+    verify_data: bool | None = option(
+        None,
+        "compare data files with the official checksums; as the run does unless given",
+        group="data",
+    )
+    images: str | None = option(
+        None,
+        "evaluate on image files instead: a folder with a subfolder for each class, of its name",
+        group="data",
     )
     batch_size: int | None = option(
         None, "images a session run; the run's own unless given", unit="images", group="run", ge=1
     )
     tta: Tta | None = option(None, f"{TTA_HELP}; the run's own unless given", group="run")
+    top_k: int = option(
+        5,
+        "top_k_accuracy: the truth is among the k likeliest",
+        unit="classes",
+        group="output",
+        ge=1,
+    )
+    csv: str | None = option(
+        None, "file for the table: a line a class, then the means", group="output", min_length=1
+    )
+    predictions: str | None = option(
+        None,
+        "file for the predictions, CSV: a line an image with truth, prediction and probabilities",
+        group="output",
+        min_length=1,
+    )
+    device: str | None = option(
+        None, "auto, cpu, gpu or gpu:N; the run's own unless given", group="device"
+    )
 
 
 def evaluate(
-    save_dir: str = "./save",
+    save_dir: str | Path = "./save",
     *,
-    checkpoint: str = "latest",
-    split: str = "test",
-    data_dir: str | None = None,
-    batch_size: int | None = None,
-    tta: str | None = None,
+    data: Arrays | None = None,
+    class_names: Sequence[str] | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
-    """Evaluate the weights of a run on every image of a split.
+    """Evaluate the weights of a run on every image of a split, or on images given.
 
     Args:
         save_dir: a run directory.
-        checkpoint: "latest", "best" or the number of a step.
-        split: "test", "validation" or "train".
-        data_dir: where the data files are, if not where the run had them.
-        batch_size: images a session run, if not as the run has it.
-        tta: test-time augmentation, "none", "mirror" or "mirror_shift", if not as the run has it.
+        data: (images, labels) to evaluate on instead of a split: uint8 [n, height, width,
+            channels] and integers [n].
+        class_names: the classes of a run that was itself trained on arrays.
+        **options: further options of the command; see `EvaluateOptions`.
 
     Returns:
-        accuracy, loss, top5_accuracy, n, step, split, confusion_matrix (int, rows: truth, columns:
-        prediction) and per_class (see `cnnlab.metrics.per_class_figures`).
+        accuracy, loss, top5_accuracy, n, step; top_k and top_k_accuracy; dataset and split;
+        confusion_matrix (int, rows: truth, columns: prediction); per_class (see
+        `cnnlab.class_figures.per_class_figures`, with roc_auc and pr_auc of
+        `cnnlab.scores.areas_under_curves`); macro_average and weighted_average of these (see
+        `cnnlab.class_figures.averages`), and roc_auc and pr_auc, their macro means;
+        expected_calibration_error, accuracy_interval and most_confused. None where there is no
+        such figure.
 
     Raises:
+        UsageError: an option is wrong, or the data set does not fit the run.
         CnnlabError: no such run or checkpoint, or the data cannot be read.
     """
-    given = {"data_dir": data_dir, "eval_batch_size": batch_size, "tta": tta}
-    changes = {name: value for name, value in given.items() if value is not None}
-    config = replace(load_config(save_dir), **changes)
-    data = TrainingData(config, None)
-    with TrainedModel(save_dir, config, data.spec, checkpoint) as trained:
-        sums = trained.evaluate(data.split(split))
-    return {
+    checked = build(EvaluateOptions, {**options, "save_dir": str(save_dir)})
+    named = [name for name in ("images", "dataset") if getattr(checked, name) is not None]
+    if len(named) + (data is not None) > 1:
+        given = [f"--{name}" for name in named] + ["data"] * (data is not None)
+        raise UsageError(f"{' and '.join(given)} each say what to evaluate on; give one of them")
+    changes = {
+        "data_dir": checked.data_dir,
+        "verify_data": checked.verify_data,
+        "eval_batch_size": checked.batch_size,
+        "tta": checked.tta,
+        "device": checked.device,
+    }
+    config = replace(
+        load_config(checked.save_dir),
+        **{name: value for name, value in changes.items() if value is not None},
+    )
+    if data is not None:
+        chosen = given_arrays(config, data, class_names)
+    elif checked.images is not None:
+        chosen = class_folders(config, checked.images)
+    else:
+        chosen = named_split(config, checked.split, checked.dataset)
+    for path in (checked.csv, checked.predictions):
+        if path is not None:  # a folder that cannot be made is to be known before the work is done
+            with naming_failures(Path(path)):
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+    return _evaluate(checked, config, chosen)
+
+
+def _evaluate(options: EvaluateOptions, config: Config, data: EvaluationData) -> dict[str, Any]:
+    outputs = Outputs(len(data.split.labels), data.spec.num_classes)
+    with TrainedModel(options.save_dir, config, data.spec, options.checkpoint) as trained:
+        sums = trained.evaluate(data.split, outputs.add)
+    figures = {
         **sums.result(),
         "step": trained.step,
-        "split": split,
+        "dataset": data.name,
+        "split": data.split_name,
+        "top_k": options.top_k,
+        "top_k_accuracy": sums.top_k_accuracy(options.top_k),
+        **_figures_of(sums, outputs, data),
+    }
+    if options.csv is not None:
+        write_atomically(Path(options.csv), evaluation_tables.class_csv(figures))
+    if options.predictions is not None:
+        text = evaluation_tables.predictions_csv(data, outputs)
+        write_atomically(Path(options.predictions), text)
+    return figures
+
+
+def _figures_of(sums: EvaluationSums, outputs: Outputs, data: EvaluationData) -> dict[str, Any]:
+    class_names, labels = data.spec.class_names, data.split.labels
+    areas = areas_under_curves(outputs.probabilities, labels)
+    rows = per_class_figures(sums.confusion, class_names)
+    per_class = [{**row, **area} for row, area in zip(rows, areas, strict=True)]
+    macro, weighted = averages(per_class, sums.confusion)
+    is_correct = outputs.predicted == labels
+    return {
+        "roc_auc": macro["roc_auc"],
+        "pr_auc": macro["pr_auc"],
+        "expected_calibration_error": expected_calibration_error(outputs.confidences, is_correct),
+        "accuracy_interval": accuracy_interval(int(is_correct.sum()), len(labels)),
+        "macro_average": macro,
+        "weighted_average": weighted,
+        "most_confused": most_confused(sums.confusion, class_names),
+        "per_class": per_class,
         "confusion_matrix": sums.confusion.tolist(),
-        "per_class": per_class_figures(sums.confusion, data.spec.class_names),
     }
 
 
@@ -80,34 +187,16 @@ def main(words: Sequence[str] | None = None) -> None:
         EvaluateOptions,
         words,
         usage="python -m cnnlab.evaluate [--save_dir=DIR] [--name=value ...]",
-        about="Evaluate a trained run on all images of a split.",
+        about="Evaluate a trained run on all images of a split, of another data set or of a "
+        "folder.",
     )
 
 
 def _evaluate_command(options: EvaluateOptions, _words: tuple[str, ...]) -> dict[str, Any]:
-    given = {
-        name: value for name, value in as_dict(options).items() if name not in ("json", "debug")
-    }
-    figures = evaluate(**given)
+    figures = evaluate(**as_dict(options))
     if not options.json:
-        print(report(figures))
+        print(evaluation_tables.report(figures))
     return figures
-
-
-def report(figures: Mapping[str, Any]) -> str:
-    """The figures as a table for people."""
-    lines = [
-        f"step {figures['step']}, {figures['n']} {figures['split']} images: "
-        f"accuracy {figures['accuracy']:.4f}, top-5 {figures['top5_accuracy']:.4f}, "
-        f"loss {figures['loss']:.4f}"
-    ]
-    width = max(len(row["name"]) for row in figures["per_class"])
-    lines.append(f"{'class':<{width}}  precision  recall      f1")
-    lines += [
-        f"{row['name']:<{width}}     {row['precision']:.4f}  {row['recall']:.4f}  {row['f1']:.4f}"
-        for row in figures["per_class"]
-    ]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

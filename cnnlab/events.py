@@ -21,10 +21,18 @@ _FILE_NAME = re.compile(r"events\.out\.tfevents\.(\d+)\.")
 
 
 class EventWriter:
-    """Appends events to a new file in a folder."""
+    """Appends events to a new file in a folder.
 
-    def __init__(self, folder: Path) -> None:
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, folder: Path, suffix: str = "") -> None:
         """Open a file that TensorBoard reads after those that are there.
+
+        Args:
+            folder: made if need be.
+            suffix: ends the file's name.
 
         Raises:
             CnnlabError: the folder cannot be made or written.
@@ -35,8 +43,8 @@ class EventWriter:
             # TensorBoard reads a folder's files in the order of their names, which hold seconds.
             stamps = [int(m[1]) for path in folder.iterdir() if (m := _FILE_NAME.match(path.name))]
             stamp = max([int(time.time()), *(stamp + 1 for stamp in stamps)])
-            name = f"events.out.tfevents.{stamp:010d}.{platform.node()}"
-            self._writer = tf.python_io.TFRecordWriter(str(folder / name))
+            self.path = folder / f"events.out.tfevents.{stamp:010d}.{platform.node()}{suffix}"
+            self._writer = tf.python_io.TFRecordWriter(str(self.path))
         except (OSError, tf.errors.OpError) as error:
             raise self._failure(error) from error
         self.add(tf.Event(wall_time=time.time(), file_version="brain.Event:2"))
@@ -63,10 +71,16 @@ class EventWriter:
         start = tf.SessionLog(status=tf.SessionLog.START)
         self.add(tf.Event(wall_time=time.time(), step=step, session_log=start))
 
-    def add_graph(self, graph: Any) -> None:
-        """Append the graph's definition."""
-        definition = graph.as_graph_def(add_shapes=True).SerializeToString()
-        self.add(tf.Event(wall_time=time.time(), graph_def=definition))
+    def add_graph(self, definition: Any) -> None:
+        """Append a graph's definition, a `tf.GraphDef`."""
+        self.add(tf.Event(wall_time=time.time(), graph_def=definition.SerializeToString()))
+
+    def add_run_metadata(self, metadata: Any, tag: str, step: int) -> None:
+        """Append the `tf.RunMetadata` of a session run, under a name to choose it by."""
+        event = tf.Event(wall_time=time.time(), step=step)
+        event.tagged_run_metadata.tag = tag
+        event.tagged_run_metadata.run_metadata = metadata.SerializeToString()
+        self.add(event)
 
     def flush(self) -> None:
         """Hand everything written so far to the operating system.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from cnnlab.errors import CnnlabError
 
@@ -17,17 +19,56 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     Raises:
         CnnlabError: the disk is full or the folder cannot be written; the old content stands.
     """
+    with replacing(path) as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """As `write_atomically`, for content that is written in the block piece by piece.
+
+    Raises:
+        CnnlabError: the disk is full or the folder cannot be written; the old content stands, as it
+            does if the block fails for a reason of its own.
+    """
     partial = path.with_name(path.name + ".partial")
     with naming_failures(path):
         try:
             with partial.open("wb") as file:
-                file.write(content.encode("utf-8") if isinstance(content, str) else content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
-        except OSError:
+        except BaseException:
             remove_if_possible(partial)
             raise
+        sync(path.parent)
+
+
+def replace_folder(path: Path, write: Callable[[Path], None]) -> None:
+    """Make a folder, or replace it; it is there with all that is written, or not at all.
+
+    Args:
+        path: the folder.
+        write: writes the new one at the path that it is given.
+
+    Raises:
+        CnnlabError: the disk is full or the folder cannot be written; an old one stands until the
+            new one is complete.
+    """
+    partial = path.with_name(path.name + ".partial")
+    with naming_failures(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            write(partial)
+            for written in sorted(partial.rglob("*")):
+                sync(written)
+            if path.exists():
+                shutil.rmtree(path)
+            partial.rename(path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
         sync(path.parent)
 
 

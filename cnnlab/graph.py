@@ -1,9 +1,9 @@
-"""The static graphs: one to predict and evaluate, one to train as well.
+"""The training graph.
 
-The training graph has two towers over the same variables. The inference tower stands in the open,
-on the placeholders. The training tower stands in the body of a while loop that makes many steps in
-one session run; it also reads ahead: while a step computes, the next one's batch is drawn and
-prepared.
+It has two towers over the same variables. The inference tower stands in the open, on the
+placeholders; see `cnnlab.inference_graph`. The training tower stands in the body of a while loop
+that makes many steps in one session run; it also reads ahead: while a step computes, the next
+one's batch is drawn and prepared.
 """
 
 from __future__ import annotations
@@ -11,50 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from cnnlab.arguments import check
 from cnnlab.config import Config
-from cnnlab.data.augment import evaluation_view, scaling_of, shape_after
 from cnnlab.data.batches import BatchSource
 from cnnlab.data.datasets import Split
-from cnnlab.data.scaling import InputStatistics, build_statistics, scale
 from cnnlab.data.specs import DatasetSpec
-from cnnlab.errors import CnnlabError
+from cnnlab.inference_graph import PredictGraph, build_predict_graph, model_options_of
 from cnnlab.models import ModelFunction
-from cnnlab.models.frozen import DataStart
-from cnnlab.step import StepContext, build_step, layer_defaults
+from cnnlab.step import StepContext, build_step
 from cnnlab.summaries import build_layer_summaries
 from cnnlab.tf1 import tf
-from cnnlab.tower import FROZEN, Tower, building
-from cnnlab.training.averages import Averages
-from cnnlab.training.losses import losses_of, probabilities_of, training_losses
+from cnnlab.training.averages import Averages, network_variables
+from cnnlab.training.losses import training_losses
 from cnnlab.training.plateau import Plateau, build_plateau
 from cnnlab.training.schedules import learning_rate_at
-
-
-class PredictGraph(NamedTuple):
-    """The inference tower.
-
-    Attributes:
-        images_ph: uint8 [batch, height, width, channels], range [0, 255]; no images unless fed.
-        labels_ph: int64 [batch], range [0, num_classes).
-        logits: float32 [batch, num_classes], unscaled.
-        probabilities: float32 [batch, num_classes], each row sums to 1.
-        losses: float32 [batch], loss of each image as configured, neither smoothed nor weighted.
-        loss: float32 scalar, their mean.
-        activations: name to output of each layer.
-        statistics: what the scaling wants to know of the training set, if anything.
-        data_starts: the model's variables that start from training images.
-    """
-
-    images_ph: Any
-    labels_ph: Any
-    logits: Any
-    probabilities: Any
-    losses: Any
-    loss: Any
-    activations: dict[str, Any]
-    statistics: InputStatistics | None
-    data_starts: list[DataStart]
 
 
 class TrainGraph(NamedTuple):
@@ -79,6 +48,7 @@ class TrainGraph(NamedTuple):
             configured.
         fill_data: a function (session, train split) that makes the training set resident.
         plateau: the state of the schedule plateau; None with another schedule.
+        variables: the network's own.
         init_op: gives every variable its start.
     """
 
@@ -96,49 +66,8 @@ class TrainGraph(NamedTuple):
     layer_summaries: Any
     fill_data: Callable[[Any, Split], None]
     plateau: Plateau | None
+    variables: list[Any]
     init_op: Any
-
-
-def build_predict_graph(config: Config, spec: DatasetSpec, model: ModelFunction) -> PredictGraph:
-    """Add the inference tower to the default graph.
-
-    Args:
-        config: gives scaling, seed and model options.
-        spec: gives image shape and classes.
-        model: function (images, num_classes, *, training, **model_options) -> logits.
-
-    Raises:
-        CnnlabError: the model returns something that is not [batch, num_classes] logits.
-    """
-    with tf.name_scope("input"):
-        no_images = tf.zeros([0, *spec.image_shape], tf.uint8)
-        images_ph = tf.placeholder_with_default(no_images, [None, *spec.image_shape], "images_ph")
-        labels_ph = tf.placeholder_with_default(tf.zeros([0], tf.int64), [None], "labels_ph")
-        scaling = scaling_of(config.augment, config.scaling)
-        input_shape = shape_after(config.augment, spec.image_shape)
-        statistics = build_statistics(scaling, spec.image_shape, input_shape)
-        inputs = scale(evaluation_view(images_ph, config.augment), scaling, statistics)
-    weights = config.resolved_eval_weights
-    average = None if weights == "live" else weights
-    with building(Tower(config.seed, defaults=layer_defaults(config), average=average)) as tower:
-        logits = _checked_logits(
-            model(inputs, spec.num_classes, training=False, **_model_options(config, model)),
-            spec.num_classes,
-        )
-    with tf.name_scope("loss"):
-        losses = losses_of(config, logits, labels_ph)
-        loss = tf.reduce_mean(losses)
-    return PredictGraph(
-        images_ph,
-        labels_ph,
-        logits,
-        probabilities_of(logits, config.resolved_output),
-        losses,
-        loss,
-        tower.activations,
-        statistics,
-        tower.data_starts,
-    )
 
 
 def build_train_graph(
@@ -163,7 +92,8 @@ def build_train_graph(
     global_step = tf.train.get_or_create_global_step()
     predict = build_predict_graph(config, spec, model)
     total_steps = config.schedule_length(num_train)
-    averages = Averages(config, _model_variables(global_step), total_steps)
+    variables = network_variables()
+    averages = Averages(config, variables, total_steps)
     rollbacks = None
     if config.on_nan == "rollback":  # a variable, so that checkpoints remember the lowered rate
         rollbacks = tf.get_variable(
@@ -195,7 +125,7 @@ def build_train_graph(
             config,
             spec.num_classes,
             model,
-            _model_options(config, model),
+            model_options_of(config, model),
             rate_at,
             averages,
             global_step,
@@ -206,7 +136,7 @@ def build_train_graph(
             objective, logits, update_op = build_step(context, batch, step)
             # Read ahead, but never past the run's last step: the stream must stand where the step
             # does. And not before this step's own batch was drawn, or the two would change places.
-            with tf.control_dependencies([batch["labels"]]):
+            with tf.name_scope("next_batch"), tf.control_dependencies([batch["labels"]]):
                 next_batch = tf.cond(
                     i + 1 < steps_ph, lambda: source.draw(step + 1), lambda: dict(batch)
                 )
@@ -214,9 +144,10 @@ def build_train_graph(
             with tf.control_dependencies([update_op]):
                 return i + 1, tf.identity(objective), last, next_batch
 
-        batch = source.draw_unless_fed(start, predict.images_ph, predict.labels_ph)
         shapes = source.shapes()
-        batch = {name: tf.ensure_shape(batch[name], shapes[name]) for name in shapes}
+        with tf.name_scope("batch"):
+            batch = source.draw_unless_fed(start, predict.images_ph, predict.labels_ph)
+            batch = {name: tf.ensure_shape(batch[name], shapes[name]) for name in shapes}
         last_shapes = {"logits": tf.TensorShape([None, spec.num_classes])}
         last_shapes.update(_without_inputs(shapes))
         nothing = {
@@ -234,6 +165,7 @@ def build_train_graph(
             parallel_iterations=1,
             name="steps",
         )
+    with tf.name_scope("metrics"):
         logits = last["logits"]
         truth = tf.argmax(last["targets"], axis=1) if "targets" in last else last["labels"]
         correct = tf.equal(tf.argmax(logits, axis=1), truth)
@@ -241,6 +173,8 @@ def build_train_graph(
         train_loss = tf.reduce_mean(training_losses(config, logits, last), name="loss")
         last_step = start + tf.cast(made, tf.int64) - 1
         learning_rate = tf.identity(rate_at(last_step), "learning_rate")
+        last_rate = rate_at(start - 1)
+    with tf.name_scope("finite_weights"):
         weights_are_finite = tf.reduce_all(
             [tf.reduce_all(tf.is_finite(variable)) for variable in tf.trainable_variables()]
         )
@@ -257,42 +191,16 @@ def build_train_graph(
         train_accuracy=train_accuracy,
         learning_rate=learning_rate,
         objective=objective,
-        last_rate=rate_at(start - 1),
+        last_rate=last_rate,
         weights_are_finite=weights_are_finite,
         rollbacks=rollbacks,
         layer_summaries=layer_summaries,
         fill_data=source.fill,
         plateau=plateau,
+        variables=variables,
         init_op=tf.global_variables_initializer(),
     )
 
 
-def _model_variables(global_step: Any) -> list[Any]:
-    """The network's own variables but the frozen ones: all there are before training adds any."""
-    frozen = {variable.op.name for variable in tf.get_collection(FROZEN)}
-    return [
-        variable
-        for variable in tf.global_variables()
-        if variable is not global_step
-        and variable.op.name not in frozen
-        and not variable.op.name.startswith(("ema/", "lookahead/", "input_statistics/"))
-    ]
-
-
 def _without_inputs(batch: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in batch.items() if name != "inputs"}
-
-
-def _model_options(config: Config, model: ModelFunction) -> dict[str, Any]:
-    """The options given for the model; its own defaults stand for the rest."""
-    checked = check(model, config.model_options, "--model_options")
-    return {name: checked[name] for name in config.model_options}
-
-
-def _checked_logits(logits: Any, num_classes: int) -> Any:
-    shape = getattr(logits, "shape", None)
-    if shape is None or shape.rank != 2 or shape[1] != num_classes:
-        raise CnnlabError(
-            f"the model returned {shape}, where logits [batch, {num_classes}] are wanted"
-        )
-    return logits

@@ -13,12 +13,13 @@ from tqdm import tqdm
 
 from cnnlab.errors import NonFiniteError
 from cnnlab.inference import EvaluationStoppedError
-from cnnlab.loop import StepState, is_time
+from cnnlab.loop import RunPlan, StepState, is_time
 from cnnlab.monitors import Monitor, is_better
 from cnnlab.run_directory import RunDirectory
 from cnnlab.summaries import RunLog
 
 if TYPE_CHECKING:
+    from cnnlab.board.hooks import EvaluationBoard
     from cnnlab.train import Train
 
 
@@ -34,6 +35,9 @@ class Hook:
 
     def begin(self, train: Train) -> None:
         """Called once, when the variables are ready and before the first step of this process."""
+
+    def before_run(self, plan: RunPlan) -> None:
+        """Called before each session run, which it may change."""
 
     def after_step(self, train: Train, state: StepState) -> None:
         """Called when `every_steps` have passed, and after the last step."""
@@ -90,14 +94,17 @@ class EvaluationHook(Hook):
         run: RunDirectory,
         first_step: int,
         monitors: Sequence[Monitor] = (),
+        board: EvaluationBoard | None = None,
     ) -> None:
-        """Args: first_step: where this process begins; monitors: what goes by the figures."""
+        """Args: first_step: where this process begins; monitors: what goes by the figures; board:
+        shows more of each evaluation."""
         self.every_steps = every_steps
         self._total_steps = total_steps
         self._log = log
         self._run = run
         self._best = run.best_so_far(first_step)
         self._monitors = monitors
+        self._board = board
 
     def begin(self, train: Train) -> None:
         for monitor in self._monitors:
@@ -116,12 +123,15 @@ class EvaluationHook(Hook):
 
     def _evaluate(self, train: Train, step: int, learning_rate: float) -> None:
         started = time.perf_counter()
+        if self._board is not None:
+            self._board.begin()
         try:
             figures = train.evaluate(
                 "validation",
                 limit=train.config.eval_examples,
                 tta="none",
                 should_stop=lambda: train.stop_signal is not None,
+                on_batch=None if self._board is None else self._board.take,
             )
         except EvaluationStoppedError:
             return
@@ -131,6 +141,8 @@ class EvaluationHook(Hook):
         if self._best is None or is_better(figures, self._best, train.config.monitor):
             self._best = figures
             self._run.save_best(train.saver, train.session, step)
+        if self._board is not None:
+            self._board.write(train, step)
         # The line comes after the checkpoint it speaks of: a kill between them repeats both.
         self._log.write(
             "val",

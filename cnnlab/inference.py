@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -10,16 +9,17 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab.checkpoint import BEST_DIR, Checkpoints, make_saver
+from cnnlab.checkpoint import find_checkpoint, make_saver
 from cnnlab.config import Config
 from cnnlab.data.datasets import Split
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.device import choose_device, session_config
-from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.graph import PredictGraph, build_predict_graph
+from cnnlab.inference_graph import PredictGraph, build_predict_graph
 from cnnlab.metrics import EvaluationSums
 from cnnlab.models import find_model
 from cnnlab.tf1 import naming_op_errors, tf
+
+OnBatch = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], None]
 
 
 class EvaluationStoppedError(Exception):
@@ -34,6 +34,7 @@ def run_evaluation(
     batch_size: int,
     tta: str = "none",
     should_stop: Callable[[], bool] = lambda: False,
+    on_batch: OnBatch | None = None,
 ) -> EvaluationSums:
     """Evaluate every image of a split, the last partial batch too.
 
@@ -45,6 +46,8 @@ def run_evaluation(
         batch_size: images a session run (>= 1).
         tta: test-time augmentation; see `weighted_views`.
         should_stop: asked before each batch.
+        on_batch: called with each batch's logits and probabilities, float32 [batch, num_classes],
+            where sums alone are not enough.
 
     Raises:
         EvaluationStoppedError: it was to stop.
@@ -52,21 +55,19 @@ def run_evaluation(
         CnnlabError: TensorFlow fails, for want of memory as a rule.
     """
     sums = EvaluationSums(num_classes)
+    fetches = {"logits": tower.logits, "losses": tower.losses}
+    if on_batch is not None:
+        fetches["probabilities"] = tower.probabilities
     for start in range(0, len(split.labels), batch_size):
         if should_stop():
             raise EvaluationStoppedError
-        images = split.images[start : start + batch_size]
         labels = split.labels[start : start + batch_size]
         with naming_op_errors("evaluation"):
-            if tta == "none":
-                logits, losses = session.run(
-                    (tower.logits, tower.losses),
-                    {tower.images_ph: images, tower.labels_ph: labels},
-                )
-            else:
-                logits = _averaged_logits(session, tower, images, tta)
-                losses = session.run(tower.losses, {tower.logits: logits, tower.labels_ph: labels})
-        sums.add(logits, labels, losses)
+            feed = _feed_of(session, tower, split.images[start : start + batch_size], tta)
+            found = session.run(fetches, {**feed, tower.labels_ph: labels})
+        sums.add(found["logits"], labels, found["losses"])
+        if on_batch is not None:
+            on_batch(found["logits"], found["probabilities"])
     return sums
 
 
@@ -81,11 +82,9 @@ def run_prediction(
     num_classes]; tta: see `weighted_views`."""
     batches = []
     for start in range(0, len(images), batch_size):
-        batch = images[start : start + batch_size]
-        feed = {tower.images_ph: batch}
-        if tta != "none":
-            feed = {tower.logits: _averaged_logits(session, tower, batch, tta)}
-        batches.append(session.run(tower.probabilities, feed))
+        with naming_op_errors("prediction"):
+            feed = _feed_of(session, tower, images[start : start + batch_size], tta)
+            batches.append(session.run(tower.probabilities, feed))
     none = np.zeros((0, tower.probabilities.shape[1]), np.float32)
     return np.concatenate([none, *batches])
 
@@ -117,12 +116,17 @@ def weighted_views(
     return weighted
 
 
-def _averaged_logits(session: Any, tower: PredictGraph, images: Any, tta: str) -> Any:
-    """float32 [n, num_classes]."""
-    return sum(
+def _feed_of(
+    session: Any, tower: PredictGraph, images: npt.NDArray[np.uint8], tta: str
+) -> dict[Any, Any]:
+    """What to feed for these images: themselves, or the logits that their views have on average."""
+    if tta == "none":
+        return {tower.images_ph: images}
+    averaged = sum(
         np.float32(share) * session.run(tower.logits, {tower.images_ph: view})
         for share, view in weighted_views(images, tta)
     )
+    return {tower.logits: averaged}  # float32 [n, num_classes]
 
 
 class TrainedModel:
@@ -151,16 +155,7 @@ class TrainedModel:
             UsageError: the checkpoint's name is none of these, or the model is a script's function.
             CnnlabError: no such checkpoint, or it is damaged.
         """
-        is_step = re.fullmatch("[0-9]{1,19}", checkpoint) is not None
-        if checkpoint not in ("latest", "best") and not is_step:
-            raise UsageError(
-                f"--checkpoint={checkpoint[:50]} is not latest, best or a step's number"
-            )
-        folder = Path(save_dir) / BEST_DIR if checkpoint == "best" else Path(save_dir)
-        checkpoints = Checkpoints(folder, None)
-        step = int(checkpoint) if is_step else checkpoints.latest_intact()
-        if step is None:
-            raise CnnlabError(f"{folder} holds no checkpoint yet")
+        checkpoints, step = find_checkpoint(save_dir, checkpoint)
         self.config, self.spec, self.step = config, spec, step
         model = find_model(config.model)
         graph = tf.Graph()
@@ -176,8 +171,8 @@ class TrainedModel:
     def __exit__(self, *_error: object) -> None:
         self.session.close()
 
-    def evaluate(self, split: Split) -> EvaluationSums:
-        """Evaluate every image of a split."""
+    def evaluate(self, split: Split, on_batch: OnBatch | None = None) -> EvaluationSums:
+        """Evaluate every image of a split; on_batch: see `run_evaluation`."""
         return run_evaluation(
             self.session,
             self.tower,
@@ -185,6 +180,7 @@ class TrainedModel:
             self.spec.num_classes,
             self.config.eval_batch_size,
             self.config.tta,
+            on_batch=on_batch,
         )
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

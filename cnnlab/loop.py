@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnlab.errors import NonFiniteError
 from cnnlab.tf1 import naming_op_errors
@@ -35,6 +36,20 @@ class StepState(NamedTuple):
     accuracy: float
     learning_rate: float
     step_secs: float
+
+
+@dataclass
+class RunPlan:
+    """What the next session run is to be; hooks may change it.
+
+    step: steps made so far.
+    steps: how many the run makes; a hook may lower it, to 1 at least.
+    arguments: further arguments of `session.run`.
+    """
+
+    step: int
+    steps: int
+    arguments: dict[str, Any] = field(default_factory=dict)
 
 
 def is_time(step: int, every_steps: int, total_steps: int) -> bool:
@@ -79,18 +94,20 @@ def run_steps(train: Train, hooks: Sequence[Hook], total_steps: int) -> None:
     pacer = Pacer(train.config.steps_per_run)
     step, step_secs, state = train.step, 0.0, None
     while step < total_steps and not train.stopping:
-        steps = pacer.steps(step, total_steps, hooks)
+        plan = RunPlan(step, pacer.steps(step, total_steps, hooks))
+        for hook in hooks:
+            hook.before_run(plan)
         started = time.perf_counter()
         with naming_op_errors(f"training after step {step}"):
             _, objective, loss, accuracy, learning_rate = session.run(
-                fetches, {graph.steps_ph: steps}
+                fetches, {graph.steps_ph: plan.steps}, **plan.arguments
             )
         secs = time.perf_counter() - started
         if not math.isfinite(objective):
             failed_step = int(session.run(graph.global_step))
             raise NonFiniteError(f"the loss is {objective} at step {failed_step}")
-        pacer.learn(steps, secs)
-        step += steps
+        pacer.learn(plan.steps, secs)
+        step += plan.steps
         step_secs += secs
         state = StepState(
             step, total_steps, float(loss), float(accuracy), float(learning_rate), step_secs

@@ -18,11 +18,12 @@ from cnnlab.data.training_data import Arrays, TrainingData
 from cnnlab.device import choose_device, session_config
 from cnnlab.errors import UsageError
 from cnnlab.graph import TrainGraph, build_train_graph
-from cnnlab.inference import run_evaluation, run_prediction
+from cnnlab.inference import OnBatch, run_evaluation, run_prediction
 from cnnlab.models import ModelFunction, check_model_options, find_model
 from cnnlab.resolve import graph_options_differ, resolve, resolve_for_run
 from cnnlab.run_directory import RunDirectory
 from cnnlab.tf1 import tf
+from cnnlab.warm_start import start_values, with_init_step
 
 
 class Network:
@@ -86,6 +87,7 @@ class Network:
         limit: int | None = None,
         tta: str | None = None,
         should_stop: Callable[[], bool] = lambda: False,
+        on_batch: OnBatch | None = None,
     ) -> dict[str, Any]:
         """Evaluate the session's weights; without a session, those of the run in save_dir if any.
 
@@ -96,6 +98,7 @@ class Network:
             tta: test-time augmentation, "none", "mirror" or "mirror_shift"; as configured unless
                 given.
             should_stop: asked before each batch.
+            on_batch: called with the logits and probabilities of each batch.
 
         Returns:
             accuracy, loss, top5_accuracy and n.
@@ -115,6 +118,7 @@ class Network:
             batch_size,
             self.config.tta if tta is None else tta,
             should_stop,
+            on_batch=on_batch,
         ).result()
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -199,12 +203,17 @@ class Network:
         if self._session is None:
             graph, train = self.train_graph, self.data.split("train")
             session = tf.Session(graph=self.graph, config=session_config(self.config))
-            session.run(graph.init_op)
+            is_new = self._first_step == 0  # else a checkpoint will be restored, and has it all
+            self.config = with_init_step(self.config) if is_new else self.config
+            given = start_values(self.config, graph.variables) if is_new else {}
+            session.run(graph.init_op, given)
             graph.fill_data(session, train)
-            if self._first_step == 0:  # else a checkpoint has what follows
+            if is_new:
                 if graph.tower.statistics is not None:
                     graph.tower.statistics.fill(session, train.images)
                 for start in graph.tower.data_starts:
+                    if start.variable.initial_value in given:
+                        continue  # the layers behind it were trained on this value
                     start.fill(session, graph.tower.images_ph, train.images)
             del train
             self.data.release_train()

@@ -103,7 +103,7 @@ def parse_text(name: str, text: str, options_class: type) -> Any:
     Numbers and switches are left to pydantic; 'none' stands for None where the option admits it,
     and lists and mappings are written in YAML's flow style, as in `--augment='[flip]'`.
     """
-    admitted = _admitted_types(fields_of(options_class)[name].annotation)
+    admitted = admitted_types(fields_of(options_class)[name].annotation)
     if type(None) in admitted and text.lower() in ("none", "null"):
         return None
     if list in admitted or dict in admitted:
@@ -122,7 +122,7 @@ def build(options_class: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:
     for name, value in values.items():
         if isinstance(value, str) and not _is_plain_text(value):
             raise UsageError(f"--{name}={value!a} holds a character that no name or path may have")
-        if isinstance(value, bool) and bool not in _admitted_types(fields[name].annotation):
+        if isinstance(value, bool) and bool not in admitted_types(fields[name].annotation):
             raise UsageError(f"--{name}={value} is not valid: it takes no yes or no")
     try:
         return options_class(**values)
@@ -166,14 +166,15 @@ def _is_plain_text(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def _admitted_types(annotation: Any) -> set[Any]:
+def admitted_types(annotation: Any) -> set[Any]:
+    """The types of the values that an option may have; a Literal's words are str."""
     origin = typing.get_origin(annotation)
     if origin is None:
         return {annotation}
     if origin in (list, dict, tuple):
         return {origin}
     members = typing.get_args(annotation)
-    return set().union(*(_admitted_types(m) for m in members)) if origin is not Literal else {str}
+    return set().union(*(admitted_types(m) for m in members)) if origin is not Literal else {str}
 
 
 def _type_name(annotation: Any) -> str:

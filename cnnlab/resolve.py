@@ -17,6 +17,7 @@ from cnnlab.config import Config
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files import write_atomically
 from cnnlab.recipes import load_recipe
+from cnnlab.warm_start import with_init_step
 from cnnlab.yaml_text import read_yaml_mapping
 
 CONFIG_FILE = "config.yaml"
@@ -44,14 +45,16 @@ def resolve(given: Mapping[str, Any], options_class: type[ConfigT] = Config) -> 
 def resolve_for_run(given: Mapping[str, Any]) -> Config:
     """As `resolve`, but where save_dir holds a run, its options stand in for the defaults.
 
-    So `--save_dir` alone goes on with a run.
+    So `--save_dir` alone goes on with a run. A new run that starts from another's weights gets the
+    step of that one's checkpoint.
 
     Raises:
-        UsageError: as `resolve`, or a given option differs from the run's (without --overwrite).
+        UsageError: as `resolve`, or a given option differs from the run's (without --overwrite), or
+            there is nothing at --init_from.
     """
     fresh: Config = resolve(given)
     if fresh.overwrite or not (Path(fresh.save_dir) / CONFIG_FILE).is_file():
-        return fresh
+        return with_init_step(fresh)
     earlier = load_config(fresh.save_dir)
     config = opts.build(Config, override(opts.as_dict(earlier), _with_recipe(given)))
     differing = differing_options(earlier, config)
@@ -91,7 +94,7 @@ def save_config(config: Config, save_dir: Path, versions: Mapping[str, str]) -> 
 
 
 def load_config(save_dir: str | Path) -> Config:
-    """The options of the run in save_dir.
+    """The options of the run in save_dir, wherever that was when the run was made.
 
     Raises:
         CnnlabError: there is no run, or its config.yaml is damaged.
@@ -108,9 +111,19 @@ def load_config(save_dir: str | Path) -> Config:
     for name in ("versions", *OF_ONE_PROCESS):
         values.pop(name, None)
     try:
-        return opts.build(Config, values)
+        config = opts.build(Config, values)
+        return opts.replace(
+            config, save_dir=str(save_dir), log_dir=_moved_log_dir(config, save_dir)
+        )
     except UsageError as error:
         raise CnnlabError(f"{path} is damaged or from another version: {error}") from error
+
+
+def _moved_log_dir(config: Config, save_dir: str | Path) -> str | None:
+    """The log_dir, which is still in save_dir if it was in it."""
+    if config.log_dir is None or not Path(config.log_dir).is_relative_to(config.save_dir):
+        return config.log_dir
+    return str(Path(save_dir) / Path(config.log_dir).relative_to(config.save_dir))
 
 
 def differing_options(old: Config, new: Config) -> list[str]:

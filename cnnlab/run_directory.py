@@ -60,17 +60,7 @@ class RunDirectory:
 
     def result(self) -> dict[str, Any] | None:
         """What result.json says, or None if there is none or the run starts anew."""
-        path = self.path / RESULT_FILE
-        if self._config.overwrite or not path.exists():
-            return None
-        try:
-            result = json.loads(read_text(path, _MAX_RESULT_BYTES))
-            if not isinstance(result, dict) or type(result.get("step")) is not int:
-                raise ValueError("no step")
-        except (ValueError, RecursionError, CnnlabError) as error:
-            problem = str(error)[:200]
-            raise CnnlabError(f"{path} is damaged ({problem}); delete it to go on") from error
-        return result
+        return None if self._config.overwrite else read_result(self.path)
 
     def finished_result(self, total_steps: int) -> dict[str, Any] | None:
         """The result if the run is finished, by early stopping or because no more steps are asked
@@ -188,6 +178,25 @@ class RunDirectory:
     def write_result(self, result: dict[str, Any]) -> None:
         """Write result.json: the last thing a run does."""
         write_atomically(self.path / RESULT_FILE, json.dumps(result, indent=2) + "\n")
+
+
+def read_result(save_dir: Path) -> dict[str, Any] | None:
+    """What result.json says, or None if there is none.
+
+    Raises:
+        CnnlabError: it is damaged.
+    """
+    path = save_dir / RESULT_FILE
+    if not path.exists():
+        return None
+    try:
+        result = json.loads(read_text(path, _MAX_RESULT_BYTES))
+        if not isinstance(result, dict) or type(result.get("step")) is not int:
+            raise ValueError("no step")
+    except (ValueError, RecursionError, CnnlabError) as error:
+        problem = str(error)[:200]
+        raise CnnlabError(f"{path} is damaged ({problem}); delete it to go on") from error
+    return result
 
 
 def describe_result(result: Mapping[str, Any], config: Config) -> str:

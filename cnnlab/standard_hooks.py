@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnlab import hooks as standard
+from cnnlab.board.hooks import EvaluationBoard, InputImagesHook, ProjectorHook, TraceHook
 from cnnlab.monitors import EarlyStopping, Monitor, PlateauMonitor
 from cnnlab.run_directory import RunDirectory
 from cnnlab.summaries import RunLog
@@ -35,10 +36,14 @@ def make_hooks(
     monitors: list[Monitor] = [PlateauMonitor()] if config.schedule == "plateau" else []
     if early_stopping is not None:
         monitors.append(early_stopping)
+    shows_evaluations = set(config.tensorboard) - {"projector"}
+    board = EvaluationBoard(log, config.tensorboard) if shows_evaluations else None
     hooks: list[standard.Hook] = [
         standard.SummaryHook(config.summary_steps, log, secs_before),
         standard.ProgressHook(config.summary_steps, total_steps),
-        standard.EvaluationHook(config.eval_steps, total_steps, log, run, train.step, monitors),
+        standard.EvaluationHook(
+            config.eval_steps, total_steps, log, run, train.step, monitors, board
+        ),
     ]
     if config.layer_summaries:
         samples = {
@@ -46,6 +51,13 @@ def make_hooks(
             "val": train.data.split("validation").images[: config.batch_size],
         }
         hooks.append(standard.LayerSummaryHook(config.summary_steps, log, samples))
+    if "images" in config.tensorboard:
+        hooks.append(InputImagesHook(log))
+    if "projector" in config.tensorboard:
+        hooks.append(ProjectorHook(config.resolved_log_dir / "val"))
+    if config.trace_steps is not None:
+        first, last = config.trace_steps
+        hooks.append(TraceHook(first, last, log, config.resolved_log_dir / "traces"))
     if config.max_secs is not None:
         hooks.append(standard.DeadlineHook(config.max_secs))
     hooks.append(standard.CheckpointHook(config.checkpoint_steps, run, log))

@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 from typing import Any, Self
 
+from cnnlab.board.drawn_graph import DrawnGraph
 from cnnlab.errors import CnnlabError
 from cnnlab.events import EventWriter
 from cnnlab.files import naming_failures, read_text, write_atomically
@@ -83,7 +84,7 @@ class RunLog:
         for writer in self._writers.values():
             writer.add_restart(first_step + 1 if first_step else 0)
         if not first_step:  # TensorBoard warns of a second one
-            self._writers["train"].add_graph(graph)
+            self._writers["train"].add_graph(DrawnGraph(graph).definition)
         self.flush()
 
     def write(self, split: str, step: int, **figures: float) -> None:
@@ -102,6 +103,10 @@ class RunLog:
     def write_summary(self, split: str, step: int, summary: bytes) -> None:
         """Add a serialized summary to the split's event file."""
         self._writers[split].add_summary(summary, step)
+
+    def write_trace(self, step: int, metadata: Any) -> None:
+        """Add the `tf.RunMetadata` of a training step to the graph."""
+        self._writers["train"].add_run_metadata(metadata, f"step {step}", step)
 
     def has(self, split: str, step: int) -> bool:
         """Whether metrics.jsonl has a line of this split and step."""

@@ -38,7 +38,7 @@ def _load(name: str) -> ModuleType:
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         try:
-            with _quiet_stderr():
+            with quiet_stderr():
                 tensorflow = importlib.import_module("tensorflow")
         except (ImportError, OSError, MemoryError) as error:
             raise CnnlabError(f"TensorFlow cannot be loaded: {error}") from error
@@ -47,7 +47,7 @@ def _load(name: str) -> ModuleType:
 
 
 @contextmanager
-def _quiet_stderr() -> Iterator[None]:
+def quiet_stderr() -> Iterator[None]:
     """Hold back what C++ code writes to stderr, and show it only if the block fails.
 
     While it is loaded TensorFlow writes to the file descriptor itself, before its log level is
@@ -102,12 +102,16 @@ def reason_of(error: Exception) -> str:
 
 def onednn_is_on() -> bool:
     """Whether TensorFlow computes with oneDNN on this CPU."""
-    with _quiet_stderr():
+    with quiet_stderr():
         from tensorflow.python.util import _pywrap_util_port
     return bool(_pywrap_util_port.IsMklEnabled())
 
 
 tf: Any = _LazyModule("tensorflow.compat.v1")
+tf2: Any = _LazyModule("tensorflow.compat.v2")  # for what version 1's names lack
+lite_errors: Any = _LazyModule("tensorflow.lite.python.convert_phase")
+function_def_to_graph: Any = _LazyModule("tensorflow.python.framework.function_def_to_graph")
+timeline: Any = _LazyModule("tensorflow.python.client.timeline")
 legacy_convolutional: Any = _LazyModule("tf_keras.src.legacy_tf_layers.convolutional")
 legacy_core: Any = _LazyModule("tf_keras.src.legacy_tf_layers.core")
 legacy_normalization: Any = _LazyModule("tf_keras.src.legacy_tf_layers.normalization")

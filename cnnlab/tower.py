@@ -61,7 +61,9 @@ class Tower:
         average: "ema" or "lookahead": the tower computes with these averages of the weights; None:
             with the weights themselves.
         origin: which images of the training set these are, where that is known.
+        data_format: channels_last or channels_first, how images lie between its layers.
         activations: name to output of each layer, in order.
+        features: what the last layer with weights takes in, float32 [batch, ...]; None without one.
         penalties: scalar regularization losses of this tower's weights.
         data_starts: the variables that start from training images; of an inference tower.
     """
@@ -80,7 +82,9 @@ class Tower:
         self.defaults = defaults or LayerDefaults()
         self.average = average
         self.origin = origin
+        self.data_format = "channels_last"
         self.activations: dict[str, Any] = {}
+        self.features: Any = None
         self.penalties: list[Any] = []
         self.data_starts: list[Any] = []
         self._uses: Counter[str] = Counter()
@@ -108,8 +112,12 @@ def building(tower: Tower) -> Iterator[Tower]:
     """Make `tower` the current one, and seed every variable made inside by its name."""
     token = _current.set(tower)
     try:
-        with tf.variable_scope(
-            tf.get_variable_scope(), reuse=tf.AUTO_REUSE, custom_getter=_getter_of(tower)
+        # The scope is for ops alone: variables keep their names, which checkpoints have.
+        with (
+            tf.name_scope("model"),
+            tf.variable_scope(
+                tf.get_variable_scope(), reuse=tf.AUTO_REUSE, custom_getter=_getter_of(tower)
+            ),
         ):
             yield tower
     finally:

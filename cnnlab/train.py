@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from cnnlab import cli
+from cnnlab import cli, hparams
 from cnnlab.config import Config
 from cnnlab.data.datasets import Dataset
 from cnnlab.data.training_data import Arrays
@@ -121,8 +121,9 @@ class Train(Network):
             return result
         if self._session is None:
             self.data.split("train")  # missing files are told at once, and leave no folder behind
-        with locked(run.path):
+        with locked(run.path), hparams.run_session(self.config) as session:
             result = self._run_to_end(run, total_steps)
+            hparams.finish(session, result)
             run.write_result(result)
         return result
 
@@ -135,6 +136,7 @@ class Train(Network):
         self.build_graph(first_step)
         self._say_what_runs()
         is_restored = self._session is None and first_step > 0
+        _ = self.session  # what can fail in it does so before anything is written
         run.begin(first_step)
         if is_restored:
             run.checkpoints.restore(self.saver, self.session, first_step, exactly=True)
@@ -144,7 +146,7 @@ class Train(Network):
         def secs() -> float:
             return secs_before + time.perf_counter() - started
 
-        _ = self.session  # made before signals are deferred: until then there is nothing to save
+        # Signals are deferred from here on: until now there was nothing to save.
         with stopping_on_signals(self._stop_on_signal, self._request_save):
             while not self._run_steps_logged(run, total_steps, secs()):
                 pass

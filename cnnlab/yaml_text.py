@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,12 @@ class _PlainLoader(yaml.SafeLoader):
         for name in names:
             if names.count(name) > 1:
                 raise yaml.YAMLError(f"{name} is given twice")
+
+
+# 1e-4 is a number in YAML 1.2 and for everybody who writes it; PyYAML's 1.1 wants 1.0e-4.
+_PlainLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
 
 
 def parse_yaml(text: str, where: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cnnlab import evaluate, predict, train
+from cnnlab import evaluate, export, predict, train
 from cnnlab.data import __main__ as data
 from tests import commands
 from tests import small as tiny
@@ -64,10 +64,19 @@ USAGE: list[tuple[Main, list[str], str]] = [
     (train.main, ["--save_dir="], "--save_dir= is not valid"),
     (train.main, ["word"], "unexpected argument word"),
     (evaluate.main, ["--checkpont=best"], "unknown option --checkpont in the command line; did"),
+    (export.main, ["--format=h5"], "--format=h5 is not valid: "),
+    (export.main, ["--format=npz", "--precision=int8"], "is for --format=tflite alone"),
+    (train.main, ["--init_from=gone"], "--init_from=gone: there is no such run directory"),
+    (train.main, ["--init_step=3"], "--init_step is of --init_from, which is not given"),
     (evaluate.main, ["--split=dev"], "--split=dev is not valid: "),
     (evaluate.main, ["--batch_size=0"], "--batch_size=0 is not valid: "),
     (predict.main, [], "name at least one image file"),
     (predict.main, ["a.png", "--top=0"], "--top=0 is not valid: "),
+    (predict.main, ["."], "no image file in the folder ."),
+    (predict.main, ["file", "*.png"], "no file matches *.png"),
+    (predict.main, ["a.png", "--json", "--format=csv"], "--json is --format=json; leave it out"),
+    (evaluate.main, ["--images=x", "--dataset=mnist"], "--images and --dataset each say what to"),
+    (evaluate.main, ["--top_k=0"], "--top_k=0 is not valid: "),
     (data.main, [], "unknown action (none); one of list, fetch, verify"),
     (data.main, ["fecth", "mnist"], "unknown action fecth; did you mean fetch?"),
     (data.main, ["fetch"], "name one data set"),
@@ -90,6 +99,7 @@ def test_bad_usage(
 
 FAILURES: list[tuple[Main, list[str], str]] = [
     (evaluate.main, ["--save_dir=none"], "none holds no run (no config.yaml)"),
+    (export.main, ["--save_dir=none"], "none holds no run (no config.yaml)"),
     (predict.main, ["a.png", "--save_dir=none"], "none holds no run (no config.yaml)"),
     (train.main, ["--device=gpu:7"], "--device=gpu:7 was asked for, but TensorFlow sees "),
     (data.main, ["verify", "mnist"], "no files of mnist in ./data; bring them with"),
@@ -121,7 +131,7 @@ def test_another_run_in_save_dir(run: Path, capsys: pytest.CaptureFixture[str]) 
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
-@pytest.mark.parametrize("main", [train.main, evaluate.main, predict.main])
+@pytest.mark.parametrize("main", [train.main, evaluate.main, predict.main, export.main])
 @pytest.mark.parametrize("content", ["batch_size: [", "batch_size: many", ""])
 def test_damaged_config(main: Main, content: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("save").mkdir()
@@ -147,14 +157,15 @@ def test_damaged_result(content: bytes, capsys: pytest.CaptureFixture[str]) -> N
     assert Path("save/result.json").read_bytes() == content
 
 
-@pytest.mark.parametrize("name", ["text.png", "empty.png", "cut.png", "gone.png", "folder"])
+@pytest.mark.parametrize("name", ["text.png", "empty.png", "cut.png", "gone.png"])
 def test_files_that_are_no_images(name: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without another there is no need of TensorFlow."""
     Image.new("RGB", (32, 32)).save("whole.png")
     Path("text.png").write_text("no image")
     Path("empty.png").write_bytes(b"")
     Path("cut.png").write_bytes(Path("whole.png").read_bytes()[:60])
-    Path("folder").mkdir()
-    message = fails(predict.main, ["whole.png", name, f"--save_dir={run}", "--json"], capsys, 1)
+    message = fails(predict.main, [name, f"--save_dir={run}"], capsys, 1)
+    assert message.startswith("1 of 1 files could not be read; the first: ")
     assert name in message
 
 

@@ -36,6 +36,7 @@ class Toy(Options):
         (["--name="], (), {"name": ""}),
         (["--x={a: [1, 2]}"], (), {"x": "{a: [1, 2]}"}),
         (["--size=1", "--size=2"], (), {"size": "2"}),
+        (["a", "-", "--size", "2", "b"], ("a", "-", "b"), {"size": "2"}),
     ],
 )
 def test_words_and_flags_are_collected_as_text(
@@ -126,7 +127,8 @@ def test_a_command_may_choose_its_code() -> None:
         (["--size"], "--size=True is not valid: "),
         (["a"], "unexpected argument a; options are written --name=value"),
         (["--", "--siez=3"], "unexpected argument --"),
-        (["a", "-", "b"], ""),
+        (["a", "-", "b"], "unexpected argument a; options are written --name=value"),
+        (["-"], "unexpected argument -; options are written --name=value"),
         (["--=3"], ""),
     ],
 )
@@ -149,6 +151,14 @@ def test_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("usage: toy\n\nA toy.")
     assert "--size=INT" in out
     assert err == ""
+
+
+def test_an_answer_and_yet_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(*_: Any) -> None:
+        raise cli.Exit(1, [1], error="not all\nof it")
+
+    assert run(["--json"], fail) == 1
+    assert capsys.readouterr() == ("[1]\n", "error: not all of it\n")
 
 
 def test_resolve_makes_the_options() -> None:

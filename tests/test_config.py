@@ -134,3 +134,38 @@ def test_total_steps_is_exact_where_floats_are_not() -> None:
 def test_log_dir() -> None:
     assert Config(dataset="mnist").resolved_log_dir == Path("logs/mnist")
     assert Config(log_dir="here").resolved_log_dir == Path("here")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("images,pr_curves", ["images", "pr_curves"]),
+        ("[projector]", ["projector"]),
+        ("all", ["images", "confusion_matrix", "pr_curves", "projector"]),
+        ("[all]", ["images", "confusion_matrix", "pr_curves", "projector"]),
+        ("[]", []),
+    ],
+)
+def test_parts_of_tensorboard(text: str, expected: list[str]) -> None:
+    value = opts.parse_text("tensorboard", text, Config)
+    assert opts.build(Config, {"tensorboard": value}).tensorboard == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("100,110", [100, 110]), ("[3, 4]", [3, 4]), ("5", [5, 5]), ("none", None)],
+)
+def test_traced_steps(text: str, expected: list[int] | None) -> None:
+    value = opts.parse_text("trace_steps", text, Config)
+    assert opts.build(Config, {"trace_steps": value}).trace_steps == expected
+
+
+@pytest.mark.parametrize("text", ["7,3", "0,2", "a,b", "1,2,3", "1,101", "3.5", "[]", "{}", "true"])
+def test_traced_steps_that_are_none(text: str) -> None:
+    with pytest.raises(UsageError, match="--trace_steps="):
+        opts.build(Config, {"trace_steps": opts.parse_text("trace_steps", text, Config)})
+
+
+def test_an_unknown_part_of_tensorboard() -> None:
+    with pytest.raises(UsageError, match=r"--tensorboard=curves is not valid: .*pr_curves"):
+        opts.build(Config, {"tensorboard": opts.parse_text("tensorboard", "curves", Config)})

@@ -75,11 +75,14 @@ SIDE_WORK: dict[str, dict[str, Any]] = {
     "summaries": {"summary_steps": 3},
     "layer_summaries": {"layer_summaries": True, "summary_steps": 4},
     "checkpoints": {"checkpoint_steps": 2, "max_to_keep": 1},
+    "tensorboard": {"tensorboard": "all", "trace_steps": [3, 5], "eval_steps": 4},
     "all": {
         "eval_steps": 2,
         "eval_batch_size": 3,
         "summary_steps": 3,
         "layer_summaries": True,
+        "tensorboard": "all",
+        "trace_steps": [5, 6],
         "checkpoint_steps": 1,
     },
 }

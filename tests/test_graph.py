@@ -9,7 +9,7 @@ import pytest
 from cnnlab import Train, layers
 from cnnlab.data.specs import DATASETS
 from cnnlab.errors import CnnlabError
-from cnnlab.graph import build_predict_graph
+from cnnlab.inference_graph import build_predict_graph
 from cnnlab.resolve import resolve
 from cnnlab.tf1 import tf
 from tests import small as tiny

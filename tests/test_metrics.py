@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from cnnlab.errors import CnnlabError
-from cnnlab.metrics import EvaluationSums, per_class_figures, rank_of_label
+from cnnlab.metrics import EvaluationSums, rank_of_label
 
 CLASSES = 7
 
@@ -45,39 +45,16 @@ def test_against_scikit_learn_over_batches(batch_size: int) -> None:
     assert result["top5_accuracy"] == metrics.top_k_accuracy_score(
         labels, logits, k=5, labels=every
     )
+    for k in (1, 2, 6):
+        assert sums.top_k_accuracy(k) == metrics.top_k_accuracy_score(
+            labels, logits, k=k, labels=every
+        )
+    assert sums.top_k_accuracy(7) == sums.top_k_accuracy(99) == 1
     expected = metrics.log_loss(labels, np.exp(log_probabilities), labels=every)
     assert result["loss"] == pytest.approx(expected, rel=1e-6)
     assert (
         sums.confusion == metrics.confusion_matrix(labels, logits.argmax(1), labels=every)
     ).all()
-
-
-def test_per_class_figures_against_scikit_learn() -> None:
-    logits, labels = sample(300, seed=1)
-    predicted = logits.argmax(1)
-    predicted[predicted == 6] = 5  # a class that is never predicted
-    every = np.arange(CLASSES)
-    confusion = metrics.confusion_matrix(labels, predicted, labels=every)
-    figures = per_class_figures(confusion, tuple("abcdefg"))
-    assert [row["name"] for row in figures] == list("abcdefg")
-    assert set(figures[0]) == {*("name", "precision", "recall", "f1", "tpr", "tnr", "fpr", "fnr")}
-    expected = metrics.precision_recall_fscore_support(
-        labels, predicted, labels=every, zero_division=0
-    )
-    for name, values in zip(("precision", "recall", "f1"), expected, strict=False):
-        assert [row[name] for row in figures] == pytest.approx(list(values), abs=1e-12)
-    by_class = metrics.multilabel_confusion_matrix(labels, predicted, labels=every)
-    for row, ((tn, fp), (fn, tp)) in zip(figures, by_class, strict=True):
-        assert row["tpr"] == pytest.approx(tp / (tp + fn))
-        assert row["tnr"] == pytest.approx(tn / (tn + fp))
-        assert row["fpr"] == pytest.approx(fp / (tn + fp))
-        assert row["fnr"] == pytest.approx(fn / (tp + fn))
-
-
-def test_a_class_that_is_not_there_has_zeros() -> None:
-    row = per_class_figures(np.array([[0, 0], [0, 5]]), ("absent", "all"))[0]
-    assert (row["precision"], row["recall"], row["f1"], row["fnr"]) == (0, 0, 0, 0)
-    assert row["tnr"] == 1
 
 
 @given(

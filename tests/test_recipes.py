@@ -107,7 +107,7 @@ def test_a_recipe_that_is_none(content: bytes, message: str, tmp_path: Path) -> 
 def test_unknown_recipes() -> None:
     with pytest.raises(UsageError, match=r"unknown recipe cifar_cmn; did you mean cifar_cnn\?"):
         load_recipe("cifar_cmn")
-    with pytest.raises(UsageError, match="unknown recipe q; known: airbench94, "):
+    with pytest.raises(UsageError, match=r"unknown recipe q; known: .*cifar_cnn, .*mnist_cnn"):
         load_recipe("q")
     with pytest.raises(UsageError, match=r"no recipe file there\.yml"):
         load_recipe("there.yml")

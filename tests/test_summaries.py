@@ -71,7 +71,8 @@ def test_the_graph_is_there_with_readable_scopes(run: Path) -> None:
     assert log.Tags()["graph"]
     graph = tf.GraphDef.FromString(log.Graph().SerializeToString())
     scopes = {node.name.split("/")[0] for node in graph.node}
-    assert {"input", "conv1", "norm1", "logits", "loss", "data", "training"} <= scopes
+    boxes = {"input", "model", "loss", "optimizer", "metrics", "training", "evaluation"}
+    assert scopes == boxes
 
 
 def test_layer_statistics_and_histograms(run: Path) -> None:

@@ -171,8 +171,7 @@ def dataset_from_arrays(
             "(images, labels) each, or (images, labels, weights) to train on"
         )
     splits = {
-        which: _checked_split(which, *arrays)
-        for which, arrays in (("train", train), ("test", test))
+        which: check_split(which, *arrays) for which, arrays in (("train", train), ("test", test))
     }
     shapes = [split.images.shape[1:] for split in splits.values()]
     if shapes[0] != shapes[1]:
@@ -190,12 +189,17 @@ def dataset_from_arrays(
     return Dataset(spec, splits["train"], splits["test"])
 
 
-def _checked_split(
+def check_split(
     which: str,
     images_like: npt.ArrayLike,
     labels_like: npt.ArrayLike,
     weights_like: npt.ArrayLike | None = None,
 ) -> Split:
+    """The arrays of one split as `dataset_from_arrays` takes them; `which` is its name in errors.
+
+    Raises:
+        DataError: other types or shapes, or nothing in it.
+    """
     images: npt.NDArray[Any] = np.asarray(images_like)
     labels: npt.NDArray[Any] = np.asarray(labels_like)
     if images.dtype != np.uint8:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import stat
 import struct
+import threading
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -35,19 +38,40 @@ _DAMAGE = (
 MAX_PIXELS = 50_000_000  # a larger file is refused before it is decoded
 
 
-@contextmanager
-def _unwarned() -> Iterator[None]:
-    """Without Pillow's warnings: what it warns of is damage it survives, or size, checked here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+_quiet_lock = threading.Lock()
+_quiet_readers = 0
+_quiet_block = contextlib.ExitStack()
+
+
+@contextlib.contextmanager
+def unwarned() -> Iterator[None]:
+    """Without Pillow's warnings: what it warns of is damage it survives, or size, checked here.
+
+    Python's list of warnings to ignore is one for all threads: the first of those that read images
+    changes it, and the last one puts it back.
+    """
+    global _quiet_readers
+    with _quiet_lock:
+        if not _quiet_readers:
+            _quiet_block.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+        _quiet_readers += 1
+    try:
         yield
+    finally:
+        with _quiet_lock:
+            _quiet_readers -= 1
+            if not _quiet_readers:
+                _quiet_block.close()
 
 
 def load_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
     """Read an image file as a network takes it.
 
-    Turned upright by its EXIF tag, laid on white where transparent, made grey or RGB as the network
-    has it, and resized without keeping the aspect ratio (bicubic).
+    It is turned upright by its EXIF tag, laid on white where it is transparent, made grey or RGB as
+    the network has it, and resized as a whole, whatever its aspect ratio (bicubic, with
+    antialiasing). One that has the network's size and mode comes as it is. 16-bit grey is scaled to
+    8 bits; of several frames or pages the first is read.
 
     Args:
         path: a file of one of FORMATS.
@@ -62,22 +86,18 @@ def load_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArr
     height, width, channels = image_shape
     try:
         # Opening a pipe would wait for ever.
-        if Path(path).exists() and not Path(path).is_file():
+        if not stat.S_ISREG(os.stat(path).st_mode):
             raise DataError(f"{path} is not a regular file")
-        with _unwarned(), Image.open(path, formats=FORMATS) as image:
+        with unwarned(), Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(
                     f"{path} has {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} "
                     "are read"
                 )
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I;16") or upright.mode == "I":
-                upright = Image.fromarray((np.asarray(upright) // 257).astype(np.uint8))
-            if "A" in upright.getbands() or "transparency" in upright.info:
-                white = Image.new("RGBA", upright.size, "white")
-                upright = Image.alpha_composite(white, upright.convert("RGBA"))
-            plain = upright.convert("L" if channels == 1 else "RGB")
-            resized = plain.resize((width, height), Image.Resampling.BICUBIC)
+            plain = _plain(image, "L" if channels == 1 else "RGB")
+            if plain.size != (width, height):
+                plain = plain.resize((width, height), Image.Resampling.BICUBIC)
+            pixels = np.array(plain, np.uint8)
     except FileNotFoundError:
         raise DataError(f"no image file {path}") from None
     except DataError:
@@ -86,4 +106,16 @@ def load_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArr
         raise DataError(f"{path} is not an image that can be read") from None
     except _DAMAGE as error:
         raise DataError(f"{path} cannot be read as an image: {error}") from error
-    return np.asarray(resized, np.uint8).reshape(image_shape)
+    return pixels.reshape(image_shape)
+
+
+def _plain(image: Image.Image, mode: str) -> Image.Image:
+    """The image upright, opaque, and of mode L or RGB."""
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode.startswith("I;16") or image.mode == "I":
+        wide = np.clip(np.asarray(image, np.int64), 0, 65_535)
+        image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))  # 65,535 is 257 x 255
+    if "A" in image.getbands() or "transparency" in image.info:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image if image.mode == mode else image.convert(mode)

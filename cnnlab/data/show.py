@@ -65,19 +65,20 @@ def show(options: ShowOptions) -> dict[str, Any]:
 
 
 def load_batches(
-    config: Config, count: int
+    config: Config, count: int, data: TrainingData | None = None
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     """The first images that training draws: as they are, and as the network gets them.
 
     Args:
         config: a run's options.
         count: number of images.
+        data: the run's; loaded as configured unless given.
 
     Returns:
         uint8 [count, height, width, channels], as evaluation sees them (cropped, if it crops), and
         float32 of the same shape.
     """
-    data = TrainingData(config, None)
+    data = data or TrainingData(config, None)
     scaling = scaling_of(config.augment, config.scaling)
     spec = data.spec
     check_class_weights(config.class_weights, spec.class_names)
@@ -87,7 +88,14 @@ def load_batches(
     with graph.as_default(), tf.device("/cpu:0"):
         statistics = build_statistics(scaling, spec.image_shape, input_shape)
         # As in training; and beside it the same stream of indices without augmentation.
-        source = BatchSource(config, spec, data.num_train, 0, statistics)
+        source = BatchSource(
+            config,
+            spec,
+            data.num_train,
+            0,
+            statistics,
+            has_example_weights=data.has_example_weights,
+        )
         step_ph = tf.placeholder(tf.int64, [], "step_ph")
         raw, batch = source.draw_both(step_ph)
         views = evaluation_view(raw["images"], config.augment)

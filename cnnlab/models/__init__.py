@@ -9,15 +9,23 @@ from typing import Any
 from cnnlab.arguments import check
 from cnnlab.errors import UsageError
 from cnnlab.models.airbench import airbench94
+from cnnlab.models.alexnet import alexnet
 from cnnlab.models.cifar_cnn import cifar_cnn
 from cnnlab.models.cifar_lrn import cifar_lrn
 from cnnlab.models.cifar_two_conv import cifar_two_conv
 from cnnlab.models.cifar_vgg import cifar_vgg1, cifar_vgg2, cifar_vgg3, cifar_vgg4
+from cnnlab.models.densenet import densenet121
+from cnnlab.models.inception_v1 import inception_v1
+from cnnlab.models.inception_v3 import inception_v3
 from cnnlab.models.lenet import lenet5, lenet5_1998
 from cnnlab.models.mnist import mnist_cnn, mnist_convnet, mnist_perceptron
 from cnnlab.models.mnist_best import mnist_best
+from cnnlab.models.mnist_mlp import mnist_mlp
+from cnnlab.models.resnet import resnet18, resnet20, resnet34, resnet50, resnet56, resnet101
 from cnnlab.models.simple_cnn import simple_cnn
 from cnnlab.models.spatial_transformer import stn
+from cnnlab.models.squeezenet import squeezenet
+from cnnlab.models.vgg import vgg11, vgg13, vgg16, vgg19
 from cnnlab.models.xray_cnn import xray_cnn
 from cnnlab.options import nearest
 
@@ -38,10 +46,27 @@ MODELS: dict[str, ModelFunction] = {
     "mnist_best": mnist_best,
     "mnist_cnn": mnist_cnn,
     "mnist_convnet": mnist_convnet,
+    "mnist_mlp": mnist_mlp,
     "mnist_perceptron": mnist_perceptron,
     "mnist_simple": simple_cnn,
     "stn": stn,
     "xray_cnn": xray_cnn,
+    # The larger networks.
+    "alexnet": alexnet,
+    "vgg11": vgg11,
+    "vgg13": vgg13,
+    "vgg16": vgg16,
+    "vgg19": vgg19,
+    "resnet18": resnet18,
+    "resnet34": resnet34,
+    "resnet50": resnet50,
+    "resnet101": resnet101,
+    "resnet20": resnet20,
+    "resnet56": resnet56,
+    "inception_v1": inception_v1,
+    "inception_v3": inception_v3,
+    "squeezenet": squeezenet,
+    "densenet121": densenet121,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from cnnlab import tower as towers
@@ -11,6 +12,7 @@ from cnnlab.training.initializers import find_initializer
 from cnnlab.training.regularizers import l1_l2
 
 KINDS_WITH_KERNEL = ("conv2d", "dense")
+KINDS_WITH_DATA_FORMAT = ("conv2d", "max_pooling2d", "average_pooling2d", "flatten")
 
 
 def apply_layer(
@@ -24,7 +26,10 @@ def apply_layer(
         for weight in ("kernel", "bias", "gamma", "beta")
     }
     if kind in KINDS_WITH_KERNEL:
+        tower.features = inputs
         _take_defaults(kwargs, regularizers, tower.defaults)
+    if kind in KINDS_WITH_DATA_FORMAT:
+        kwargs.setdefault("data_format", tower.data_format)
     layer = layer_class(name=name, _scope=name, _reuse=tf.AUTO_REUSE, **kwargs)
     outputs = layer(inputs, **call)
     for weight, regularizer in regularizers.items():
@@ -34,6 +39,16 @@ def apply_layer(
             penalty = regularizer(getattr(layer, weight))
             tf.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, penalty)
             tower.penalties.append(penalty)
+    tower.activations[name] = outputs
+    return outputs
+
+
+def apply_function(function: Callable[[], Any], kind: str, name: str | None) -> Any:
+    """Make a layer that is a function without variables, under a stable name; record its output."""
+    tower = towers.current()
+    name = tower.unique_name(name or kind)
+    with tf.name_scope(name):
+        outputs = function()
     tower.activations[name] = outputs
     return outputs
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from cnnlab.models import layers
-from cnnlab.tf1 import tf
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Units = Annotated[int, Field(ge=1)]
@@ -28,19 +27,23 @@ def _step(number: int, num_stages: int, default_dropout: float) -> Any:
         batch_norm: bool = False,
         dense_units: Units = 4096,
     ) -> Any:
+        use_bias = not batch_norm  # the normalization has one
+
+        def finish(x: Any, name: str) -> Any:
+            if batch_norm:
+                x = layers.batch_normalization(x, training=training, name=f"{name}_norm")
+            return layers.activate(x, "relu", name=f"{name}_relu")
+
         x = images  # [b, 32, 32, 3]
         for stage, filters_of in enumerate(STAGES[:num_stages], start=1):
             for conv, filters in enumerate(filters_of, start=1):
                 name = f"conv{stage}_{conv}"
-                use_bias = not batch_norm  # the normalization has one
                 x = layers.conv2d(x, filters, 3, name, padding="same", use_bias=use_bias)
-                if batch_norm:
-                    x = layers.batch_normalization(x, training=training, name=f"{name}_norm")
-                x = layers.activate(x, "relu", name=f"{name}_relu")
+                x = finish(x, name)
             x = layers.max_pooling2d(x, 2, 2, name=f"pool{stage}")  # half the height and width
         x = layers.flatten(x, name="flatten")  # [b, 16384], [b, 8192] or [b, 4096]
         for name in ("dense1", "dense2"):
-            x = layers.dense(x, dense_units, activation=tf.nn.relu, name=name)
+            x = finish(layers.dense(x, dense_units, name, use_bias=use_bias), name)
             x = layers.dropout(x, dropout, training=training, name=f"{name}_dropout")
         return layers.dense(x, num_classes, name="logits")
 
@@ -51,14 +54,14 @@ def _step(number: int, num_stages: int, default_dropout: float) -> Any:
     step 1: 83,973,962: conv 1,792 + 36,928; dense 16*16*64*4096+4096, d;
     step 2: 50,640,970: conv 38,720 + 73,856 + 147,584; dense 8*8*128*4096+4096, d;
     steps 3 and 4: 35,339,082: conv 260,160 + 295,168 + 2*590,080; dense 4*4*256*4096+4096, d.
-    Batch normalization replaces each convolution's bias by a scale and a shift.
+    Batch normalization replaces each hidden layer's bias by a scale and a shift.
 
     Args:
         images: float32 [batch, height, width, channels].
         num_classes: number of logits.
         training: whether dropout is active and batch norm goes by the batch.
         dropout: share dropped after each wide dense layer, in [0, 1); step 4 has 0.5, the others 0.
-        batch_norm: whether to normalize between each convolution and its activation.
+        batch_norm: whether to normalize each hidden layer before its activation.
         dense_units: width of the dense layers.
 
     Returns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnlab import tower as towers
+from cnnlab.models.arrangement import channel_axis
 from cnnlab.tf1 import tf
 
 
@@ -50,12 +51,11 @@ def spatial_dropout(
     if not training or rate == 0:
         return inputs
     shape = tf.shape(inputs)
+    noise_shape = [shape[0], 1, 1, 1]
+    noise_shape[channel_axis(inputs)] = shape[channel_axis(inputs)]
     with tf.name_scope(name):
         outputs = tf.nn.experimental.stateless_dropout(
-            inputs,
-            rate,
-            seed=tower.random_key(name),
-            noise_shape=tf.stack([shape[0], 1, 1, shape[3]]),
+            inputs, rate, seed=tower.random_key(name), noise_shape=tf.stack(noise_shape)
         )
     tower.activations[name] = outputs
     return outputs

@@ -15,12 +15,14 @@ from cnnlab.tf1 import tf
 class DataStart(NamedTuple):
     """How a frozen variable is filled.
 
+    variable: the variable.
     inputs: the tensor that its value is computed from, in an inference tower.
     num_images: training images that `inputs` is evaluated on, the first so many.
     value_of: NumPy function of what `inputs` is then to the variable's value.
     value_ph, fill_op: the value goes in here, and this stores it.
     """
 
+    variable: Any
     inputs: Any
     num_images: int
     value_of: Callable[[Any], Any]
@@ -59,5 +61,7 @@ def frozen_variable(
     if tower.step is None:  # once, and where `inputs` can be evaluated by itself
         value_ph = tf.placeholder(tf.float32, shape, f"{name}_ph")
         fill_op = variable.assign(value_ph).op
-        tower.data_starts.append(DataStart(inputs, num_images, value_of, value_ph, fill_op))
+        tower.data_starts.append(
+            DataStart(variable, inputs, num_images, value_of, value_ph, fill_op)
+        )
     return variable

@@ -5,15 +5,17 @@ stable in every tower (so all towers share its variables), weights start from th
 dropout is a pure function of the step, a regularizer is applied in the tower that trains, and
 every output is recorded for summaries. Initializers and activations may be given by name (see
 `cnnlab.training.initializers` and `activations`). Images are [batch, height, width, channels]
-unless `data_format` says otherwise.
+unless `arrange` or `data_format` says otherwise.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from cnnlab import tower as towers
-from cnnlab.models.building import apply_layer
+from cnnlab.models.arrangement import arrange, channel_axis, place_axes
+from cnnlab.models.building import apply_function, apply_layer
 from cnnlab.models.dropout import dropout, spatial_dropout
 from cnnlab.models.normalization import (
     batch_normalization,
@@ -26,17 +28,21 @@ from cnnlab.training.regularizers import l1_l2
 
 __all__ = [
     "activate",
+    "arrange",
     "average_pooling2d",
     "batch_normalization",
+    "concatenate",
     "conv2d",
     "dense",
     "dropout",
     "flatten",
+    "global_average_pooling2d",
     "group_normalization",
     "l1_l2",
     "local_response_normalization",
     "max_pooling2d",
     "spatial_dropout",
+    "zero_padding2d",
 ]
 
 
@@ -91,6 +97,27 @@ def average_pooling2d(
     return apply_layer(legacy_pooling.AveragePooling2D, "average_pooling2d", inputs, name, kwargs)
 
 
+def global_average_pooling2d(inputs: Any, name: str | None = None) -> Any:
+    """Take each channel's mean over all places; float [batch, height, width, channels] to [batch,
+    channels]."""
+    return apply_function(
+        lambda: tf.reduce_mean(inputs, place_axes(inputs)), "global_average_pooling2d", name
+    )
+
+
+def zero_padding2d(inputs: Any, padding: int, name: str | None = None) -> Any:
+    """Put `padding` rows and columns of zeros around each image."""
+    paddings = [[0, 0]] * 4
+    for axis in place_axes(inputs):
+        paddings[axis] = [padding, padding]
+    return apply_function(lambda: tf.pad(inputs, paddings), "zero_padding2d", name)
+
+
+def concatenate(inputs: Sequence[Any], name: str | None = None) -> Any:
+    """Lay images of the same height and width over each other; their channels add up."""
+    return apply_function(lambda: tf.concat(inputs, channel_axis(inputs[0])), "concatenate", name)
+
+
 def flatten(inputs: Any, name: str | None = None) -> Any:
     """Lay out each example in one row; [batch, ...] to [batch, features]."""
     return apply_layer(legacy_core.Flatten, "flatten", inputs, name, {})
@@ -105,12 +132,8 @@ def activate(inputs: Any, activation: Any, name: str | None = None) -> Any:
             takes its place.
         name: names the output in summaries.
     """
-    tower = towers.current()
-    name = tower.unique_name(name or "activation")
     function = find_activation(activation) if isinstance(activation, str) else activation
-    if tower.defaults.activation is not None:
-        function = find_activation(tower.defaults.activation)
-    with tf.name_scope(name):
-        outputs = function(inputs)
-    tower.activations[name] = outputs
-    return outputs
+    override = towers.current().defaults.activation
+    if override is not None:
+        function = find_activation(override)
+    return apply_function(lambda: function(inputs), "activation", name)

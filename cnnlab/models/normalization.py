@@ -8,7 +8,8 @@ import numpy as np
 
 from cnnlab import tower as towers
 from cnnlab.errors import CnnlabError
-from cnnlab.models.building import apply_layer
+from cnnlab.models.arrangement import channel_axis, with_channels_last
+from cnnlab.models.building import apply_function, apply_layer
 from cnnlab.tf1 import legacy_normalization, tf
 
 
@@ -36,6 +37,7 @@ def batch_normalization(
         **kwargs: as `tf.layers.batch_normalization`.
     """
     kwargs.update(momentum=momentum, epsilon=epsilon)
+    kwargs.setdefault("axis", channel_axis(inputs))
     return apply_layer(
         legacy_normalization.BatchNormalization,
         "batch_normalization",
@@ -63,19 +65,23 @@ def group_normalization(
     """
     tower = towers.current()
     name = tower.unique_name(name or "group_normalization")
-    channels = int(inputs.shape[-1])
+    channels = int(inputs.shape[channel_axis(inputs)])
     if channels % groups:
         raise CnnlabError(f"{name}: {groups} groups do not divide {channels} channels")
     with tf.variable_scope(name, use_resource=True, reuse=tf.AUTO_REUSE):
         gamma = tf.get_variable("gamma", [channels], initializer=tf.ones_initializer())
         beta = tf.get_variable("beta", [channels], initializer=tf.zeros_initializer())
-        shape = tf.shape(inputs)
-        grouped = tf.reshape(
-            inputs, tf.concat([shape[:1], [-1], [groups, channels // groups]], axis=0)
-        )  # [b, places, groups, channels of a group]
-        mean, variance = tf.nn.moments(grouped, axes=[1, 3], keepdims=True)
-        normalized = (grouped - mean) * tf.rsqrt(variance + epsilon)
-        outputs = tf.ensure_shape(tf.reshape(normalized, shape), inputs.shape) * gamma + beta
+
+        def normalize(x: Any) -> Any:
+            shape = tf.shape(x)
+            grouped = tf.reshape(
+                x, tf.concat([shape[:1], [-1], [groups, channels // groups]], axis=0)
+            )  # [b, places, groups, channels of a group]
+            mean, variance = tf.nn.moments(grouped, axes=[1, 3], keepdims=True)
+            normalized = (grouped - mean) * tf.rsqrt(variance + epsilon)
+            return tf.ensure_shape(tf.reshape(normalized, shape), x.shape) * gamma + beta
+
+        outputs = with_channels_last(normalize, inputs)
     tower.activations[name] = outputs
     return outputs
 
@@ -101,18 +107,20 @@ def local_response_normalization(
         bias, alpha, beta: as in the formula; the defaults are cuda-convnet's for CIFAR-10.
         name: names the output in summaries.
     """
-    tower = towers.current()
-    name = tower.unique_name(name or "local_response_normalization")
-    channel = np.arange(inputs.shape[-1])
-    is_near = np.abs(channel[:, None] - channel) <= depth_radius  # [channels, channels]
-    with tf.name_scope(name):
-        sums = tf.tensordot(tf.square(inputs), tf.constant(is_near, tf.float32), 1)
+
+    def normalize(x: Any) -> Any:
+        # As a product with a band of ones, several times as fast as TensorFlow's op on a CPU.
+        channel = np.arange(x.shape[-1])
+        is_near = np.abs(channel[:, None] - channel) <= depth_radius  # [channels, channels]
+        sums = tf.tensordot(tf.square(x), tf.constant(is_near, tf.float32), 1)
         sums = bias + alpha * sums
         if beta == 0.75:
             root = tf.rsqrt(sums)
             factors = root * tf.sqrt(root)
         else:
             factors = tf.pow(sums, -beta)
-        outputs = tf.ensure_shape(inputs * factors, inputs.shape)
-    tower.activations[name] = outputs
-    return outputs
+        return tf.ensure_shape(x * factors, x.shape)
+
+    return apply_function(
+        lambda: with_channels_last(normalize, inputs), "local_response_normalization", name
+    )

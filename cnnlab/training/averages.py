@@ -10,7 +10,15 @@ from typing import Any
 
 from cnnlab.config import Config
 from cnnlab.tf1 import tf
-from cnnlab.tower import average_name
+from cnnlab.tower import FROZEN, average_name
+
+
+def network_variables() -> list[Any]:
+    """The network's own variables in the default graph; to be asked before training adds any."""
+    others = ("global_step", "ema/", "lookahead/", "input_statistics/")
+    return [
+        variable for variable in tf.global_variables() if not variable.op.name.startswith(others)
+    ]
 
 
 class Averages:
@@ -21,11 +29,12 @@ class Averages:
 
         Args:
             config: gives ema_decay and the options of lookahead.
-            variables: the network's.
+            variables: the network's; of frozen ones there is no average.
             total_steps: T, for lookahead_ramp.
         """
         self._config = config
-        self._variables = variables
+        frozen = {variable.op.name for variable in tf.get_collection(FROZEN)}
+        self._variables = [v for v in variables if v.op.name not in frozen]
         self._total_steps = total_steps
         self._ema = self._make("ema") if config.ema_decay is not None else []
         self._slow = self._make("lookahead") if config.lookahead_steps is not None else []

@@ -78,8 +78,42 @@ def test_upright_by_exif() -> None:
 def test_sixteen_bits() -> None:
     values = np.array([[0, 257, 25_700, 65_535, 128, 40_000]] * 4, np.uint16)
     Image.fromarray(values).save("a.png")
-    assert load_image("a.png", GREY)[0, :, 0].tolist() == [0, 1, 100, 255, 0, 155]
+    assert load_image("a.png", GREY)[0, :, 0].tolist() == [0, 1, 100, 255, 0, 156]
     assert load_image("a.png", RGB)[0, 3].tolist() == [255] * 3
+
+
+def test_more_than_sixteen_bits_are_cut_off_not_wrapped_around() -> None:
+    Image.fromarray(np.array([[-5, 70_000, 65_535, 0, 257, 514]] * 4, np.int32)).save("a.tiff")
+    assert load_image("a.tiff", GREY)[0, :, 0].tolist() == [0, 255, 255, 0, 1, 2]
+
+
+def test_one_bit_and_palette() -> None:
+    bits = np.array([[0, 1, 1, 0, 1, 0]] * 4, bool)
+    Image.fromarray(bits).save("bits.png")
+    assert load_image("bits.png", GREY)[0, :, 0].tolist() == [0, 255, 255, 0, 255, 0]
+    palette = Image.fromarray(np.array([[0, 1, 2, 2, 1, 0]] * 4, np.uint8), "L").convert("P")
+    palette.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    palette.save("p.gif")
+    assert load_image("p.gif", RGB)[0, :3].tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
+
+
+def test_the_first_frame_of_several() -> None:
+    frames = [Image.new("RGB", (6, 4), colour) for colour in ("red", "blue")]
+    for name in ("a.gif", "a.tiff", "a.webp"):
+        frames[0].save(name, save_all=True, append_images=frames[1:], lossless=True)
+        assert np.abs(load_image(name, RGB).astype(int) - [255, 0, 0]).max() <= 2, name
+
+
+def test_cmyk_of_a_camera() -> None:
+    Image.new("CMYK", (60, 40), (0, 255, 255, 0)).save("a.jpg", quality=95)
+    assert np.abs(load_image("a.jpg", RGB).astype(int) - [255, 0, 0]).max() <= 3
+
+
+def test_a_small_picture_is_the_mean_of_a_large_one() -> None:
+    """Without antialiasing a fine pattern would give black or white."""
+    fine = np.indices((400, 600)).sum(axis=0) % 2 * 255
+    Image.fromarray(fine.astype(np.uint8)).save("a.png")
+    assert np.abs(load_image("a.png", GREY).astype(int) - 127).max() <= 2
 
 
 @pytest.mark.parametrize("mode", ["1", "CMYK", "P", "YCbCr", "F", "LAB", "HSV"])

@@ -53,12 +53,14 @@ PARAMETERS = {
     + (3 * 3 * 64 * 128 + 128)  # 11x11, then 5x5
     + (5 * 5 * 128 * 1024 + 1024)
     + (1024 * 10 + 10),
+    "mnist_mlp": (28 * 28 * 128 + 128) + (128 * 60 + 60) + (60 * 10 + 10),
     "mnist_perceptron": 28 * 28 * 10 + 10,
 }
 LAYERS = {
     "cifar_cnn": ["conv1", "conv2", "conv3", "dense1", "dense2", "logits"],
     "mnist_cnn": ["conv1", "conv2", "dense1", "logits"],
     "mnist_convnet": ["conv1", "conv2", "dense1", "logits"],
+    "mnist_mlp": ["dense1", "dense2", "logits"],
     "mnist_perceptron": ["logits"],
 }
 
@@ -106,6 +108,7 @@ def keras_twin(name: str, weights: dict[str, Any]) -> Callable[[Any], Any]:
             *(k.Conv2D(128, 3, activation="relu"), k.MaxPooling2D(2), k.Flatten()),
             *(k.Dense(1024, "relu"), k.Dense(10)),
         ],
+        "mnist_mlp": [k.Flatten(), k.Dense(128, "relu"), k.Dense(60, "relu"), k.Dense(10)],
     }
     twin = keras.Sequential([keras.Input(SHAPES[name]), *stacks[name]])
     twin.set_weights([weights[f"{n}/{part}"] for n in LAYERS[name] for part in ("kernel", "bias")])

@@ -192,7 +192,8 @@ def test_batch_norm_takes_the_place_of_the_biases() -> None:
         build("cifar_vgg1", tf.zeros([2, *CIFAR]), 10, batch_norm=True, dense_units=8)
         found = {v.op.name: v.shape.as_list() for v in tf.global_variables()}
     expected = normalized("conv1_1", 3, 3, 3, 64) | normalized("conv1_2", 3, 3, 64, 64)
-    expected |= layer("dense1", 16384, 8) | layer("dense2", 8, 8) | layer("logits", 8, 10)
+    expected |= normalized("dense1", 16384, 8) | normalized("dense2", 8, 8)
+    expected |= layer("logits", 8, 10)
     assert found == expected
 
 

@@ -270,13 +270,17 @@ def images() -> Iterator[Case]:
     for name, content in contents.items():
         yield Case(f"image: {name}", _writer("bad", content), words, CODES_FAILED)
     for name, make in {
-        "folder": lambda folder: (folder / "bad").mkdir(),
         "pipe": lambda folder: os.mkfifo(folder / "bad"),
         "missing": lambda folder: None,
         "loop of links": lambda folder: (folder / "bad").symlink_to("bad"),
         "endless device": lambda folder: (folder / "bad").symlink_to("/dev/zero"),
     }.items():
         yield Case(f"image: {name}", make, words, CODES_FAILED)
+    yield Case("image: empty folder", lambda f: (f / "bad").mkdir(), words, CODES_USAGE)
+    pattern = ("predict", "{folder}/b[a-c]?*", "--save_dir={folder}/run")
+    yield Case("image: pattern without a match", lambda folder: None, pattern, CODES_USAGE)
+    filled = ("predict", "{folder}/bad", "{folder}/bad", "--save_dir={folder}/run", "--json")
+    yield Case("image: folder of bad ones", _writer("bad/x.png", b"x"), filled, CODES_FAILED)
     long_name = ("predict", "x" * 5000, "--save_dir={folder}/run")
     yield Case("image: name too long", lambda folder: None, long_name, CODES_FAILED)
 

@@ -1,0 +1,83 @@
+"""Precision and recall over thresholds, a curve for each class, for TensorBoard's PR curves tab."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+THRESHOLDS = 127
+
+
+class ClassCurve(NamedTuple):
+    """One class against all others, at thresholds evenly over [0, 1].
+
+    An image counts as of the class if its probability is the threshold or more.
+
+    true_positives, false_positives, true_negatives, false_negatives: int64 [THRESHOLDS].
+    precision, recall: float64 [THRESHOLDS], in [0, 1]; precision is 1 where nothing counts as of
+        the class, recall 0 where no image is of it.
+    """
+
+    true_positives: npt.NDArray[np.int64]
+    false_positives: npt.NDArray[np.int64]
+    true_negatives: npt.NDArray[np.int64]
+    false_negatives: npt.NDArray[np.int64]
+    precision: npt.NDArray[np.float64]
+    recall: npt.NDArray[np.float64]
+
+
+def class_curve(
+    probabilities: npt.NDArray[np.float32], is_class: npt.NDArray[np.bool_]
+) -> ClassCurve:
+    """The curve of one class.
+
+    Args:
+        probabilities: float32 [n], of the class.
+        is_class: bool [n], whether each image is of the class.
+    """
+    thresholds = np.linspace(0, 1, THRESHOLDS).astype(np.float32)
+    # In order of probability, so that what is at or above a threshold is a tail.
+    order = np.argsort(probabilities, kind="stable")
+    below = np.searchsorted(probabilities[order], thresholds, side="left")
+    positives_below = np.concatenate([[0], np.cumsum(is_class[order])])[below]
+    positives = int(is_class.sum())
+    true_positives = positives - positives_below
+    false_negatives = positives_below
+    true_negatives = below - positives_below
+    false_positives = len(is_class) - positives - true_negatives
+    counted = true_positives + false_positives
+    return ClassCurve(
+        true_positives,
+        false_positives,
+        true_negatives,
+        false_negatives,
+        np.where(counted > 0, true_positives / np.maximum(counted, 1), 1.0),
+        true_positives / max(positives, 1),
+    )
+
+
+def curve_values(
+    probabilities: npt.NDArray[np.float32],
+    labels: npt.NDArray[Any],
+    class_names: Sequence[str],
+) -> list[Any]:
+    """A `tf.Summary.Value` for each class, tagged classes/CLASS/pr_curves.
+
+    Args:
+        probabilities: float32 [n, num_classes].
+        labels: int [n], range [0, num_classes).
+        class_names: one for each class.
+    """
+    from tensorboard.plugins.pr_curve import summary
+
+    values: list[Any] = []
+    for index, name in enumerate(class_names):
+        curve = class_curve(probabilities[:, index], labels == index)
+        pb = summary.raw_data_pb(
+            f"classes/{name}", *curve, num_thresholds=THRESHOLDS, display_name=name
+        )
+        values.extend(pb.value)
+    return values

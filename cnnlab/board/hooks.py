@@ -1,0 +1,157 @@
+"""When TensorBoard's pictures, curves and traces are made: on request only (`--tensorboard`,
+`--trace_steps`)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnnlab.board.curves import curve_values
+from cnnlab.board.drawn_graph import DrawnGraph
+from cnnlab.board.pictures import (
+    draw_confusion_matrix,
+    draw_mistakes,
+    picture_value,
+    worst_mistakes,
+)
+from cnnlab.board.projector import MAX_IMAGES, write_projector
+from cnnlab.board.trace import chrome_trace, drawn_metadata
+from cnnlab.data.show import displayable, load_batches, make_sheet
+from cnnlab.files import naming_failures, write_atomically
+from cnnlab.hooks import Hook
+from cnnlab.loop import RunPlan, StepState
+from cnnlab.metrics import confusion_matrix
+from cnnlab.summaries import RunLog
+from cnnlab.tf1 import tf
+
+if TYPE_CHECKING:
+    from cnnlab.train import Train
+
+INPUT_IMAGES = 32
+
+
+class EvaluationBoard:
+    """Shows each evaluation during training: mistakes, confusion matrix, PR curves."""
+
+    def __init__(self, log: RunLog, parts: Collection[str]) -> None:
+        """Args: parts: of the option tensorboard."""
+        self._log = log
+        self._parts = parts
+        self._batches: list[tuple[Any, Any]] = []
+
+    def begin(self) -> None:
+        """An evaluation begins."""
+        self._batches = []
+
+    def take(self, logits: Any, probabilities: Any) -> None:
+        """Remember the next batch of the validation images, both float32 [batch, num_classes]."""
+        self._batches.append((logits, probabilities))
+
+    def write(self, train: Train, step: int) -> None:
+        """Show the images evaluated since `begin`."""
+        names, split = train.data.spec.class_names, train.data.split("validation")
+        logits, probabilities = map(np.concatenate, zip(*self._batches, strict=True))
+        labels = split.labels[: len(logits)]
+        values = []
+        if "images" in self._parts:
+            worst = worst_mistakes(probabilities, labels)
+            if len(worst):
+                images = split.images[worst]
+                picture = draw_mistakes(images, labels[worst], probabilities[worst], names)
+                values.append(picture_value("images/mistakes", picture))
+        if "confusion_matrix" in self._parts:
+            confusion = confusion_matrix(logits, labels)
+            picture = draw_confusion_matrix(confusion, names)
+            values.append(picture_value("images/confusion_matrix", picture))
+        if "pr_curves" in self._parts:
+            values += curve_values(probabilities, labels, names)
+        self._log.write_summary("val", step, tf.Summary(value=values).SerializeToString())
+
+
+class InputImagesHook(Hook):
+    """Shows the first images of a run, as they are and as training sees them."""
+
+    every_steps = sys.maxsize
+
+    def __init__(self, log: RunLog) -> None:
+        self._log = log
+
+    def begin(self, train: Train) -> None:
+        if train.step == 0:
+            originals, inputs = load_batches(train.config, INPUT_IMAGES, train.data)
+            sheet = make_sheet(originals, displayable(inputs, train.config))
+            summary = tf.Summary(value=[picture_value("images/inputs", sheet)])
+            self._log.write_summary("train", 0, summary.SerializeToString())
+            train.data.release_train()
+
+
+class ProjectorHook(Hook):
+    """Writes the last features of validation images, at the end of the run."""
+
+    every_steps = sys.maxsize
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def after_step(self, train: Train, state: StepState) -> None:
+        split, tower = train.data.split("validation"), train.train_graph.tower
+        batch_size, features, guesses = train.config.eval_batch_size, [], []
+        images, labels = split.images[:MAX_IMAGES], split.labels[:MAX_IMAGES]
+        for start in range(0, len(images), batch_size):
+            batch = images[start : start + batch_size]
+            found, logits = train.session.run(
+                (tower.features, tower.logits), {tower.images_ph: batch}
+            )
+            features.append(found)
+            guesses.append(logits.argmax(axis=1))
+        names = train.data.spec.class_names
+        write_projector(
+            self._folder, np.concatenate(features), images, labels, np.concatenate(guesses), names
+        )
+
+    def after_stop(self, train: Train, state: StepState) -> None:
+        if train.stop_signal is None:  # by early stopping or --max_secs
+            self.after_step(train, state)
+
+
+class TraceHook(Hook):
+    """Traces chosen steps: a Chrome trace each, and the times of nodes in TensorBoard's graph.
+
+    A traced step has a session run of its own; what it computes is the same.
+    """
+
+    every_steps = sys.maxsize
+
+    def __init__(self, first: int, last: int, log: RunLog, folder: Path) -> None:
+        """Args: first, last: steps, counted from 1; folder: for the Chrome traces."""
+        self._first, self._last = first, last
+        self._log = log
+        self._folder = folder
+        self._metadata: Any = None
+        self._drawn: DrawnGraph | None = None
+
+    def before_run(self, plan: RunPlan) -> None:
+        if plan.step + 1 < self._first:
+            plan.steps = min(plan.steps, self._first - plan.step - 1)
+        elif plan.step + 1 <= self._last:
+            plan.steps = 1
+            self._metadata = tf.RunMetadata()
+            plan.arguments["options"] = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
+            plan.arguments["run_metadata"] = self._metadata
+
+    def after_run(self, train: Train, state: StepState) -> None:
+        if self._metadata is None:
+            return
+        metadata, self._metadata = self._metadata, None
+        if self._drawn is None:
+            self._drawn = DrawnGraph(train.graph)
+        self._log.write_trace(state.step, drawn_metadata(metadata, self._drawn))
+        with naming_failures(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"step_{state.step}.json"
+        write_atomically(path, chrome_trace(metadata))
+        train.say(f"step {state.step}: traced, {path}")

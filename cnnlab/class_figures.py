@@ -1,0 +1,118 @@
+"""Figures of each class and their means, from a confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FIGURES = ("precision", "recall", "f1", "tpr", "tnr", "fpr", "fnr", "roc_auc", "pr_auc")
+MOST_CONFUSED = 10  # pairs to name
+
+
+def per_class_figures(
+    confusion: npt.NDArray[np.int64], class_names: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Each class against all others.
+
+    Args:
+        confusion: int64 [num_classes, num_classes]; rows: truth, columns: prediction.
+        class_names: a name a class.
+
+    Returns:
+        for each class: name, support (images of it), and precision, recall, f1, tpr, tnr, fpr, fnr,
+        each in [0, 1]; 0 where the denominator is 0.
+    """
+    figures = []
+    total = int(confusion.sum())
+    for index, name in enumerate(class_names):
+        support = int(confusion[index].sum())
+        true_positive = int(confusion[index, index])
+        false_negative = support - true_positive
+        false_positive = int(confusion[:, index].sum()) - true_positive
+        true_negative = total - support - false_positive
+        recall = _ratio(true_positive, support)
+        figures.append(
+            {
+                "name": name,
+                "support": support,
+                "precision": _ratio(true_positive, true_positive + false_positive),
+                "recall": recall,
+                "f1": _ratio(
+                    2 * true_positive, 2 * true_positive + false_positive + false_negative
+                ),
+                "tpr": recall,
+                "tnr": _ratio(true_negative, true_negative + false_positive),
+                "fpr": _ratio(false_positive, true_negative + false_positive),
+                "fnr": _ratio(false_negative, support),
+            }
+        )
+    return figures
+
+
+def averages(
+    per_class: Sequence[Mapping[str, Any]], confusion: npt.NDArray[np.int64]
+) -> tuple[dict[str, float | None], dict[str, float | None]]:
+    """The means of the classes' figures.
+
+    A class counts in the macro mean if it occurs, be it as truth or as prediction, which is what
+    scikit-learn does unless it is told the labels. A figure that a class does not have (None)
+    counts in no mean.
+
+    Args:
+        per_class: a mapping a class, with all of FIGURES.
+        confusion: int64 [num_classes, num_classes] of the same classes.
+
+    Returns:
+        (macro, weighted): the plain means, and those in which each image counts the same, that is,
+        each class by its support. None where no class has the figure.
+    """
+    support = confusion.sum(axis=1)
+    occurs = support + confusion.sum(axis=0) > 0
+    macro, weighted = {}, {}
+    for name in FIGURES:
+        values = [row[name] for row in per_class]
+        macro[name] = _mean(values, occurs)
+        weighted[name] = _mean(values, support)
+    return macro, weighted
+
+
+def most_confused(
+    confusion: npt.NDArray[np.int64], class_names: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """The MOST_CONFUSED commonest mistakes, in descending order, equals in the classes' order.
+
+    Returns:
+        of each: truth, predicted, count, and share, count over the images of the true class.
+    """
+    mistakes = confusion.copy()
+    np.fill_diagonal(mistakes, 0)
+    order = np.argsort(-mistakes, axis=None, kind="stable")[:MOST_CONFUSED]
+    pairs = zip(*np.unravel_index(order, mistakes.shape), strict=True)
+    return [
+        {
+            "truth": class_names[truth],
+            "predicted": class_names[predicted],
+            "count": int(mistakes[truth, predicted]),
+            "share": _ratio(int(mistakes[truth, predicted]), int(confusion[truth].sum())),
+        }
+        for truth, predicted in pairs
+        if mistakes[truth, predicted]
+    ]
+
+
+def _mean(values: Sequence[float | None], weights: npt.NDArray[Any]) -> float | None:
+    pairs = [
+        (value, weight)
+        for value, weight in zip(values, weights.tolist(), strict=True)
+        if value is not None and weight
+    ]
+    if not pairs:
+        return None
+    return sum(value * weight for value, weight in pairs) / sum(weight for _, weight in pairs)
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0

@@ -1,0 +1,91 @@
+"""The first Inception network, GoogLeNet (Szegedy et al. 2014, arXiv 1409.4842)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnlab.models import layers
+from cnnlab.models.choices import DataFormat, Rate, Stem
+
+# Table 1 of the paper: 1x1; 3x3 reduce, 3x3; 5x5 reduce, 5x5; after the pool.
+MODULES = {
+    "3a": (64, 96, 128, 16, 32, 32),
+    "3b": (128, 128, 192, 32, 96, 64),
+    "4a": (192, 96, 208, 16, 48, 64),
+    "4b": (160, 112, 224, 24, 64, 64),
+    "4c": (128, 128, 256, 24, 64, 64),
+    "4d": (112, 144, 288, 32, 64, 64),
+    "4e": (256, 160, 320, 32, 128, 128),
+    "5a": (256, 160, 320, 32, 128, 128),
+    "5b": (384, 192, 384, 48, 128, 128),
+}
+
+
+def inception_v1(
+    images: Any,
+    num_classes: int,
+    *,
+    training: bool,
+    stem: Stem = "imagenet",
+    dropout: Rate = 0.4,
+    data_format: DataFormat = "channels_last",
+) -> Any:
+    """Three convolutions and nine Inception modules, the mean over all places, one dense layer.
+
+    The paper's two auxiliary classifiers, which only training sees, are left out. Of local response
+    normalization it gives no constants; these are AlexNet's. Weights start as He et al. 2015 (arXiv
+    1502.01852) have it for relu.
+
+    Parameters for 1000 classes, 6,998,552: conv1 (7*7*3+1)*64 = 9,472; conv2_reduce (64+1)*64 =
+    4,160; conv2 (9*64+1)*192 = 110,784; logits (1024+1)*1000 = 1,025,000; a module from i channels
+    with a line (a, b, c, d, e, f) of MODULES (i+1)*(a+b+d+f) + (9*b+1)*c + (25*d+1)*e: 163,696;
+    388,736; 376,176; 449,160; 510,104; 605,376; 868,352; 1,043,456; 1,444,080.
+
+    Args:
+        images: float32 [batch, height, width, channels].
+        num_classes: number of logits.
+        training: whether dropout is active.
+        stem: imagenet: conv1 is 7x7 with stride 2, a pool after it; cifar: 3x3 with stride 1 and
+            no pool; there the pool after conv2 is the first.
+        dropout: share dropped before the dense layer, in [0, 1).
+        data_format: see `layers.arrange`.
+
+    Returns:
+        float32 [batch, num_classes], unscaled.
+    """
+    relu = {"activation": "relu", "padding": "same", "kernel_initializer": "he_normal"}
+    response: dict[str, Any] = {"depth_radius": 2, "bias": 2.0, "alpha": 1e-4, "beta": 0.75}
+
+    def module(x: Any, name: str) -> Any:
+        """Windows of three sizes and a pool side by side."""
+        one, three_reduce, three, five_reduce, five, pooled = MODULES[name]
+        scope = f"inception{name}"
+        reduced3 = layers.conv2d(x, three_reduce, 1, name=f"{scope}/branch3x3_reduce", **relu)
+        reduced5 = layers.conv2d(x, five_reduce, 1, name=f"{scope}/branch5x5_reduce", **relu)
+        pool = layers.max_pooling2d(x, 3, 1, padding="same", name=f"{scope}/pool")
+        branches = [
+            layers.conv2d(x, one, 1, name=f"{scope}/branch1x1", **relu),
+            layers.conv2d(reduced3, three, 3, name=f"{scope}/branch3x3", **relu),
+            layers.conv2d(reduced5, five, 5, name=f"{scope}/branch5x5", **relu),
+            layers.conv2d(pool, pooled, 1, name=f"{scope}/branch_pool", **relu),
+        ]
+        return layers.concatenate(branches, name=f"{scope}/concat")
+
+    x = layers.arrange(images, data_format)
+    # Sizes in brackets are those of 224x224 with the imagenet stem.
+    if stem == "imagenet":
+        x = layers.conv2d(x, 64, 7, strides=2, name="conv1", **relu)  # [b, 112, 112, 64]
+        x = layers.max_pooling2d(x, 3, 2, padding="same", name="pool1")  # [b, 56, 56, 64]
+    else:
+        x = layers.conv2d(x, 64, 3, name="conv1", **relu)
+    x = layers.local_response_normalization(x, name="conv1_norm", **response)
+    x = layers.conv2d(x, 64, 1, name="conv2_reduce", **relu)
+    x = layers.conv2d(x, 192, 3, name="conv2", **relu)
+    x = layers.local_response_normalization(x, name="conv2_norm", **response)
+    for name in MODULES:
+        if name in ("3a", "4a", "5a"):  # [b, 28, 28, 192], [b, 14, 14, 480], [b, 7, 7, 832]
+            x = layers.max_pooling2d(x, 3, 2, padding="same", name=f"pool{int(name[0]) - 1}")
+        x = module(x, name)
+    x = layers.global_average_pooling2d(x, name="mean")  # [b, 1024]
+    x = layers.dropout(x, dropout, training=training, name="dropout")
+    return layers.dense(x, num_classes, name="logits")

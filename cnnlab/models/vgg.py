@@ -1,0 +1,76 @@
+"""VGG-11, 13, 16 and 19 (Simonyan and Zisserman 2014, arXiv 1409.1556, table 1: A, B, D, E).
+
+Parameters of VGG-16 for 224x224x3 and 1000 classes, 138,357,544 as Keras Applications counts:
+    block1  (9*3+1)*64 + (9*64+1)*64                    =      38,720
+    block2  (9*64+1)*128 + (9*128+1)*128                =     221,440
+    block3  (9*128+1)*256 + 2*(9*256+1)*256             =   1,475,328
+    block4  (9*256+1)*512 + 2*(9*512+1)*512             =   5,899,776
+    block5  3*(9*512+1)*512                             =   7,079,424
+    dense1  (7*7*512+1)*4096                            = 102,764,544
+    dense2  (4096+1)*4096 = 16,781,312; logits (4096+1)*1000 = 4,097,000
+VGG-11 has 132,863,336, VGG-13 133,047,848, VGG-19 143,667,240.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnlab.models import layers
+from cnnlab.models.choices import DataFormat, Rate, Units
+
+FILTERS = (64, 128, 256, 512, 512)
+
+
+def _network(name: str, convolutions: tuple[int, ...]) -> Any:
+    """The network that has so many convolutions in each block."""
+
+    def network(
+        images: Any,
+        num_classes: int,
+        *,
+        training: bool,
+        dense_units: Units = 4096,
+        dropout: Rate = 0.5,
+        batch_norm: bool = False,
+        data_format: DataFormat = "channels_last",
+    ) -> Any:
+        """Five blocks of 3x3 convolutions with a pool after each, two dense layers.
+
+        Args:
+            images: float32 [batch, height, width, channels], 32x32 or more.
+            num_classes: number of logits.
+            training: whether dropout is active and batch norm goes by the batch.
+            dense_units: width of each dense layer.
+            dropout: share dropped after each dense layer, in [0, 1).
+            batch_norm: between each convolution and its relu; the paper has none, and without it
+                the deeper networks hardly start to learn on small images.
+            data_format: see `layers.arrange`.
+
+        Returns:
+            float32 [batch, num_classes], unscaled.
+        """
+        x = layers.arrange(images, data_format, min_size=32)
+        for block, (count, filters) in enumerate(zip(convolutions, FILTERS, strict=True), 1):
+            for number in range(1, count + 1):
+                scope = f"block{block}/conv{number}"
+                x = layers.conv2d(
+                    x, filters, 3, padding="same", kernel_initializer="he_normal", name=scope
+                )
+                if batch_norm:
+                    x = layers.batch_normalization(x, training=training, name=f"{scope}_norm")
+                x = layers.activate(x, "relu", name=f"{scope}_relu")
+            x = layers.max_pooling2d(x, 2, 2, name=f"block{block}/pool")
+        x = layers.flatten(x, name="flatten")  # [b, height/32 * width/32 * 512]
+        for scope in ("dense1", "dense2"):
+            x = layers.dense(x, dense_units, activation="relu", name=scope)
+            x = layers.dropout(x, dropout, training=training, name=f"{scope}_dropout")
+        return layers.dense(x, num_classes, name="logits")
+
+    network.__name__ = network.__qualname__ = name
+    return network
+
+
+vgg11 = _network("vgg11", (1, 1, 2, 2, 2))
+vgg13 = _network("vgg13", (2, 2, 2, 2, 2))
+vgg16 = _network("vgg16", (2, 2, 3, 3, 3))
+vgg19 = _network("vgg19", (2, 2, 4, 4, 4))

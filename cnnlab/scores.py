@@ -1,0 +1,154 @@
+"""Figures that need every image's probabilities: areas under curves, calibration, an interval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+CALIBRATION_BINS = 15  # as Guo et al. 2017 have it
+INTERVAL_LEVEL = 0.95
+RESAMPLES = 10_000
+
+
+class Outputs:
+    """What a network says of each image of an evaluation.
+
+    Attributes:
+        predicted: int64 [n], the first choice.
+        probabilities: float32 [n, num_classes], each row sums to 1.
+    """
+
+    def __init__(self, n: int, num_classes: int) -> None:
+        self.predicted = np.zeros(n, np.int64)
+        self.probabilities = np.zeros((n, num_classes), np.float32)
+        self._filled = 0
+
+    def add(self, logits: npt.NDArray[np.float32], probabilities: npt.NDArray[np.float32]) -> None:
+        """Take the next batch, both float32 [batch, num_classes]."""
+        part = slice(self._filled, self._filled + len(logits))
+        # By the logits: where a probability reaches 1, others may have been rounded to the same.
+        self.predicted[part] = logits.argmax(axis=1)
+        self.probabilities[part] = probabilities
+        self._filled = part.stop
+
+    @property
+    def confidences(self) -> npt.NDArray[np.float32]:
+        """float32 [n], the probability of the first choice."""
+        return np.take_along_axis(self.probabilities, self.predicted[:, None], axis=1)[:, 0]
+
+
+def areas_under_curves(
+    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[Any]
+) -> list[dict[str, float | None]]:
+    """ROC-AUC and PR-AUC of each class against all others.
+
+    Args:
+        probabilities: float32 [n, num_classes].
+        labels: int [n], range [0, num_classes).
+
+    Returns:
+        of each class: roc_auc, None if there are no images of it, or only of it; and pr_auc, None
+        if there are no images of it.
+    """
+    areas = []
+    for index in range(probabilities.shape[1]):
+        hits, misses = _counts_above(probabilities[:, index], labels == index)
+        areas.append({"roc_auc": roc_auc(hits, misses), "pr_auc": average_precision(hits, misses)})
+    return areas
+
+
+def _counts_above(
+    scores: npt.NDArray[np.float32], is_positive: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """How many positives and negatives score at least t, for each score t in descending order.
+
+    Args:
+        scores: float32 [n].
+        is_positive: bool [n].
+
+    Returns:
+        two int64 [number of different scores].
+    """
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order]
+    # Equal scores cannot be told apart, so they come in together, at the last of them.
+    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
+    hits = np.cumsum(is_positive[order], dtype=np.int64)[ends]
+    return hits, ends + 1 - hits
+
+
+def roc_auc(hits: npt.NDArray[np.int64], misses: npt.NDArray[np.int64]) -> float | None:
+    """Area under the ROC curve: how probably a positive scores above a negative, a tie being half.
+
+    That is the Mann-Whitney statistic (Fawcett 2006, section 7), here by trapezoids over counts,
+    which are exact.
+
+    Args:
+        hits, misses: int64, positives and negatives that score at least t, t descending.
+    """
+    if not hits[-1] or not misses[-1]:
+        return None
+    widths = np.diff(misses, prepend=0)
+    heights_twice = hits + np.concatenate([[0], hits[:-1]])
+    return int((widths * heights_twice).sum()) / (2 * int(hits[-1]) * int(misses[-1]))
+
+
+def average_precision(hits: npt.NDArray[np.int64], misses: npt.NDArray[np.int64]) -> float | None:
+    """Area under the precision-recall curve as average precision: the precision at each score, by
+    what recall gains there; nothing is interpolated.
+
+    Args:
+        hits, misses: int64, positives and negatives that score at least t, t descending.
+    """
+    if not hits[-1]:
+        return None
+    gains = np.diff(hits, prepend=0)
+    return float((gains * (hits / (hits + misses))).sum()) / int(hits[-1])
+
+
+def expected_calibration_error(
+    confidences: npt.NDArray[np.float32], is_correct: npt.NDArray[np.bool_]
+) -> float:
+    """How far confidence and accuracy lie apart (Guo et al. 2017, "On Calibration of Modern Neural
+    Networks", equation 3): sum over bins of (images in bin / n) |accuracy - mean confidence|.
+
+    An image's confidence is the probability of the class predicted. There are 15 bins of equal
+    width; bin i holds confidences in ((i - 1) / 15, i / 15].
+
+    Args:
+        confidences: float32 [n], n >= 1, range [0, 1].
+        is_correct: bool [n].
+    """
+    exact = confidences.astype(np.float64)
+    edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
+    # Rounding may leave a probability a little above 1.
+    bins = np.clip(np.digitize(exact, edges, right=True) - 1, 0, CALIBRATION_BINS - 1)
+    gaps = np.bincount(bins, is_correct - exact, CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / len(exact))
+
+
+def accuracy_interval(num_correct: int, n: int) -> dict[str, Any]:
+    """Bootstrap confidence interval of an accuracy, by the percentile method (Efron 1979).
+
+    To draw n of n images with replacement and count those that are right is to draw one binomial
+    number, so that is what is drawn, 10,000 times, from a fixed seed.
+
+    Args:
+        num_correct: images classified correctly.
+        n: images, >= 1.
+
+    Returns:
+        low, high, level (0.95), resamples and method.
+    """
+    counts = np.random.default_rng(0).binomial(n, num_correct / n, RESAMPLES)
+    tail = (1 - INTERVAL_LEVEL) / 2
+    low, high = np.quantile(counts / n, [tail, 1 - tail])
+    return {
+        "low": float(low),
+        "high": float(high),
+        "level": INTERVAL_LEVEL,
+        "resamples": RESAMPLES,
+        "method": "bootstrap, percentiles",
+    }

@@ -1,0 +1,33 @@
+"""Every file that the documentation names is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cnnlab.recipes import recipe_paths
+from tests.commands import ROOT
+
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_of_the_project_are_there(page: Path) -> None:
+    names = re.findall(
+        r"`((?:cnnlab|scripts|tests|docs)/[\w/.]+)`", page.read_text(encoding="utf-8")
+    )
+    for name in names:
+        assert (ROOT / name).exists(), name
+
+
+def test_the_map_of_the_texts_names_recipes() -> None:
+    rows = re.findall(r"^\|.*\|(.*)\|$", (ROOT / "docs" / "texts.md").read_text(), re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`([a-z_0-9]+)`", row)}
+    assert named
+    assert named <= set(recipe_paths())

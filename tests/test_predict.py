@@ -1,0 +1,196 @@
+"""Predicting files, folders, patterns and lists, in every format."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnnlab import predict as module
+from cnnlab.data.shapes import draw_shapes
+from cnnlab.errors import DataError, UsageError
+from cnnlab.evaluate import evaluate
+from cnnlab.predict import iter_predictions, predict
+from cnnlab.prediction_formats import FORMATS
+from tests import commands
+
+NUM_FILES = 12
+
+
+@pytest.fixture(scope="module")
+def save_dir(trained: Any) -> str:
+    assert trained.code == 0, trained.stderr
+    return str(trained.folder / "save")
+
+
+IMAGES, LABELS = draw_shapes(NUM_FILES, stream=1)
+
+
+@pytest.fixture(autouse=True)
+def pictures() -> list[str]:
+    """Images as files of a folder, some in a subfolder, and one bad file among them."""
+    Path("in/sub").mkdir(parents=True)
+    names = [f"in/{'sub/' if number >= 8 else ''}{number:02}.png" for number in range(NUM_FILES)]
+    for name, image in zip(names, IMAGES, strict=True):
+        Image.fromarray(image).save(name)
+    Path("in/05x.png").write_text("no image")
+    return names
+
+
+class Answer:
+    """What the command did in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], *words: str) -> None:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            module.main(list(words))
+        self.code = end.value.code
+        self.out, self.err = capsys.readouterr()
+
+
+LAST = "error: 1 of 13 files could not be read; the first: in/05x.png is not an image that can be r"
+
+
+def test_a_folder_in_every_format(
+    save_dir: str, pictures: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = predict(pictures, save_dir)
+    assert [row["file"] for row in expected] == pictures
+    words = ("in", f"--save_dir={save_dir}", "--batch_size=5")
+    answers = {name: Answer(capsys, *words, f"--format={name}") for name in FORMATS}
+    for answer in answers.values():
+        assert answer.code == 1
+        skipped, last = answer.err.splitlines()
+        assert skipped == "skipped: in/05x.png is not an image that can be read"
+        assert last.startswith(LAST)
+    rows = json.loads(answers["json"].out)
+    assert [row["file"] for row in rows] == pictures
+    for row, right in zip(rows, expected, strict=True):
+        assert set(row) == {"file", "class", "probability", "top"}
+        assert [c["class"] for c in row["top"]] == [c["class"] for c in right["top"]]
+        assert row["probability"] == pytest.approx(right["probability"], rel=1e-5)
+    assert [json.loads(line) for line in answers["jsonl"].out.splitlines()] == rows
+    table = list(csv.DictReader(io.StringIO(answers["csv"].out)))
+    assert list(table[0]) == [
+        *("file", "class", "probability", "class_2", "probability_2", "class_3", "probability_3")
+    ]
+    for row, right in zip(table, rows, strict=True):
+        assert (row["file"], row["class"]) == (right["file"], right["class"])
+        assert float(row["probability_3"]) == right["top"][2]["probability"]
+    lines = answers["text"].out.splitlines()
+    assert len(lines) == NUM_FILES
+    first = rows[0]["top"]
+    named = ", ".join(f"{c['class']} {c['probability']:.3f}" for c in first)
+    assert lines[0] == f"in/00.png: {named}"
+
+
+def test_patterns_lists_and_a_file_to_write(
+    save_dir: str,
+    pictures: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    listed = io.TextIOWrapper(io.BytesIO("\n".join(pictures[:3]).encode()))
+    monkeypatch.setattr(sys, "stdin", listed)
+    words = ("-", "in/**/1*.png", "in/04.png", f"--save_dir={save_dir}", "--json", "--out=o/p.json")
+    answer = Answer(capsys, *words)
+    assert (answer.code, answer.out) == (0, "")
+    assert answer.err == "6 predictions in o/p.json\n"
+    files = [row["file"] for row in json.loads(Path("o/p.json").read_text())]
+    assert files == [*pictures[:3], *pictures[10:], pictures[4]]
+    assert os.listdir("o") == ["p.json"]
+
+
+def test_the_same_as_evaluate(save_dir: str, pictures: list[str]) -> None:
+    """The same images as arrays, and from files of two modes."""
+    figures = evaluate(save_dir, data=(IMAGES, LABELS), predictions="p.csv", tta="mirror")
+    assert figures["n"] == NUM_FILES
+    with open("p.csv", newline="") as file:
+        expected = [(row["predicted"], float(row["probability"])) for row in csv.DictReader(file)]
+    for name in pictures:
+        whole = Image.open(name)
+        alpha = Image.new("L", whole.size, 255)
+        Image.merge("RGBA", (*whole.split(), alpha)).save(name + ".webp", lossless=True)
+    for files in (pictures, [name + ".webp" for name in pictures]):
+        found = predict(files, save_dir, tta="mirror", batch_size=5)
+        assert [row["class"] for row in found] == [name for name, _ in expected]
+        np.testing.assert_allclose(
+            [row["probability"] for row in found], [value for _, value in expected], rtol=1e-5
+        )
+
+
+def test_the_library_refuses_or_tells(save_dir: str, pictures: list[str]) -> None:
+    with pytest.raises(DataError, match="no image file gone"):
+        predict([*pictures, "gone"], save_dir)
+    errors: list[DataError] = []
+    answers = iter_predictions(["gone", Path(pictures[0])], save_dir, on_bad=errors.append, top=1)
+    assert [row["file"] for row in answers] == [pictures[0]]
+    assert [str(error) for error in errors] == ["no image file gone"]
+    assert predict([], save_dir) == []
+    with pytest.raises(UsageError, match="--eval_batch_size=0 is not valid"):
+        predict(pictures, save_dir, batch_size=0)
+
+
+def test_answers_come_before_all_files_are_read(save_dir: str, pictures: list[str]) -> None:
+    taken = 0
+
+    def paths() -> Any:
+        nonlocal taken
+        for taken in range(1, 10_001):
+            yield pictures[taken % NUM_FILES]
+
+    answers = iter_predictions(paths(), save_dir, batch_size=10)
+    next(answers)
+    assert taken < 300
+    answers.close()
+
+
+def test_no_answer_at_all(save_dir: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("in/05x.png", "gone", f"--save_dir={save_dir}")
+    answer = Answer(capsys, *words, "--json")
+    assert (answer.code, json.loads(answer.out)) == (1, [])
+    assert answer.err.splitlines()[1] == "skipped: no image file gone"
+    assert Answer(capsys, *words, "--format=csv").out == ""
+
+
+def test_commas_and_quotes_in_csv() -> None:
+    row = {"file": 'a,"b".png', "class": "x, y", "probability": 0.5}
+    row["top"] = [{"class": "x, y", "probability": 0.5}]
+    text = "".join(FORMATS["csv"]([row, row]))
+    assert list(csv.reader(io.StringIO(text))) == [
+        ["file", "class", "probability"],
+        ['a,"b".png', "x, y", "0.5"],
+        ['a,"b".png', "x, y", "0.5"],
+    ]
+
+
+@pytest.mark.slow
+def test_pipes(save_dir: str, pictures: list[str]) -> None:
+    """Lists from find, names that are no text, and a reader that leaves early."""
+    os.link(pictures[0], b"in/\xff.png")
+    environment = {**os.environ, "PYTHONPATH": str(commands.ROOT), "P": sys.executable}
+    run = f'"$P" -m cnnlab.predict - --save_dir="{save_dir}"'
+
+    def shell(script: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", script], capture_output=True, text=True, env=environment, check=False
+        )
+
+    done = shell(f"find in -name '*.png' -print0 | sort -z | {run} --format=jsonl --out=o.jsonl")
+    assert done.returncode == 1
+    rows = [json.loads(line) for line in Path("o.jsonl").read_text().splitlines()]
+    assert len(rows) == NUM_FILES + 1
+    assert "in/\udcff.png" in [row["file"] for row in rows]
+    endless = f"while true; do echo {pictures[0]}; done"
+    done = shell(f"({endless}) | {run} | head -3; echo ${{PIPESTATUS[1]}}")
+    assert done.stdout.splitlines()[-1] == "141"
+    assert len(done.stdout.splitlines()) == 4
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
