@@ -211,9 +211,11 @@ class Network:
             if is_new:
                 if graph.tower.statistics is not None:
                     graph.tower.statistics.fill(session, train.images)
-                for start in graph.tower.data_starts:
-                    if start.variable.initial_value in given:
-                        continue  # the layers behind it were trained on this value
+                with self.graph.as_default():  # else there are no initial values to ask for
+                    # What is given stays: the layers behind it were trained on this value.
+                    starts = graph.tower.data_starts
+                    starts = [s for s in starts if s.variable.initial_value not in given]
+                for start in starts:
                     start.fill(session, graph.tower.images_ph, train.images)
             del train
             self.data.release_train()
