@@ -109,15 +109,15 @@ def _keras_expert(*, jit_compile: bool) -> dict[str, Any]:
 CONTESTANTS: Final[dict[str, Entry]] = {
     "cnnlab": Entry("bench.with_cnnlab:CnnlabContestant", tuple(LEAGUES), "cnnlab, its defaults"),
     "plain": Entry(PLAIN, INSTALLED, "plain loop with feed_dict"),
-    "keras": Entry(KERAS, INSTALLED, "Keras 3 `fit`, NumPy arrays (XLA is its default)"),
-    "keras-no-jit": Entry(
-        KERAS, INSTALLED, "Keras 3 `fit`, no XLA", settings={"jit_compile": False}
+    "keras": Entry(KERAS, INSTALLED, "Keras 3 `fit`, NumPy arrays"),
+    "keras-jit": Entry(
+        KERAS, INSTALLED, "Keras 3 `fit`, NumPy arrays, XLA", settings={"jit_compile": True}
     ),
     "tf-function": Entry(TF_FUNCTION, INSTALLED, "`tf.function` a step, tf.data"),
     "torch": Entry(TORCH, INSTALLED, "PyTorch, eager", package="torch"),
     "plain-onednn-on": Entry(PLAIN, EXPERT, "plain loop, oneDNN on", "1"),
     "keras-expert": Entry(
-        KERAS, EXPERT, f"{KERAS_EXPERT}, no XLA", "1", settings=_keras_expert(jit_compile=False)
+        KERAS, EXPERT, KERAS_EXPERT, "1", settings=_keras_expert(jit_compile=False)
     ),
     "keras-expert-jit": Entry(
         KERAS, EXPERT, f"{KERAS_EXPERT}, XLA", "1", settings=_keras_expert(jit_compile=True)
@@ -143,8 +143,6 @@ CONTESTANTS: Final[dict[str, Entry]] = {
         needs_compiler=True,
         settings={"is_expert": True, "compiles": True},
     ),
-    "keras-onednn-off": Entry(
-        KERAS, ONEDNN_OFF, "Keras 3 `fit`, oneDNN off", "0", settings={"jit_compile": False}
-    ),
+    "keras-onednn-off": Entry(KERAS, ONEDNN_OFF, "Keras 3 `fit`, oneDNN off", "0"),
     "plain-onednn-off": Entry(PLAIN, ONEDNN_OFF, "plain loop, oneDNN off", "0"),
 }

@@ -9,14 +9,16 @@ from typing import Final, NamedTuple
 
 
 class Conv(NamedTuple):
-    """Convolution with stride 1 and padding "same" or "valid"; a frozen kernel is not trained."""
+    """Convolution, padded by `side // 2` on all sides or not at all; a frozen kernel is not
+    trained."""
 
     name: str
     filters: int
     side: int
-    padding: str = "same"
+    is_padded: bool = True
     use_bias: bool = True
     is_frozen: bool = False
+    stride: int = 1
 
 
 class Dense(NamedTuple):
@@ -28,11 +30,12 @@ class Dense(NamedTuple):
 
 
 class BatchNorm(NamedTuple):
-    """Batch normalization with a shift and no scale; momentum is the old average's weight."""
+    """Batch normalization with a shift; momentum is the old average's weight."""
 
     name: str
     momentum: float
     epsilon: float
+    has_scale: bool
 
 
 class Activation(NamedTuple):
@@ -47,6 +50,10 @@ class MaxPool(NamedTuple):
 
 class GlobalMax(NamedTuple):
     """Maximum over all places."""
+
+
+class GlobalMean(NamedTuple):
+    """Mean over all places."""
 
 
 class Flatten(NamedTuple):
@@ -65,7 +72,28 @@ class Scale(NamedTuple):
     factor: float
 
 
-Layer = Conv | Dense | BatchNorm | Activation | MaxPool | GlobalMax | Flatten | Dropout | Scale
+class Residual(NamedTuple):
+    """relu(layers(x) + x); of x every `stride`th place, and channels of zeros up to `filters`."""
+
+    layers: tuple["Layer", ...]
+    filters: int
+    stride: int
+
+
+Layer = (
+    Conv
+    | Dense
+    | BatchNorm
+    | Activation
+    | MaxPool
+    | GlobalMax
+    | GlobalMean
+    | Flatten
+    | Dropout
+    | Scale
+    | Residual
+)
+EPSILON: Final = 1.001e-5  # of batch normalization
 RELU: Final = Activation("relu")
 
 
@@ -104,7 +132,7 @@ def _cifar_vgg2(_dropout: float) -> list[Layer]:
 def _airbench94(_dropout: float) -> list[Layer]:
     gelu = Activation("gelu")
     layers: list[Layer] = [
-        Conv("whitening", 24, 2, padding="valid", is_frozen=True),
+        Conv("whitening", 24, 2, is_padded=False, is_frozen=True),
         gelu,
     ]
     for group, width in enumerate((64, 256, 256), start=1):
@@ -112,8 +140,23 @@ def _airbench94(_dropout: float) -> list[Layer]:
             name = f"conv{group}_{number}"
             layers.append(Conv(name, width, 3, use_bias=False))
             layers += [MaxPool()] if number == 1 else []
-            layers += [BatchNorm(f"{name}_norm", momentum=0.6, epsilon=1.001e-5), gelu]
+            layers += [BatchNorm(f"{name}_norm", 0.6, EPSILON, has_scale=False), gelu]
     return [*layers, GlobalMax(), Dense("logits", 10, use_bias=False), Scale(1 / 9)]
+
+
+def _resnet20(_dropout: float) -> list[Layer]:
+    def conv(name: str, filters: int, stride: int = 1) -> tuple[Layer, ...]:
+        norm = BatchNorm(f"{name}_norm", 0.9, EPSILON, has_scale=True)
+        return Conv(name, filters, 3, use_bias=False, stride=stride), norm
+
+    layers: list[Layer] = [*conv("conv1", 16), RELU]
+    for stage, filters in enumerate((16, 32, 64), start=1):
+        for block in (1, 2, 3):
+            name = f"stage{stage}/block{block}"
+            stride = 2 if stage > 1 and block == 1 else 1
+            inner = (*conv(f"{name}/conv1", filters, stride), RELU, *conv(f"{name}/conv2", filters))
+            layers.append(Residual(inner, filters, stride))
+    return [*layers, GlobalMean(), Dense("logits", 10)]
 
 
 # Each a function of the share that is dropped, where the network drops any.
@@ -123,4 +166,5 @@ NETWORKS: Final[dict[str, Callable[[float], list[Layer]]]] = {
     "cifar_cnn": _cifar_cnn,
     "cifar_vgg2": _cifar_vgg2,
     "airbench94": _airbench94,
+    "resnet20": _resnet20,
 }

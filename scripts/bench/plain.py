@@ -15,7 +15,7 @@ from tf_keras.src.legacy_tf_layers import convolutional, core, normalization, po
 
 from bench import networks
 from bench.contestants import Contestant
-from bench.workloads import DECAY_STEPS, EVALUATION_BATCH_SIZE, Workload
+from bench.workloads import DECAY_STEPS, EVALUATION_BATCH_SIZE, NUM_CLASSES, Workload
 from cnnlab.data.datasets import load_dataset
 
 SHUFFLE_BUFFER: Final = 10_000
@@ -39,7 +39,7 @@ class PlainContestant(Contestant):
         for layer in workload.layers:
             x = _apply(layer, x, self._training_ph)
         self._loss = tf.losses.softmax_cross_entropy(
-            tf.one_hot(self._labels_ph, 10), x, label_smoothing=workload.label_smoothing
+            tf.one_hot(self._labels_ph, NUM_CLASSES), x, label_smoothing=workload.label_smoothing
         )
         self._losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
             labels=self._labels_ph, logits=x
@@ -130,14 +130,16 @@ def _train_op(workload: Workload, loss: Any) -> Any:
 
 def _apply(layer: networks.Layer, x: Any, training: Any) -> Any:
     match layer:
-        case networks.Conv(name, filters, side, padding, use_bias):
-            return convolutional.conv2d(
-                x, filters, side, padding=padding, use_bias=use_bias, name=name
-            )
+        case networks.Conv(name, filters, side, is_padded, use_bias):
+            settings = {"strides": layer.stride, "use_bias": use_bias, "name": name}
+            if layer.stride > 1:  # "same" would pad the right and lower sides alone
+                x, is_padded = _padded(x, [0, side // 2, side // 2, 0], both_sides=True), False
+            padding = "same" if is_padded else "valid"
+            return convolutional.conv2d(x, filters, side, padding=padding, **settings)
         case networks.Dense(name, units, use_bias):
             return core.dense(x, units, use_bias=use_bias, name=name)
-        case networks.BatchNorm(name, momentum, epsilon):
-            settings = {"momentum": momentum, "epsilon": epsilon, "scale": False}
+        case networks.BatchNorm(name, momentum, epsilon, has_scale):
+            settings = {"momentum": momentum, "epsilon": epsilon, "scale": has_scale}
             return normalization.batch_normalization(x, training=training, name=name, **settings)
         case networks.Activation(function):
             if function == "gelu":
@@ -147,9 +149,22 @@ def _apply(layer: networks.Layer, x: Any, training: Any) -> Any:
             return pooling.max_pooling2d(x, 2, 2)
         case networks.GlobalMax():
             return tf.reduce_max(x, axis=[1, 2])
+        case networks.GlobalMean():
+            return tf.reduce_mean(x, axis=[1, 2])
         case networks.Flatten():
             return core.flatten(x)
         case networks.Dropout(rate):
             return core.dropout(x, rate, training=training) if rate else x
         case networks.Scale(factor):
             return x * factor
+        case networks.Residual(layers, filters, stride):
+            shortcut = x[:, ::stride, ::stride] if stride > 1 else x
+            more = filters - int(x.shape[3])
+            shortcut = _padded(shortcut, [0, 0, 0, more]) if more else shortcut
+            for inner in layers:
+                x = _apply(inner, x, training)
+            return tf.nn.relu(x + shortcut)
+
+
+def _padded(x: Any, sizes: list[int], *, both_sides: bool = False) -> Any:
+    return tf.pad(x, [[size if both_sides else 0, size] for size in sizes])

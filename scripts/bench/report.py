@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bench.contestants import CONTESTANTS, LEAGUES
-from bench.workloads import EVALUATION_BATCH_SIZE, WORKLOADS
+from bench.workloads import COMPARED_BATCH_SIZE, EVALUATION_BATCH_SIZE, WORKLOADS
 
 PACKAGES = ("cnnlab", "tensorflow", "tf-keras", "numpy", "keras", "torch")
 
@@ -102,6 +102,7 @@ def _losses_line(losses: dict[str, Any]) -> str:
     if losses["largest_difference"] is None:
         return "No other contestant's losses were compared."
     return (
-        f"Same losses in {losses['steps']} steps from the same start, without dropout; largest "
-        f"relative difference {losses['largest_difference']:.1g}."
+        f"Same losses in {losses['steps']} steps of at most {COMPARED_BATCH_SIZE} images from the "
+        f"same start, without dropout; largest relative difference "
+        f"{losses['largest_difference']:.1g}."
     )

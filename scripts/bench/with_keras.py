@@ -40,7 +40,7 @@ class KerasContestant(Contestant):
     ) -> None:
         """Settings.
 
-        jit_compile: of `compile`; auto is True on a CPU.
+        jit_compile: of `compile`; auto is False where there is only a CPU.
         execution_secs: steps_per_execution is chosen so that one takes about so long; 0: 1 step.
         as_tensors: give `fit` tensors, not NumPy arrays.
         """

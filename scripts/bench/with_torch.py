@@ -3,6 +3,7 @@
 import functools
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -149,22 +150,8 @@ class Network(nn.Module):
         self.named: dict[str, nn.Module] = {}
         # (channels, height, width) of what is flattened, by the layer that takes it.
         self.flattened: dict[str, tuple[int, ...]] = {}
-        modules: list[nn.Module] = []
         sample = torch.zeros(1, image_shape[2], *image_shape[:2])
-        before_flattening: tuple[int, ...] = ()
-        for layer in workload.layers:
-            module = _torch_module(layer, sample.shape[1])
-            if isinstance(layer, networks.Flatten):
-                before_flattening = tuple(sample.shape[1:])
-            if hasattr(layer, "name"):
-                self.named[layer.name] = module
-            if isinstance(layer, networks.Dense) and before_flattening:
-                self.flattened[layer.name] = before_flattening
-                before_flattening = ()
-            modules.append(module)
-            with torch.no_grad():
-                sample = module.eval()(sample)
-        self.layers = nn.Sequential(*modules)
+        self.layers, _ = self._build(workload.layers, sample)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """float32 [batch, 10], unscaled."""
@@ -175,12 +162,38 @@ class Network(nn.Module):
         for name, module in self.named.items():
             own = {"weight": f"{name}/kernel", "bias": f"{name}/bias"}
             if isinstance(module, nn.BatchNorm2d):
-                own = {"bias": f"{name}/beta", "running_mean": f"{name}/moving_mean"}
+                own = {"weight": f"{name}/gamma", "bias": f"{name}/beta"}
+                own["running_mean"] = f"{name}/moving_mean"
                 own["running_var"] = f"{name}/moving_variance"
             for attribute, full_name in own.items():
-                if (tensor := getattr(module, attribute)) is not None:
+                if full_name in weights:
+                    weight = self._in_own_layout(name, torch.tensor(weights[full_name]))
                     with torch.no_grad():
-                        tensor.copy_(self._in_own_layout(name, torch.tensor(weights[full_name])))
+                        getattr(module, attribute).copy_(weight)
+
+    def _build(
+        self, layers: Iterable[networks.Layer], sample: torch.Tensor
+    ) -> tuple[nn.Module, torch.Tensor]:
+        """The layers in a row, each made for what comes out of those before; and what comes out."""
+        modules: list[nn.Module] = []
+        before_flattening: tuple[int, ...] = ()
+        for layer in layers:
+            if isinstance(layer, networks.Residual):
+                inner, _ = self._build(layer.layers, sample)
+                module: nn.Module = _Residual(inner, layer.filters - sample.shape[1], layer.stride)
+            else:
+                module = _torch_module(layer, sample.shape[1])
+            if isinstance(layer, networks.Conv | networks.Dense | networks.BatchNorm):
+                self.named[layer.name] = module
+            if isinstance(layer, networks.Flatten):
+                before_flattening = tuple(sample.shape[1:])
+            elif isinstance(layer, networks.Dense) and before_flattening:
+                self.flattened[layer.name] = before_flattening
+                before_flattening = ()
+            modules.append(module)
+            with torch.no_grad():
+                sample = module.eval()(sample)
+        return nn.Sequential(*modules), sample
 
     def _in_own_layout(self, name: str, weight: torch.Tensor) -> torch.Tensor:
         if weight.dim() == 4:
@@ -190,6 +203,22 @@ class Network(nn.Module):
             weight = weight.reshape(height, width, channels, -1).permute(2, 0, 1, 3)
             return weight.reshape(channels * height * width, -1).T
         return weight.T if weight.dim() == 2 else weight
+
+
+class _Residual(nn.Module):
+    """See networks.Residual."""
+
+    def __init__(self, inner: nn.Module, more_channels: int, stride: int) -> None:
+        super().__init__()
+        self.inner, self.more_channels, self.stride = inner, more_channels, stride
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        shortcut = x
+        if self.stride > 1:
+            shortcut = shortcut[:, :, :: self.stride, :: self.stride]
+        if self.more_channels:
+            shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.more_channels))
+        return F.relu(self.inner(x) + shortcut)
 
 
 class _Function(nn.Module):
@@ -213,16 +242,16 @@ def _make_optimizer(workload: Workload, model: nn.Module, *, fused: bool) -> tor
 
 def _torch_module(layer: networks.Layer, num_inputs: int) -> nn.Module:
     match layer:
-        case networks.Conv(_, filters, side, padding, use_bias, is_frozen):
-            pixels = side // 2 if padding == "same" else 0
-            conv = nn.Conv2d(num_inputs, filters, side, padding=pixels, bias=use_bias)
+        case networks.Conv(_, filters, side, is_padded, use_bias, is_frozen, stride):
+            pixels = side // 2 if is_padded else 0
+            conv = nn.Conv2d(num_inputs, filters, side, stride, pixels, bias=use_bias)
             conv.weight.requires_grad_(not is_frozen)
             return conv
         case networks.Dense(_, units, use_bias):
             return nn.Linear(num_inputs, units, bias=use_bias)
-        case networks.BatchNorm(_, momentum, epsilon):
+        case networks.BatchNorm(_, momentum, epsilon, has_scale):
             norm = nn.BatchNorm2d(num_inputs, epsilon, 1 - momentum)
-            norm.weight.requires_grad_(False)
+            norm.weight.requires_grad_(has_scale)
             return norm
         case networks.Activation(function):
             return nn.GELU() if function == "gelu" else nn.ReLU()
@@ -230,9 +259,12 @@ def _torch_module(layer: networks.Layer, num_inputs: int) -> nn.Module:
             return nn.MaxPool2d(2)
         case networks.GlobalMax():
             return _Function(lambda x: x.amax((2, 3)))
+        case networks.GlobalMean():
+            return _Function(lambda x: x.mean((2, 3)))
         case networks.Flatten():
             return nn.Flatten()
         case networks.Dropout(rate):
             return nn.Dropout(rate)
         case networks.Scale(factor):
             return _Function(lambda x: x * factor)
+    raise TypeError(layer)

@@ -49,7 +49,7 @@ def measure(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
 
 def compare_losses(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
     """The losses of the first steps, from the common start."""
-    workload = WORKLOADS[task["workload"]].without_dropout()
+    workload = WORKLOADS[task["workload"]].for_comparison()
     contestant = CONTESTANTS[task["contestant"]].make(workload, task["data_dir"], scratch)
     return {"losses": contestant.losses(Path(task["start_file"]), task["steps"]), **_onednn()}
 
