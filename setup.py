@@ -52,6 +52,7 @@ setup(
         "report": ["matplotlib>=3.8"],
         "tune": ["optuna>=4.0,<6"],
         "onnx": ["tf2onnx>=1.17"],
+        "bench": ["keras>=3", "torch==2.13.0"],
         "test": [
             "matplotlib>=3.8",
             "pytest>=8",

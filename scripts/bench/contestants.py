@@ -4,30 +4,49 @@ To add one, write a class with the methods of `Contestant` in a file of its own 
 """
 
 import importlib
+import importlib.util
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from bench.workloads import Workload
 
 ONEDNN: Final = "TF_ENABLE_ONEDNN_OPTS"
 
+# cnnlab takes part in all, always with its defaults.
+LEAGUES: Final = {
+    "installed": "as installed",
+    "expert": "as an expert would set it up",
+    "onednn-off": "as TensorFlow installs on CPUs without AVX-512 VNNI: oneDNN off",
+}
+DEFAULT_LEAGUES: Final = ("installed", "expert")
+
 
 class Contestant(Protocol):
     """A training program, in a process of its own."""
 
-    def __init__(self, workload: Workload, data_dir: str, scratch: Path) -> None:
+    def __init__(self, workload: Workload, data_dir: str, scratch: Path, **settings: Any) -> None:
         """Load the data and get ready to train."""
 
-    def run(self, steps: int) -> None:
-        """Make training steps, and return when they are done."""
+    def run(self, steps: int) -> int:
+        """Make about so many training steps; return how many, when they are done."""
 
-    def losses(self, steps: int, start_file: Path) -> list[float]:
-        """Return each step's loss, before its update, from the start that the file holds.
+    def tune(self) -> None:
+        """Choose what is found by trying, after the first step; as a rule there is nothing."""
 
-        The file is an npz: each weight by its name, and `batches`, int64 [steps, batch_size], the
-        indices of each step's images. The first contestant writes it; the others read it.
+    def load(self, start_file: Path) -> None:
+        """Take the weights that the file holds.
+
+        It is an npz: each weight by its name, and `batches`, int64 [steps, batch_size], the indices
+        of each step's images. The first contestant writes it; the others read it.
         """
+
+    def losses(self, start_file: Path, steps: int) -> list[float]:
+        """Return each step's loss, before its update, from the weights and batches of the file."""
+
+    def evaluate(self) -> dict[str, float]:
+        """Return loss, accuracy and n, the number of images, of the test set."""
 
 
 class Entry(NamedTuple):
@@ -35,30 +54,95 @@ class Entry(NamedTuple):
 
     Attributes:
         home: module and class that trains, as "module:Class".
-        onednn: the environment's TF_ENABLE_ONEDNN_OPTS; None leaves it to the contestant.
+        leagues: those it takes part in, of LEAGUES.
         about: one line for the table.
+        onednn: the environment's TF_ENABLE_ONEDNN_OPTS; None leaves it to the contestant.
+        package: that it needs besides cnnlab's own.
+        needs_compiler: whether it compiles C++.
+        settings: further arguments of the class.
     """
 
     home: str
-    onednn: str | None
+    leagues: tuple[str, ...]
     about: str
+    onednn: str | None = None
+    package: str = "tensorflow"
+    needs_compiler: bool = False
+    settings: Mapping[str, Any] = {}
 
-    def load(self) -> type[Contestant]:
-        """Import the class, and the framework with it."""
+    def make(self, workload: Workload, data_dir: str, scratch: Path) -> Contestant:
+        """Import the class, and the framework with it, and make one."""
         module, _, name = self.home.partition(":")
-        return getattr(importlib.import_module(module), name)
+        made_by = getattr(importlib.import_module(module), name)
+        return made_by(workload, data_dir, scratch, **self.settings)
+
+    def missing(self) -> str | None:
+        """What keeps it from running here; None if nothing does."""
+        if importlib.util.find_spec(self.package) is None:
+            return f"{self.package} is not installed: pip install 'cnnlab[bench]'"
+        if self.needs_compiler and not any(map(shutil.which, ("g++", "clang++"))):
+            return "no C++ compiler (g++ or clang++)"
+        return None
 
     def environment(self, outside: Mapping[str, str]) -> dict[str, str]:
         """The process's environment."""
         inside = {name: value for name, value in outside.items() if name != ONEDNN}
-        inside["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        inside.update(TF_CPP_MIN_LOG_LEVEL="3", KERAS_BACKEND="tensorflow")
         return inside if self.onednn is None else {**inside, ONEDNN: self.onednn}
+
+
+INSTALLED, EXPERT, ONEDNN_OFF = ("installed",), ("expert",), ("onednn-off",)
+PLAIN = "bench.plain:PlainContestant"
+KERAS = "bench.with_keras:KerasContestant"
+KERAS_EXPERT = "Keras 3 `fit`, tensors, steps_per_execution"
+TF_FUNCTION = "bench.with_tf_function:TfFunctionContestant"
+TF_FUNCTION_EXPERT = "`tf.function` with the loop inside, data as tensors"
+TORCH = "bench.with_torch:TorchContestant"
+TORCH_EXPERT = "PyTorch, channels_last, fused optimizer, best thread count"
+
+
+def _keras_expert(*, jit_compile: bool) -> dict[str, Any]:
+    return {"jit_compile": jit_compile, "execution_secs": 0.1, "as_tensors": True}
 
 
 # The first writes the start of the losses' comparison.
 CONTESTANTS: Final[dict[str, Entry]] = {
-    "cnnlab": Entry("bench.with_cnnlab:CnnlabContestant", None, "cnnlab, its defaults"),
-    "plain": Entry("bench.plain:PlainContestant", None, "plain loop, TensorFlow's defaults"),
-    "plain-onednn-off": Entry("bench.plain:PlainContestant", "0", "plain loop, oneDNN off"),
-    "plain-onednn-on": Entry("bench.plain:PlainContestant", "1", "plain loop, oneDNN on"),
+    "cnnlab": Entry("bench.with_cnnlab:CnnlabContestant", tuple(LEAGUES), "cnnlab, its defaults"),
+    "plain": Entry(PLAIN, INSTALLED, "plain loop with feed_dict"),
+    "keras": Entry(KERAS, INSTALLED, "Keras 3 `fit`, NumPy arrays"),
+    "keras-jit": Entry(
+        KERAS, INSTALLED, "Keras 3 `fit`, NumPy arrays, XLA", settings={"jit_compile": True}
+    ),
+    "tf-function": Entry(TF_FUNCTION, INSTALLED, "`tf.function` a step, tf.data"),
+    "torch": Entry(TORCH, INSTALLED, "PyTorch, eager", package="torch"),
+    "plain-onednn-on": Entry(PLAIN, EXPERT, "plain loop, oneDNN on", "1"),
+    "keras-expert": Entry(
+        KERAS, EXPERT, KERAS_EXPERT, "1", settings=_keras_expert(jit_compile=False)
+    ),
+    "keras-expert-jit": Entry(
+        KERAS, EXPERT, f"{KERAS_EXPERT}, XLA", "1", settings=_keras_expert(jit_compile=True)
+    ),
+    "tf-function-expert": Entry(
+        TF_FUNCTION, EXPERT, TF_FUNCTION_EXPERT, "1", settings={"is_expert": True}
+    ),
+    "tf-function-expert-jit": Entry(
+        TF_FUNCTION,
+        EXPERT,
+        f"{TF_FUNCTION_EXPERT}, XLA",
+        "1",
+        settings={"is_expert": True, "jit_compile": True},
+    ),
+    "torch-expert": Entry(
+        TORCH, EXPERT, TORCH_EXPERT, package="torch", settings={"is_expert": True}
+    ),
+    "torch-compile": Entry(
+        TORCH,
+        EXPERT,
+        f"{TORCH_EXPERT}, `torch.compile`",
+        package="torch",
+        needs_compiler=True,
+        settings={"is_expert": True, "compiles": True},
+    ),
+    "keras-onednn-off": Entry(KERAS, ONEDNN_OFF, "Keras 3 `fit`, oneDNN off", "0"),
+    "plain-onednn-off": Entry(PLAIN, ONEDNN_OFF, "plain loop, oneDNN off", "0"),
 }

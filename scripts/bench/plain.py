@@ -2,19 +2,20 @@
 
 The arrays go into the graph as constants, through `from_tensor_slices`, shuffle, repeat, batch and
 a one-shot iterator; the loop runs the iterator to get a batch as arrays, then runs the training op
-with a feed_dict, once a step. Images are fed as uint8 and divided by 255 in the graph, the fastest
-plain way. Of cnnlab it uses the readers of the data files only.
+with a feed_dict, once a step. Images are fed as uint8 and scaled in the graph, the fastest plain
+way. Of cnnlab it uses the readers of the data files only.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from tf_keras.src.legacy_tf_layers import convolutional, core, pooling
+from tf_keras.src.legacy_tf_layers import convolutional, core, normalization, pooling
 
-from bench.workloads import Workload
+from bench import networks
+from bench.contestants import Contestant
+from bench.workloads import DECAY_STEPS, EVALUATION_BATCH_SIZE, NUM_CLASSES, Workload
 from cnnlab.data.datasets import load_dataset
 
 SHUFFLE_BUFFER: Final = 10_000
@@ -22,29 +23,34 @@ SHUFFLE_BUFFER: Final = 10_000
 tf.disable_v2_behavior()
 
 
-class PlainContestant:
+class PlainContestant(Contestant):
     """A plain loop; see bench.contestants.Contestant."""
 
     def __init__(self, workload: Workload, data_dir: str, scratch: Path) -> None:
         del scratch
         dataset = load_dataset(workload.dataset, data_dir)
         self._images, self._labels = dataset.train.images, dataset.train.labels.astype(np.int64)
+        self._test = dataset.test
         self._images_ph = tf.placeholder(tf.uint8, [None, *self._images.shape[1:]])
         self._labels_ph = tf.placeholder(tf.int64, [None])
-        logits = NETWORKS[workload.model](tf.cast(self._images_ph, tf.float32) / 255.0)
-        self._loss = tf.losses.sparse_softmax_cross_entropy(self._labels_ph, logits)
-        global_step = tf.train.get_or_create_global_step()
-        learning_rate = tf.train.exponential_decay(
-            workload.learning_rate, global_step, 1000, workload.decay_rate, staircase=True
+        self._training_ph = tf.placeholder_with_default(False, [])
+        factor, summand = workload.pixel_scale
+        x = tf.cast(self._images_ph, tf.float32) * factor + summand
+        for layer in workload.layers:
+            x = _apply(layer, x, self._training_ph)
+        self._loss = tf.losses.softmax_cross_entropy(
+            tf.one_hot(self._labels_ph, NUM_CLASSES), x, label_smoothing=workload.label_smoothing
         )
-        optimizers = {"adam": tf.train.AdamOptimizer, "sgd": tf.train.GradientDescentOptimizer}
-        optimizer = optimizers[workload.optimizer](learning_rate)
-        self._train_op = optimizer.minimize(self._loss, global_step=global_step)
+        self._losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels=self._labels_ph, logits=x
+        )
+        self._is_correct = tf.equal(tf.argmax(x, axis=1), self._labels_ph)
+        self._train_op = _train_op(workload, self._loss)
         self._batch_size = workload.batch_size
         self._next_batch: Any = None
         self._session: Any = None
 
-    def run(self, steps: int) -> None:
+    def run(self, steps: int) -> int:
         """Make training steps, one session run for the batch and one for the update."""
         if self._next_batch is None:
             self._next_batch = self._make_batches()
@@ -52,15 +58,37 @@ class PlainContestant:
         for _ in range(steps):
             images, labels = self._session.run(self._next_batch)
             self._train(images, labels)
+        return steps
 
-    def losses(self, steps: int, start_file: Path) -> list[float]:
-        """Return each step's loss from the weights and batches of the file."""
-        self._start_session()
+    def load(self, start_file: Path) -> None:
+        """Take the weights that the file holds."""
+        if self._session is None:
+            self._start_session()
         with np.load(start_file) as start:
-            for variable in tf.trainable_variables():
-                variable.load(start[variable.op.name], self._session)
+            for variable in tf.global_variables():
+                if variable.op.name in start:
+                    variable.load(start[variable.op.name], self._session)
+
+    def losses(self, start_file: Path, steps: int) -> list[float]:
+        """Return each step's loss from the weights and batches of the file."""
+        self.load(start_file)
+        with np.load(start_file) as start:
             batches = start["batches"][:steps]
         return [float(self._train(self._images[batch], self._labels[batch])) for batch in batches]
+
+    def evaluate(self) -> dict[str, float]:
+        """Loss and accuracy of the test set, one session run a batch."""
+        loss, correct, n = 0.0, 0, len(self._test.labels)
+        for first in range(0, n, EVALUATION_BATCH_SIZE):
+            part = slice(first, first + EVALUATION_BATCH_SIZE)
+            feed = {
+                self._images_ph: self._test.images[part],
+                self._labels_ph: self._test.labels[part],
+            }
+            losses, is_correct = self._session.run([self._losses, self._is_correct], feed)
+            loss += float(losses.sum())
+            correct += int(is_correct.sum())
+        return {"loss": loss / n, "accuracy": correct / n, "n": n}
 
     def _make_batches(self) -> Any:
         slices = tf.data.Dataset.from_tensor_slices((self._images, self._labels))
@@ -72,31 +100,71 @@ class PlainContestant:
         self._session.run(tf.global_variables_initializer())
 
     def _train(self, images: Any, labels: Any) -> Any:
-        feed = {self._images_ph: images, self._labels_ph: labels}
+        feed = {self._images_ph: images, self._labels_ph: labels, self._training_ph: True}
         loss, _ = self._session.run([self._loss, self._train_op], feed)
         return loss
 
 
-def _mnist_perceptron(images: Any) -> Any:
-    start = tf.random_normal_initializer(stddev=1.0)
-    x = tf.reshape(images, [-1, 784])
-    return core.dense(x, 10, kernel_initializer=start, bias_initializer=start, name="logits")
-
-
-def _cifar_cnn(images: Any) -> Any:
-    x = images
-    for i, filters in enumerate((64, 64, 32), start=1):
-        x = convolutional.conv2d(
-            x, filters, 5, padding="same", activation=tf.nn.relu, name=f"conv{i}"
+def _train_op(workload: Workload, loss: Any) -> Any:
+    global_step = tf.train.get_or_create_global_step()
+    rate = workload.learning_rate
+    if workload.decay_rate != 1:
+        rate = tf.train.exponential_decay(
+            rate, global_step, DECAY_STEPS, workload.decay_rate, staircase=True
         )
-        x = pooling.max_pooling2d(x, 2, 2)
-    x = core.flatten(x)
-    x = core.dense(x, 128, activation=tf.nn.relu, name="dense1")
-    x = core.dense(x, 64, activation=tf.nn.relu, name="dense2")
-    return core.dense(x, 10, name="logits")
+    if workload.optimizer == "adam":
+        optimizer = tf.train.AdamOptimizer(rate)
+    elif workload.optimizer == "nesterov":
+        optimizer = tf.train.MomentumOptimizer(rate, workload.momentum, use_nesterov=True)
+    else:
+        optimizer = tf.train.GradientDescentOptimizer(rate)
+    frozen = [
+        f"{layer.name}/kernel"
+        for layer in workload.layers
+        if isinstance(layer, networks.Conv) and layer.is_frozen
+    ]
+    trained = [variable for variable in tf.trainable_variables() if variable.op.name not in frozen]
+    with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
+        return optimizer.minimize(loss, global_step=global_step, var_list=trained)
 
 
-NETWORKS: Final[dict[str, Callable[[Any], Any]]] = {
-    "mnist_perceptron": _mnist_perceptron,
-    "cifar_cnn": _cifar_cnn,
-}
+def _apply(layer: networks.Layer, x: Any, training: Any) -> Any:
+    match layer:
+        case networks.Conv(name, filters, side, is_padded, use_bias):
+            settings = {"strides": layer.stride, "use_bias": use_bias, "name": name}
+            if layer.stride > 1:  # "same" would pad the right and lower sides alone
+                x, is_padded = _padded(x, [0, side // 2, side // 2, 0], both_sides=True), False
+            padding = "same" if is_padded else "valid"
+            return convolutional.conv2d(x, filters, side, padding=padding, **settings)
+        case networks.Dense(name, units, use_bias):
+            return core.dense(x, units, use_bias=use_bias, name=name)
+        case networks.BatchNorm(name, momentum, epsilon, has_scale):
+            settings = {"momentum": momentum, "epsilon": epsilon, "scale": has_scale}
+            return normalization.batch_normalization(x, training=training, name=name, **settings)
+        case networks.Activation(function):
+            if function == "gelu":
+                return 0.5 * x * (1 + tf.math.erf(x * 0.5**0.5))
+            return tf.nn.relu(x)
+        case networks.MaxPool():
+            return pooling.max_pooling2d(x, 2, 2)
+        case networks.GlobalMax():
+            return tf.reduce_max(x, axis=[1, 2])
+        case networks.GlobalMean():
+            return tf.reduce_mean(x, axis=[1, 2])
+        case networks.Flatten():
+            return core.flatten(x)
+        case networks.Dropout(rate):
+            return core.dropout(x, rate, training=training) if rate else x
+        case networks.Scale(factor):
+            return x * factor
+        case networks.Residual(layers, filters, stride):
+            shortcut = x[:, ::stride, ::stride] if stride > 1 else x
+            more = filters - int(x.shape[3])
+            shortcut = _padded(shortcut, [0, 0, 0, more]) if more else shortcut
+            for inner in layers:
+                x = _apply(inner, x, training)
+            return tf.nn.relu(x + shortcut)
+
+
+def _padded(x: Any, sizes: list[int], *, both_sides: bool = False) -> Any:
+    return tf.pad(x, [[size if both_sides else 0, size] for size in sizes])

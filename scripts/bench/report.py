@@ -1,13 +1,13 @@
-"""The machine, the versions, and the results as a Markdown table."""
+"""The machine, the versions, and the results as Markdown tables."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bench.contestants import CONTESTANTS
-from bench.workloads import WORKLOADS
+from bench.contestants import CONTESTANTS, LEAGUES
+from bench.workloads import COMPARED_BATCH_SIZE, EVALUATION_BATCH_SIZE, WORKLOADS
 
-PACKAGES = ("tensorflow", "tf-keras", "numpy", "keras", "torch")
+PACKAGES = ("cnnlab", "tensorflow", "tf-keras", "numpy", "keras", "torch")
 
 
 def summarize(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def summarize(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """The results as Markdown: the machine, then a table for each workload."""
+    """The results as Markdown: the machine, then tables of each workload, one a league."""
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     lines = [
@@ -32,50 +32,77 @@ def markdown(results: dict[str, Any]) -> str:
         f"{machine['ram_gb']} GB RAM, {machine['system']}; {versions}; {results['date']}.",
         f"Best float32 matrix product: {results['matmul_gflops']:.0f} GFLOP/s.",
         f"Medians of {results['rounds']} interleaved rounds of {results['secs']:g} s after a "
-        f"warm-up of {results['warmup_secs']:g} s, in brackets least and greatest.",
+        f"warm-up of {results['warmup_secs']:g} s, in brackets least and greatest. Evaluation is "
+        f"of the test set in batches of {EVALUATION_BATCH_SIZE}, with the same weights.",
     ]
-    for name, contestants in results["workloads"].items():
-        lines += ["", f"### {name}, batch {WORKLOADS[name].batch_size}", "", *_table(contestants)]
-        lines += ["", *_losses_line(results["losses"][name])]
+    lines += [f"Not measured: `{name}`: {why}." for name, why in results["missing"].items()]
+    for workload, contestants in results["workloads"].items():
+        lines += ["", f"### {workload}, batch {WORKLOADS[workload].batch_size}"]
+        for league in results["leagues"]:
+            entered = {
+                name: result
+                for name, result in contestants.items()
+                if league in CONTESTANTS[name].leagues
+            }
+            if entered:
+                lines += ["", f"{LEAGUES[league][0].upper()}{LEAGUES[league][1:]}:"]
+                lines += ["", *_table(entered)]
+        lines += ["", _losses_line(results["losses"][workload])]
     return "\n".join(lines) + "\n"
 
 
-def _table(contestants: dict[str, Any]) -> list[str]:
-    reference = next((name for name in ("plain", *contestants) if name in contestants), "")
-    base = contestants[reference]["summary"]["images_per_sec"]["median"]
-    rows = [
-        f"| contestant | oneDNN | images/s | times `{reference}` | ms a step "
-        "| to the first step, s | peak memory, MB | share of matrix product |",
-        "|---|---|---|---|---|---|---|---|",
+def _table(contestants: dict[str, Any]) -> Iterator[str]:
+    columns: list[tuple[str, dict[str, str]]] = [
+        ("contestant", {name: f"`{name}`: {CONTESTANTS[name].about}" for name in contestants}),
+        ("oneDNN", {name: _onednn_cell(r["rounds"][0]) for name, r in contestants.items()}),
     ]
-    for name, result in contestants.items():
-        summary = result["summary"]
-        speed = summary["images_per_sec"]
-        cells = [
-            f"`{name}`: {CONTESTANTS[name].about}",
-            _onednn_cell(result["rounds"][0]),
-            f"{speed['median']:.0f} [{speed['min']:.0f} to {speed['max']:.0f}]",
-            f"{speed['median'] / base:.2f}",
-            f"{summary['step_ms']['median']:.3g}",
-            f"{summary['setup_secs']['median']:.1f}",
-            f"{summary['peak_mb']['median']:.0f}",
-            f"{result['share_of_matmul']:.1%}",
-        ]
-        rows.append(f"| {' | '.join(cells)} |")
-    return rows
+    summaries = {name: result["summary"] for name, result in contestants.items()}
+    first = next(iter(summaries.values()))
+    if "images_per_sec" in first:
+        columns += _speed_columns("training, images/s", "images_per_sec", summaries)
+        for title, number, form in (
+            ("ms a step", "step_ms", ".3g"),
+            ("to the first step, s", "setup_secs", ".1f"),
+            ("peak memory, MB", "peak_mb", ".0f"),
+        ):
+            cells = {name: format(s[number]["median"], form) for name, s in summaries.items()}
+            columns.append((title, cells))
+        shares = {name: f"{r['share_of_matmul']:.1%}" for name, r in contestants.items()}
+        columns.append(("share of matrix product", shares))
+    if "evaluated_per_sec" in first:
+        columns += _speed_columns("evaluation, images/s", "evaluated_per_sec", summaries)
+    yield f"| {' | '.join(title for title, _ in columns)} |"
+    yield "|---" * len(columns) + "|"
+    for name in contestants:
+        yield f"| {' | '.join(cells[name] for _, cells in columns)} |"
+
+
+def _speed_columns(
+    title: str, number: str, summaries: dict[str, Any]
+) -> list[tuple[str, dict[str, str]]]:
+    """Median and spread; and the median over that of the fastest other contestant."""
+    medians = {name: summary[number]["median"] for name, summary in summaries.items()}
+    speeds, ratios = {}, {}
+    for name, summary in summaries.items():
+        speed = summary[number]
+        speeds[name] = f"{speed['median']:.0f} [{speed['min']:.0f} to {speed['max']:.0f}]"
+        best = max((median for other, median in medians.items() if other != name), default=None)
+        ratios[name] = "" if best is None else f"{medians[name] / best:.2f}"
+    return [(title, speeds), ("times the best other", ratios)]
 
 
 def _onednn_cell(measured: dict[str, Any]) -> str:
     if "onednn" not in measured:
-        return "none"
+        return "its own"  # PyTorch has oneDNN inside
     state = "on" if measured["onednn"] else "off"
     return state if measured["onednn_asked"] is not None else f"{state} (TensorFlow's choice)"
 
 
-def _losses_line(losses: dict[str, Any]) -> list[str]:
+def _losses_line(losses: dict[str, Any]) -> str:
     if losses["largest_difference"] is None:
-        return ["No other contestant's losses were compared."]
-    return [
-        f"Same losses in {losses['steps']} steps from the same start; largest relative difference "
+        return "No other contestant's losses were compared."
+    return (
+        f"Same losses in {losses['steps']} steps of at most {COMPARED_BATCH_SIZE} images from the "
+        f"same start, without dropout; largest relative difference "
         f"{losses['largest_difference']:.1g}."
-    ]
+    )

@@ -2,18 +2,21 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from bench.contestants import Contestant
 from bench.workloads import Workload
 from cnnlab import Train
 from cnnlab.data.datasets import load_dataset
 from cnnlab.data.pipeline import make_index_stream
 from cnnlab.loop import Pacer
 from cnnlab.tf1 import tf
+from cnnlab.tower import FROZEN
 
 
-class CnnlabContestant:
+class CnnlabContestant(Contestant):
     """cnnlab's fused loop; see bench.contestants.Contestant."""
 
     def __init__(self, workload: Workload, data_dir: str, scratch: Path) -> None:
@@ -26,7 +29,7 @@ class CnnlabContestant:
         self._session = self._train.session
         self._pacer = Pacer(self._train.config.steps_per_run)
 
-    def run(self, steps: int) -> None:
+    def run(self, steps: int) -> int:
         """Make training steps, as many in one session run as cnnlab's own loop chooses."""
         train, done = self._train, 0
         while done < steps:
@@ -35,23 +38,35 @@ class CnnlabContestant:
             self._session.run(train.train_op, {train.steps_ph: now})
             self._pacer.learn(now, time.perf_counter() - started)
             done += now
+        return steps
 
-    def losses(self, steps: int, start_file: Path) -> list[float]:
-        """Write the start to the file; return each step's loss, of the batch it then trains on."""
-        train = self._train
-        split = load_dataset(train.config.dataset, train.config.data_dir).train
-        images, labels = split.images, split.labels
+    def load(self, start_file: Path) -> None:
+        """Take the weights that the file holds."""
+        with np.load(start_file) as start:
+            for variable in self._weights():
+                initializer = variable.initializer
+                self._session.run(initializer, {initializer.inputs[1]: start[variable.op.name]})
+
+    def losses(self, start_file: Path, steps: int) -> list[float]:
+        """Write the start to the file; return each step's loss, of the batch it trains on."""
+        config = self._train.config
+        labels = load_dataset(config.dataset, config.data_dir).train.labels
         with tf.Graph().as_default(), tf.Session() as session:
-            config = train.config
             stream = make_index_stream(len(labels), config.batch_size, config.seed, 0)
             next_indices = stream.get_next()
             batches = np.stack([session.run(next_indices) for _ in range(steps)])
-        with train.graph.as_default():
-            weights = {v.op.name: v for v in tf.trainable_variables()}
+        weights = {variable.op.name: variable for variable in self._weights()}
         np.savez(start_file, batches=batches, **self._session.run(weights))
-        losses = []
-        for batch in batches:
-            feed = {train.images_ph: images[batch], train.labels_ph: labels[batch]}
-            losses.append(float(self._session.run(train.loss, feed)))
-            self._session.run(train.train_op)  # it draws the same batch by itself
-        return losses
+        # It draws these batches by itself, and makes a step where its objective is fetched.
+        objective = self._train.train_graph.objective
+        return [float(self._session.run(objective)) for _ in batches]
+
+    def evaluate(self) -> dict[str, float]:
+        """Loss and accuracy of the test set."""
+        return self._train.evaluate("test")
+
+    def _weights(self) -> list[Any]:
+        """The network's variables: trained and frozen ones, and batch norm's averages."""
+        with self._train.graph.as_default():
+            averages = [v for v in tf.global_variables() if "/moving_" in v.op.name]
+            return [*tf.trainable_variables(), *tf.get_collection(FROZEN), *averages]

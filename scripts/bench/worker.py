@@ -4,7 +4,6 @@ The frameworks are imported here only, so that each measurement pays for its own
 """
 
 import json
-import math
 import os
 import resource
 import sys
@@ -16,35 +15,43 @@ from typing import Any
 SCRIPTS = Path(__file__).resolve().parent.parent
 sys.path[:1] = [str(SCRIPTS), str(SCRIPTS.parent)]  # for bench, and for this checkout's cnnlab
 
-from bench.contestants import CONTESTANTS  # noqa: E402
+from bench.contestants import CONTESTANTS, Contestant  # noqa: E402
 from bench.workloads import WORKLOADS  # noqa: E402
 
 MATMUL_SIZES = (1024, 2048, 3072)
 
 
-def measure_training(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
-    """Train for task["secs"] seconds after a warm-up, and say how it went."""
+def measure(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
+    """Train for task["secs"] seconds after a warm-up, then evaluate, and say how it went."""
     workload = WORKLOADS[task["workload"]]
-    contestant = CONTESTANTS[task["contestant"]].load()(workload, task["data_dir"], scratch)
-    contestant.run(1)
-    first_step_at = time.time()
-    step_secs = _run_for(contestant, task["warmup_secs"], math.inf)[1]
-    steps, step_secs = _run_for(contestant, task["secs"], step_secs)
-    return {
-        "images_per_sec": workload.batch_size / step_secs,
-        "step_ms": 1e3 * step_secs,
-        "steps": steps,
-        "setup_secs": first_step_at - task["started_at"],
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        **_onednn(),
-    }
+    contestant = CONTESTANTS[task["contestant"]].make(workload, task["data_dir"], scratch)
+    answer: dict[str, Any] = {}
+    if "train" in task["tasks"]:
+        contestant.run(1)
+        first_step_at = time.time()
+        contestant.tune()
+        step_secs = _train_for(contestant, task["secs"], _warm_up(contestant, task["warmup_secs"]))
+        answer.update(
+            images_per_sec=workload.batch_size / step_secs,
+            step_ms=1e3 * step_secs,
+            setup_secs=first_step_at - task["started_at"],
+            peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        )
+    if "evaluate" in task["tasks"]:
+        contestant.load(Path(task["start_file"]))
+        found = contestant.evaluate()  # and warms up
+        secs = _evaluate_for(contestant, task["secs"] / 2)
+        answer.update(
+            evaluated_per_sec=found["n"] / secs, loss=found["loss"], accuracy=found["accuracy"]
+        )
+    return {**answer, **_onednn()}
 
 
 def compare_losses(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
     """The losses of the first steps, from the common start."""
-    contestant_class = CONTESTANTS[task["contestant"]].load()
-    contestant = contestant_class(WORKLOADS[task["workload"]], task["data_dir"], scratch)
-    return {"losses": contestant.losses(task["steps"], Path(task["start_file"])), **_onednn()}
+    workload = WORKLOADS[task["workload"]].for_comparison()
+    contestant = CONTESTANTS[task["contestant"]].make(workload, task["data_dir"], scratch)
+    return {"losses": contestant.losses(Path(task["start_file"]), task["steps"]), **_onednn()}
 
 
 def measure_matmul(_task: dict[str, Any], _scratch: Path) -> dict[str, Any]:
@@ -70,16 +77,37 @@ def measure_matmul(_task: dict[str, Any], _scratch: Path) -> dict[str, Any]:
     return {"matmul_gflops": max(best.values()), "matmul_gflops_by_library": best}
 
 
-def _run_for(contestant: Any, secs: float, step_secs: float) -> tuple[int, float]:
-    """Run steps for about so long, given seconds a step; returns how many, and seconds a step."""
-    started, steps = time.perf_counter(), 0
-    while (elapsed := time.perf_counter() - started) < secs:
-        # About half a second at a time, and no more than is left.
-        now = max(1, round(min(0.5, secs - elapsed) / step_secs))
-        contestant.run(now)
-        steps += now
-        step_secs = (time.perf_counter() - started) / steps
-    return steps, step_secs
+def _warm_up(contestant: Contestant, secs: float) -> float:
+    """Train for about so long, ever more steps at a time; returns the last seconds a step."""
+    started, steps = time.perf_counter(), 1
+    while True:
+        before = time.perf_counter()
+        made = contestant.run(steps)
+        now = time.perf_counter()
+        if (left := started + secs - now) <= 0:
+            return (now - before) / made
+        steps = max(1, min(4 * made, round(made * left / (now - before))))
+
+
+def _train_for(contestant: Contestant, secs: float, step_secs: float) -> float:
+    """Train for about so long in one piece, because each call of a contestant that runs by epochs
+    costs time of its own; returns seconds a step."""
+    while True:
+        started = time.perf_counter()
+        made = contestant.run(max(1, round(secs / step_secs)))
+        elapsed = time.perf_counter() - started
+        step_secs = elapsed / made
+        if elapsed > secs / 2:  # else the estimate was wrong
+            return step_secs
+
+
+def _evaluate_for(contestant: Contestant, secs: float) -> float:
+    """Evaluate for so long, once at least; returns seconds an evaluation."""
+    started, times = time.perf_counter(), 0
+    while not times or time.perf_counter() - started < secs:
+        contestant.evaluate()
+        times += 1
+    return (time.perf_counter() - started) / times
 
 
 def _timed(function: Any) -> float:
@@ -98,7 +126,7 @@ def _onednn() -> dict[str, Any]:
     return {"onednn": bool(_pywrap_util_port.IsMklEnabled()), "onednn_asked": asked}
 
 
-TASKS = {"train": measure_training, "losses": compare_losses, "matmul": measure_matmul}
+TASKS = {"measure": measure, "losses": compare_losses, "matmul": measure_matmul}
 
 
 def main() -> None:

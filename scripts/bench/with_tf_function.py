@@ -1,0 +1,122 @@
+"""A training step written with Keras layers and a `tf.function`, TensorFlow 2's own way."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from bench.contestants import Contestant
+from bench.keras_model import build_model, load_weights, make_loss, make_optimizer, training_labels
+from bench.workloads import EVALUATION_BATCH_SIZE, Workload
+from cnnlab.data.datasets import load_dataset
+
+SHUFFLE_BUFFER = 10_000
+
+
+class TfFunctionContestant(Contestant):
+    """A custom training loop; see bench.contestants.Contestant."""
+
+    def __init__(
+        self,
+        workload: Workload,
+        data_dir: str,
+        scratch: Path,
+        *,
+        is_expert: bool = False,
+        jit_compile: bool = False,
+    ) -> None:
+        """Settings.
+
+        is_expert: all steps in one loop inside the function, on batches gathered from tensors; else
+            one call of the function a step, on batches of a tf.data pipeline.
+        jit_compile: of the step.
+        """
+        del scratch
+        dataset = load_dataset(workload.dataset, data_dir)
+        self._batch_size = workload.batch_size
+        labels = training_labels(workload, dataset.train.labels.astype(np.int64))
+        self._images, self._labels = tf.constant(dataset.train.images), tf.constant(labels)
+        self._test = dataset.test
+        self._model = build_model(workload, dataset.train.images.shape[1:])
+        self._optimizer = make_optimizer(workload)
+        self._optimizer.build(self._model.trainable_variables)
+        self._loss = make_loss(workload)
+        self._step = tf.function(self._train, jit_compile=jit_compile)
+        self._evaluation_step = tf.function(self._evaluate, jit_compile=jit_compile)
+        self._is_expert = is_expert
+        if is_expert:
+            self._order = tf.Variable(tf.random.shuffle(tf.range(len(labels))))
+            self._position = tf.Variable(0)
+            self._steps = tf.function(self._train_steps)
+        else:
+            self._batches = iter(self._make_batches())
+
+    def run(self, steps: int) -> int:
+        """Make training steps."""
+        if self._is_expert:
+            self._steps(tf.constant(steps))
+        else:
+            for _ in range(steps):
+                self._step(*next(self._batches))
+        tf.test.experimental.sync_devices()
+        return steps
+
+    def load(self, start_file: Path) -> None:
+        """Take the weights that the file holds."""
+        load_weights(self._model, start_file)
+
+    def losses(self, start_file: Path, steps: int) -> list[float]:
+        """Return each step's loss from the weights and batches of the file."""
+        self.load(start_file)
+        with np.load(start_file) as start:
+            batches = start["batches"][:steps]
+        return [
+            float(self._step(tf.gather(self._images, batch), tf.gather(self._labels, batch)))
+            for batch in batches
+        ]
+
+    def evaluate(self) -> dict[str, float]:
+        """Loss and accuracy of the test set."""
+        loss, correct, n = 0.0, 0, len(self._test.labels)
+        for first in range(0, n, EVALUATION_BATCH_SIZE):
+            part = slice(first, first + EVALUATION_BATCH_SIZE)
+            images, labels = self._test.images[part], self._test.labels[part].astype(np.int64)
+            sum_of_losses, num_correct = self._evaluation_step(
+                tf.constant(images), tf.constant(labels)
+            )
+            loss += float(sum_of_losses)
+            correct += int(num_correct)
+        return {"loss": loss / n, "accuracy": correct / n, "n": n}
+
+    def _make_batches(self) -> Any:
+        slices = tf.data.Dataset.from_tensor_slices((self._images, self._labels))
+        batches = slices.shuffle(SHUFFLE_BUFFER).repeat().batch(self._batch_size)
+        return batches.prefetch(tf.data.AUTOTUNE)
+
+    def _train(self, images: Any, labels: Any) -> Any:
+        """Make one step; returns its loss."""
+        weights = self._model.trainable_variables
+        with tf.GradientTape() as tape:
+            loss = self._loss(labels, self._model(images, training=True))
+        gradients = tape.gradient(loss, weights)
+        self._optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        return loss
+
+    def _train_steps(self, steps: Any) -> None:
+        """Make steps on the next batches of a random order, a new one each epoch."""
+        for _ in tf.range(steps):
+            if self._position + self._batch_size > tf.size(self._order):
+                self._order.assign(tf.random.shuffle(self._order))
+                self._position.assign(0)
+            batch = self._order[self._position : self._position + self._batch_size]
+            batch = tf.ensure_shape(batch, [self._batch_size])
+            self._position.assign_add(self._batch_size)
+            self._step(tf.gather(self._images, batch), tf.gather(self._labels, batch))
+
+    def _evaluate(self, images: Any, labels: Any) -> Any:
+        """Sum of losses, and number of correct predictions."""
+        logits = self._model(images, training=False)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        is_correct = tf.equal(tf.argmax(logits, axis=1), labels)
+        return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(is_correct, tf.int32))
