@@ -151,7 +151,7 @@ def columns_of(config: Config) -> list[Column]:
         default = field.get_default(call_default_factory=True)
         columns.append(Column(name, kind, given[name] != default or name in ALWAYS_SHOWN))
     for name, value in config.model_options.items():
-        columns.append(Column(name, _kind_of(_plain(value))))
+        columns.append(Column(name, _kind_of(_plain(value)), False))
     return columns
 
 
