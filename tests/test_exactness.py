@@ -179,6 +179,7 @@ def figures_of(save_dir: Path) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 def test_a_killed_process_goes_on(straight: dict[str, Any], tmp_path: Path) -> None:
     script = KILLED.replace("{figures}", repr(FIGURES))
     killed = commands.Finished(commands.start_python("-c", script, cwd=tmp_path), tmp_path)

@@ -113,6 +113,7 @@ def test_each_loss(tmp_path: Path, loss: str) -> None:
     check(tmp_path, {"loss": loss})
 
 
+@pytest.mark.slow
 def test_a_kill_between_evaluation_and_checkpoint_changes_nothing(tmp_path: Path) -> None:
     """The plateau's state is that of the checkpoint, whatever was evaluated after it."""
 
@@ -138,6 +139,7 @@ def test_a_kill_between_evaluation_and_checkpoint_changes_nothing(tmp_path: Path
     assert steps[0] == steps[1]
 
 
+@pytest.mark.slow
 def test_a_longer_run_keeps_the_schedule_it_began_with(tmp_path: Path) -> None:
     options = {"schedule": "cosine", "lookahead_steps": 2, "lookahead_ramp": True}
     tiny.run(tmp_path / "short", steps=6, **options)
@@ -146,6 +148,7 @@ def test_a_longer_run_keeps_the_schedule_it_began_with(tmp_path: Path) -> None:
     tiny.assert_same(longer, straight)
 
 
+@pytest.mark.slow
 def test_the_evaluation_after_the_last_step_does_not_count_for_the_plateau(tmp_path: Path) -> None:
     """A longer run would not have made it, unless it falls on a multiple of eval_steps."""
     options = {"schedule": "plateau", "plateau_patience": 2, "learning_rate": 1e-12}

@@ -80,6 +80,9 @@ def test_while_a_command_is_imported_an_interrupt_leaves_quietly(tmp_path: Path)
         pass  # until the package is reached
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
-    assert process.returncode == -signal.SIGINT
-    assert stderr == ""
+    # On a busy machine the signal may come when the command has taken signals over.
+    assert (process.returncode, stderr) in (
+        (-signal.SIGINT, ""),
+        (128 + signal.SIGINT, "error: interrupted by SIGINT\n"),
+    )
     assert not list(tmp_path.iterdir())

@@ -27,6 +27,7 @@ def test_build_graph_needs_neither_data_nor_options() -> None:
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.slow
 def test_close_and_begin_anew(tmp_path: Path) -> None:
     train = tiny.make(tmp_path / "save", tiny.linear)
     train.session.run(train.train_op)
@@ -100,6 +101,7 @@ def test_evaluate_and_predict_take_the_runs_weights(tmp_path: Path) -> None:
         assert np.array_equal(train.predict(images), expected)
 
 
+@pytest.mark.slow
 def test_after_overwriting_the_new_run_is_used(tmp_path: Path) -> None:
     """--overwrite is for the start of training; it must not hide the run that was then made."""
     with tiny.make(tmp_path / "save", steps=3, overwrite=True) as train:

@@ -103,6 +103,7 @@ def test_a_finished_run_says_so_and_does_nothing(
     assert f"{save_dir} is finished, at step 6; --steps=N trains on" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_more_epochs_go_on_from_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with tiny.make(tmp_path / "save", tiny.linear, **{**SMALL, "steps": None, "epochs": 1}) as t:
         assert t.train()["step"] == 4  # 20 images in batches of 6
@@ -146,6 +147,7 @@ def test_one_object_trains_on_after_overwriting(tmp_path: Path) -> None:
     assert json.loads(lines[-1])["step"] == 8
 
 
+@pytest.mark.slow
 def test_one_object_trains_in_two_folders(tmp_path: Path) -> None:
     with tiny.make(tmp_path / "a", **SMALL) as train:
         first = train.train()

@@ -64,12 +64,8 @@ def test_scale() -> None:
     np.testing.assert_allclose(standard.std(axis=(1, 2, 3)), 1, atol=1e-4)
 
 
-SLOW = pytest.mark.slow
-
-
-@pytest.mark.parametrize(
-    "kind", ["zca", pytest.param("normalize", marks=SLOW), pytest.param("pca", marks=SLOW)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["zca", "normalize", "pca"])
 def test_the_checkpoint_has_what_evaluation_needs(tmp_path: Path, kind: str) -> None:
     """Fitted on the training images alone; a resumed run takes the checkpoint's, not a new fit."""
     weights = tiny.run(tmp_path, steps=4, scaling=kind, validation_split=0.2)

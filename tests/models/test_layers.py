@@ -127,6 +127,7 @@ def test_the_penalty_is_in_the_gradient(tmp_path: Path) -> None:
     np.testing.assert_array_equal(plain["logits/bias"], penalized["logits/bias"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_norm", ["before", "after"])
 def test_cifar_cnn_with_batch_norm_and_dropout(batch_norm: str) -> None:
     from cnnlab import Train

@@ -151,6 +151,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_one_line(
     assert not (run_dir / ".saving").exists()
 
 
+@pytest.mark.slow
 def test_best_of_a_killed_run_is_the_best_so_far(run_dir: Path) -> None:
     """A kill after a best step and before its checkpoint: that best step never was."""
     with Train(save_dir=str(run_dir), log_dir=str(run_dir / "logs")) as train:

@@ -37,7 +37,9 @@ def variables(run: Path, step: int) -> dict[str, bytes]:
     return {name: found.get_tensor(name).tobytes() for name in found.get_variable_to_shape_map()}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_stop_signal_saves_and_resuming_is_exact(
     number: int, tmp_path: Path, finished_run: Path
 ) -> None:

@@ -60,6 +60,7 @@ def test_a_variable_that_is_not_finite_is_named(tmp_path: Path) -> None:
         run(tmp_path, model=overflowing, on_nan="stop")
 
 
+@pytest.mark.slow
 def test_rollback_goes_on_at_a_lower_rate_and_finishes(tmp_path: Path) -> None:
     result = run(tmp_path / "a")
     assert result["finished"] is True
@@ -81,6 +82,7 @@ def test_stopping_around_a_rollback_changes_nothing(tmp_path: Path, stop_at: int
     assert variables(tmp_path / "b", 30) == variables(tmp_path / "a", 30)
 
 
+@pytest.mark.slow
 def test_rollbacks_have_an_end(tmp_path: Path) -> None:
     with pytest.raises(NonFiniteError, match="after 1 rollbacks"):
         run(tmp_path, max_rollbacks=1, learning_rate=1.0)
