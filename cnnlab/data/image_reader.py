@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab.data.images import load_image, unwarned
+from cnnlab.data.images import read_image, unwarned
 from cnnlab.errors import DataError
 
 CHUNK = 16  # files that a thread reads at a time: few enough to share out a short list
@@ -85,7 +85,7 @@ def _read_chunk(paths: list[str], image_shape: tuple[int, int, int]) -> _Chunk:
     with unwarned():
         for path in paths:
             try:
-                chunk.images.append(load_image(path, image_shape))
+                chunk.images.append(read_image(path, image_shape))
                 chunk.files.append(path)
             except DataError as error:
                 chunk.errors.append(error)

@@ -94,7 +94,7 @@ def test_no_more_is_read_ahead_than_some_batches(
             read[0] += 1
         return load_image(path, shape)
 
-    monkeypatch.setattr(image_reader, "load_image", counted)
+    monkeypatch.setattr(image_reader, "read_image", counted)
     monkeypatch.setattr(image_reader.os, "cpu_count", lambda: 2)
     batches = read_images(paths(), SHAPE, 40, pytest.fail)
     next(batches)
