@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from cnnlab import Train
 from cnnlab.data.datasets import load_dataset
@@ -20,6 +19,7 @@ from cnnlab.predict import predict
 from cnnlab.resolve import load_config
 from cnnlab.tf1 import tf
 from tests import commands
+from tests.exporting.image_files import save_image_files
 
 NUM_IMAGES = 20
 READER = Path(__file__).parent / "plain_reader.py"
@@ -107,19 +107,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     done = commands.Finished(process, folder)
     assert done.code == 0, done.stderr
     return found
-
-
-def save_image_files(folder: Path, pixels: Any) -> None:
-    """The same picture in the forms that image files have."""
-    folder.mkdir()
-    image = Image.fromarray(pixels)
-    image.save(folder / "rgb.png")
-    image.convert("L").save(folder / "grey.png")
-    image.convert("P").save(folder / "palette.png")
-    transparent = image.convert("RGBA")
-    transparent.putalpha(Image.linear_gradient("L").resize(image.size))
-    transparent.save(folder / "alpha.png")
-    image.save(folder / "photo.jpg", quality=90)
 
 
 def probabilities_of(run: Path, images: Any) -> Any:
