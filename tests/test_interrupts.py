@@ -72,8 +72,8 @@ def test_while_a_command_is_imported_an_interrupt_leaves_quietly(tmp_path: Path)
         "import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(100)\n"
     )
     path = f"{modules}{os.pathsep}{commands.ROOT}"
-    # A program that was started with the signal ignored, as a shell's background jobs are, leaves it
-    # so; these tests may be part of one.
+    # A program started with the signal ignored, as a shell's background jobs are, leaves it so, and
+    # these tests may be part of one.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = commands.start("cnnlab.train", cwd=tmp_path, PYTHONPATH=path)
     signal.signal(signal.SIGINT, before)
