@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -15,7 +16,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab import cli
 from cnnlab.data.image_paths import find_images
-from cnnlab.data.image_reader import read_images
+from cnnlab.data.image_reader import ImageBatch, read_images
 from cnnlab.errors import DataError, UsageError
 from cnnlab.files import naming_failures, replacing
 from cnnlab.inference import TrainedModel
@@ -121,9 +122,24 @@ def iter_predictions(
         if first is None:
             return
         with TrainedModel(save_dir, config, spec, checkpoint) as trained:
-            for batch in chain([first], batches):
-                probabilities = trained.predict(batch.images)
-                yield from _answers(batch.files, probabilities, spec.class_names, top)
+            for files, probabilities in _computed_ahead(trained, chain([first], batches)):
+                yield from _answers(files, probabilities, spec.class_names, top)
+
+
+def _computed_ahead(
+    trained: TrainedModel, batches: Iterable[ImageBatch]
+) -> Iterator[tuple[list[str], npt.NDArray[np.float32]]]:
+    """The files of each batch and their probabilities [n, num_classes]; the network computes the
+    next batch while the caller is busy with this one."""
+    with ThreadPoolExecutor(1, thread_name_prefix="predict") as computer:
+        waiting: tuple[list[str], Future[npt.NDArray[np.float32]]] | None = None
+        for batch in batches:
+            computed = computer.submit(trained.predict, batch.images)
+            if waiting is not None:
+                yield waiting[0], waiting[1].result()
+            waiting = batch.files, computed
+        if waiting is not None:
+            yield waiting[0], waiting[1].result()
 
 
 def _answers(
