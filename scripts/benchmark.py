@@ -5,8 +5,9 @@
 Each contestant trains the same network on the same real data, in a process of its own, with all
 cores, in interleaved rounds (A B A B ...), then evaluates it. Before that, all must compute the
 same losses from the same weights and batches, without dropout. There are two leagues: each
-contestant as it is installed, and as an expert would set it up. Writes OUT.json and OUT.md. Run it
-on a machine that does nothing else.
+contestant as it is installed, and as an expert would set it up. With --isa=avx2 all are held to
+AVX2 instructions, and TensorFlow to what it chooses on such a CPU. Writes OUT.json and OUT.md. Run
+it on a machine that does nothing else.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bench.contestants import CONTESTANTS, DEFAULT_LEAGUES, LEAGUES
+from bench.contestants import CONTESTANTS, DEFAULT_LEAGUES, INSTRUCTION_SETS, LEAGUES
 from bench.report import PACKAGES, markdown, summarize
 from bench.workloads import WORKLOADS
 
@@ -59,8 +60,9 @@ def main() -> None:
             "secs": args.secs,
             "warmup_secs": args.warmup_secs,
             "leagues": args.leagues,
+            "isa": args.isa,
             "missing": missing,
-            **run_worker(WRITER, task="matmul"),
+            **run_worker(WRITER, args.isa, task="matmul"),
             "losses": {},
             "workloads": {},
         }
@@ -92,6 +94,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--warmup_secs", type=float, default=1.5, help="seconds before it")
     parser.add_argument(
         "--out", default="./logs/benchmark", help="what is written, less its ending"
+    )
+    parser.add_argument(
+        "--isa",
+        choices=list(INSTRUCTION_SETS),
+        default="native",
+        help="instructions that all may use: what the CPU has, or AVX2 at most",
     )
     for name, known, default in (
         ("workloads", WORKLOADS, DEFAULT_WORKLOADS),
@@ -136,7 +144,7 @@ def compare_losses(workload: str, args: argparse.Namespace, start_file: str) -> 
     answers: dict[str, Any] = {}
     for name in dict.fromkeys([WRITER, *args.contestants]):
         say(f"{workload}: comparing losses, {name}")
-        answers[name] = run_worker(name, **task)
+        answers[name] = run_worker(name, args.isa, **task)
     expected = answers[WRITER]["losses"]
     largest = {}
     for name, answer in answers.items():
@@ -167,6 +175,7 @@ def measure(
         for name in args.contestants:
             measured = run_worker(
                 name,
+                args.isa,
                 task="measure",
                 tasks=args.tasks,
                 workload=workload,
@@ -219,10 +228,10 @@ def relative_differences(found: list[float], expected: list[float]) -> list[floa
     return [abs(a - b) / abs(b) for a, b in zip(found, expected, strict=True)]
 
 
-def run_worker(contestant: str, **task: Any) -> dict[str, Any]:
+def run_worker(contestant: str, isa: str, **task: Any) -> dict[str, Any]:
     """Do one task in a fresh process; exit with what it wrote if it fails."""
     task = {"contestant": contestant, "started_at": time.time(), **task}
-    environment = CONTESTANTS[contestant].environment(os.environ)
+    environment = CONTESTANTS[contestant].environment(os.environ, isa)
     if task["task"] == "matmul":
         environment["TF_ENABLE_ONEDNN_OPTS"] = "1"  # the limit is the best that can be had
     process = subprocess.run(

@@ -22,6 +22,18 @@ LEAGUES: Final = {
 }
 DEFAULT_LEAGUES: Final = ("installed", "expert")
 
+# What holds the libraries' own kernels to a set of instructions, whatever the CPU has besides.
+INSTRUCTION_SETS: Final[dict[str, dict[str, str]]] = {
+    "native": {},
+    "avx2": {
+        "ONEDNN_MAX_CPU_ISA": "AVX2",  # in TensorFlow and PyTorch
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+    },
+}
+
 
 class Contestant(Protocol):
     """A training program, in a process of its own."""
@@ -59,6 +71,7 @@ class Entry(NamedTuple):
         onednn: the environment's TF_ENABLE_ONEDNN_OPTS; None leaves it to the contestant.
         package: that it needs besides cnnlab's own.
         needs_compiler: whether it compiles C++.
+        chooses_onednn: whether it does so itself, rather than leave it to TensorFlow.
         settings: further arguments of the class.
     """
 
@@ -68,6 +81,7 @@ class Entry(NamedTuple):
     onednn: str | None = None
     package: str = "tensorflow"
     needs_compiler: bool = False
+    chooses_onednn: bool = False
     settings: Mapping[str, Any] = {}
 
     def make(self, workload: Workload, data_dir: str, scratch: Path) -> Contestant:
@@ -84,11 +98,15 @@ class Entry(NamedTuple):
             return "no C++ compiler (g++ or clang++)"
         return None
 
-    def environment(self, outside: Mapping[str, str]) -> dict[str, str]:
-        """The process's environment."""
+    def environment(self, outside: Mapping[str, str], isa: str = "native") -> dict[str, str]:
+        """The process's environment; isa: of INSTRUCTION_SETS."""
         inside = {name: value for name, value in outside.items() if name != ONEDNN}
         inside.update(TF_CPP_MIN_LOG_LEVEL="3", KERAS_BACKEND="tensorflow")
-        return inside if self.onednn is None else {**inside, ONEDNN: self.onednn}
+        inside.update(INSTRUCTION_SETS[isa])
+        onednn = self.onednn
+        if onednn is None and isa == "avx2" and not self.chooses_onednn:
+            onednn = "0"  # TensorFlow's own choice on a CPU with AVX2 alone
+        return inside if onednn is None else {**inside, ONEDNN: onednn}
 
 
 INSTALLED, EXPERT, ONEDNN_OFF = ("installed",), ("expert",), ("onednn-off",)
@@ -107,7 +125,12 @@ def _keras_expert(*, jit_compile: bool) -> dict[str, Any]:
 
 # The first writes the start of the losses' comparison.
 CONTESTANTS: Final[dict[str, Entry]] = {
-    "cnnlab": Entry("bench.with_cnnlab:CnnlabContestant", tuple(LEAGUES), "cnnlab, its defaults"),
+    "cnnlab": Entry(
+        "bench.with_cnnlab:CnnlabContestant",
+        tuple(LEAGUES),
+        "cnnlab, its defaults",
+        chooses_onednn=True,
+    ),
     "plain": Entry(PLAIN, INSTALLED, "plain loop with feed_dict"),
     "keras": Entry(KERAS, INSTALLED, "Keras 3 `fit`, NumPy arrays"),
     "keras-jit": Entry(

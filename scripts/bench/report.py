@@ -7,6 +7,7 @@ from typing import Any
 from bench.contestants import CONTESTANTS, LEAGUES
 from bench.workloads import COMPARED_BATCH_SIZE, EVALUATION_BATCH_SIZE, WORKLOADS
 
+HOLDING = "libraries told so by their environment variables; oneDNN off where TensorFlow chooses"
 PACKAGES = ("cnnlab", "tensorflow", "tf-keras", "numpy", "keras", "torch")
 
 
@@ -30,6 +31,7 @@ def markdown(results: dict[str, Any]) -> str:
     lines = [
         f"{machine['cpu']} ({', '.join(machine['cpu_features'])}), {machine['cores']} cores, "
         f"{machine['ram_gb']} GB RAM, {machine['system']}; {versions}; {results['date']}.",
+        *([] if results["isa"] == "native" else [f"Held to {results['isa'].upper()} ({HOLDING})."]),
         f"Best float32 matrix product: {results['matmul_gflops']:.0f} GFLOP/s.",
         f"Medians of {results['rounds']} interleaved rounds of {results['secs']:g} s after a "
         f"warm-up of {results['warmup_secs']:g} s, in brackets least and greatest. Evaluation is "

@@ -101,3 +101,16 @@ def test_multiply_adds_are_those_of_the_layers() -> None:
         assert shape == (10,)
         assert macs[0] == workload.first_layer_macs, name
         assert sum(macs[1:]) == workload.other_macs, name
+
+
+@pytest.mark.usefixtures("bench_on_path")
+def test_held_to_avx2_tensorflow_keeps_onednn_off_unless_somebody_turns_it_on() -> None:
+    known = importlib.import_module("bench.contestants").CONTESTANTS
+    chosen = {name: known[name].environment({}, "avx2") for name in known}
+    assert {name: inside.get("TF_ENABLE_ONEDNN_OPTS") for name, inside in chosen.items()} == {
+        **dict.fromkeys(known, "0"),
+        "cnnlab": None,  # it does so itself
+        **{name: "1" for name in known if known[name].onednn == "1"},
+    }
+    assert {inside["ONEDNN_MAX_CPU_ISA"] for inside in chosen.values()} == {"AVX2"}
+    assert "ONEDNN_MAX_CPU_ISA" not in known["cnnlab"].environment({})
