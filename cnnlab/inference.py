@@ -141,7 +141,13 @@ class TrainedModel:
     """
 
     def __init__(
-        self, save_dir: str | Path, config: Config, spec: DatasetSpec, checkpoint: str = "latest"
+        self,
+        save_dir: str | Path,
+        config: Config,
+        spec: DatasetSpec,
+        checkpoint: str = "latest",
+        *,
+        as_written: bool = False,
     ) -> None:
         """Build the inference graph and load the weights.
 
@@ -150,6 +156,7 @@ class TrainedModel:
             config: its options.
             spec: its data set's shape and classes.
             checkpoint: "latest", "best" or the number of a step.
+            as_written: see `cnnlab.tower.Tower`.
 
         Raises:
             UsageError: the checkpoint's name is none of these, or the model is a script's function.
@@ -160,7 +167,7 @@ class TrainedModel:
         model = find_model(config.model)
         graph = tf.Graph()
         with graph.as_default(), tf.device(choose_device(config)):
-            self.tower = build_predict_graph(config, spec, model)
+            self.tower = build_predict_graph(config, spec, model, as_written=as_written)
             saver = make_saver(graph)
         self.session = tf.Session(graph=graph, config=session_config(config))
         checkpoints.restore(saver, self.session, step)

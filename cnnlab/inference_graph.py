@@ -59,13 +59,16 @@ class PredictGraph(NamedTuple):
     inputs: Any
 
 
-def build_predict_graph(config: Config, spec: DatasetSpec, model: ModelFunction) -> PredictGraph:
+def build_predict_graph(
+    config: Config, spec: DatasetSpec, model: ModelFunction, *, as_written: bool = False
+) -> PredictGraph:
     """Add the inference tower to the default graph.
 
     Args:
         config: gives scaling, seed and model options.
         spec: gives image shape and classes.
         model: function (images, num_classes, *, training, **model_options) -> logits.
+        as_written: see `cnnlab.tower.Tower`.
 
     Raises:
         CnnlabError: the model returns something that is not [batch, num_classes] logits.
@@ -74,7 +77,7 @@ def build_predict_graph(config: Config, spec: DatasetSpec, model: ModelFunction)
         no_images = tf.zeros([0, *spec.image_shape], tf.uint8)
         images_ph = tf.placeholder_with_default(no_images, [None, *spec.image_shape], "images_ph")
         labels_ph = tf.placeholder_with_default(tf.zeros([0], tf.int64), [None], "labels_ph")
-    inference = build_inference(config, spec, model, images_ph)
+    inference = build_inference(config, spec, model, images_ph, as_written=as_written)
     logits = inference.logits
     with tf.name_scope("loss"):
         losses = losses_of(config, logits, labels_ph)
@@ -95,7 +98,12 @@ def build_predict_graph(config: Config, spec: DatasetSpec, model: ModelFunction)
 
 
 def build_inference(
-    config: Config, spec: DatasetSpec, model: ModelFunction, images: Any
+    config: Config,
+    spec: DatasetSpec,
+    model: ModelFunction,
+    images: Any,
+    *,
+    as_written: bool = False,
 ) -> Inference:
     """Add what makes logits of images: view, scaling, the network on the weights of evaluation.
 
@@ -108,7 +116,10 @@ def build_inference(
         inputs = scale(evaluation_view(images, config.augment), scaling, statistics)
     weights = config.resolved_eval_weights
     average = None if weights == "live" else weights
-    with building(Tower(config.seed, defaults=layer_defaults(config), average=average)) as tower:
+    tower = Tower(
+        config.seed, defaults=layer_defaults(config), average=average, as_written=as_written
+    )
+    with building(tower):
         logits = model(inputs, spec.num_classes, training=False, **model_options_of(config, model))
     logits = _checked_logits(logits, spec.num_classes)
     features = logits if tower.features is None else tower.features

@@ -61,6 +61,8 @@ class Tower:
         average: "ema" or "lookahead": the tower computes with these averages of the weights; None:
             with the weights themselves.
         origin: which images of the training set these are, where that is known.
+        as_written: whether layers are computed in the order in which the model has them, though
+            another gives the same logits sooner; for gradients by a layer's output.
         data_format: channels_last or channels_first, how images lie between its layers.
         activations: name to output of each layer, in order.
         features: what the last layer with weights takes in, float32 [batch, ...]; None without one.
@@ -76,12 +78,14 @@ class Tower:
         defaults: LayerDefaults | None = None,
         average: str | None = None,
         origin: Origin | None = None,
+        as_written: bool = False,
     ) -> None:
         self.seed = seed
         self.step = step
         self.defaults = defaults or LayerDefaults()
         self.average = average
         self.origin = origin
+        self.as_written = as_written
         self.data_format = "channels_last"
         self.activations: dict[str, Any] = {}
         self.features: Any = None

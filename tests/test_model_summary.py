@@ -19,7 +19,7 @@ SMALL = DatasetSpec("small", (8, 8, 3), ("a", "b"), 10, 10)
 
 def build(model: Any, spec: DatasetSpec = SMALL, **options: Any) -> PredictGraph:
     with tf.Graph().as_default():
-        return build_predict_graph(Config(**options), spec, model)
+        return build_predict_graph(Config(**options), spec, model, as_written=True)
 
 
 def test_cifar_cnn() -> None:
@@ -128,7 +128,7 @@ def test_a_dense_layer_over_places() -> None:
 def test_averages_stand_for_the_weights() -> None:
     config = Config(ema_decay=0.9)
     with tf.Graph().as_default():
-        tower = build_predict_graph(config, SMALL, varied)
+        tower = build_predict_graph(config, SMALL, varied, as_written=True)
         Averages(config, [], 10)
     plain = summarize(build(varied))
     assert summarize(tower) == plain

@@ -22,6 +22,7 @@ from cnnlab.models.normalization import (
     group_normalization,
     local_response_normalization,
 )
+from cnnlab.models.pooling import max_pooling_layer
 from cnnlab.tf1 import legacy_convolutional, legacy_core, legacy_pooling, tf
 from cnnlab.training.activations import find_activation
 from cnnlab.training.regularizers import l1_l2
@@ -84,9 +85,12 @@ def dense(inputs: Any, units: int, name: str | None = None, **kwargs: Any) -> An
 def max_pooling2d(
     inputs: Any, pool_size: Any, strides: Any, name: str | None = None, **kwargs: Any
 ) -> Any:
-    """Take each window's maximum; float [batch, height, width, channels] to a smaller such."""
+    """Take each window's maximum; float [batch, height, width, channels] to a smaller such.
+
+    What commutes with it is computed after it: see `cnnlab.models.pooling`.
+    """
     kwargs.update(pool_size=pool_size, strides=strides)
-    return apply_layer(legacy_pooling.MaxPooling2D, "max_pooling2d", inputs, name, kwargs)
+    return apply_layer(max_pooling_layer, "max_pooling2d", inputs, name, kwargs)
 
 
 def average_pooling2d(

@@ -128,7 +128,8 @@ def load_facts(save_dir: Path, wishes: Wishes) -> RunFacts:
             )
     versions = read_yaml_mapping(save_dir / CONFIG_FILE).get("versions")
     result = read_result(save_dir)
-    with TrainedModel(save_dir, config, data.spec, wishes.checkpoint) as trained:
+    checkpoint = wishes.checkpoint
+    with TrainedModel(save_dir, config, data.spec, checkpoint, as_written=True) as trained:
         layers = summarize(trained.tower)
         sums = trained.evaluate(split)
         probabilities = trained.predict(split.images)

