@@ -136,6 +136,14 @@ class Config(TrainingOptions):
         shapes_result=False,
     )
 
+    precision: Literal["float32", "bfloat16", "float16"] = option(
+        "float32",
+        "what convolutions and dense layers multiply in when training; weights, everything else "
+        "and evaluation are float32; bfloat16: for CPUs that have instructions for it, and GPUs; "
+        "float16: for GPUs, with a loss scale that adapts",
+        group="speed",
+    )
+
     tensorboard: list[BoardPart] = option(
         [],
         "what else to log, as in images,pr_curves: images (the first training batch and the worst "

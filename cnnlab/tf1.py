@@ -116,3 +116,4 @@ legacy_convolutional: Any = _LazyModule("tf_keras.src.legacy_tf_layers.convoluti
 legacy_core: Any = _LazyModule("tf_keras.src.legacy_tf_layers.core")
 legacy_normalization: Any = _LazyModule("tf_keras.src.legacy_tf_layers.normalization")
 legacy_pooling: Any = _LazyModule("tf_keras.src.legacy_tf_layers.pooling")
+mixed_precision: Any = _LazyModule("tf_keras.mixed_precision")

@@ -61,6 +61,7 @@ class Tower:
         average: "ema" or "lookahead": the tower computes with these averages of the weights; None:
             with the weights themselves.
         origin: which images of the training set these are, where that is known.
+        precision: of convolutions and dense products: float32, bfloat16 or float16.
         data_format: channels_last or channels_first, how images lie between its layers.
         activations: name to output of each layer, in order.
         features: what the last layer with weights takes in, float32 [batch, ...]; None without one.
@@ -76,12 +77,14 @@ class Tower:
         defaults: LayerDefaults | None = None,
         average: str | None = None,
         origin: Origin | None = None,
+        precision: str = "float32",
     ) -> None:
         self.seed = seed
         self.step = step
         self.defaults = defaults or LayerDefaults()
         self.average = average
         self.origin = origin
+        self.precision = precision
         self.data_format = "channels_last"
         self.activations: dict[str, Any] = {}
         self.features: Any = None
