@@ -144,6 +144,15 @@ class Config(TrainingOptions):
         group="speed",
     )
 
+    profile: bool = option(
+        False,
+        "where the time goes, by kind of operation and by layer, as a table and in "
+        "save_dir/profile.json: of the steps of trace_steps, which are the 11th to 20th of this "
+        "process unless given",
+        group="speed",
+        shapes_result=False,
+    )
+
     tensorboard: list[BoardPart] = option(
         [],
         "what else to log, as in images,pr_curves: images (the first training batch and the worst "

@@ -76,6 +76,7 @@ SIDE_WORK: dict[str, dict[str, Any]] = {
     "layer_summaries": {"layer_summaries": True, "summary_steps": 4},
     "checkpoints": {"checkpoint_steps": 2, "max_to_keep": 1},
     "tensorboard": {"tensorboard": "all", "trace_steps": [3, 5], "eval_steps": 4},
+    "profile": {"profile": True},
     "all": {
         "eval_steps": 2,
         "eval_batch_size": 3,
