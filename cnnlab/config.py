@@ -144,6 +144,12 @@ class Config(TrainingOptions):
         group="speed",
     )
 
+    xla: bool = option(
+        False,
+        "compile the training step with XLA, when it is first made; it rounds otherwise and draws "
+        "dropout's numbers otherwise",
+        group="speed",
+    )
     profile: bool = option(
         False,
         "where the time goes, by kind of operation and by layer, as a table and in "
@@ -232,6 +238,14 @@ class Config(TrainingOptions):
         if self.steps is not None and self.epochs is not None:
             raise ValueError(
                 "--steps and --epochs both set the length of the run; give one of them"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _whole_batches(self) -> Config:
+        if self.xla and self.accumulate_steps > 1:
+            raise ValueError(
+                "--xla cannot compile the loop of --accumulate_steps; drop one of them"
             )
         return self
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from cnnlab.config import Config
 from cnnlab.data.batches import Batch
 from cnnlab.models import ModelFunction
-from cnnlab.tf1 import tf
+from cnnlab.tf1 import tf, tf2
 from cnnlab.tower import LayerDefaults, Tower, building
 from cnnlab.training.averages import Averages
 from cnnlab.training.losses import training_losses
@@ -72,6 +72,30 @@ def build_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any,
     Returns:
         objective: float32 scalar; logits: float32 [batch, num_classes]; update_op.
     """
+    if context.config.xla:
+        return _build_compiled_step(context, batch, step)
+    return _build_plain_step(context, batch, step)
+
+
+def _build_compiled_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any, Any]:
+    """The same as one operation, which XLA compiles when it first runs.
+
+    Not TensorFlow's clusters (jit_scope, global_jit_level): these run uncompiled the first time, so
+    that what a run computes would depend on where it was stopped.
+    """
+
+    @tf2.function(jit_compile=True, autograph=False)
+    def compiled_step(step: Any, batch: Batch) -> tuple[Any, Any]:
+        objective, logits, update_op = _build_plain_step(context, batch, step)
+        with tf.control_dependencies([update_op]):
+            return tf.identity(objective), tf.identity(logits)
+
+    objective, logits = compiled_step(step, batch)
+    logits.set_shape([None, context.num_classes])
+    return objective, logits, objective.op
+
+
+def _build_plain_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any, Any]:
     count = context.config.accumulate_steps
     if count == 1:
         result = _build_tower(context, batch, step)
