@@ -107,10 +107,18 @@ def onednn_is_on() -> bool:
     return bool(_pywrap_util_port.IsMklEnabled())
 
 
+def is_on_cpu(tensor: Any) -> bool:
+    """Whether a tensor of a graph will be computed on the CPU."""
+    if tensor.device:
+        return "CPU" in tensor.device.upper()
+    return not tf.config.list_physical_devices("GPU")
+
+
 tf: Any = _LazyModule("tensorflow.compat.v1")
 tf2: Any = _LazyModule("tensorflow.compat.v2")  # for what version 1's names lack
 lite_errors: Any = _LazyModule("tensorflow.lite.python.convert_phase")
 function_def_to_graph: Any = _LazyModule("tensorflow.python.framework.function_def_to_graph")
+kernels: Any = _LazyModule("tensorflow.python.framework.kernels")
 timeline: Any = _LazyModule("tensorflow.python.client.timeline")
 legacy_convolutional: Any = _LazyModule("tf_keras.src.legacy_tf_layers.convolutional")
 legacy_core: Any = _LazyModule("tf_keras.src.legacy_tf_layers.core")
