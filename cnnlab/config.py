@@ -192,6 +192,16 @@ class Config(TrainingOptions):
     gpu_allow_growth: bool = option(
         False, "take GPU memory as needed", group="device", shapes_result=False
     )
+    inter_op_threads: int | None = option(
+        None,
+        "operations that run side by side on the CPU; as many as it has cores unless given; 1 "
+        "makes small networks faster",
+        unit="threads",
+        group="device",
+        shapes_result=False,
+        ge=1,
+        le=1024,
+    )
 
     @pydantic.field_validator("steps_per_run")
     @classmethod

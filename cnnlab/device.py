@@ -59,4 +59,9 @@ def session_config(config: Config) -> Any:
     if config.gpu_memory_fraction is not None:
         gpu_options.per_process_gpu_memory_fraction = config.gpu_memory_fraction
     # Soft placement, because the input stream and int32 bookkeeping have no GPU kernels.
-    return tf.ConfigProto(allow_soft_placement=True, gpu_options=gpu_options)
+    session_config = tf.ConfigProto(allow_soft_placement=True, gpu_options=gpu_options)
+    if config.inter_op_threads is not None:
+        session_config.inter_op_parallelism_threads = config.inter_op_threads
+        # Otherwise all sessions of the process share the threads that the first one asked for.
+        session_config.use_per_session_threads = True
+    return session_config

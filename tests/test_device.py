@@ -8,6 +8,8 @@ import pytest
 
 from cnnlab import network
 from cnnlab.data.augment import AUGMENTATIONS
+from cnnlab.device import session_config
+from cnnlab.resolve import resolve
 from cnnlab.tf1 import kernels, tf
 from tests import tiny as run_of
 
@@ -83,3 +85,11 @@ def test_a_step_stays_on_the_gpu(name: str, tmp_path: Path, monkeypatch: Any) ->
     assert [k.device_type for k in kernels.get_registered_kernels_for_op(iterator).kernel] == [
         "CPU"
     ]
+
+
+def test_a_number_of_threads_is_for_its_own_session() -> None:
+    """Those of other runs in the process would be what the first one asked for."""
+    given = session_config(resolve({"inter_op_threads": 1}))
+    assert (given.inter_op_parallelism_threads, given.use_per_session_threads) == (1, True)
+    default = session_config(resolve({}))
+    assert (default.inter_op_parallelism_threads, default.use_per_session_threads) == (0, False)

@@ -96,6 +96,11 @@ def test_side_work_changes_nothing(which: str, straight: dict[str, Any], tmp_pat
     tiny.assert_same_bits(run(tmp_path / "save", **SIDE_WORK[which]), straight)
 
 
+@pytest.mark.parametrize("threads", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_threads_change_nothing(threads: int, straight: dict[str, Any], tmp_path: Path) -> None:
+    tiny.assert_same_bits(run(tmp_path / "save", inter_op_threads=threads), straight)
+
+
 @pytest.mark.parametrize("first", [6, pytest.param(11, marks=pytest.mark.slow)])
 def test_a_second_process_goes_on(first: int, straight: dict[str, Any], tmp_path: Path) -> None:
     with tiny.make(tmp_path / "save", steps=first) as train:
