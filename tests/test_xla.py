@@ -40,7 +40,7 @@ def images_of(shape: tuple[int, int, int]) -> Any:
 @pytest.mark.parametrize(
     ("network", "data"),
     [
-        (normalized, None),
+        pytest.param(normalized, None, marks=pytest.mark.slow),
         pytest.param("mnist_perceptron", images_of((28, 28, 1)), marks=pytest.mark.slow),
         pytest.param("mnist_mlp", images_of((28, 28, 1)), marks=pytest.mark.slow),
         pytest.param("lenet5_1998", images_of((28, 28, 1)), marks=pytest.mark.slow),

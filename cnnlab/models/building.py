@@ -34,13 +34,13 @@ def apply_layer(
     if is_mixed:
         # Under this policy variables are float32, and cast where the layer uses them.
         kwargs["dtype"] = mixed_precision.Policy(f"mixed_{tower.precision}")
-        inputs = tf.cast(inputs, tower.precision)
+        inputs = tf.cast(inputs, tower.precision, name=f"{name}/cast_inputs")
     layer = layer_class(name=name, _scope=name, _reuse=tf.AUTO_REUSE, **kwargs)
     outputs = layer(inputs, **call)
     if is_mixed:
         # Between layers all is float32: a model's own code, batch norm and the loss know nothing
         # of the precision.
-        outputs = tf.cast(outputs, tf.float32)
+        outputs = tf.cast(outputs, tf.float32, name=f"{name}/cast_outputs")
     for weight, regularizer in regularizers.items():
         # The legacy layer would build the penalty once, where the variable is first made: outside
         # the tower that trains, whose gradient it would then not enter.
