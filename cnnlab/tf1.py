@@ -95,6 +95,7 @@ def reason_of(error: Exception) -> str:
     """What went wrong, of all that TensorFlow says of it: one line of at most 300 characters."""
     text = str(getattr(error, "message", None) or error) or type(error).__name__
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line for line in lines if line != "Graph execution error:"] or lines
     # A long message says where the node was made; what went wrong stands after its name.
     named = [number for number, line in enumerate(lines[:-1]) if line.startswith("Node: ")]
     return lines[named[-1] + 1 if named else 0][:300]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cnnlab import Train
-from cnnlab.errors import UsageError
+from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.tf1 import tf
 from tests import small
 from tests import tiny as run_of
@@ -92,6 +92,20 @@ def test_stopping_and_fusing_change_no_bit(kind: str, tmp_path: Path) -> None:
     with run_of.make(tmp_path / "stopped", [run_of.StopAt(5)], **options) as train:
         assert train.train()["finished"] is False
     run_of.assert_same(whole, run_of.run(tmp_path / "stopped", **options))
+
+
+def test_an_operation_that_it_cannot_compile_is_named(tmp_path: Path) -> None:
+    def in_python(images: Any, num_classes: int, *, training: bool) -> Any:
+        if training:
+            shape = images.shape
+            images = tf.ensure_shape(tf.py_func(lambda x: x, [images], tf.float32), shape)
+        return small.linear(images, num_classes, training=training)
+
+    with (
+        small.make(tmp_path / "save", in_python, xla=True) as train,
+        pytest.raises(CnnlabError, match=r"training after step 0: .*PyFunc"),
+    ):
+        train.train()
 
 
 def test_what_it_cannot_compile_is_refused() -> None:
