@@ -136,6 +136,29 @@ class Config(TrainingOptions):
         shapes_result=False,
     )
 
+    precision: Literal["float32", "bfloat16", "float16"] = option(
+        "float32",
+        "what convolutions and dense layers multiply in when training; weights, everything else "
+        "and evaluation are float32; bfloat16: for CPUs that have instructions for it, and GPUs; "
+        "float16: for GPUs, with a loss scale that adapts",
+        group="speed",
+    )
+
+    xla: bool = option(
+        False,
+        "compile the training step with XLA, when it is first made; it rounds otherwise and draws "
+        "dropout's numbers otherwise",
+        group="speed",
+    )
+    profile: bool = option(
+        False,
+        "where the time goes, by kind of operation and by layer, as a table and in "
+        "save_dir/profile.json: of the steps of trace_steps, which are the 11th to 20th of this "
+        "process unless given",
+        group="speed",
+        shapes_result=False,
+    )
+
     tensorboard: list[BoardPart] = option(
         [],
         "what else to log, as in images,pr_curves: images (the first training batch and the worst "
@@ -168,6 +191,16 @@ class Config(TrainingOptions):
     )
     gpu_allow_growth: bool = option(
         False, "take GPU memory as needed", group="device", shapes_result=False
+    )
+    inter_op_threads: int | None = option(
+        None,
+        "operations that run side by side on the CPU; as many as it has cores unless given; 1 "
+        "makes small networks faster",
+        unit="threads",
+        group="device",
+        shapes_result=False,
+        ge=1,
+        le=1024,
     )
 
     @pydantic.field_validator("steps_per_run")
@@ -215,6 +248,14 @@ class Config(TrainingOptions):
         if self.steps is not None and self.epochs is not None:
             raise ValueError(
                 "--steps and --epochs both set the length of the run; give one of them"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _whole_batches(self) -> Config:
+        if self.xla and self.accumulate_steps > 1:
+            raise ValueError(
+                "--xla cannot compile the loop of --accumulate_steps; drop one of them"
             )
         return self
 

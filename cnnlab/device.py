@@ -8,6 +8,7 @@ from typing import Any
 
 from cnnlab.config import Config
 from cnnlab.errors import CnnlabError
+from cnnlab.machine import cpu_features
 from cnnlab.tf1 import onednn_is_on, tf
 
 
@@ -30,7 +31,7 @@ def choose_device(config: Config) -> str:
 
 
 def describe_device(config: Config, device: str) -> str:
-    """One phrase on what computes, with a warning where a GPU lies idle."""
+    """One phrase on what computes, with a warning where a GPU lies idle or a precision is slow."""
     onednn = "oneDNN on" if onednn_is_on() else "oneDNN off"
     if "gpu" in device:
         gpu = tf.config.list_physical_devices("GPU")[int(device.rpartition(":")[2])]
@@ -41,7 +42,15 @@ def describe_device(config: Config, device: str) -> str:
         text += (
             '; warning: a GPU is present but TensorFlow cannot use it: "pip install cnnlab[gpu]"'
         )
+    if config.precision != "float32" and not _multiplies_quickly(config.precision):
+        text += f"; warning: {config.precision} is slower than float32 here"
     return text
+
+
+def _multiplies_quickly(precision: str) -> bool:
+    """Whether TensorFlow has a CPU's own instructions for products of 16 bits."""
+    has_bfloat16 = not {"avx512_bf16", "amx_bf16"}.isdisjoint(cpu_features())
+    return precision == "bfloat16" and has_bfloat16 and onednn_is_on()
 
 
 def session_config(config: Config) -> Any:
@@ -50,4 +59,9 @@ def session_config(config: Config) -> Any:
     if config.gpu_memory_fraction is not None:
         gpu_options.per_process_gpu_memory_fraction = config.gpu_memory_fraction
     # Soft placement, because the input stream and int32 bookkeeping have no GPU kernels.
-    return tf.ConfigProto(allow_soft_placement=True, gpu_options=gpu_options)
+    session_config = tf.ConfigProto(allow_soft_placement=True, gpu_options=gpu_options)
+    if config.inter_op_threads is not None:
+        session_config.inter_op_parallelism_threads = config.inter_op_threads
+        # Otherwise all sessions of the process share the threads that the first one asked for.
+        session_config.use_per_session_threads = True
+    return session_config

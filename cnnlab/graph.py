@@ -23,6 +23,7 @@ from cnnlab.tf1 import tf
 from cnnlab.training.averages import Averages, network_variables
 from cnnlab.training.losses import training_losses
 from cnnlab.training.plateau import Plateau, build_plateau
+from cnnlab.training.precision import LossScale
 from cnnlab.training.schedules import learning_rate_at
 
 
@@ -99,6 +100,7 @@ def build_train_graph(
         rollbacks = tf.get_variable(
             "rollbacks", [], tf.int64, tf.zeros_initializer(), trainable=False
         )
+    loss_scale = LossScale() if config.precision == "float16" else None
     with tf.name_scope("data"):
         source = BatchSource(
             config,
@@ -129,6 +131,7 @@ def build_train_graph(
             rate_at,
             averages,
             global_step,
+            loss_scale,
         )
 
         def body(i: Any, _objective: Any, _last: Any, batch: Any) -> Any:

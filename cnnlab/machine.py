@@ -10,25 +10,35 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("cnnlab", "tensorflow", "tf-keras", "numpy")
-CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16")
+CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16")
 
 
 def describe_machine() -> dict[str, Any]:
     """The CPU, its features that matter to matrix products, its cores that may be used, the memory
     (GB of 2**30 bytes) and the system."""
+    return {
+        "cpu": _cpu().get("model name") or platform.processor() or platform.machine(),
+        "cpu_features": cpu_features(),
+        "cores": len(os.sched_getaffinity(0)),
+        "ram_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
+        "system": platform.system(),
+    }
+
+
+def cpu_features() -> list[str]:
+    """Those of `CPU_FEATURES` that the CPU has."""
+    flags = _cpu().get("flags", "").split()
+    return [feature for feature in CPU_FEATURES if feature in flags]
+
+
+def _cpu() -> dict[str, str]:
+    """What Linux says of the first CPU; nothing elsewhere."""
     cpu: dict[str, str] = {}
     if Path("/proc/cpuinfo").is_file():
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             name, _, value = line.partition(":")
             cpu.setdefault(name.strip(), value.strip())
-    flags = cpu.get("flags", "").split()
-    return {
-        "cpu": cpu.get("model name") or platform.processor() or platform.machine(),
-        "cpu_features": [feature for feature in CPU_FEATURES if feature in flags],
-        "cores": len(os.sched_getaffinity(0)),
-        "ram_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
-        "system": platform.system(),
-    }
+    return cpu
 
 
 def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:

@@ -27,7 +27,7 @@ from cnnlab.yaml_text import read_yaml_mapping
 CONFIG_FILE = "config.yaml"
 
 # What was asked of one process only, and is not remembered with the run.
-OF_ONE_PROCESS = ("json", "debug", "overwrite", "max_secs")
+OF_ONE_PROCESS = ("json", "debug", "overwrite", "max_secs", "profile")
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)

@@ -55,9 +55,11 @@ def make_hooks(
         hooks.append(InputImagesHook(log))
     if "projector" in config.tensorboard:
         hooks.append(ProjectorHook(config.resolved_log_dir / "val"))
-    if config.trace_steps is not None:
-        first, last = config.trace_steps
-        hooks.append(TraceHook(first, last, log, config.resolved_log_dir / "traces"))
+    if config.trace_steps is not None or config.profile:
+        # Unless they are given, without the first steps, in which TensorFlow warms up.
+        first, last = config.trace_steps or (train.step + 11, train.step + 20)
+        profile_path = run.path / "profile.json" if config.profile else None
+        hooks.append(TraceHook(first, last, log, config.resolved_log_dir / "traces", profile_path))
     if config.max_secs is not None:
         hooks.append(standard.DeadlineHook(config.max_secs))
     hooks.append(standard.CheckpointHook(config.checkpoint_steps, run, log))

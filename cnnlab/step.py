@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 from cnnlab.config import Config
 from cnnlab.data.batches import Batch
 from cnnlab.models import ModelFunction
-from cnnlab.tf1 import tf
+from cnnlab.tf1 import tf, tf2
 from cnnlab.tower import LayerDefaults, Tower, building
 from cnnlab.training.averages import Averages
 from cnnlab.training.losses import training_losses
 from cnnlab.training.optimizers import build_update
+from cnnlab.training.precision import LossScale
 
 
 class StepContext(NamedTuple):
@@ -25,6 +26,7 @@ class StepContext(NamedTuple):
     rate_at: function of the step (int64 scalar) that gives the learning rate (float32 scalar).
     averages: the averages of the weights.
     global_step: the variable that counts steps.
+    loss_scale: with precision float16.
     """
 
     config: Config
@@ -34,6 +36,7 @@ class StepContext(NamedTuple):
     rate_at: Any
     averages: Averages
     global_step: Any
+    loss_scale: LossScale | None
 
 
 class TowerResult(NamedTuple):
@@ -69,16 +72,48 @@ def build_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any,
     Returns:
         objective: float32 scalar; logits: float32 [batch, num_classes]; update_op.
     """
+    if context.config.xla:
+        return _build_compiled_step(context, batch, step)
+    return _build_plain_step(context, batch, step)
+
+
+def _build_compiled_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any, Any]:
+    """The same as one operation, which XLA compiles when it first runs.
+
+    Not TensorFlow's clusters (jit_scope, global_jit_level): these run uncompiled the first time, so
+    that what a run computes would depend on where it was stopped.
+    """
+
+    @tf2.function(jit_compile=True, autograph=False)
+    def compiled_step(step: Any, batch: Batch) -> tuple[Any, Any]:
+        objective, logits, update_op = _build_plain_step(context, batch, step)
+        with tf.control_dependencies([update_op]):
+            return tf.identity(objective), tf.identity(logits)
+
+    objective, logits = compiled_step(step, batch)
+    logits.set_shape([None, context.num_classes])
+    return objective, logits, objective.op
+
+
+def _build_plain_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any, Any]:
     count = context.config.accumulate_steps
     if count == 1:
         result = _build_tower(context, batch, step)
     else:
         result = _build_micro_batches(context, batch, step, count)
     variables = tf.trainable_variables()
+
+    def update() -> Any:
+        rate = context.rate_at(step)
+        return build_update(context.config, result.gradients, variables, rate, context.global_step)
+
     with tf.name_scope("optimizer"), tf.control_dependencies(result.moving_averages):
-        update_op = build_update(
-            context.config, result.gradients, variables, context.rate_at(step), context.global_step
-        )
+        if context.loss_scale is None:
+            update_op = update()
+        else:
+            update_op = context.loss_scale.build_update(
+                result.gradients, update, context.global_step
+            )
         update_op = context.averages.build_update(step, update_op)
     return result.objective, result.logits, update_op
 
@@ -90,7 +125,10 @@ def _build_tower(context: StepContext, batch: Batch, key_step: Any) -> TowerResu
         key_step: int64 scalar that the tower's randomness is drawn for.
     """
     config = context.config
-    with building(Tower(config.seed, key_step, defaults=layer_defaults(config))) as tower:
+    defaults = layer_defaults(config)
+    with building(
+        Tower(config.seed, key_step, defaults=defaults, precision=config.precision)
+    ) as tower:
         logits = context.model(
             batch["inputs"], context.num_classes, training=True, **context.model_options
         )
@@ -105,8 +143,12 @@ def _build_tower(context: StepContext, batch: Batch, key_step: Any) -> TowerResu
         op for op in tf.get_collection(tf.GraphKeys.UPDATE_OPS) if op.graph is body_graph
     ]
     with tf.name_scope("gradients"):
-        # Gated, as tf.train's optimizers have it by default.
-        gradients = tf.gradients(objective, tf.trainable_variables(), gate_gradients=True)
+        variables = tf.trainable_variables()
+        if context.loss_scale is not None:
+            gradients = context.loss_scale.gradients(objective, variables)
+        else:
+            # Gated, as tf.train's optimizers have it by default.
+            gradients = tf.gradients(objective, variables, gate_gradients=True)
     return TowerResult(objective, logits, gradients, moving_averages)
 
 

@@ -95,6 +95,7 @@ def reason_of(error: Exception) -> str:
     """What went wrong, of all that TensorFlow says of it: one line of at most 300 characters."""
     text = str(getattr(error, "message", None) or error) or type(error).__name__
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line for line in lines if line != "Graph execution error:"] or lines
     # A long message says where the node was made; what went wrong stands after its name.
     named = [number for number, line in enumerate(lines[:-1]) if line.startswith("Node: ")]
     return lines[named[-1] + 1 if named else 0][:300]
@@ -107,12 +108,21 @@ def onednn_is_on() -> bool:
     return bool(_pywrap_util_port.IsMklEnabled())
 
 
+def is_on_cpu(tensor: Any) -> bool:
+    """Whether a tensor of a graph will be computed on the CPU."""
+    if tensor.device:
+        return "CPU" in tensor.device.upper()
+    return not tf.config.list_physical_devices("GPU")
+
+
 tf: Any = _LazyModule("tensorflow.compat.v1")
 tf2: Any = _LazyModule("tensorflow.compat.v2")  # for what version 1's names lack
 lite_errors: Any = _LazyModule("tensorflow.lite.python.convert_phase")
 function_def_to_graph: Any = _LazyModule("tensorflow.python.framework.function_def_to_graph")
+kernels: Any = _LazyModule("tensorflow.python.framework.kernels")
 timeline: Any = _LazyModule("tensorflow.python.client.timeline")
 legacy_convolutional: Any = _LazyModule("tf_keras.src.legacy_tf_layers.convolutional")
 legacy_core: Any = _LazyModule("tf_keras.src.legacy_tf_layers.core")
 legacy_normalization: Any = _LazyModule("tf_keras.src.legacy_tf_layers.normalization")
 legacy_pooling: Any = _LazyModule("tf_keras.src.legacy_tf_layers.pooling")
+mixed_precision: Any = _LazyModule("tf_keras.mixed_precision")

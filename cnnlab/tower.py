@@ -63,6 +63,7 @@ class Tower:
         origin: which images of the training set these are, where that is known.
         as_written: whether layers are computed in the order in which the model has them, though
             another gives the same logits sooner; for gradients by a layer's output.
+        precision: of convolutions and dense products: float32, bfloat16 or float16.
         data_format: channels_last or channels_first, how images lie between its layers.
         activations: name to output of each layer, in order.
         features: what the last layer with weights takes in, float32 [batch, ...]; None without one.
@@ -79,6 +80,7 @@ class Tower:
         average: str | None = None,
         origin: Origin | None = None,
         as_written: bool = False,
+        precision: str = "float32",
     ) -> None:
         self.seed = seed
         self.step = step
@@ -86,6 +88,7 @@ class Tower:
         self.average = average
         self.origin = origin
         self.as_written = as_written
+        self.precision = precision
         self.data_format = "channels_last"
         self.activations: dict[str, Any] = {}
         self.features: Any = None

@@ -76,6 +76,7 @@ SIDE_WORK: dict[str, dict[str, Any]] = {
     "layer_summaries": {"layer_summaries": True, "summary_steps": 4},
     "checkpoints": {"checkpoint_steps": 2, "max_to_keep": 1},
     "tensorboard": {"tensorboard": "all", "trace_steps": [3, 5], "eval_steps": 4},
+    "profile": {"profile": True},
     "all": {
         "eval_steps": 2,
         "eval_batch_size": 3,
@@ -93,6 +94,12 @@ SIDE_WORK: dict[str, dict[str, Any]] = {
 )
 def test_side_work_changes_nothing(which: str, straight: dict[str, Any], tmp_path: Path) -> None:
     tiny.assert_same_bits(run(tmp_path / "save", **SIDE_WORK[which]), straight)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_change_nothing(threads: int, straight: dict[str, Any], tmp_path: Path) -> None:
+    tiny.assert_same_bits(run(tmp_path / "save", inter_op_threads=threads), straight)
 
 
 @pytest.mark.parametrize("first", [6, pytest.param(11, marks=pytest.mark.slow)])
@@ -180,8 +187,10 @@ def figures_of(save_dir: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_a_killed_process_goes_on(straight: dict[str, Any], tmp_path: Path) -> None:
-    script = KILLED.replace("{figures}", repr(FIGURES))
+@pytest.mark.parametrize("options", [{}, {"precision": "bfloat16"}, {"xla": True}], ids=str)
+def test_a_killed_process_goes_on(options: dict[str, Any], tmp_path: Path) -> None:
+    options = {**FIGURES, **options}
+    script = KILLED.replace("{figures}", repr(options))
     killed = commands.Finished(commands.start_python("-c", script, cwd=tmp_path), tmp_path)
     assert killed.code == -signal.SIGKILL, killed.stderr
     save_dir = tmp_path / "save"
@@ -189,14 +198,14 @@ def test_a_killed_process_goes_on(straight: dict[str, Any], tmp_path: Path) -> N
     assert figures_of(save_dir)[-1]["step"] == 10  # beyond the checkpoint
     assert not (save_dir / "result.json").exists()
 
-    tiny.assert_same_bits(run(save_dir, **FIGURES), straight)
-    run(tmp_path / "other", **FIGURES)
+    found = run(save_dir, **options)
+    tiny.assert_same_bits(found, run(tmp_path / "other", **options))
     assert figures_of(save_dir) == figures_of(tmp_path / "other")
-    found, expected = (
+    result, expected = (
         json.loads((folder / "result.json").read_text())
         for folder in (save_dir, tmp_path / "other")
     )
-    assert {**found, "seconds": 0} == {**expected, "seconds": 0}
+    assert {**result, "seconds": 0} == {**expected, "seconds": 0}
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cnnlab.data.augment import AUGMENTATIONS
+from cnnlab.training import precision
 from cnnlab.training.initializers import INITIALIZERS
 from tests import tiny
 
@@ -111,6 +112,20 @@ def test_each_initializer(tmp_path: Path, name: str) -> None:
 )
 def test_each_loss(tmp_path: Path, loss: str) -> None:
     check(tmp_path, {"loss": loss})
+
+
+PRECISIONS: dict[str, dict[str, Any]] = {
+    "bfloat16": {},
+    "float16": {"ema_decay": 0.9},
+    "float16 in parts": {"accumulate_steps": 2, "parameter_groups": {"bias": 2}},
+}
+
+
+@pytest.mark.parametrize("kind", marked(PRECISIONS, {"float16", "float16 in parts"}))
+def test_each_precision(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "FIRST_SCALE", 2.0**22)  # too large: the first steps are skipped
+    monkeypatch.setattr(precision, "GROWTH_STEPS", 2)
+    check(tmp_path, {"precision": kind.split()[0], **PRECISIONS[kind]})
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab.tf1 import tf
+from cnnlab.tf1 import reason_of, tf
 from tests import commands
 from tests import small as tiny
 
@@ -100,3 +100,15 @@ def test_a_lazy_module_is_the_module() -> None:
     assert tf.Graph is tensorflow.Graph
     with pytest.raises(AttributeError):
         _ = tf.no_such_thing
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("Graph execution error:\n\nno such loop\nStack trace", "no such loop"),
+        ("Graph execution error:\n\nDetected at node a:\nNode: 'a'\nno room", "no room"),
+        ("Graph execution error:", "Graph execution error:"),
+    ],
+)
+def test_the_reason_is_what_went_wrong(message: str, reason: str) -> None:
+    assert reason_of(ValueError(message)) == reason

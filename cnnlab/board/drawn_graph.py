@@ -46,7 +46,7 @@ _BATCH = "training/batch/"
 _VARIABLES = ("VarHandleOp", "VariableV2")
 _LOOPS = ("While", "StatelessWhile")
 # TensorFlow runs a loop's body inlined, under a name with a number.
-_IN_BODY = re.compile(r".+/body/_\d+/(.+)$")
+IN_BODY = re.compile(r".+/body/_\d+/(.+)$")
 
 
 class DrawnGraph:
@@ -69,7 +69,7 @@ class DrawnGraph:
 
     def drawn_name(self, name: str) -> str | None:
         """What a node that ran is called in the drawing; None if it is not drawn."""
-        inside = _IN_BODY.match(name)
+        inside = IN_BODY.match(name)
         return self._inside.get(inside[1]) if inside else self._outside.get(name)
 
     def _lay_open(

@@ -1,8 +1,9 @@
 """When TensorBoard's pictures, curves and traces are made: on request only (`--tensorboard`,
-`--trace_steps`)."""
+`--trace_steps`, `--profile`)."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -18,6 +19,7 @@ from cnnlab.board.pictures import (
     picture_value,
     worst_mistakes,
 )
+from cnnlab.board.profile import Profile, table
 from cnnlab.board.projector import MAX_IMAGES, write_projector
 from cnnlab.board.trace import chrome_trace, drawn_metadata
 from cnnlab.data.show import displayable, load_batches, make_sheet
@@ -126,13 +128,22 @@ class TraceHook(Hook):
 
     every_steps = sys.maxsize
 
-    def __init__(self, first: int, last: int, log: RunLog, folder: Path) -> None:
-        """Args: first, last: steps, counted from 1; folder: for the Chrome traces."""
+    def __init__(
+        self, first: int, last: int, log: RunLog, folder: Path, profile_path: Path | None = None
+    ) -> None:
+        """Args: first, last: steps, counted from 1; folder: for the Chrome traces; profile_path:
+        for where their time went, if that is wanted."""
         self._first, self._last = first, last
         self._log = log
         self._folder = folder
         self._metadata: Any = None
         self._drawn: DrawnGraph | None = None
+        self._profile_path = profile_path
+        self._profile: Profile | None = None
+
+    def begin(self, train: Train) -> None:
+        if self._profile_path is not None:
+            self._profile = Profile(train.train_graph.tower.activations)
 
     def before_run(self, plan: RunPlan) -> None:
         if plan.step + 1 < self._first:
@@ -155,3 +166,21 @@ class TraceHook(Hook):
         path = self._folder / f"step_{state.step}.json"
         write_atomically(path, chrome_trace(metadata))
         train.say(f"step {state.step}: traced, {path}")
+        if self._profile is not None:
+            self._profile.add(state.step, metadata)
+            if state.step == self._last:
+                self._write_profile(train)
+
+    def end(self, train: Train) -> None:
+        if self._profile is not None:  # the loop has ended before the last of its steps
+            self._write_profile(train)
+
+    def _write_profile(self, train: Train) -> None:
+        assert self._profile is not None
+        assert self._profile_path is not None
+        figures, self._profile = self._profile.figures(), None
+        if figures is None:
+            train.say(f"no profile: steps {self._first} to {self._last} were not made")
+            return
+        write_atomically(self._profile_path, json.dumps(figures, indent=2) + "\n")
+        train.say(f"{table(figures)}\n{self._profile_path}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from cnnlab import tower as towers
 from cnnlab.errors import CnnlabError
-from cnnlab.tf1 import onednn_is_on, tf
+from cnnlab.tf1 import is_on_cpu, onednn_is_on, tf
 
 
 def arrange(images: Any, data_format: str = "channels_last", *, min_size: int = 1) -> Any:
@@ -40,7 +40,7 @@ def arrange(images: Any, data_format: str = "channels_last", *, min_size: int = 
     if data_format == "channels_last":
         return images
     images = tf.transpose(images, [0, 3, 1, 2])
-    if _is_on_cpu(images) and not onednn_is_on():
+    if is_on_cpu(images) and not onednn_is_on():
         raise CnnlabError(
             "data_format=channels_first needs a GPU: on this CPU, without oneDNN, TensorFlow has "
             "no convolutions and pools for it; use channels_last, or set TF_ENABLE_ONEDNN_OPTS=1"
@@ -68,9 +68,3 @@ def with_channels_last(function: Callable[[Any], Any], inputs: Any) -> Any:
 
 def _has_channels_first(inputs: Any) -> bool:
     return towers.current().data_format == "channels_first" and inputs.shape.rank == 4
-
-
-def _is_on_cpu(tensor: Any) -> bool:
-    if tensor.device:
-        return "CPU" in tensor.device.upper()
-    return not tf.config.list_physical_devices("GPU")

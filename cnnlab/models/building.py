@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cnnlab import tower as towers
-from cnnlab.tf1 import tf
+from cnnlab.tf1 import mixed_precision, tf
 from cnnlab.training.activations import find_activation
 from cnnlab.training.initializers import find_initializer
 from cnnlab.training.regularizers import l1_l2
@@ -30,8 +30,17 @@ def apply_layer(
         _take_defaults(kwargs, regularizers, tower.defaults)
     if kind in KINDS_WITH_DATA_FORMAT:
         kwargs.setdefault("data_format", tower.data_format)
+    is_mixed = kind in KINDS_WITH_KERNEL and tower.precision != "float32"
+    if is_mixed:
+        # Under this policy variables are float32, and cast where the layer uses them.
+        kwargs["dtype"] = mixed_precision.Policy(f"mixed_{tower.precision}")
+        inputs = tf.cast(inputs, tower.precision, name=f"{name}/cast_inputs")
     layer = layer_class(name=name, _scope=name, _reuse=tf.AUTO_REUSE, **kwargs)
     outputs = layer(inputs, **call)
+    if is_mixed:
+        # Between layers all is float32: a model's own code, batch norm and the loss know nothing
+        # of the precision.
+        outputs = tf.cast(outputs, tf.float32, name=f"{name}/cast_outputs")
     for weight, regularizer in regularizers.items():
         # The legacy layer would build the penalty once, where the variable is first made: outside
         # the tower that trains, whose gradient it would then not enter.

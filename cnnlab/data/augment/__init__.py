@@ -6,7 +6,8 @@ and so their labels, (images, targets, weights, tower, **arguments). images: uin
 On uint8 what is computed is rounded and saturated, on floats it is neither. Randomness comes from
 stateless ops keyed by (seed, step, purpose), in order of the position in the batch.
 
-A recipe's list is applied in its order, on uint8 as long as pixels are only moved, then on float32.
+A recipe's list is applied in its order, on uint8 as long as pixels are only moved, then on float32;
+on a GPU on float32 from the start, which moves the same values.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from cnnlab.data.augment.recipe import (
     scaling_of,
     shape_after,
 )
-from cnnlab.tf1 import tf
+from cnnlab.tf1 import is_on_cpu, tf
 from cnnlab.tower import Tower
 
 __all__ = [
@@ -69,7 +70,8 @@ def augment_and_mix(batch: Mixed, entries: list[Any], tower: Tower) -> Mixed:
             continue
         entry = AUGMENTATIONS[name]
         with tf.name_scope(name):
-            if not entry.moves_only:
+            # TensorFlow moves uint8 on CPUs alone: on a GPU it would fetch the batch from there.
+            if not entry.moves_only or not is_on_cpu(batch.images):
                 batch = batch._replace(images=tf.cast(batch.images, tf.float32))
             if entry.mixes:
                 batch = Mixed(*entry.function(*batch, tower, **arguments))
