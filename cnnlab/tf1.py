@@ -100,6 +100,12 @@ def reason_of(error: Exception) -> str:
     return lines[named[-1] + 1 if named else 0][:300]
 
 
+def on_calling_thread() -> Any:
+    """RunOptions of a session run whose operations start on the calling thread, one after the
+    other; each may still use all cores."""
+    return tf.RunOptions(inter_op_thread_pool=-1)
+
+
 def onednn_is_on() -> bool:
     """Whether TensorFlow computes with oneDNN on this CPU."""
     with quiet_stderr():
