@@ -117,6 +117,7 @@ tf: Any = _LazyModule("tensorflow.compat.v1")
 tf2: Any = _LazyModule("tensorflow.compat.v2")  # for what version 1's names lack
 lite_errors: Any = _LazyModule("tensorflow.lite.python.convert_phase")
 function_def_to_graph: Any = _LazyModule("tensorflow.python.framework.function_def_to_graph")
+config_pb2: Any = _LazyModule("tensorflow.core.protobuf.config_pb2")
 timeline: Any = _LazyModule("tensorflow.python.client.timeline")
 legacy_convolutional: Any = _LazyModule("tf_keras.src.legacy_tf_layers.convolutional")
 legacy_core: Any = _LazyModule("tf_keras.src.legacy_tf_layers.core")
