@@ -75,7 +75,10 @@ def build_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any,
     else:
         result = _build_micro_batches(context, batch, step, count)
     variables = tf.trainable_variables()
-    with tf.name_scope("optimizer"), tf.control_dependencies(result.moving_averages):
+    # What the objective is made of is read before any of it is updated, even where its gradient
+    # is a constant and would not wait.
+    before = [result.objective, *result.moving_averages]
+    with tf.name_scope("optimizer"), tf.control_dependencies(before):
         update_op = build_update(
             context.config, result.gradients, variables, context.rate_at(step), context.global_step
         )
