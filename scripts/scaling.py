@@ -86,7 +86,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--data_dir", default="./data", help="folder of the data files")
     parser.add_argument("--datasets", type=words, default=["mnist", "cifar10"], help="small, large")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each")
-    parser.add_argument("--secs", type=float, default=1.5, help="seconds of each measurement")
+    parser.add_argument("--secs", type=float, default=1.0, help="seconds of each measurement")
     parser.add_argument(
         "--sizes", type=numbers, default=[1000, 4000, 15_000, 60_000], help="training images"
     )
