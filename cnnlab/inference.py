@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +17,7 @@ from cnnlab.device import choose_device, session_config
 from cnnlab.inference_graph import PredictGraph, build_predict_graph
 from cnnlab.metrics import EvaluationSums
 from cnnlab.models import find_model
-from cnnlab.tf1 import naming_op_errors, tf
+from cnnlab.tf1 import config_pb2, naming_op_errors, on_calling_thread, tf
 
 OnBatch = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], None]
 
@@ -26,67 +26,106 @@ class EvaluationStoppedError(Exception):
     """An evaluation was told to stop before its end; it has no result."""
 
 
-def run_evaluation(
-    session: Any,
-    tower: PredictGraph,
-    split: Split,
-    num_classes: int,
-    batch_size: int,
-    tta: str = "none",
-    should_stop: Callable[[], bool] = lambda: False,
-    on_batch: OnBatch | None = None,
-) -> EvaluationSums:
-    """Evaluate every image of a split, the last partial batch too.
+class TowerSession:
+    """An inference tower and a session that holds its weights.
 
-    Args:
-        session: holds the weights.
-        tower: the inference tower of the session's graph.
-        split: images uint8 [n, height, width, channels], labels int [n].
-        num_classes: number of classes.
-        batch_size: images a session run (>= 1).
-        tta: test-time augmentation; see `weighted_views`.
-        should_stop: asked before each batch.
-        on_batch: called with each batch's logits and probabilities, float32 [batch, num_classes],
-            where sums alone are not enough.
-
-    Raises:
-        EvaluationStoppedError: it was to stop.
-        NonFiniteError: a logit is not finite.
-        CnnlabError: TensorFlow fails, for want of memory as a rule.
+    For a small network `session.run` takes longer than the arithmetic, so each kind of run is
+    prepared once, and made on the calling thread.
     """
-    sums = EvaluationSums(num_classes)
-    fetches = {"logits": tower.logits, "losses": tower.losses}
-    if on_batch is not None:
-        fetches["probabilities"] = tower.probabilities
-    for start in range(0, len(split.labels), batch_size):
-        if should_stop():
-            raise EvaluationStoppedError
-        labels = split.labels[start : start + batch_size]
-        with naming_op_errors("evaluation"):
-            feed = _feed_of(session, tower, split.images[start : start + batch_size], tta)
-            found = session.run(fetches, {**feed, tower.labels_ph: labels})
-        sums.add(found["logits"], labels, found["losses"])
-        if on_batch is not None:
-            on_batch(found["logits"], found["probabilities"])
-    return sums
 
+    def __init__(self, session: Any, tower: PredictGraph) -> None:
+        """Args: tower: of the session's graph."""
+        self._session, self._tower = session, tower
+        self._calls: dict[tuple[str, ...], Any] = {}
 
-def run_prediction(
-    session: Any,
-    tower: PredictGraph,
-    images: npt.NDArray[np.uint8],
-    batch_size: int,
-    tta: str = "none",
-) -> npt.NDArray[np.float32]:
-    """Class probabilities of images uint8 [n, height, width, channels]: float32 [n,
-    num_classes]; tta: see `weighted_views`."""
-    batches = []
-    for start in range(0, len(images), batch_size):
-        with naming_op_errors("prediction"):
-            feed = _feed_of(session, tower, images[start : start + batch_size], tta)
-            batches.append(session.run(tower.probabilities, feed))
-    none = np.zeros((0, tower.probabilities.shape[1]), np.float32)
-    return np.concatenate([none, *batches])
+    def run(self, fetches: Sequence[str], feeds: dict[str, npt.ArrayLike]) -> dict[str, Any]:
+        """Fetch what the tower computes.
+
+        Args:
+            fetches: names of attributes of `PredictGraph`.
+            feeds: name of such an attribute to its value.
+
+        Returns:
+            name to array, of both.
+        """
+        computed = [name for name in fetches if name not in feeds]
+        tensors = {name: getattr(self._tower, name) for name in (*feeds, *computed)}
+        arrays = [np.asarray(feeds[name], tensors[name].dtype.as_numpy_dtype) for name in feeds]
+        kind = (*feeds, "to", *computed)
+        if kind not in self._calls:
+            options = config_pb2.CallableOptions(
+                feed=[tensors[name].name for name in feeds],
+                fetch=[tensors[name].name for name in computed],
+                run_options=on_calling_thread(),
+            )
+            # The public `make_callable` calls `session.run` where anything is fed.
+            self._calls[kind] = self._session._make_callable_from_options(options)
+        found = self._calls[kind](*arrays)
+        return {**feeds, **dict(zip(computed, found, strict=True))}
+
+    def evaluate(
+        self,
+        split: Split,
+        batch_size: int,
+        tta: str = "none",
+        should_stop: Callable[[], bool] = lambda: False,
+        on_batch: OnBatch | None = None,
+    ) -> EvaluationSums:
+        """Evaluate every image of a split, the last partial batch too.
+
+        Args:
+            split: images uint8 [n, height, width, channels], labels int [n].
+            batch_size: images a session run (>= 1).
+            tta: test-time augmentation; see `weighted_views`.
+            should_stop: asked before each batch.
+            on_batch: called with each batch's logits and probabilities, float32
+                [batch, num_classes], where sums alone are not enough.
+
+        Raises:
+            EvaluationStoppedError: it was to stop.
+            NonFiniteError: a logit is not finite.
+            CnnlabError: TensorFlow fails, for want of memory as a rule.
+        """
+        sums = EvaluationSums(int(self._tower.logits.shape[1]))
+        logits, losses = [], []
+        fetches = ["logits", "losses"] + ["probabilities"] * (on_batch is not None)
+        for start in range(0, len(split.labels), batch_size):
+            if should_stop():
+                raise EvaluationStoppedError
+            labels = split.labels[start : start + batch_size]
+            with naming_op_errors("evaluation"):
+                feeds = self._feeds(split.images[start : start + batch_size], tta)
+                found = self.run(fetches, {**feeds, "labels_ph": labels})
+            logits.append(found["logits"])
+            losses.append(found["losses"])
+            if on_batch is not None:
+                on_batch(found["logits"], found["probabilities"])
+        if logits:  # counted at once: NumPy's calls cost more than the arithmetic
+            sums.add(np.concatenate(logits), split.labels, np.concatenate(losses))
+        return sums
+
+    def predict(
+        self, images: npt.NDArray[np.uint8], batch_size: int, tta: str = "none"
+    ) -> npt.NDArray[np.float32]:
+        """Class probabilities of images uint8 [n, height, width, channels]: float32 [n,
+        num_classes]; tta: see `weighted_views`."""
+        batches = [np.zeros((0, self._tower.probabilities.shape[1]), np.float32)]
+        for start in range(0, len(images), batch_size):
+            with naming_op_errors("prediction"):
+                feeds = self._feeds(images[start : start + batch_size], tta)
+                batches.append(self.run(["probabilities"], feeds)["probabilities"])
+        return np.concatenate(batches)
+
+    def _feeds(self, images: npt.NDArray[np.uint8], tta: str) -> dict[str, npt.ArrayLike]:
+        """What to feed for these images: themselves, or the logits that their views have on
+        average."""
+        if tta == "none":
+            return {"images_ph": images}
+        averaged = sum(
+            np.float32(share) * self.run(["logits"], {"images_ph": view})["logits"]
+            for share, view in weighted_views(images, tta)
+        )
+        return {"logits": averaged}  # float32 [n, num_classes]
 
 
 def weighted_views(
@@ -114,19 +153,6 @@ def weighted_views(
     for share, view in zip(shares, views, strict=True):
         weighted += [(share / 2, view), (share / 2, view[:, :, ::-1])]
     return weighted
-
-
-def _feed_of(
-    session: Any, tower: PredictGraph, images: npt.NDArray[np.uint8], tta: str
-) -> dict[Any, Any]:
-    """What to feed for these images: themselves, or the logits that their views have on average."""
-    if tta == "none":
-        return {tower.images_ph: images}
-    averaged = sum(
-        np.float32(share) * session.run(tower.logits, {tower.images_ph: view})
-        for share, view in weighted_views(images, tta)
-    )
-    return {tower.logits: averaged}  # float32 [n, num_classes]
 
 
 class TrainedModel:
@@ -171,6 +197,7 @@ class TrainedModel:
             saver = make_saver(graph)
         self.session = tf.Session(graph=graph, config=session_config(config))
         checkpoints.restore(saver, self.session, step)
+        self._tower_session = TowerSession(self.session, self.tower)
 
     def __enter__(self) -> Self:
         return self
@@ -179,18 +206,12 @@ class TrainedModel:
         self.session.close()
 
     def evaluate(self, split: Split, on_batch: OnBatch | None = None) -> EvaluationSums:
-        """Evaluate every image of a split; on_batch: see `run_evaluation`."""
-        return run_evaluation(
-            self.session,
-            self.tower,
-            split,
-            self.spec.num_classes,
-            self.config.eval_batch_size,
-            self.config.tta,
-            on_batch=on_batch,
+        """Evaluate every image of a split; on_batch: see `TowerSession.evaluate`."""
+        config = self.config
+        return self._tower_session.evaluate(
+            split, config.eval_batch_size, config.tta, on_batch=on_batch
         )
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Class probabilities float32 [n, num_classes] of uint8 [n, height, width, channels]."""
-        config = self.config
-        return run_prediction(self.session, self.tower, images, config.eval_batch_size, config.tta)
+        return self._tower_session.predict(images, self.config.eval_batch_size, self.config.tta)

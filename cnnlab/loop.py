@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnlab.errors import NonFiniteError
-from cnnlab.tf1 import naming_op_errors
+from cnnlab.tf1 import naming_op_errors, on_calling_thread
 
 if TYPE_CHECKING:
     from cnnlab.hooks import Hook
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TARGET_RUN_SECS = 0.1  # long enough that a run's fixed cost vanishes, short enough to stop at once
 MAX_STEPS_PER_RUN = 1000
+SHORT_STEP_SECS = 1e-3  # below, handing operations from thread to thread costs more than it gains
 
 
 class StepState(NamedTuple):
@@ -58,20 +59,26 @@ def is_time(step: int, every_steps: int, total_steps: int) -> bool:
 
 
 class Pacer:
-    """Chooses how many steps a run makes; the choice changes nothing but the speed."""
+    """Chooses how many steps a run makes, and on which threads; that changes nothing but the
+    speed."""
 
     def __init__(self, steps_per_run: int | str) -> None:
         self._fixed = None if steps_per_run == "auto" else int(steps_per_run)
         self._steps = 1
+        self._step_secs = math.inf
 
-    def steps(self, step: int, total_steps: int, hooks: Sequence[Hook]) -> int:
-        """Steps of the next run: no further than the end or a hook's next turn."""
+    def plan(self, step: int, total_steps: int, hooks: Sequence[Hook]) -> RunPlan:
+        """The next run: no further than the end or a hook's next turn."""
         boundaries = [total_steps - step]
         boundaries += [hook.every_steps - step % hook.every_steps for hook in hooks]
-        return min(self._fixed or self._steps, *boundaries)
+        plan = RunPlan(step, min(self._fixed or self._steps, *boundaries))
+        if self._step_secs < SHORT_STEP_SECS:
+            plan.arguments["options"] = on_calling_thread()
+        return plan
 
     def learn(self, steps: int, secs: float) -> None:
         """Take a finished run's length into account."""
+        self._step_secs = secs / steps
         aim = TARGET_RUN_SECS * steps / max(secs, 1e-9)
         # Doubling at most: the first runs include TensorFlow's own warm-up.
         self._steps = int(max(1, min(aim, 2 * self._steps, MAX_STEPS_PER_RUN)))
@@ -94,7 +101,7 @@ def run_steps(train: Train, hooks: Sequence[Hook], total_steps: int) -> None:
     pacer = Pacer(train.config.steps_per_run)
     step, step_secs, state = train.step, 0.0, None
     while step < total_steps and not train.stopping:
-        plan = RunPlan(step, pacer.steps(step, total_steps, hooks))
+        plan = pacer.plan(step, total_steps, hooks)
         for hook in hooks:
             hook.before_run(plan)
         started = time.perf_counter()

@@ -18,7 +18,7 @@ from cnnlab.data.training_data import Arrays, TrainingData
 from cnnlab.device import choose_device, session_config
 from cnnlab.errors import UsageError
 from cnnlab.graph import TrainGraph, build_train_graph
-from cnnlab.inference import OnBatch, run_evaluation, run_prediction
+from cnnlab.inference import OnBatch, TowerSession
 from cnnlab.models import ModelFunction, check_model_options, find_model
 from cnnlab.resolve import graph_options_differ, resolve, resolve_for_run
 from cnnlab.run_directory import RunDirectory
@@ -53,6 +53,7 @@ class Network:
         self._train_graph: TrainGraph | None = None
         self._session: Any = None
         self._saver: Any = None
+        self._tower_session: TowerSession | None = None
         self._first_step = 0
         self._set_config(resolve(self._given))
 
@@ -106,19 +107,15 @@ class Network:
         Raises:
             EvaluationStoppedError: `should_stop` said so.
         """
-        self._ensure_weights()
+        weights = self._weights()
         chosen = self.data.split(split) if isinstance(split, str) else split
         chosen = Split(chosen.images[:limit], chosen.labels[:limit])
-        num_classes, batch_size = self.data.spec.num_classes, self.config.eval_batch_size
-        return run_evaluation(
-            self.session,
-            self.train_graph.tower,
+        return weights.evaluate(
             chosen,
-            num_classes,
-            batch_size,
+            self.config.eval_batch_size,
             self.config.tta if tta is None else tta,
             should_stop,
-            on_batch=on_batch,
+            on_batch,
         ).result()
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -136,10 +133,7 @@ class Network:
         wanted, given = self.data.spec.image_shape, np.shape(images)[1:]
         if given != wanted:
             raise UsageError(f"predict takes images [n, {wanted}], not [n, {given}]")
-        self._ensure_weights()
-        tower = self.train_graph.tower
-        config = self.config
-        return run_prediction(self.session, tower, images, config.eval_batch_size, config.tta)
+        return self._weights().predict(images, self.config.eval_batch_size, self.config.tta)
 
     def restore(self, step: int | None = None) -> int:
         """Load a checkpoint of the run in save_dir into the session.
@@ -166,7 +160,8 @@ class Network:
         """Free the session and the graph; the next use builds them anew, untrained."""
         if self._session is not None:
             self._session.close()
-        self._session = self._train_graph = self._graph = self._saver = None
+        self._session = self._tower_session = None
+        self._train_graph = self._graph = self._saver = None
 
     def __enter__(self) -> Self:
         return self
@@ -284,9 +279,14 @@ class Network:
                 f"--schedule={config.schedule}"
             )
 
-    def _ensure_weights(self) -> None:
+    def _weights(self) -> TowerSession:
+        """Those of the session; without one, of the run in save_dir if any."""
         if self._session is None and RunDirectory(resolve_for_run(self._given)).latest_step():
             self.restore()
+        session = self.session
+        if self._tower_session is None:
+            self._tower_session = TowerSession(session, self.train_graph.tower)
+        return self._tower_session
 
     def _model_function(self) -> ModelFunction:
         return self._model if self._model is not None else find_model(self.config.model)

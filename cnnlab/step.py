@@ -107,7 +107,10 @@ def _build_plain_step(context: StepContext, batch: Batch, step: Any) -> tuple[An
         rate = context.rate_at(step)
         return build_update(context.config, result.gradients, variables, rate, context.global_step)
 
-    with tf.name_scope("optimizer"), tf.control_dependencies(result.moving_averages):
+    # What the objective is made of is read before any of it is updated, even where its gradient
+    # is a constant and would not wait.
+    before = [result.objective, *result.moving_averages]
+    with tf.name_scope("optimizer"), tf.control_dependencies(before):
         if context.loss_scale is None:
             update_op = update()
         else:

@@ -101,6 +101,12 @@ def reason_of(error: Exception) -> str:
     return lines[named[-1] + 1 if named else 0][:300]
 
 
+def on_calling_thread() -> Any:
+    """RunOptions of a session run whose operations start on the calling thread, one after the
+    other; each may still use all cores."""
+    return tf.RunOptions(inter_op_thread_pool=-1)
+
+
 def onednn_is_on() -> bool:
     """Whether TensorFlow computes with oneDNN on this CPU."""
     with quiet_stderr():
@@ -119,6 +125,7 @@ tf: Any = _LazyModule("tensorflow.compat.v1")
 tf2: Any = _LazyModule("tensorflow.compat.v2")  # for what version 1's names lack
 lite_errors: Any = _LazyModule("tensorflow.lite.python.convert_phase")
 function_def_to_graph: Any = _LazyModule("tensorflow.python.framework.function_def_to_graph")
+config_pb2: Any = _LazyModule("tensorflow.core.protobuf.config_pb2")
 kernels: Any = _LazyModule("tensorflow.python.framework.kernels")
 timeline: Any = _LazyModule("tensorflow.python.client.timeline")
 legacy_convolutional: Any = _LazyModule("tf_keras.src.legacy_tf_layers.convolutional")

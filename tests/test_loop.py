@@ -7,6 +7,7 @@ import pytest
 
 from cnnlab import Hook, Train
 from cnnlab.loop import MAX_STEPS_PER_RUN, NonFiniteError, Pacer, is_time
+from cnnlab.tf1 import on_calling_thread
 from tests import small as tiny
 
 
@@ -30,22 +31,41 @@ def every(*steps: int) -> list[Hook]:
     [(0, (), 50), (95, (), 5), (0, (30,), 30), (29, (30,), 1), (30, (30, 45), 15), (0, (400,), 50)],
 )
 def test_a_run_ends_at_the_next_boundary(step: int, hooks: tuple[int, ...], steps: int) -> None:
-    assert Pacer(50).steps(step, 100, every(*hooks)) == steps
+    plan = Pacer(50).plan(step, 100, every(*hooks))
+    assert (plan.step, plan.steps) == (step, steps)
 
 
 def test_auto_aims_at_a_tenth_of_a_second() -> None:
     pacer = Pacer("auto")
     made = []
     for _ in range(12):
-        made.append(pacer.steps(0, 10**9, []))
+        made.append(pacer.plan(0, 10**9, []).steps)
         pacer.learn(made[-1], secs=0.001 * made[-1])  # a millisecond a step
     assert made[:4] == [1, 2, 4, 8]  # doubling at most
     assert made[-1] == 100
     pacer.learn(100, secs=10.0)  # the machine is busy
-    assert pacer.steps(0, 10**9, []) == 1
+    assert pacer.plan(0, 10**9, []).steps == 1
     for _ in range(20):
         pacer.learn(1000, secs=0.0)
-    assert pacer.steps(0, 10**9, []) == MAX_STEPS_PER_RUN
+    assert pacer.plan(0, 10**9, []).steps == MAX_STEPS_PER_RUN
+
+
+def test_short_steps_stay_on_the_calling_thread() -> None:
+    pacer = Pacer("auto")
+    assert pacer.plan(0, 100, []).arguments == {}  # nothing is known yet
+    pacer.learn(10, secs=0.0001 * 10)
+    assert pacer.plan(0, 100, []).arguments["options"].inter_op_thread_pool == -1
+    pacer.learn(10, secs=0.01 * 10)
+    assert pacer.plan(0, 100, []).arguments == {}
+
+
+def test_threads_change_no_bit(tmp_path: Path) -> None:
+    found = []
+    for name, options in (("a", {}), ("b", {"options": on_calling_thread()})):
+        with tiny.make(tmp_path / name) as train:
+            train.session.run(train.train_op, {train.steps_ph: 20}, **options)
+            found.append(tiny.variables(train))
+    tiny.assert_same_bits(*found)
 
 
 class Watch(Hook):

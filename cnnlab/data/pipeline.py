@@ -14,7 +14,6 @@ from cnnlab.tf1 import tf
 from cnnlab.tower import derive_seed
 
 _MAX_EPOCHS = 2**40  # stands for "for ever": Dataset.range wants an end
-_PREFETCH_STEPS = 32
 
 
 def make_index_stream(num_images: int, batch_size: int, seed: int, first_step: int) -> Any:
@@ -43,7 +42,9 @@ def make_index_stream(num_images: int, batch_size: int, seed: int, first_step: i
         return order[already_taken:]
 
     dataset = tf.data.Dataset.range(first_epoch, _MAX_EPOCHS).map(permutation_of)
-    dataset = dataset.rebatch(batch_size).prefetch(_PREFETCH_STEPS)
+    # Whole epochs are made ahead. Cutting a batch off costs less than waking a thread to do it,
+    # which is a quarter of a small network's step.
+    dataset = dataset.prefetch(1).rebatch(batch_size)
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.private_threadpool_size = 1  # an epoch's order takes a millisecond

@@ -1,0 +1,107 @@
+"""What scaling.py measured, as tables and plots."""
+
+from pathlib import Path
+from typing import Any
+
+from bench.scaling_worker import TURN_STEPS
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The tables."""
+    machine = results["machine"]
+    named = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    lines = [
+        "# Scaling",
+        "",
+        f"{machine['cpu']} ({', '.join(machine['cpu_features'])}), {machine['cores']} cores, "
+        f"{machine['ram_gb']} GB, {machine['system']}; {named}; {results['date']}. Medians of "
+        f"{results['rounds']} interleaved rounds of {results['secs']:g} s.",
+        "",
+        "    python scripts/scaling.py --data_dir=./data",
+        "",
+        "## Training images",
+        "",
+        "`mnist_perceptron`, batch 100, training set resident.",
+        "",
+        "| images | images/s |",
+        "|---|---|",
+        *(f"| {row['images']:,} | {row['images_per_sec']:,.0f} |" for row in results["sizes"]),
+        "",
+        "![images a second by the size of the training set](images/scaling-data.png)",
+        "",
+        "## Batch size",
+        "",
+        "| network | batch | steps/s | images/s |",
+        "|---|---|---|---|",
+    ]
+    for model, rows in results["batches"].items():
+        lines += [
+            f"| `{model}` | {row['batch_size']:,} | {row['steps_per_sec']:,.1f} | "
+            f"{row['images_per_sec']:,.0f} |"
+            for row in rows
+        ]
+    lines += [
+        "",
+        "![steps and images a second by batch size](images/scaling-batch.png)",
+        "",
+        "## Logging and saving",
+        "",
+        "A summary, a line of progress and a checkpoint together, and their share of the time "
+        f"where they come each {TURN_STEPS} steps.",
+        "",
+        "| network | ms a time | ms a step | share |",
+        "|---|---|---|---|",
+        *(
+            f"| `{model}` | {row['cost_ms']:.1f} | {row['step_ms']:.3f} | "
+            f"{100 * row['share']:.2f}% |"
+            for model, row in results["turns"].items()
+        ),
+        "",
+        "## Start",
+        "",
+        "| data set | from the start of the process to the end of the first step, s | peak memory, "
+        "MB |",
+        "|---|---|---|",
+        *(
+            f"| {dataset} | {row['secs']:.1f} | {row['peak_mb']:.0f} |"
+            for dataset, row in results["starts"].items()
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def plot(results: dict[str, Any], folder: Path) -> None:
+    """Draw scaling-data.png and scaling-batch.png."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, panel = plt.subplots(figsize=(5.2, 3.8))
+    sizes = [row["images"] for row in results["sizes"]]
+    panel.plot(sizes, [row["images_per_sec"] for row in results["sizes"]], marker="o")
+    panel.set_xscale("log")
+    panel.set_ylim(bottom=0)
+    panel.set_xlabel("training images")
+    panel.set_ylabel("images/s")
+    panel.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(folder / "scaling-data.png", dpi=110)
+    plt.close(figure)
+
+    figure, panels = plt.subplots(1, 2, figsize=(9.6, 3.8))
+    for panel, number, label in zip(
+        panels, ("images_per_sec", "steps_per_sec"), ("images/s", "steps/s"), strict=True
+    ):
+        for model, rows in results["batches"].items():
+            batches = [row["batch_size"] for row in rows]
+            panel.plot(batches, [row[number] for row in rows], marker="o", label=model)
+        panel.set_xscale("log", base=2)
+        panel.set_yscale("log")
+        panel.set_xlabel("batch size")
+        panel.set_ylabel(label)
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(folder / "scaling-batch.png", dpi=110)
+    plt.close(figure)

@@ -1,0 +1,145 @@
+"""One measurement of scaling.py in a process of its own: `python scaling_worker.py TASK`; task and
+answer are JSON."""
+
+import json
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))  # this checkout's cnnlab
+
+from cnnlab import Hook, Train
+from cnnlab.data.datasets import load_dataset
+from cnnlab.loop import run_steps
+
+TURN_STEPS = 500  # steps between two summaries and checkpoints, for their share of the time
+TURNS = 6
+
+
+def make_train(task: dict[str, Any], folder: str, **options: Any) -> Train:
+    """A run of the task's model."""
+    given = {"dataset": task["dataset"], "data_dir": task["data_dir"], **task["options"], **options}
+    return Train(save_dir=f"{folder}/save", log_dir=f"{folder}/logs", **given)
+
+
+def measure_sizes(task: dict[str, Any]) -> list[dict[str, Any]]:
+    """Speed by the number of training images, which are the data set's first."""
+    dataset = load_dataset(task["dataset"], task["data_dir"])
+    images, labels = dataset.train.images, dataset.train.labels
+    test = dataset.test.images, dataset.test.labels
+    sizes = [min(size, len(labels)) for size in task["sizes"]]
+    with tempfile.TemporaryDirectory() as folder:
+        runs = [
+            make_train(task, folder, data=((images[:size], labels[:size]), test), batch_size=100)
+            for size in sizes
+        ]
+        step_secs = measured(runs, task)
+    return [
+        {"images": size, "images_per_sec": 100 / secs}
+        for size, secs in zip(sizes, step_secs, strict=True)
+    ]
+
+
+def measure_batches(task: dict[str, Any]) -> list[dict[str, Any]]:
+    """Speed by the number of images a step."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs = [make_train(task, folder, batch_size=batch) for batch in task["batches"]]
+        step_secs = measured(runs, task)
+    return [
+        {"batch_size": batch, "steps_per_sec": 1 / secs, "images_per_sec": batch / secs}
+        for batch, secs in zip(task["batches"], step_secs, strict=True)
+    ]
+
+
+def measured(runs: list[Train], task: dict[str, Any]) -> list[float]:
+    """Seconds a step of each, the median of interleaved rounds."""
+    steps = []
+    for run in runs:
+        run_steps(run, (), 2)  # makes the graph, and warms up
+        secs, made = 0.0, 1
+        while secs < task["secs"] / 4:
+            made *= 2
+            secs = timed(lambda run=run, made=made: run_steps(run, (), run.step + made))
+        steps.append(max(1, round(made * task["secs"] / secs)))
+    rounds = [
+        [
+            timed(lambda run=run, n=n: run_steps(run, (), run.step + n)) / n
+            for run, n in zip(runs, steps, strict=True)
+        ]
+        for _ in range(task["rounds"])
+    ]
+    return [statistics.median(found) for found in zip(*rounds, strict=True)]
+
+
+def timed(function: Callable[[], Any]) -> float:
+    """Seconds that it takes."""
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+class Clock(Hook):
+    """Notes, after each turn of the other hooks, the time and how much of it steps took."""
+
+    def __init__(self, every_steps: int) -> None:
+        self.every_steps = every_steps
+        self.noted: list[tuple[float, float]] = []
+
+    def after_step(self, train: Train, state: Any) -> None:
+        self.noted.append((time.perf_counter(), state.step_secs))
+
+
+def measure_turns(task: dict[str, Any]) -> dict[str, float]:
+    """What a summary, a line of progress and a checkpoint take together, between steps."""
+    steps, clock = task["steps"], Clock(task["steps"])
+    total = (
+        TURNS + 2
+    ) * steps  # less the first turn, which warms up, and the last, which evaluates
+    every = {"summary_steps": steps, "checkpoint_steps": steps, "eval_steps": total}
+    with tempfile.TemporaryDirectory() as folder:
+        make_train(task, folder, steps=total, hooks=[clock], **every).train()
+    costs, step_secs = [], []
+    for before, after in zip(clock.noted[:TURNS], clock.noted[1 : TURNS + 1], strict=True):
+        made_secs = after[1] - before[1]
+        costs.append(after[0] - before[0] - made_secs)
+        step_secs.append(made_secs / steps)
+    cost, one_step = statistics.median(costs), statistics.median(step_secs)
+    share = cost / (cost + TURN_STEPS * one_step)
+    return {"cost_ms": 1e3 * cost, "step_ms": 1e3 * one_step, "share": share}
+
+
+def measure_start(task: dict[str, Any]) -> dict[str, float]:
+    """Seconds from the start of the process to the end of the first step, and peak memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        run_steps(make_train(task, folder), (), 1)
+    secs = time.time() - task["started_at"]
+    return {
+        "secs": secs,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+TASKS = {
+    "sizes": measure_sizes,
+    "batches": measure_batches,
+    "turns": measure_turns,
+    "start": measure_start,
+}
+
+
+def main() -> None:
+    """Do the task of the command line; what libraries print goes to stderr."""
+    task = json.loads(sys.argv[1])
+    answer_fd = os.dup(1)
+    os.dup2(2, 1)
+    os.write(answer_fd, json.dumps(TASKS[task["task"]](task)).encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Measure how cnnlab's speed depends on the size of the data and of the batch, what logging and
+saving cost, and what a start takes.
+
+    python scripts/scaling.py --data_dir=./data
+
+Each group is measured in a process of its own, its sizes in interleaved rounds (A B A B ...), of
+which the median counts. Takes about six minutes. Writes results/scaling.json, docs/scaling.md,
+docs/images/scaling-data.png and docs/images/scaling-batch.png. Run it on a machine that does
+nothing else.
+"""
+
+import argparse
+import datetime
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.scaling_report import markdown, plot
+from bench.scaling_worker import TURN_STEPS
+
+from cnnlab.machine import describe_machine, versions
+
+WORKER = Path(__file__).parent / "bench" / "scaling_worker.py"
+PERCEPTRON: dict[str, Any] = {
+    "model": "mnist_perceptron",
+    "optimizer": "sgd",
+    "schedule": "constant",
+    "learning_rate": 0.01,
+}
+CNN: dict[str, Any] = {"model": "mnist_cnn", "schedule": "constant", "learning_rate": 1e-4}
+CIFAR_CNN: dict[str, Any] = {"model": "cifar_cnn", "batch_size": 500}
+
+
+def main() -> None:
+    """Measure in processes, write."""
+    args = parse_args()
+    mnist, cifar = args.datasets
+    given = {"data_dir": args.data_dir, "rounds": args.rounds, "secs": args.secs}
+    results: dict[str, Any] = {
+        "machine": describe_machine(),
+        "versions": versions(),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "rounds": args.rounds,
+        "secs": args.secs,
+        "sizes": run_task(
+            task="sizes", dataset=mnist, sizes=args.sizes, options=PERCEPTRON, **given
+        ),
+        "batches": {
+            options["model"]: run_task(
+                task="batches", dataset=mnist, batches=args.batches, options=options, **given
+            )
+            for options in (PERCEPTRON, CNN)
+        },
+        "turns": {
+            options["model"]: run_task(
+                task="turns", dataset=dataset, steps=steps, options=options, **given
+            )
+            for options, dataset, steps in (
+                (PERCEPTRON, mnist, args.turn_steps),
+                (CNN, mnist, max(args.turn_steps // 10, 1)),
+                (CIFAR_CNN, cifar, max(args.turn_steps // 50, 1)),
+            )
+        },
+        "starts": {
+            dataset: median_of(
+                [
+                    run_task(task="start", dataset=dataset, options=options, **given)
+                    for _ in range(args.rounds)
+                ]
+            )
+            for dataset, options in ((mnist, PERCEPTRON), (cifar, CIFAR_CNN))
+        },
+    }
+    write(results, Path(args.out))
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data_dir", default="./data", help="folder of the data files")
+    parser.add_argument("--datasets", type=words, default=["mnist", "cifar10"], help="small, large")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each")
+    parser.add_argument("--secs", type=float, default=1.0, help="seconds of each measurement")
+    parser.add_argument(
+        "--sizes", type=numbers, default=[1000, 4000, 15_000, 60_000], help="training images"
+    )
+    parser.add_argument(
+        "--batches", type=numbers, default=[1, 4, 16, 64, 256, 1024, 4096], help="images a step"
+    )
+    parser.add_argument(
+        "--turn_steps",
+        type=int,
+        default=TURN_STEPS,
+        help="steps between two summaries and checkpoints where their cost is measured; of larger "
+        "networks fewer",
+    )
+    parser.add_argument("--out", default=".", help="above results/ and docs/")
+    args = parser.parse_args()
+    if args.rounds < 1 or args.secs <= 0 or args.turn_steps < 1 or len(args.datasets) != 2:
+        parser.error("--rounds, --secs and --turn_steps must be above 0, --datasets two names")
+    args.data_dir = str(Path(args.data_dir).resolve())
+    return args
+
+
+def words(text: str) -> list[str]:
+    """Words between commas."""
+    return text.split(",")
+
+
+def numbers(text: str) -> list[int]:
+    """Numbers between commas."""
+    return [int(word) for word in words(text)]
+
+
+def run_task(**task: Any) -> Any:
+    """Do a task in a fresh process; exit with what it wrote if it fails."""
+    kind = task["task"]
+    print(f"{kind}: {task['options']['model']} on {task['dataset']}", file=sys.stderr, flush=True)
+    task["started_at"] = time.time()
+    process = subprocess.run(
+        [sys.executable, str(WORKER), json.dumps(task)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if process.returncode:
+        sys.stderr.write(process.stderr)
+        sys.exit(f"error: {kind} of {task['options']['model']} failed")
+    return json.loads(process.stdout)
+
+
+def median_of(found: list[dict[str, float]]) -> dict[str, float]:
+    """Of each number."""
+    return {name: statistics.median(one[name] for one in found) for name in found[0]}
+
+
+def write(results: dict[str, Any], out: Path) -> None:
+    """Write JSON, tables and plots."""
+    for folder in ("results", "docs/images"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    text = json.dumps(results, indent=1) + "\n"
+    (out / "results" / "scaling.json").write_text(text, encoding="utf-8")
+    (out / "docs" / "scaling.md").write_text(markdown(results), encoding="utf-8")
+    plot(results, out / "docs" / "images")
+    print(markdown(results), end="")
+
+
+if __name__ == "__main__":
+    main()
