@@ -79,7 +79,14 @@ class Checkpoints:
         self, folder: Path, max_to_keep: int | None = None, keep_every: int | None = None
     ) -> None:
         """Args: folder: made at the first save; max_to_keep: newest to keep, None for all;
-        keep_every: those whose step is a multiple of it stay as well."""
+        keep_every: those whose step is a multiple of it stay as well.
+
+        Raises:
+            UsageError: TensorFlow could write to such a folder but not read from it.
+        """
+        if found := re.search(r"[\[\\]", str(folder)):
+            sign = found[0]
+            raise UsageError(f"{folder}: TensorFlow reads no checkpoints below folders with {sign}")
         self.folder = folder
         self.max_to_keep = max_to_keep
         self.keep_every = keep_every

@@ -62,6 +62,7 @@ USAGE: list[tuple[Main, list[str], str]] = [
     (train.main, ["--save_dir=file"], "--save_dir=file: file is a file, not a folder"),
     (train.main, ["--log_dir=file/logs"], "--log_dir=file/logs: file is a file, not a folder"),
     (train.main, ["--save_dir="], "--save_dir= is not valid"),
+    (train.main, ["--save_dir=a[1]"], "a[1]: TensorFlow reads no checkpoints below folders with ["),
     (train.main, ["word"], "unexpected argument word"),
     (evaluate.main, ["--checkpont=best"], "unknown option --checkpont in the command line; did"),
     (export.main, ["--format=h5"], "--format=h5 is not valid: "),

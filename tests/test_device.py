@@ -62,7 +62,7 @@ RUNS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.slow] * (n not in ("defaults", "moving"))) for n in RUNS],
+    [pytest.param(n, marks=[pytest.mark.slow] * (n != "defaults")) for n in RUNS],
 )
 def test_a_step_stays_on_the_gpu(name: str, tmp_path: Path, monkeypatch: Any) -> None:
     if not tf.test.is_built_with_cuda():

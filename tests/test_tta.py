@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from cnnlab.evaluate import evaluate
 from cnnlab.inference import weighted_views
@@ -42,6 +43,7 @@ def test_logits_are_averaged(tmp_path: Path) -> None:
         assert train.evaluate("test")["loss"] != figures["loss"]
 
 
+@pytest.mark.slow
 def test_commands(tmp_path: Path) -> None:
     """On `shapes`, which needs no files."""
     from PIL import Image

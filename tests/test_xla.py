@@ -57,6 +57,7 @@ def test_losses_are_the_same_but_for_rounding(network: Any, data: Any, tmp_path:
     assert not np.array_equal(found, expected)  # XLA has indeed made other code of it
 
 
+@pytest.mark.slow
 def test_the_whole_step_is_one_compiled_operation(tmp_path: Path) -> None:
     with small.make(tmp_path / "save", small.linear, xla=True, steps=2) as train:
         definition = train.graph.as_graph_def()

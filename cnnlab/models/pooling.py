@@ -3,9 +3,9 @@
 relu(x + b) never falls as x grows, so its maximum over a window is that of x, gone through it: the
 same numbers, in floating point too, because rounding keeps order. Written `conv, relu, pool`, a
 network adds its biases and cuts off negatives at every place of its largest images, forward and
-back, to throw away three quarters of it. Pooled first, there is a quarter of that to do: a step of
-`cifar_cnn` takes a fifth less time on a CPU. Where numbers of a window become equal when the bias
-is added, the gradient may go to another of them.
+back, to throw away three quarters of it. Pooled first, there is a quarter of that to do: some per
+cent of a step of `cifar_cnn` on a CPU (docs/performance.md). Where numbers of a window become equal
+when the bias is added, the gradient may go to another of them.
 """
 
 from __future__ import annotations
