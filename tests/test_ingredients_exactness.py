@@ -79,10 +79,8 @@ def test_optimizers_and_schedules(tmp_path: Path, pair: str) -> None:
     check(tmp_path, PAIRS[pair])
 
 
-SLOW_KINDS = {"activation, initializer", "moving", "computing", "whitened"}
-
-
-@pytest.mark.parametrize("kind", marked(ALL_AUGMENTATIONS, SLOW_KINDS))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ALL_AUGMENTATIONS)
 def test_augmentations_losses_and_scalings(tmp_path: Path, kind: str) -> None:
     check(tmp_path, ALL_AUGMENTATIONS[kind])
 

@@ -40,6 +40,7 @@ def test_close_and_begin_anew(tmp_path: Path) -> None:
     train.close()
 
 
+@pytest.mark.slow
 def test_several_in_one_process(tmp_path: Path) -> None:
     first, second = (tiny.make(tmp_path / n, tiny.linear, steps=2) for n in "ab")
     with first, second:

@@ -95,7 +95,8 @@ def test_the_plateau_reduces_the_rate_after_its_patience(tmp_path: Path) -> None
     np.testing.assert_allclose(rates, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("monitor", ["accuracy", pytest.param("loss", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("monitor", ["accuracy", "loss"])
 def test_the_plateau_s_state_survives_a_stop(tmp_path: Path, monitor: str) -> None:
     options = {**OPTIONS, "schedule": "plateau", "plateau_patience": 3, "monitor": monitor}
     options["steps"] = 12
