@@ -109,7 +109,10 @@ def _build_plain_step(context: StepContext, batch: Batch, step: Any) -> tuple[An
 
     # What the objective is made of is read before any of it is updated, even where its gradient
     # is a constant and would not wait.
-    before = [result.objective, *result.moving_averages]
+    before = [result.objective]
+    if result.moving_averages:
+        # One input for each operation of the update, not one for each layer with batch norm.
+        before.append(tf.group(*result.moving_averages))
     with tf.name_scope("optimizer"), tf.control_dependencies(before):
         if context.loss_scale is None:
             update_op = update()

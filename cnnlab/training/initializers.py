@@ -47,10 +47,12 @@ class Dirac:
         if not window:
             return start
         passed = min(inputs, outputs)
-        identity = np.zeros([*window, inputs, passed], np.float32)
-        middle = identity[tuple(length // 2 for length in window)]  # [in, passed]
-        np.fill_diagonal(middle, 1)
-        return tf.concat([tf.constant(identity, start.dtype), start[..., passed:]], axis=-1)
+        around = [(length // 2, length - 1 - length // 2) for length in window]
+        identity = tf.reshape(
+            tf.eye(inputs, passed, dtype=start.dtype), [1] * len(window) + [inputs, passed]
+        )
+        identity = tf.pad(identity, [*around, (0, 0), (0, 0)])
+        return tf.concat([identity, start[..., passed:]], axis=-1)
 
 
 INITIALIZERS: dict[str, Callable[[float], Any]] = {

@@ -147,7 +147,7 @@ def build_update(
     decay_ops = []
     if is_decoupled:
         # Not before every gradient is there: they are those of the weights as they were.
-        with tf.control_dependencies([g for g, _ in pairs]):
+        with tf.control_dependencies([tf.group(*[g for g, _ in pairs])]):
             decay_ops = [
                 v.assign_sub(rate_of(t.rate_factor * t.decay, t.steps) * v.read_value())
                 for _, v, t in treated
@@ -160,7 +160,7 @@ def build_update(
         if treatment.rate_factor:  # 0 freezes
             key = (treatment.by_muon, treatment.rate_factor, treatment.steps)
             groups.setdefault(key, []).append((gradient, variable))
-    with tf.control_dependencies(decay_ops):
+    with tf.control_dependencies([tf.group(*decay_ops)] if decay_ops else []):
         if len(groups) == 1 and groups.keys() == {(False, 1.0, None)}:
             return make_optimizer(config, rate).apply_gradients(
                 groups[False, 1.0, None], global_step=global_step

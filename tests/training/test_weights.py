@@ -69,6 +69,13 @@ def test_dirac_passes_its_input_on() -> None:
     assert 0.9 / 6 < np.abs(rest).max() <= 1 / 6  # 1 / sqrt(3 * 3 * 4)
 
 
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_no_kernel_is_a_constant_of_the_graph(name: str) -> None:
+    with tf.Graph().as_default() as graph, building(Tower(1)):
+        v1.get_variable("kernel", [3, 3, 128, 128], initializer=find_initializer(name, 0.05))
+    assert graph.as_graph_def().ByteSize() < 30_000  # the kernel has 590,000 bytes
+
+
 @pytest.mark.parametrize("name", sorted(set(INITIALIZERS) - {"zeros"}))
 def test_seeded_by_the_variable_s_name(name: str) -> None:
     shape = [3, 3, 4, 6]
