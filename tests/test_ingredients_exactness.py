@@ -119,7 +119,8 @@ PRECISIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", marked(PRECISIONS, {"float16", "float16 in parts"}))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", PRECISIONS)
 def test_each_precision(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "FIRST_SCALE", 2.0**22)  # too large: the first steps are skipped
     monkeypatch.setattr(precision, "GROWTH_STEPS", 2)

@@ -63,6 +63,7 @@ print(json.dumps([before[0], inside, float(tape.gradient(y, x)), before[2][0]]))
 """
 
 
+@pytest.mark.slow
 def test_a_good_guest(tmp_path: Path) -> None:
     """Eager mode stays on and `tf.keras` the Keras 3 that it was, while and after training."""
     process = commands.start_python("-c", GUEST, cwd=tmp_path)
