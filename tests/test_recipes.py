@@ -63,7 +63,7 @@ def test_the_texts_figures_of_the_small_networks() -> None:
     for name in ("cifar_lrn", "cifar_lrn_cosine", "cifar_lrn_long"):
         assert resolve({"config": name}).augment == distortions
     long = resolve({"config": "cifar_lrn_long"})
-    assert (long.model, long.optimizer, long.batch_size) == ("cifar_lrn", "sgd", 128)
+    assert (long.model, long.optimizer, long.batch_size) == ("cifar_lrn", "nesterov", 128)
 
 
 def test_the_record_s_recipe() -> None:
