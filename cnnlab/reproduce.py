@@ -167,7 +167,7 @@ def _state(name: str, options: ReproduceOptions) -> dict[str, Any]:
     speeds.append(_images_per_sec(Path(options.save_dir) / _QUICK_DIR / name / "seed-1"))
     speed = next(filter(None, speeds), None)
     left = (steps - made) * config.batch_size
-    row = next((row for row in Table(Path(options.out)).rows if row["system"] == name), None)
+    row = next((row for row in Table(Path(options.out)).rows() if row["system"] == name), None)
     return {
         "system": name,
         "claimed": load_about(name).get("claimed"),

@@ -22,15 +22,20 @@ class Table:
     def __init__(self, path: Path) -> None:
         """Raises: CnnlabError: there is such a file and it is no table."""
         self.path = path
-        self.rows: list[dict[str, Any]] = []
-        if path.exists():
-            try:
-                self.rows = json.loads(read_text(path, _MAX_BYTES))
-                _ = [row["system"] + "" for row in self.rows]
-            except (ValueError, TypeError, KeyError) as error:
-                raise CnnlabError(
-                    f"{path} is no table of results ({str(error)[:100]}); name another with --out"
-                ) from error
+        self.rows()  # what is wrong with the file is told before any run
+
+    def rows(self) -> list[dict[str, Any]]:
+        """What is in the file by now."""
+        if not self.path.exists():
+            return []
+        try:
+            rows: list[dict[str, Any]] = json.loads(read_text(self.path, _MAX_BYTES))
+            _ = [row["system"] + "" for row in rows]
+        except (ValueError, TypeError, KeyError) as error:
+            raise CnnlabError(
+                f"{self.path} is no table of results ({str(error)[:100]}); name another with --out"
+            ) from error
+        return rows
 
     def check_writable(self) -> None:
         """Make the folder that the file goes into.
@@ -45,10 +50,11 @@ class Table:
             raise cannot_write(folder, "Permission denied")
 
     def put(self, row: dict[str, Any]) -> None:
-        """Add a row, in place of the system's earlier one, and write the file."""
-        kept = [other for other in self.rows if other["system"] != row["system"]]
-        self.rows = sorted([*kept, row], key=lambda other: other["system"])
-        write_atomically(self.path, json.dumps(self.rows, indent=2) + "\n")
+        """Add a row, in place of the system's earlier one, to what another process may
+        have added in the hours since."""
+        kept = [other for other in self.rows() if other["system"] != row["system"]]
+        rows = sorted([*kept, row], key=lambda other: other["system"])
+        write_atomically(self.path, json.dumps(rows, indent=2) + "\n")
 
 
 def row_of(

@@ -21,7 +21,7 @@ def filled(readme: str) -> str:
     """The README's text with its tables as the results are now."""
 
     def table(place: re.Match[str]) -> str:
-        return f"{place[1]}\n{markdown(Table(ROOT / place[2]).rows)}\n{place[3]}"
+        return f"{place[1]}\n{markdown(Table(ROOT / place[2]).rows())}\n{place[3]}"
 
     return _PLACE.sub(table, readme)
 

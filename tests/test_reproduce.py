@@ -59,9 +59,10 @@ def test_a_row_has_the_mean_over_the_seeds() -> None:
 def test_a_table_keeps_other_rows_and_replaces_its_own(tmp_path: Path) -> None:
     path = tmp_path / "t" / "table.json"
     path.parent.mkdir()
-    Table(path).put(row("b"))
-    Table(path).put(row("a"))
-    Table(path).put(row("b", (0.75,)))
+    first, second = Table(path), Table(path)  # of two processes that run at the same time
+    first.put(row("b"))
+    second.put(row("a"))
+    first.put(row("b", (0.75,)))
     assert [(r["system"], r["reached"]) for r in json.loads(path.read_text())] == [
         ("a", 0.375),
         ("b", 0.75),
