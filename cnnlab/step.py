@@ -14,6 +14,7 @@ from cnnlab.training.averages import Averages
 from cnnlab.training.losses import training_losses
 from cnnlab.training.optimizers import build_update
 from cnnlab.training.precision import LossScale
+from cnnlab.training.products import fast_product_gradients
 
 
 class StepContext(NamedTuple):
@@ -132,9 +133,8 @@ def _build_tower(context: StepContext, batch: Batch, key_step: Any) -> TowerResu
     """
     config = context.config
     defaults = layer_defaults(config)
-    with building(
-        Tower(config.seed, key_step, defaults=defaults, precision=config.precision)
-    ) as tower:
+    tower = Tower(config.seed, key_step, defaults=defaults, precision=config.precision)
+    with building(tower), fast_product_gradients():
         logits = context.model(
             batch["inputs"], context.num_classes, training=True, **context.model_options
         )

@@ -125,6 +125,7 @@ tf: Any = _LazyModule("tensorflow.compat.v1")
 tf2: Any = _LazyModule("tensorflow.compat.v2")  # for what version 1's names lack
 lite_errors: Any = _LazyModule("tensorflow.lite.python.convert_phase")
 function_def_to_graph: Any = _LazyModule("tensorflow.python.framework.function_def_to_graph")
+framework_ops: Any = _LazyModule("tensorflow.python.framework.ops")
 config_pb2: Any = _LazyModule("tensorflow.core.protobuf.config_pb2")
 kernels: Any = _LazyModule("tensorflow.python.framework.kernels")
 timeline: Any = _LazyModule("tensorflow.python.client.timeline")
