@@ -66,19 +66,22 @@ def main() -> None:
             "losses": {},
             "workloads": {},
         }
-        starts = {workload: f"{folder}/{workload}.npz" for workload in args.workloads}
-        for workload, start_file in starts.items():
+        for workload in args.workloads:
+            start_file = f"{folder}/{workload}.npz"
             results["losses"][workload] = compare_losses(workload, args, start_file)
-        for workload, start_file in starts.items():
             results["workloads"][workload] = measure(
                 workload, args, start_file, results["matmul_gflops"]
             )
-    out = Path(args.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
+            write(results, args.out)  # it stays, though the next one be interrupted
+    print(markdown(results), end="")
+    say(f"written: {args.out}.json, {args.out}.md")
+
+
+def write(results: dict[str, Any], out: str) -> None:
+    """Write what is measured so far."""
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
     Path(f"{out}.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     Path(f"{out}.md").write_text(markdown(results), encoding="utf-8")
-    print(markdown(results), end="")
-    say(f"written: {out}.json, {out}.md")
 
 
 def parse_args() -> argparse.Namespace:

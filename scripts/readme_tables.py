@@ -3,13 +3,17 @@
     python scripts/readme_tables.py           # writes README.md
     python scripts/readme_tables.py --check   # exits 1 if it is not up to date
 
-What stands between `<!-- results/reproduction.json -->` and `<!-- end -->` is made from that file.
+What stands between `<!-- results/reproduction.json -->` and `<!-- end -->` is made from that file;
+the same of `results/benchmark.json` and other files that scripts/benchmark.py writes.
 """
 
 import argparse
+import json
 import re
 import sys
 from pathlib import Path
+
+from bench.report import overview
 
 from cnnlab.reproduction import Table, markdown
 
@@ -21,7 +25,12 @@ def filled(readme: str) -> str:
     """The README's text with its tables as the results are now."""
 
     def table(place: re.Match[str]) -> str:
-        return f"{place[1]}\n{markdown(Table(ROOT / place[2]).rows())}\n{place[3]}"
+        source = ROOT / place[2]
+        if source.stem.startswith("benchmark"):
+            text = overview(json.loads(source.read_text(encoding="utf-8")))
+        else:
+            text = markdown(Table(source).rows())
+        return f"{place[1]}\n{text}\n{place[3]}"
 
     return _PLACE.sub(table, readme)
 

@@ -26,17 +26,7 @@ def summarize(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def markdown(results: dict[str, Any]) -> str:
     """The results as Markdown: the machine, then tables of each workload, one a league."""
-    machine = results["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    lines = [
-        f"{machine['cpu']} ({', '.join(machine['cpu_features'])}), {machine['cores']} cores, "
-        f"{machine['ram_gb']} GB RAM, {machine['system']}; {versions}; {results['date']}.",
-        *([] if results["isa"] == "native" else [f"Held to {results['isa'].upper()} ({HOLDING})."]),
-        f"Best float32 matrix product: {results['matmul_gflops']:.0f} GFLOP/s.",
-        f"Medians of {results['rounds']} interleaved rounds of {results['secs']:g} s after a "
-        f"warm-up of {results['warmup_secs']:g} s, in brackets least and greatest. Evaluation is "
-        f"of the test set in batches of {EVALUATION_BATCH_SIZE}, with the same weights.",
-    ]
+    lines = _circumstances(results)
     lines += [f"Not measured: `{name}`: {why}." for name, why in results["missing"].items()]
     for workload, contestants in results["workloads"].items():
         lines += ["", f"### {workload}, batch {WORKLOADS[workload].batch_size}"]
@@ -51,6 +41,57 @@ def markdown(results: dict[str, Any]) -> str:
                 lines += ["", *_table(entered)]
         lines += ["", _losses_line(results["losses"][workload])]
     return "\n".join(lines) + "\n"
+
+
+def overview(results: dict[str, Any]) -> str:
+    """The results in short: of each workload, cnnlab and the fastest other of each league."""
+    titles = ["workload, batch", "what", "cnnlab, images/s"]
+    for league in results["leagues"]:
+        titles += [f"best other {LEAGUES[league]}", "cnnlab is"]
+    titles += ["share of matrix product", "to the first step, s", "peak memory, MB"]
+    lines = [*_circumstances(results), "", f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for workload, contestants in results["workloads"].items():
+        job = f"`{workload}`, {WORKLOADS[workload].batch_size}"
+        summary = contestants["cnnlab"]["summary"]
+        if "images_per_sec" in summary:
+            share = f"{contestants['cnnlab']['share_of_matmul']:.0%}"
+            secs, megabytes = (summary[name]["median"] for name in ("setup_secs", "peak_mb"))
+            speeds = _against_best(results["leagues"], contestants, "images_per_sec")
+            cells = [job, "training", *speeds, share, f"{secs:.1f}", f"{megabytes:.0f}"]
+            lines.append(f"| {' | '.join(cells)} |")
+        if "evaluated_per_sec" in summary:
+            speeds = _against_best(results["leagues"], contestants, "evaluated_per_sec")
+            lines.append(f"| {' | '.join([job, 'evaluation', *speeds, '', '', ''])} |")
+    return "\n".join(lines)
+
+
+def _against_best(
+    leagues: Sequence[str], contestants: dict[str, Any], number: str
+) -> Iterator[str]:
+    """cnnlab's median; of each league the fastest other's, and cnnlab's over it."""
+    medians = {name: result["summary"][number]["median"] for name, result in contestants.items()}
+    mine = medians.pop("cnnlab")
+    yield f"{mine:.0f}"
+    for league in leagues:
+        others = {name: m for name, m in medians.items() if league in CONTESTANTS[name].leagues}
+        best = max(others, key=others.__getitem__, default=None)
+        yield "none" if best is None else f"`{best}` {others[best]:.0f}"
+        yield "" if best is None else f"{mine / others[best]:.2f} times"
+
+
+def _circumstances(results: dict[str, Any]) -> list[str]:
+    """The machine, the versions, how it was measured."""
+    machine = results["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    return [
+        f"{machine['cpu']} ({', '.join(machine['cpu_features'])}), {machine['cores']} cores, "
+        f"{machine['ram_gb']} GB RAM, {machine['system']}; {versions}; {results['date']}.",
+        *([] if results["isa"] == "native" else [f"Held to {results['isa'].upper()} ({HOLDING})."]),
+        f"Best float32 matrix product: {results['matmul_gflops']:.0f} GFLOP/s.",
+        f"Medians of {results['rounds']} interleaved rounds of {results['secs']:g} s after a "
+        f"warm-up of {results['warmup_secs']:g} s, in brackets least and greatest. Evaluation is "
+        f"of the test set in batches of {EVALUATION_BATCH_SIZE}, with the same weights.",
+    ]
 
 
 def _table(contestants: dict[str, Any]) -> Iterator[str]:

@@ -114,3 +114,33 @@ def test_held_to_avx2_tensorflow_keeps_onednn_off_unless_somebody_turns_it_on() 
     }
     assert {inside["ONEDNN_MAX_CPU_ISA"] for inside in chosen.values()} == {"AVX2"}
     assert "ONEDNN_MAX_CPU_ISA" not in known["cnnlab"].environment({})
+
+
+@pytest.mark.usefixtures("bench_on_path")
+def test_the_overview_names_the_fastest_other_of_each_league() -> None:
+    overview = importlib.import_module("bench.report").overview
+
+    def measured(speed: float) -> dict[str, Any]:
+        numbers = {"images_per_sec": speed, "evaluated_per_sec": 10 * speed, "setup_secs": 5.04}
+        summary = {name: {"median": value} for name, value in (*numbers.items(), ("peak_mb", 800))}
+        return {"summary": summary, "share_of_matmul": 0.5}
+
+    speeds = {"cnnlab": 300, "plain": 100, "keras": 200, "keras-expert": 150, "torch-expert": 50}
+    results = {
+        "machine": {"cpu": "C", "cpu_features": [], "cores": 2, "ram_gb": 4, "system": "S"},
+        "versions": {},
+        "date": "2026-01-01",
+        "isa": "native",
+        "matmul_gflops": 100.0,
+        "rounds": 1,
+        "secs": 1.0,
+        "warmup_secs": 0.0,
+        "leagues": ["installed", "expert"],
+        "missing": {},
+        "losses": {"shapes": {"largest_difference": None}},
+        "workloads": {"shapes": {name: measured(speed) for name, speed in speeds.items()}},
+    }
+    training, evaluation = overview(results).splitlines()[-2:]
+    cells = "| `shapes`, 100 | training | 300 | `keras` 200 | 1.50 times | `keras-expert` 150 | "
+    assert training == f"{cells}2.00 times | 50% | 5.0 | 800 |"
+    assert "| 3000 | `keras` 2000 | 1.50 times |" in evaluation
