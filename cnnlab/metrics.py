@@ -70,9 +70,9 @@ def confusion_matrix(
     Returns:
         int64 [num_classes, num_classes]; rows: truth, columns: prediction.
     """
-    confusion = np.zeros((logits.shape[1], logits.shape[1]), np.int64)
-    np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
-    return confusion
+    num_classes = logits.shape[1]
+    cells = labels.astype(np.int64) * num_classes + logits.argmax(axis=1)
+    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def rank_of_label(logits: npt.NDArray[np.float32], labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -85,6 +85,7 @@ def rank_of_label(logits: npt.NDArray[np.float32], labels: npt.NDArray[Any]) -> 
     Returns:
         int [batch], range [0, num_classes); 0 where the first choice is right.
     """
-    own = np.take_along_axis(logits, labels[:, None], axis=1)
-    earlier = np.arange(logits.shape[1]) < labels[:, None]
-    return ((logits > own) | ((logits == own) & earlier)).sum(axis=1)
+    own = logits[np.arange(len(labels)), labels]
+    by_class = np.ascontiguousarray(logits.T)  # NumPy adds up faster along the short side so
+    earlier = np.arange(logits.shape[1])[:, None] < labels
+    return ((by_class > own) | ((by_class == own) & earlier)).sum(axis=0)
