@@ -26,7 +26,7 @@ def summarize(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def markdown(results: dict[str, Any]) -> str:
     """The results as Markdown: the machine, then tables of each workload, one a league."""
-    lines = _circumstances(results)
+    lines = [*_circumstances(results), "In brackets: least and greatest."]
     lines += [f"Not measured: `{name}`: {why}." for name, why in results["missing"].items()]
     for workload, contestants in results["workloads"].items():
         lines += ["", f"### {workload}, batch {WORKLOADS[workload].batch_size}"]
@@ -89,8 +89,8 @@ def _circumstances(results: dict[str, Any]) -> list[str]:
         *([] if results["isa"] == "native" else [f"Held to {results['isa'].upper()} ({HOLDING})."]),
         f"Best float32 matrix product: {results['matmul_gflops']:.0f} GFLOP/s.",
         f"Medians of {results['rounds']} interleaved rounds of {results['secs']:g} s after a "
-        f"warm-up of {results['warmup_secs']:g} s, in brackets least and greatest. Evaluation is "
-        f"of the test set in batches of {EVALUATION_BATCH_SIZE}, with the same weights.",
+        f"warm-up of {results['warmup_secs']:g} s. Evaluation is of the test set in batches of "
+        f"{EVALUATION_BATCH_SIZE}, with the same weights.",
     ]
 
 
