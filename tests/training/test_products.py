@@ -17,8 +17,8 @@ WIDE, NARROW = (512, 512), (512, 511)  # numbers enough, and a row too few
 def gradients(
     weights_shape: tuple[int, int], *, transposed: bool = False, fast: bool = True
 ) -> tuple[list[Any], list[Any], list[str]]:
-    """Those of sum(x w d) for x and w by the graph, the same by NumPy, and the transposed products
-    in the graph."""
+    """Those of sum(x w * d) for x and w by the graph, the same by NumPy, and names of the products
+    in the graph whose second factor is transposed."""
     rng = np.random.default_rng(1)
     w = rng.standard_normal(weights_shape, np.float32)
     x = rng.standard_normal((3, w.shape[1 if transposed else 0]), np.float32)
@@ -31,14 +31,14 @@ def gradients(
         else:
             y = tf.matmul(*tensors, transpose_b=transposed)
         found = session.run(tf.gradients(y, tensors, tf.constant(d)))
-        second = [
+        transposed_products = [
             op.name
             for op in graph.get_operations()
             if op.type == "MatMul" and op.get_attr("transpose_b")
         ]
     x, w, d = (array.astype(np.float64) for array in (x, w, d))
     expected = [d @ w, d.T @ x] if transposed else [d @ w.T, x.T @ d]
-    return list(found), expected, second
+    return list(found), expected, transposed_products
 
 
 @pytest.mark.parametrize("shape", [WIDE, NARROW])
