@@ -92,8 +92,12 @@ class Config(TrainingOptions):
         group="run",
         shapes_result=False,
     )
-    eval_batch_size: int = option(
-        500, "images a batch when evaluating", unit="images", group="run", shapes_result=False, ge=1
+    eval_batch_size: Literal["auto"] | int = option(
+        "auto",
+        "images a batch when evaluating; auto takes 500, and more of a network with small layers",
+        unit="images",
+        group="run",
+        shapes_result=False,
     )
     summary_steps: int = option(
         100, "steps between two lines of training metrics", unit="steps", group="run", ge=1
@@ -203,9 +207,9 @@ class Config(TrainingOptions):
         le=1024,
     )
 
-    @pydantic.field_validator("steps_per_run")
+    @pydantic.field_validator("steps_per_run", "eval_batch_size")
     @classmethod
-    def _positive_steps_per_run(cls, value: str | int) -> str | int:
+    def _auto_or_positive(cls, value: str | int) -> str | int:
         if isinstance(value, int) and value < 1:
             raise ValueError("auto, or an integer >= 1")
         return value
@@ -266,6 +270,11 @@ class Config(TrainingOptions):
         if self.init_step is not None and self.starts_from_file:
             raise ValueError(f"--init_from={self.init_from} is a file, and has no --init_step")
         return self
+
+    @property
+    def smallest_eval_batch_size(self) -> int:
+        """Images an evaluation batch whatever the network; as many files are read at once."""
+        return 500 if self.eval_batch_size == "auto" else int(self.eval_batch_size)
 
     @property
     def starts_from_file(self) -> bool:

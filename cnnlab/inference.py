@@ -19,6 +19,8 @@ from cnnlab.metrics import EvaluationSums
 from cnnlab.models import find_model
 from cnnlab.tf1 import config_pb2, naming_op_errors, on_calling_thread, tf
 
+WIDEST_BATCH_BYTES = 2**23  # larger arrays are slow to come by, and a batch's own cost is small
+
 OnBatch = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], None]
 
 
@@ -33,9 +35,10 @@ class TowerSession:
     prepared once, and made on the calling thread.
     """
 
-    def __init__(self, session: Any, tower: PredictGraph) -> None:
-        """Args: tower: of the session's graph."""
-        self._session, self._tower = session, tower
+    def __init__(self, session: Any, tower: PredictGraph, config: Config) -> None:
+        """Args: tower: of the session's graph; config: gives batch size and augmentation."""
+        self._session, self._tower, self._tta = session, tower, config.tta
+        self._batch_size = eval_batch_size(config, tower)
         self._calls: dict[tuple[str, ...], Any] = {}
 
     def run(self, fetches: Sequence[str], feeds: dict[str, npt.ArrayLike]) -> dict[str, Any]:
@@ -66,8 +69,7 @@ class TowerSession:
     def evaluate(
         self,
         split: Split,
-        batch_size: int,
-        tta: str = "none",
+        tta: str | None = None,
         should_stop: Callable[[], bool] = lambda: False,
         on_batch: OnBatch | None = None,
     ) -> EvaluationSums:
@@ -75,8 +77,7 @@ class TowerSession:
 
         Args:
             split: images uint8 [n, height, width, channels], labels int [n].
-            batch_size: images a session run (>= 1).
-            tta: test-time augmentation; see `weighted_views`.
+            tta: test-time augmentation, if not as configured; see `weighted_views`.
             should_stop: asked before each batch.
             on_batch: called with each batch's logits and probabilities, float32
                 [batch, num_classes], where sums alone are not enough.
@@ -86,6 +87,7 @@ class TowerSession:
             NonFiniteError: a logit is not finite.
             CnnlabError: TensorFlow fails, for want of memory as a rule.
         """
+        batch_size, tta = self._batch_size, self._tta if tta is None else tta
         sums = EvaluationSums(int(self._tower.logits.shape[1]))
         logits, losses = [], []
         fetches = ["logits", "losses"] + ["probabilities"] * (on_batch is not None)
@@ -104,15 +106,13 @@ class TowerSession:
             sums.add(np.concatenate(logits), split.labels, np.concatenate(losses))
         return sums
 
-    def predict(
-        self, images: npt.NDArray[np.uint8], batch_size: int, tta: str = "none"
-    ) -> npt.NDArray[np.float32]:
+    def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Class probabilities of images uint8 [n, height, width, channels]: float32 [n,
-        num_classes]; tta: see `weighted_views`."""
+        num_classes]."""
         batches = [np.zeros((0, self._tower.probabilities.shape[1]), np.float32)]
-        for start in range(0, len(images), batch_size):
+        for start in range(0, len(images), self._batch_size):
             with naming_op_errors("prediction"):
-                feeds = self._feeds(images[start : start + batch_size], tta)
+                feeds = self._feeds(images[start : start + self._batch_size], self._tta)
                 batches.append(self.run(["probabilities"], feeds)["probabilities"])
         return np.concatenate(batches)
 
@@ -126,6 +126,24 @@ class TowerSession:
             for share, view in weighted_views(images, tta)
         )
         return {"logits": averaged}  # float32 [n, num_classes]
+
+
+def eval_batch_size(config: Config, tower: PredictGraph) -> int:
+    """Images a session run: as configured, or enough of them to fill some megabytes."""
+    if config.eval_batch_size != "auto":
+        return config.smallest_eval_batch_size
+    scopes = ("input/", "model/")
+    shapes = [
+        output.shape
+        for op in tower.logits.graph.get_operations()
+        for output in op.outputs
+        if op.name.startswith(scopes)
+    ]
+    # What has an image a row: its first axis is of no known length.
+    sizes = [s[1:].num_elements() for s in shapes if s.rank is None or (s.rank and s[0] is None)]
+    if None in sizes:
+        return config.smallest_eval_batch_size
+    return max(config.smallest_eval_batch_size, WIDEST_BATCH_BYTES // (4 * max(sizes)))
 
 
 def weighted_views(
@@ -197,7 +215,7 @@ class TrainedModel:
             saver = make_saver(graph)
         self.session = tf.Session(graph=graph, config=session_config(config))
         checkpoints.restore(saver, self.session, step)
-        self._tower_session = TowerSession(self.session, self.tower)
+        self._tower_session = TowerSession(self.session, self.tower, config)
 
     def __enter__(self) -> Self:
         return self
@@ -207,11 +225,8 @@ class TrainedModel:
 
     def evaluate(self, split: Split, on_batch: OnBatch | None = None) -> EvaluationSums:
         """Evaluate every image of a split; on_batch: see `TowerSession.evaluate`."""
-        config = self.config
-        return self._tower_session.evaluate(
-            split, config.eval_batch_size, config.tta, on_batch=on_batch
-        )
+        return self._tower_session.evaluate(split, on_batch=on_batch)
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Class probabilities float32 [n, num_classes] of uint8 [n, height, width, channels]."""
-        return self._tower_session.predict(images, self.config.eval_batch_size, self.config.tta)
+        return self._tower_session.predict(images)

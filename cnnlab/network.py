@@ -110,13 +110,7 @@ class Network:
         weights = self._weights()
         chosen = self.data.split(split) if isinstance(split, str) else split
         chosen = Split(chosen.images[:limit], chosen.labels[:limit])
-        return weights.evaluate(
-            chosen,
-            self.config.eval_batch_size,
-            self.config.tta if tta is None else tta,
-            should_stop,
-            on_batch,
-        ).result()
+        return weights.evaluate(chosen, tta, should_stop, on_batch).result()
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Class probabilities, with the same weights as `evaluate`.
@@ -133,7 +127,7 @@ class Network:
         wanted, given = self.data.spec.image_shape, np.shape(images)[1:]
         if given != wanted:
             raise UsageError(f"predict takes images [n, {wanted}], not [n, {given}]")
-        return self._weights().predict(images, self.config.eval_batch_size, self.config.tta)
+        return self._weights().predict(images)
 
     def restore(self, step: int | None = None) -> int:
         """Load a checkpoint of the run in save_dir into the session.
@@ -285,7 +279,7 @@ class Network:
             self.restore()
         session = self.session
         if self._tower_session is None:
-            self._tower_session = TowerSession(session, self.train_graph.tower)
+            self._tower_session = TowerSession(session, self.train_graph.tower, self.config)
         return self._tower_session
 
     def _model_function(self) -> ModelFunction:

@@ -116,7 +116,7 @@ def iter_predictions(
     config = replace(load_config(save_dir), **changes)
     spec = load_run_data(config).spec
     paths = map(str, files)
-    batches = read_images(paths, spec.image_shape, config.eval_batch_size, on_bad)
+    batches = read_images(paths, spec.image_shape, config.smallest_eval_batch_size, on_bad)
     with closing(batches):
         first = next(batches, None)  # before TensorFlow is loaded: there may be no image at all
         if first is None:

@@ -1,12 +1,15 @@
 """Prepared runs of the inference tower against `session.run`."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cnnlab.errors import CnnlabError
-from cnnlab.inference import TowerSession
+from cnnlab.inference import TowerSession, eval_batch_size
+from cnnlab.models import ModelFunction
+from cnnlab.tf1 import tf
 from tests import small as tiny
 
 
@@ -46,8 +49,45 @@ def test_new_weights_are_seen(tmp_path: Path) -> None:
     np.testing.assert_allclose(after, found, rtol=1e-5)
 
 
+def wide(images: Any, num_classes: int, *, training: bool) -> Any:
+    """A layer that cnnlab does not know of."""
+    rows = tf.tile(tf.reshape(images, [-1, 192]), [1, 100])
+    return tiny.linear(rows[:, :192], num_classes, training=training)
+
+
+def unknown(images: Any, num_classes: int, *, training: bool) -> Any:
+    """Nothing is known of a layer's size."""
+    vague = tf.placeholder_with_default(images, [None, None, None, 3])
+    return tiny.linear(tf.ensure_shape(vague, images.shape), num_classes, training=training)
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "expected"),
+    [
+        (tiny.linear, 7, 7),
+        (tiny.linear, "auto", 2**23 // (4 * 8 * 8 * 3)),
+        (wide, "auto", 500),
+        (unknown, "auto", 500),
+    ],
+)
+def test_a_batch_is_larger_where_layers_are_small(
+    model: ModelFunction, given: int | str, expected: int, tmp_path: Path
+) -> None:
+    with tiny.make(tmp_path, model, eval_batch_size=given) as train:
+        assert eval_batch_size(train.config, train.train_graph.tower) == expected
+
+
+def test_the_size_of_a_batch_changes_nothing(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (12000, *tiny.IMAGE_SHAPE), np.uint8)
+    found = []
+    for size in ("auto", 500):
+        with tiny.make(tmp_path / str(size), tiny.linear, eval_batch_size=size) as train:
+            found.append(train.predict(images))
+    assert np.array_equal(found[0], found[1])
+
+
 def test_a_failure_is_one_line(tmp_path: Path) -> None:
     with tiny.make(tmp_path) as train:
-        tower_session = TowerSession(train.session, train.train_graph.tower)
+        tower_session = TowerSession(train.session, train.train_graph.tower, train.config)
         with pytest.raises(CnnlabError, match=r"^prediction: [^\n]+$"):
-            tower_session.predict(np.zeros((2, 5, 5, 3), np.uint8), batch_size=2)
+            tower_session.predict(np.zeros((2, 5, 5, 3), np.uint8))

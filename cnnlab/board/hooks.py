@@ -101,7 +101,7 @@ class ProjectorHook(Hook):
 
     def after_step(self, train: Train, state: StepState) -> None:
         split, tower = train.data.split("validation"), train.train_graph.tower
-        batch_size, features, guesses = train.config.eval_batch_size, [], []
+        batch_size, features, guesses = train.config.smallest_eval_batch_size, [], []
         images, labels = split.images[:MAX_IMAGES], split.labels[:MAX_IMAGES]
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]

@@ -115,7 +115,7 @@ def class_folders(config: Config, folder: str) -> EvaluationData:
     def refuse(error: DataError) -> None:
         raise error
 
-    batches = read_images(files, spec.image_shape, config.eval_batch_size, refuse)
+    batches = read_images(files, spec.image_shape, config.smallest_eval_batch_size, refuse)
     images = np.empty((len(files), *spec.image_shape), np.uint8)
     filled = 0
     for batch in batches:

@@ -21,6 +21,7 @@ LEAGUES: Final = {
     "onednn-off": "as TensorFlow installs on CPUs without AVX-512 VNNI: oneDNN off",
 }
 DEFAULT_LEAGUES: Final = ("installed", "expert")
+INSTALLED, EXPERT, ONEDNN_OFF = ("installed",), ("expert",), ("onednn-off",)
 
 # What holds the libraries' own kernels to a set of instructions, whatever the CPU has besides.
 INSTRUCTION_SETS: Final[dict[str, dict[str, str]]] = {
@@ -57,7 +58,7 @@ class Contestant(Protocol):
     def losses(self, start_file: Path, steps: int) -> list[float]:
         """Return each step's loss, before its update, from the weights and batches of the file."""
 
-    def evaluate(self) -> dict[str, float]:
+    def evaluate(self, batch_size: int) -> dict[str, float]:
         """Return loss, accuracy and n, the number of images, of the test set."""
 
 
@@ -90,6 +91,11 @@ class Entry(NamedTuple):
         made_by = getattr(importlib.import_module(module), name)
         return made_by(workload, data_dir, scratch, **self.settings)
 
+    @property
+    def is_expert(self) -> bool:
+        """Whether it is set up by trying."""
+        return self.leagues == EXPERT
+
     def missing(self) -> str | None:
         """What keeps it from running here; None if nothing does."""
         if importlib.util.find_spec(self.package) is None:
@@ -109,7 +115,6 @@ class Entry(NamedTuple):
         return inside if onednn is None else {**inside, ONEDNN: onednn}
 
 
-INSTALLED, EXPERT, ONEDNN_OFF = ("installed",), ("expert",), ("onednn-off",)
 PLAIN = "bench.plain:PlainContestant"
 KERAS = "bench.with_keras:KerasContestant"
 KERAS_EXPERT = "Keras 3 `fit`, tensors, steps_per_execution"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bench.contestants import CONTESTANTS, LEAGUES
-from bench.workloads import COMPARED_BATCH_SIZE, EVALUATION_BATCH_SIZE, WORKLOADS
+from bench.workloads import COMPARED_BATCH_SIZE, EVALUATION_BATCH_SIZES, WORKLOADS
 
 HOLDING = "libraries told so by their environment variables; oneDNN off where TensorFlow chooses"
 PACKAGES = ("cnnlab", "tensorflow", "tf-keras", "numpy", "keras", "torch")
@@ -89,8 +89,9 @@ def _circumstances(results: dict[str, Any]) -> list[str]:
         *([] if results["isa"] == "native" else [f"Held to {results['isa'].upper()} ({HOLDING})."]),
         f"Best float32 matrix product: {results['matmul_gflops']:.0f} GFLOP/s.",
         f"Medians of {results['rounds']} interleaved rounds of {results['secs']:g} s after a "
-        f"warm-up of {results['warmup_secs']:g} s. Evaluation is of the test set in batches of "
-        f"{EVALUATION_BATCH_SIZE}, with the same weights.",
+        f"warm-up of {results['warmup_secs']:g} s. Evaluation is of the test set with the same "
+        f"weights, in batches of {EVALUATION_BATCH_SIZES[0]}; experts take "
+        f"{EVALUATION_BATCH_SIZES[1]} where that is faster, and cnnlab chooses by itself.",
     ]
 
 

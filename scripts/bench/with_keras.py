@@ -16,7 +16,7 @@ from bench.keras_model import (
     make_optimizer,
     training_labels,
 )
-from bench.workloads import EVALUATION_BATCH_SIZE, Workload
+from bench.workloads import Workload
 from cnnlab.data.datasets import load_dataset
 
 TUNING_SECS = 0.5  # long enough that the fixed cost of a call of `fit` does not count for much
@@ -104,11 +104,11 @@ class KerasContestant(Contestant):
             losses.append(float(self._model.train_on_batch(images[batch], labels[batch])))
         return losses
 
-    def evaluate(self) -> dict[str, float]:
+    def evaluate(self, batch_size: int) -> dict[str, float]:
         """Loss and accuracy of the test set by `model.evaluate`."""
         images, labels = self._test.images, self._test.labels
         found = self._evaluated.evaluate(
-            images, labels, batch_size=EVALUATION_BATCH_SIZE, verbose=0, return_dict=True
+            images, labels, batch_size=batch_size, verbose=0, return_dict=True
         )
         return {**found, "n": len(labels)}
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from bench.contestants import Contestant
 from bench.keras_model import build_model, load_weights, make_loss, make_optimizer, training_labels
-from bench.workloads import EVALUATION_BATCH_SIZE, Workload
+from bench.workloads import Workload
 from cnnlab.data.datasets import load_dataset
 
 SHUFFLE_BUFFER = 10_000
@@ -76,11 +76,11 @@ class TfFunctionContestant(Contestant):
             for batch in batches
         ]
 
-    def evaluate(self) -> dict[str, float]:
+    def evaluate(self, batch_size: int) -> dict[str, float]:
         """Loss and accuracy of the test set."""
         loss, correct, n = 0.0, 0, len(self._test.labels)
-        for first in range(0, n, EVALUATION_BATCH_SIZE):
-            part = slice(first, first + EVALUATION_BATCH_SIZE)
+        for first in range(0, n, batch_size):
+            part = slice(first, first + batch_size)
             images, labels = self._test.images[part], self._test.labels[part].astype(np.int64)
             sum_of_losses, num_correct = self._evaluation_step(
                 tf.constant(images), tf.constant(labels)

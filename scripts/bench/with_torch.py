@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from bench import networks
 from bench.contestants import Contestant
-from bench.workloads import DECAY_STEPS, EVALUATION_BATCH_SIZE, Workload
+from bench.workloads import DECAY_STEPS, Workload
 from cnnlab.data.datasets import load_dataset
 
 TUNING_SECS = 0.3
@@ -100,13 +100,13 @@ class TorchContestant(Contestant):
             batches = torch.from_numpy(start["batches"][:steps])
         return [float(self._train(batch)) for batch in batches]
 
-    def evaluate(self) -> dict[str, float]:
+    def evaluate(self, batch_size: int) -> dict[str, float]:
         """Loss and accuracy of the test set."""
         self._model.eval()
         loss, correct, n = 0.0, 0, len(self._test_labels)
         with torch.inference_mode():
-            for first in range(0, n, EVALUATION_BATCH_SIZE):
-                part = slice(first, first + EVALUATION_BATCH_SIZE)
+            for first in range(0, n, batch_size):
+                part = slice(first, first + batch_size)
                 logits, labels = self._forward(self._test_images[part]), self._test_labels[part]
                 loss += float(F.cross_entropy(logits, labels, reduction="sum"))
                 correct += int((logits.argmax(1) == labels).sum())

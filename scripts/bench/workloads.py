@@ -4,7 +4,7 @@ from typing import Any, Final, NamedTuple
 
 from bench.networks import NETWORKS, Layer
 
-EVALUATION_BATCH_SIZE: Final = 500
+EVALUATION_BATCH_SIZES: Final = (500, 2500)  # an expert takes the faster; all others the first
 DECAY_STEPS: Final = 1000
 COMPARED_BATCH_SIZE: Final = 100
 COMPARED_ADAM_RATE: Final = 1e-4
@@ -91,7 +91,6 @@ class Workload(NamedTuple):
             "scaling": "normalize" if self.normalizes else "unit",
             "label_smoothing": self.label_smoothing,
             "batch_size": self.batch_size,
-            "eval_batch_size": EVALUATION_BATCH_SIZE,
             "optimizer": self.optimizer,
             "learning_rate": self.learning_rate,
             "momentum": self.momentum if self.optimizer == "nesterov" else None,
