@@ -19,11 +19,11 @@ from cnnlab.config import Config
 from cnnlab.data.augment import Mixed, augment_and_mix, mixes_labels
 from cnnlab.data.augment.recipe import scaling_of, shape_after
 from cnnlab.data.datasets import Split
-from cnnlab.data.pipeline import build_resident_data, make_index_stream
+from cnnlab.data.pipeline import build_resident_data, make_batch_stream, make_index_stream
 from cnnlab.data.scaling import InputStatistics, scale
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.errors import UsageError
-from cnnlab.tf1 import tf
+from cnnlab.tf1 import is_on_cpu, tf
 from cnnlab.tower import Origin, Tower
 
 Batch = dict[str, Any]
@@ -69,7 +69,13 @@ class BatchSource:
             has_weights=has_example_weights,
             num_class_weights=spec.num_classes if config.class_weights is not None else None,
         )
-        self._stream = make_index_stream(num_train, config.batch_size, config.seed, first_step)
+        place = (config.batch_size, config.seed, first_step)
+        # A GPU's data stays there, and is collected there.
+        self._streams_rows = is_on_cpu(self._data.images.handle)
+        if self._streams_rows:
+            self._stream = make_batch_stream(self._data, *place)
+        else:
+            self._stream = make_index_stream(num_train, *place)
 
     def fill(self, session: Any, train: Split) -> None:
         """Make the training set resident."""
@@ -86,25 +92,24 @@ class BatchSource:
 
     def draw_both(self, step: Any) -> tuple[Batch, Batch]:
         """What a step's batch is made of (images uint8, labels), and the batch."""
-        indices = self._stream.get_next()
-        raw = self._gather(indices)
-        return raw, self._prepare(raw, indices, step)
+        raw = self._next_rows()
+        return raw, self._prepare(raw, step)
 
     def draw_unless_fed(self, step: Any, images_ph: Any, labels_ph: Any) -> Batch:
         """As `draw`, but with the images that are fed, if any are. The stream moves on all the
         same."""
-        indices = self._stream.get_next()
+        drawn = self._next_rows()
 
         def fed() -> Batch:
-            raw = {"images": images_ph, "labels": labels_ph}
+            raw = {"indices": drawn["indices"], "images": images_ph, "labels": labels_ph}
             if self._data.weights is not None:
                 raw["weights"] = tf.ones([tf.shape(images_ph)[0]], tf.float32)
             return raw
 
         # What is fed waits for the stream's batch too: the loop must not draw the next one before.
-        with tf.control_dependencies([indices]):
-            raw = tf.cond(tf.shape(images_ph)[0] > 0, fed, lambda: self._gather(indices))
-        return self._prepare(raw, indices, step)
+        with tf.control_dependencies([drawn["indices"]]):
+            raw = tf.cond(tf.shape(images_ph)[0] > 0, fed, lambda: dict(drawn))
+        return self._prepare(raw, step)
 
     def shapes(self) -> dict[str, Any]:
         """The static shape of each part of a batch."""
@@ -115,16 +120,11 @@ class BatchSource:
             shapes["weights"] = [None]
         return {name: tf.TensorShape(shape) for name, shape in shapes.items()}
 
-    def _gather(self, indices: Any) -> Batch:
-        raw = {
-            "images": tf.gather(self._data.images, indices),
-            "labels": tf.gather(self._data.labels, indices),
-        }
-        if self._data.weights is not None:
-            raw["weights"] = tf.gather(self._data.weights, indices)
-        return raw
+    def _next_rows(self) -> Batch:
+        drawn = self._stream.get_next()
+        return drawn if self._streams_rows else self._data.rows(drawn)
 
-    def _prepare(self, raw: Batch, indices: Any, step: Any) -> Batch:
+    def _prepare(self, raw: Batch, step: Any) -> Batch:
         """Images of any size uint8 to the network's input, as the step has it."""
         with tf.name_scope("prepare"):
             labels, weights = raw["labels"], raw.get("weights")
@@ -133,7 +133,7 @@ class BatchSource:
                 weights = factors if weights is None else weights * factors
             targets = tf.one_hot(labels, self._spec.num_classes) if self._mixes else None
             images = raw["images"]
-            tower = Tower(self._config.seed, step, origin=self._origin(images, indices, step))
+            tower = Tower(self._config.seed, step, origin=self._origin(raw, step))
             mixed = augment_and_mix(Mixed(images, targets, weights), self._config.augment, tower)
             batch = {
                 "inputs": scale(mixed.images, self._scaling, self._statistics),
@@ -143,14 +143,14 @@ class BatchSource:
             }
         return {name: tensor for name, tensor in batch.items() if tensor is not None}
 
-    def _origin(self, images: Any, indices: Any, step: Any) -> Origin | None:
+    def _origin(self, raw: Batch, step: Any) -> Origin | None:
         """Images that are fed count as the first ones of the training set."""
         if not any("alternating_flip" in entry for entry in self._config.augment):
             return None
-        batch = tf.shape(images, out_type=tf.int64)[0]
+        batch = tf.shape(raw["images"], out_type=tf.int64)[0]
         places = tf.range(batch)
         # As many as there are images: a fed batch may be of any size.
-        known = tf.concat([indices, places], axis=0)[:batch]
+        known = tf.concat([raw["indices"], places], axis=0)[:batch]
         epochs = tf.math.floordiv(step * self._config.batch_size + places, self._num_train)
         return Origin(tf.math.floormod(known, self._num_train), epochs, self._num_train)
 

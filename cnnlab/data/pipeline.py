@@ -7,6 +7,7 @@ So a batch may straddle two epochs, no image is ever left out, and the stream ca
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from cnnlab.tf1 import tf
 from cnnlab.tower import derive_seed
 
 _MAX_EPOCHS = 2**40  # stands for "for ever": Dataset.range wants an end
+_BYTES_AHEAD = 2**19  # of images: enough to wake a thread seldom, and few enough for a core's cache
 
 
 def make_index_stream(num_images: int, batch_size: int, seed: int, first_step: int) -> Any:
@@ -31,6 +33,32 @@ def make_index_stream(num_images: int, batch_size: int, seed: int, first_step: i
     Returns:
         an iterator of int64 [batch_size], range [0, num_images).
     """
+    # Cutting a batch off costs less than waking a thread to do it, which is a quarter of a small
+    # network's step.
+    return _iterator(_orders(num_images, batch_size, seed, first_step).rebatch(batch_size))
+
+
+def make_batch_stream(data: ResidentData, batch_size: int, seed: int, first_step: int) -> Any:
+    """The same batches with their images, which a thread of its own collects ahead.
+
+    For data in the CPU's memory. A dataset cannot capture the variables; it finds them by name.
+
+    Args: as `make_index_stream`.
+
+    Returns:
+        an iterator of what `ResidentData.rows` returns.
+    """
+    num_images, *image_shape = data.images.shape.as_list()
+    images_ahead = min(_BYTES_AHEAD // math.prod(image_shape), num_images)
+    batches_ahead = max(1, images_ahead // batch_size)
+    indices = _orders(num_images, batch_size, seed, first_step).rebatch(batch_size * batches_ahead)
+    rows = indices.map(data.rows_by_name).prefetch(1)
+    return _iterator(rows.rebatch(batch_size) if batches_ahead > 1 else rows)
+
+
+def _orders(num_images: int, batch_size: int, seed: int, first_step: int) -> Any:
+    """A dataset of the epochs' orders, int64 [num_images], of the first what is left of it; made
+    an epoch ahead."""
     key = derive_seed(seed, "order of images")
     first_epoch, first_offset = divmod(first_step * batch_size, num_images)
 
@@ -41,10 +69,10 @@ def make_index_stream(num_images: int, batch_size: int, seed: int, first_step: i
         already_taken = tf.where(tf.equal(epoch, first_epoch), first_offset, 0)
         return order[already_taken:]
 
-    dataset = tf.data.Dataset.range(first_epoch, _MAX_EPOCHS).map(permutation_of)
-    # Whole epochs are made ahead. Cutting a batch off costs less than waking a thread to do it,
-    # which is a quarter of a small network's step.
-    dataset = dataset.prefetch(1).rebatch(batch_size)
+    return tf.data.Dataset.range(first_epoch, _MAX_EPOCHS).map(permutation_of).prefetch(1)
+
+
+def _iterator(dataset: Any) -> Any:
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.private_threadpool_size = 1  # an epoch's order takes a millisecond
@@ -66,6 +94,43 @@ class ResidentData(NamedTuple):
     weights: Any
     class_weights: Any
     fill: Callable[..., None]
+
+    def rows(self, indices: Any) -> dict[str, Any]:
+        """Some images, and what belongs to each.
+
+        Args:
+            indices: int64 [batch].
+
+        Returns:
+            indices, images uint8 [batch, height, width, channels], labels int64 [batch], and where
+            there are weights float32 [batch].
+        """
+        return self._rows(indices, tf.gather)
+
+    def rows_by_name(self, indices: Any) -> dict[str, Any]:
+        """The same inside a function that captures nothing; on the CPU."""
+        return self._rows(indices, _gather_by_name)
+
+    def _rows(self, indices: Any, gather: Callable[[Any, Any], Any]) -> dict[str, Any]:
+        rows = {
+            "indices": indices,
+            "images": gather(self.images, indices),
+            "labels": gather(self.labels, indices),
+        }
+        if self.weights is not None:
+            rows["weights"] = gather(self.weights, indices)
+        return rows
+
+
+def _gather_by_name(variable: Any, indices: Any) -> Any:
+    dtype, made_by = variable.dtype.base_dtype, variable.handle.op
+    handle = tf.raw_ops.VarHandleOp(
+        dtype=dtype,
+        shape=variable.shape,
+        container=made_by.get_attr("container"),
+        shared_name=made_by.get_attr("shared_name"),
+    )
+    return tf.raw_ops.ResourceGather(resource=handle, indices=indices, dtype=dtype)
 
 
 def build_resident_data(

@@ -46,7 +46,7 @@ def test_few_boxes_and_whole_edges(options: dict[str, Any], tmp_path: Path) -> N
         return found
 
     # The step's own network stands between its images and its loss, with its variables.
-    assert {"model/conv1/kernel", "model/conv1/Conv2D", "input/resident_data/images"} <= reach(
+    assert {"model/conv1/kernel", "model/conv1/Conv2D", "input/data/OneShotIterator"} <= reach(
         "metrics/loss"
     )
     assert any(name.startswith("optimizer/gradients/") for name in nodes)

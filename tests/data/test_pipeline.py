@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cnnlab.data.pipeline import build_resident_data, make_index_stream
+from cnnlab.data.pipeline import build_resident_data, make_batch_stream, make_index_stream
 from cnnlab.tf1 import tf
 
 
@@ -56,6 +56,42 @@ def test_the_order_stays_from_release_to_release() -> None:
     ]
 
 
+@pytest.mark.parametrize("has_weights", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "batch_size", "first_step"),
+    [((2, 2, 1), 6, 0), ((2, 2, 1), 6, 13), ((200, 200, 3), 6, 3), ((300, 300, 3), 1, 21)],
+)
+def test_images_collected_ahead_are_those_of_the_indices(
+    shape: tuple[int, int, int], batch_size: int, first_step: int, has_weights: bool
+) -> None:
+    """Many batches at once, some, or one; in epochs of 20."""
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (20, *shape), np.uint8), rng.integers(0, 9, 20)
+    weights = rng.random(20, np.float32) if has_weights else None
+    with tf.Graph().as_default(), tf.Session() as session:
+        data = build_resident_data(shape, 20, has_weights=has_weights)
+        data.fill(session, images, labels, weights)
+        rows = make_batch_stream(data, batch_size, 1, first_step).get_next()
+        for indices in batches(20, batch_size, 25, first_step=first_step):
+            found = session.run(rows)
+            assert np.array_equal(found["indices"], indices)
+            assert np.array_equal(found["images"], images[indices])
+            assert np.array_equal(found["labels"], labels[indices])
+            if weights is not None:
+                assert np.array_equal(found["weights"], weights[indices])
+            assert len(found) == 3 + has_weights
+
+
+def test_two_sessions_find_their_own_data_by_name() -> None:
+    with tf.Graph().as_default():
+        data = build_resident_data((1, 1, 1), 4)
+        images = make_batch_stream(data, 4, 1, 0).get_next()["images"]
+        for value in (1, 2):
+            with tf.Session() as session:
+                data.fill(session, np.full((4, 1, 1, 1), value, np.uint8), np.zeros(4))
+                assert (session.run(images) == value).all()
+
+
 def test_all_places_are_as_likely() -> None:
     """Image 0's place over 2,000 epochs of 10: 200 each, give or take 5 deviations of 13.4."""
     places = np.argmin(batches(10, 10, 2000), axis=1)
@@ -67,7 +103,7 @@ def test_nothing_of_the_data_is_in_the_graph() -> None:
     labels = np.arange(1000)
     with tf.Graph().as_default() as graph, tf.Session() as session:
         data = build_resident_data((32, 32, 3), 1000)
-        make_index_stream(50_000, 500, 1, 0)
+        make_batch_stream(data, 500, 1, 0)
         data.fill(session, images, labels)
         found = session.run((data.images, data.labels))
         assert np.array_equal(found[0], images)
