@@ -59,7 +59,10 @@ class Contestant(Protocol):
         """Return each step's loss, before its update, from the weights and batches of the file."""
 
     def evaluate(self, batch_size: int) -> dict[str, float]:
-        """Return loss, accuracy and n, the number of images, of the test set."""
+        """Return loss, accuracy and n, the number of images, of the test set.
+
+        It is evaluated in batches of batch_size, unless the contestant chooses by itself.
+        """
 
 
 class Entry(NamedTuple):

@@ -111,12 +111,12 @@ def _best_batch_size(contestant: Contestant) -> int:
     usual = EVALUATION_BATCH_SIZES[0]
     if _timed(lambda: contestant.evaluate(usual)) > LONG_EVALUATION_SECS:
         return usual
-    speeds: dict[float, int] = {}
-    for size in EVALUATION_BATCH_SIZES:
+
+    def secs_with(size: int) -> float:
         contestant.evaluate(size)  # a new shape may be compiled anew
-        secs = min(_timed(lambda size=size: contestant.evaluate(size)) for _ in range(3))
-        speeds[secs] = size
-    return speeds[min(speeds)]
+        return min(_timed(lambda: contestant.evaluate(size)) for _ in range(3))
+
+    return min(EVALUATION_BATCH_SIZES, key=secs_with)
 
 
 def _evaluate_for(contestant: Contestant, batch_size: int, secs: float) -> float:
