@@ -19,7 +19,7 @@ from cnnlab.inference_graph import PredictGraph, build_predict_graph, model_opti
 from cnnlab.models import ModelFunction
 from cnnlab.step import StepContext, build_step
 from cnnlab.summaries import build_layer_summaries
-from cnnlab.tf1 import tf
+from cnnlab.tf1 import is_on_cpu, onednn_is_on, tf
 from cnnlab.training.averages import Averages, network_variables
 from cnnlab.training.losses import training_losses
 from cnnlab.training.plateau import Plateau, build_plateau
@@ -132,6 +132,7 @@ def build_train_graph(
             averages,
             global_step,
             loss_scale,
+            _has_pools_of_onednn(config, predict.logits),
         )
 
         def body(i: Any, _objective: Any, _last: Any, batch: Any) -> Any:
@@ -207,3 +208,13 @@ def build_train_graph(
 
 def _without_inputs(batch: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in batch.items() if name != "inputs"}
+
+
+def _has_pools_of_onednn(config: Config, logits: Any) -> bool:
+    operations = logits.graph.get_operations()
+    return (
+        any(operation.type == "MaxPool" for operation in operations)
+        and is_on_cpu(logits)
+        and onednn_is_on()
+        and not config.xla  # compiles them itself
+    )

@@ -3,7 +3,8 @@ variables, the step and its batch."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
 from cnnlab.config import Config
 from cnnlab.data.batches import Batch
@@ -15,6 +16,8 @@ from cnnlab.training.losses import training_losses
 from cnnlab.training.optimizers import build_update
 from cnnlab.training.precision import LossScale
 from cnnlab.training.products import fast_product_gradients
+
+APART: Final = "apart"  # scope of calls of functions whose operations run under names of their own
 
 
 class StepContext(NamedTuple):
@@ -28,6 +31,7 @@ class StepContext(NamedTuple):
     averages: the averages of the weights.
     global_step: the variable that counts steps.
     loss_scale: with precision float16.
+    has_pools: whether the network takes maxima over windows, and oneDNN computes them.
     """
 
     config: Config
@@ -38,6 +42,7 @@ class StepContext(NamedTuple):
     averages: Averages
     global_step: Any
     loss_scale: LossScale | None
+    has_pools: bool
 
 
 class TowerResult(NamedTuple):
@@ -73,27 +78,40 @@ def build_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any,
     Returns:
         objective: float32 scalar; logits: float32 [batch, num_classes]; update_op.
     """
-    if context.config.xla:
-        return _build_compiled_step(context, batch, step)
-    return _build_plain_step(context, batch, step)
 
-
-def _build_compiled_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any, Any]:
-    """The same as one operation, which XLA compiles when it first runs.
-
-    Not TensorFlow's clusters (jit_scope, global_jit_level): these run uncompiled the first time, so
-    that what a run computes would depend on where it was stopped.
-    """
-
-    @tf2.function(jit_compile=True, autograph=False)
-    def compiled_step(step: Any, batch: Batch) -> tuple[Any, Any]:
+    def one_step(step: Any, batch: Batch) -> tuple[Any, Any]:
         objective, logits, update_op = _build_plain_step(context, batch, step)
         with tf.control_dependencies([update_op]):
             return tf.identity(objective), tf.identity(logits)
 
-    objective, logits = compiled_step(step, batch)
+    if context.config.xla:
+        # Not TensorFlow's clusters (jit_scope, global_jit_level): these run uncompiled the first
+        # time, so that what a run computes would depend on where it was stopped.
+        call = tf2.function(one_step, jit_compile=True, autograph=False)
+    elif context.has_pools:
+        call = _apart(one_step)
+    else:
+        return _build_plain_step(context, batch, step)
+    objective, logits = call(step, batch)
     logits.set_shape([None, context.num_classes])
     return objective, logits, objective.op
+
+
+def _apart(build: Callable[..., Any]) -> Callable[..., Any]:
+    """The same as a call of a function, whose graph is its own.
+
+    TensorFlow gives the gradient of a pool to oneDNN only if it meets the pool first on its way
+    through the graph. In a loop each is ahead of the other, and where the way begins is chance: in
+    one process of five `cifar_cnn` got the kernel that takes ten times as long. The graph of a
+    function has no way back. A call costs some microseconds, which steps without pools do without.
+    """
+    function = tf2.function(build, autograph=False, experimental_attributes={"_noinline": True})
+
+    def call(*arguments: Any) -> Any:
+        with tf.name_scope(APART):
+            return function(*arguments)
+
+    return call
 
 
 def _build_plain_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any, Any]:
@@ -200,7 +218,7 @@ def _build_micro_batches(context: StepContext, batch: Batch, step: Any, count: i
     shapes[2] = tf.TensorShape([None, context.num_classes])
     _, objective, logits, *sums = tf.while_loop(
         lambda j, *_: j < count,
-        body,
+        _apart(body) if context.has_pools else body,
         start,
         shape_invariants=tuple(shapes),
         parallel_iterations=1,

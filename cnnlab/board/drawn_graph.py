@@ -1,10 +1,10 @@
 """The graph as TensorBoard draws it: one training step, in a few boxes with telling names.
 
-The real graph would be a poor picture. Its training step is the body of a loop, which TensorBoard
-shows as a single node, and its variables stand at the top level, because their names are the
-checkpoints' format. So what is drawn is the same graph with the loop's body laid open, as for one
-step, without what only saves and initializes, and with nodes sorted into boxes. Only the first
-parts of a name change.
+The real graph would be a poor picture. Its training step is the body of a loop, or a call in it,
+which TensorBoard shows as a single node, and its variables stand at the top level, because their
+names are the checkpoints' format. So what is drawn is the same graph with the body laid open, as
+for one step, without what only saves and initializes, and with nodes sorted into boxes. Only the
+first parts of a name change.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _INSIDE = {
 }
 _BATCH = "training/batch/"
 _VARIABLES = ("VarHandleOp", "VariableV2")
-_LOOPS = ("While", "StatelessWhile")
+_CALLS = ("While", "StatelessWhile", "PartitionedCall", "StatefulPartitionedCall")
 # TensorFlow runs a loop's body inlined, under a name with a number.
 IN_BODY = re.compile(r".+/body/_\d+/(.+)$")
 
@@ -65,12 +65,17 @@ class DrawnGraph:
         self.definition = tf.GraphDef(versions=source.versions)
         self._taken: set[str] = set()
         self._inside: dict[str, str] = {}
+        self._called: dict[str, str] = {}
         self._outside = self._lay_open(nodes, lambda name: _box_outside(name, variables), {})
 
     def drawn_name(self, name: str) -> str | None:
         """What a node that ran is called in the drawing; None if it is not drawn."""
         inside = IN_BODY.match(name)
-        return self._inside.get(inside[1]) if inside else self._outside.get(name)
+        if inside:
+            return self._inside.get(inside[1])
+        # What a call runs has its name without the call. Evaluation's nodes may have the same ones,
+        # but do not run in a training step.
+        return self._called.get(name) or self._outside.get(name)
 
     def _lay_open(
         self, nodes: Iterable[Any], box: Callable[[str], str], aliases: dict[str, str]
@@ -100,8 +105,7 @@ class DrawnGraph:
             inputs = [drawn_input(reference) for reference in node.input]
             if node.name in aliases:  # an argument
                 continue
-            if node.op in _LOOPS and node.attr["body"].func.name in self._functions:
-                self._open_loop(node, inputs, aliases)
+            if node.op in _CALLS and self._open(node, inputs, aliases):
                 continue
             loop_output = node.op == "Identity" and node.input[0].split(":")[0] in aliases
             if loop_output and box(node.name) == node.name:
@@ -116,20 +120,25 @@ class DrawnGraph:
             drawn.attr.pop("_class", None)  # names of nodes it stands beside
         return names
 
-    def _open_loop(self, node: Any, inputs: list[str], aliases: dict[str, str]) -> None:
-        """Draw one turn of a loop in the place of its node."""
-        function = self._functions[node.attr["body"].func.name]
+    def _open(self, node: Any, inputs: list[str], aliases: dict[str, str]) -> bool:
+        """Draw one turn of a loop, or what a call runs, in the place of its node; whether it can
+        be."""
+        is_loop = "body" in node.attr
+        function = self._functions.get(node.attr["body" if is_loop else "f"].func.name)
+        if function is None or not (is_loop or function.attr["_noinline"].b):
+            return False  # of what XLA compiles no part runs by itself
         body, flat_names = function_def_to_graph.function_def_to_graph_def(function)
         arguments = [argument.name for argument in function.signature.input_arg]
         inner = dict(zip(arguments, inputs, strict=False))
         names = self._lay_open(body.node, _box_inside, inner)
-        self._inside.update(names)
+        (self._inside if is_loop else self._called).update(names)
         for number, output in enumerate(function.signature.output_arg):
             reference = function.ret[output.name]
             flat = flat_names[reference].removesuffix(":0")
             name, colon, index = flat.partition(":")
             drawn = inner[flat] if flat in inner else names[name] + colon + index
             aliases[f"{node.name}:{number}".removesuffix(":0")] = drawn
+        return True
 
     def _free_name(self, name: str) -> str:
         free, count = name, 0

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from cnnlab.board.drawn_graph import IN_BODY
+from cnnlab.step import APART
 
 PARTS = ("forward", "backward", "optimizer", "input", "rest")
 _PART_OF = {
@@ -154,6 +155,8 @@ def _operations_of(stats: Any) -> Iterator[Operation]:
         for node in device.node_stats:
             name, kind = _name_and_kind(node, device.device in streams)
             inside = IN_BODY.match(name)
+            if f"/{APART}/" in name:  # the call's own operations are in the list too
+                continue
             ms = node.all_end_rel_nanos / 1e6 or node.all_end_rel_micros / 1e3
             yield Operation(inside[1] if inside else name, kind, ms)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cnnlab.board.drawn_graph import DrawnGraph
-from cnnlab.tf1 import tf
+from cnnlab.tf1 import onednn_is_on, tf
 from tests import small as tiny
 
 BOXES = {"input", "model", "loss", "optimizer", "metrics", "training", "evaluation"}
@@ -65,12 +65,20 @@ def test_variables_of_the_graph_keep_their_names(tmp_path: Path) -> None:
 
 
 def test_names_of_nodes_that_ran(tmp_path: Path) -> None:
+    with tiny.make(tmp_path / "save", network=tiny.linear) as train:
+        drawn = DrawnGraph(train.graph)
+    assert drawn.drawn_name("training/steps/body/_123/model/logits/MatMul") == "model/logits/MatMul"
+    assert drawn.drawn_name("model/logits/MatMul") == "evaluation/model/logits/MatMul"
+    assert drawn.drawn_name("_SOURCE") is None
+
+
+@pytest.mark.skipif(not onednn_is_on(), reason="only oneDNN's pools are called")
+def test_names_of_nodes_that_a_call_ran(tmp_path: Path) -> None:
     with tiny.make(tmp_path / "save") as train:
         drawn = DrawnGraph(train.graph)
-    name = "training/steps/body/_123/model/conv1/Conv2D"
-    assert drawn.drawn_name(name) == "model/conv1/Conv2D"
-    assert drawn.drawn_name("model/conv1/Conv2D") == "evaluation/model/conv1/Conv2D"
-    assert drawn.drawn_name("_SOURCE") is None
+    assert drawn.drawn_name("model/conv1/Conv2D") == "model/conv1/Conv2D"
+    in_body = "training/steps/body/_123/next_batch/add"
+    assert drawn.drawn_name(in_body) == "input/next_batch/add"
 
 
 def test_an_empty_graph() -> None:
