@@ -143,6 +143,12 @@ def current() -> Tower:
         raise CnnlabError("cnnlab.layers are for use inside a model function of Train") from None
 
 
+def is_training() -> bool:
+    """Whether a training tower is being built."""
+    tower = _current.get(None)
+    return tower is not None and tower.step is not None
+
+
 def derive_seed(seed: int, purpose: str) -> int:
     """A seed in [0, 2**31) for one purpose; different purposes give unrelated seeds."""
     digest = hashlib.blake2b(f"{seed}/{purpose}".encode(), digest_size=8).digest()

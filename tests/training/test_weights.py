@@ -94,6 +94,22 @@ def test_activations_are_keras_s(name: str) -> None:
     np.testing.assert_allclose(find_activation(name)(x), theirs(x), rtol=2e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", sorted({*ACTIVATIONS} - {"linear"}))
+def test_gradients_of_activations_are_keras_s(name: str) -> None:
+    """In a training tower, where some have a gradient of ours; elsewhere none has."""
+    inputs = np.linspace(-6, 6, 60, dtype=np.float32).reshape(6, 10)
+    weights = np.linspace(1, 2, 60, dtype=np.float32).reshape(6, 10)  # softmax's rows sum to 1
+    with tf.Graph().as_default() as graph, v1.Session() as session:
+        x = tf.constant(inputs)
+        find_activation(name)(x)
+        assert not [op for op in graph.get_operations() if "_gradient_op_type" in op.node_def.attr]
+        with building(Tower(1, tf.constant(0, tf.int64))):
+            ours = find_activation(name)(x)
+        theirs = (KERAS_NAMES.get(name) or tf_keras.activations.get(name))(x)
+        found, expected = session.run([v1.gradients(y * weights, x)[0] for y in (ours, theirs)])
+    np.testing.assert_allclose(found, expected, rtol=2e-4, atol=1e-5)
+
+
 def test_unknown_names() -> None:
     with pytest.raises(UsageError, match=r"unknown activation rellu; did you mean relu\?"):
         find_activation("rellu")
