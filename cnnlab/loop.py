@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cnnlab.denormals import can_flush, flushing
 from cnnlab.errors import NonFiniteError
 from cnnlab.tf1 import naming_op_errors, on_calling_thread
 
@@ -72,7 +73,7 @@ class Pacer:
         boundaries = [total_steps - step]
         boundaries += [hook.every_steps - step % hook.every_steps for hook in hooks]
         plan = RunPlan(step, min(self._fixed or self._steps, *boundaries))
-        if self._step_secs < SHORT_STEP_SECS:
+        if self._step_secs < SHORT_STEP_SECS and can_flush():
             plan.arguments["options"] = on_calling_thread()
         return plan
 
@@ -105,7 +106,7 @@ def run_steps(train: Train, hooks: Sequence[Hook], total_steps: int) -> None:
         for hook in hooks:
             hook.before_run(plan)
         started = time.perf_counter()
-        with naming_op_errors(f"training after step {step}"):
+        with naming_op_errors(f"training after step {step}"), flushing():
             _, objective, loss, accuracy, learning_rate = session.run(
                 fetches, {graph.steps_ph: plan.steps}, **plan.arguments
             )

@@ -35,7 +35,7 @@ def kinds(train: Train) -> set[str]:
     return {row["name"] for row in figures["kinds"]}
 
 
-@pytest.mark.parametrize("accumulate_steps", [1, 2])
+@pytest.mark.parametrize("accumulate_steps", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_gradients_of_pools_are_not_in_a_loop(accumulate_steps: int, tmp_path: Path) -> None:
     with tiny.make(tmp_path / "save", accumulate_steps=accumulate_steps) as train:
         bodies = loop_bodies(train)
@@ -52,7 +52,7 @@ def test_a_network_without_pools_needs_no_call(tmp_path: Path) -> None:
     assert not [node for node in body.node_def if "Call" in node.op]
 
 
-@pytest.mark.parametrize("accumulate_steps", [1, 2])
+@pytest.mark.parametrize("accumulate_steps", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_call_changes_no_bit(
     accumulate_steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
