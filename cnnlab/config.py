@@ -198,11 +198,19 @@ class Config(TrainingOptions):
     )
     inter_op_threads: int | None = option(
         None,
-        "operations that run side by side on the CPU; as many as it has cores unless given; 1 "
-        "makes small networks faster",
+        "operations that run side by side on the CPU; as many as it has cores unless given",
         unit="threads",
         group="device",
         shapes_result=False,
+        ge=1,
+        le=1024,
+    )
+    intra_op_threads: int | None = option(
+        None,
+        "threads that share an operation on the CPU, in all runs of the process; as many as it has "
+        "cores unless given; other numbers round otherwise",
+        unit="threads",
+        group="device",
         ge=1,
         le=1024,
     )

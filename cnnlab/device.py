@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.config import Config
-from cnnlab.errors import CnnlabError
+from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.machine import cpu_features
 from cnnlab.tf1 import onednn_is_on, tf
 
@@ -51,6 +51,25 @@ def _multiplies_quickly(precision: str) -> bool:
     """Whether TensorFlow has a CPU's own instructions for products of 16 bits."""
     has_bfloat16 = not {"avx512_bf16", "amx_bf16"}.isdisjoint(cpu_features())
     return precision == "bfloat16" and has_bfloat16 and onednn_is_on()
+
+
+def set_intra_op_threads(config: Config) -> None:
+    """Have operations shared by as many threads as configured; for the process, before its first
+    graph, because TensorFlow makes these threads once.
+
+    Raises:
+        UsageError: the process has other threads already.
+    """
+    count = config.intra_op_threads
+    if count is None:
+        return
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(count)
+    except RuntimeError as error:
+        raise UsageError(
+            f"--intra_op_threads={count} comes too late: TensorFlow has its threads already in "
+            "this process; give it to the first run of a new one"
+        ) from error
 
 
 def session_config(config: Config) -> Any:

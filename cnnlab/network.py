@@ -15,7 +15,7 @@ from cnnlab.data.augment import scaling_of, shape_after
 from cnnlab.data.batches import check_class_weights
 from cnnlab.data.datasets import Dataset, Split
 from cnnlab.data.training_data import Arrays, TrainingData
-from cnnlab.device import choose_device, session_config
+from cnnlab.device import choose_device, session_config, set_intra_op_threads
 from cnnlab.errors import UsageError
 from cnnlab.graph import TrainGraph, build_train_graph
 from cnnlab.inference import OnBatch, TowerSession
@@ -67,6 +67,7 @@ class Network:
             the `tf.Graph`.
         """
         if self._train_graph is None:
+            set_intra_op_threads(self.config)
             self.device = choose_device(self.config)
             self._graph = tf.Graph()
             with self._graph.as_default(), tf.device(self.device):

@@ -1,12 +1,13 @@
-"""Measure two or more checkouts of cnnlab against each other.
+"""Measure checkouts of cnnlab, or options, against each other.
 
     git worktree add ../before HEAD~3
     python scripts/compare.py ../before . --data_dir=./data --task=train
+    python scripts/compare.py . --options='{}' --options='{"precision": "bfloat16"}'
 
-Each checkout works in a process of its own, in turns (A B A B ...) of about --secs, so that what
-else the machine does meets all alike. Prints one JSON document: of each checkout microseconds a
-step (train) or an image (evaluate, predict; the test set in batches of 500), as median and as the
-tenth that took least, and how many times as fast as the first checkout that is.
+Each checkout works with each of the options in a process of its own, in turns (A B A B ...) of
+about --secs, so that what else the machine does meets all alike. Prints one JSON document: of each
+microseconds a step (train) or an image (evaluate, predict; of the test set), as median and as the
+tenth that took least, and how many times as fast as the first that is.
 """
 
 import argparse
@@ -54,23 +55,23 @@ def main() -> None:
     parser.add_argument("checkouts", nargs="+", help="folders of checkouts, the first the measure")
     parser.add_argument("--data_dir", default="./data", help="folder of the data files")
     parser.add_argument("--dataset", default="mnist", help="name of the data set")
-    parser.add_argument("--options", type=json.loads, default={}, help="of Train, as JSON")
+    parser.add_argument("--options", type=json.loads, action="append", help="of Train, as JSON")
     parser.add_argument("--task", choices=TASKS, default="train", help="what is measured")
     parser.add_argument("--rounds", type=int, default=30, help="turns of each")
     parser.add_argument("--secs", type=float, default=0.3, help="seconds of a turn, about")
     args = parser.parse_args()
     if args.rounds < 1 or args.secs <= 0:
         parser.error("--rounds and --secs must be above 0")
-    options = {
+    common = {
         "dataset": args.dataset,
         "data_dir": str(Path(args.data_dir).resolve()),
         "model": "mnist_perceptron",
         "batch_size": 100,
         "optimizer": "sgd",
         "schedule": "constant",
-        **args.options,
     }
-    workers = [start(folder, options) for folder in args.checkouts]
+    compared = [(folder, given) for folder in args.checkouts for given in args.options or [{}]]
+    workers = [start(folder, {**common, **given}) for folder, given in compared]
     turns = [times_for(worker, args.task, args.secs) for worker in workers]
     found: list[list[float]] = [[] for _ in workers]
     for _ in range(args.rounds):
@@ -78,7 +79,7 @@ def main() -> None:
             secs.append(ask(worker, args.task, times)[1])
     for worker in workers:
         worker.communicate()
-    print(json.dumps(summary(args.checkouts, found), indent=1))
+    print(json.dumps(summary(compared, found), indent=1))
 
 
 def start(folder: str, options: dict[str, Any]) -> subprocess.Popen[str]:
@@ -116,18 +117,21 @@ def times_for(worker: subprocess.Popen[str], task: str, secs: float) -> int:
         times *= 2
 
 
-def summary(checkouts: list[str], found: list[list[float]]) -> list[dict[str, Any]]:
-    """Of each checkout, its figures and how they compare with the first's."""
+def summary(
+    compared: list[tuple[str, dict[str, Any]]], found: list[list[float]]
+) -> list[dict[str, Any]]:
+    """Of each checkout and its options, its figures and how they compare with the first's."""
     figures = [(statistics.median(secs), sorted(secs)[len(secs) // 10]) for secs in found]
     return [
         {
             "checkout": folder,
+            "options": given,
             "median_us": round(1e6 * median, 2),
             "best_tenth_us": round(1e6 * tenth, 2),
             "times_as_fast": round(figures[0][0] / median, 2),
             "times_as_fast_best_tenth": round(figures[0][1] / tenth, 2),
         }
-        for folder, (median, tenth) in zip(checkouts, figures, strict=True)
+        for (folder, given), (median, tenth) in zip(compared, figures, strict=True)
     ]
 
 

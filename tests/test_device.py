@@ -1,5 +1,7 @@
 """Where the graph is to run; looked up in the graph, because no GPU is needed for that."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import pytest
 from cnnlab import network
 from cnnlab.data.augment import AUGMENTATIONS
 from cnnlab.device import session_config
+from cnnlab.errors import UsageError
 from cnnlab.resolve import resolve
 from cnnlab.tf1 import kernels, tf
 from tests import tiny as run_of
@@ -96,3 +99,28 @@ def test_a_number_of_threads_is_for_its_own_session() -> None:
     assert (given.inter_op_parallelism_threads, given.use_per_session_threads) == (1, True)
     default = session_config(resolve({}))
     assert (default.inter_op_parallelism_threads, default.use_per_session_threads) == (0, False)
+
+
+def test_threads_of_an_operation_are_refused_when_there_are_others(tmp_path: Path) -> None:
+    run_of.make(tmp_path / "first").train()
+    with pytest.raises(UsageError, match="--intra_op_threads=7 comes too late: TensorFlow has its"):
+        run_of.make(tmp_path / "second", intra_op_threads=7).build_graph()
+
+
+@pytest.mark.slow
+def test_threads_of_an_operation(tmp_path: Path) -> None:
+    """In processes of their own, because TensorFlow makes them once."""
+    script = """
+import sys
+from pathlib import Path
+from tests import small
+with small.make(sys.argv[2], intra_op_threads=int(sys.argv[1])) as train:
+    train.train()
+print(len(list(Path("/proc/self/task").iterdir())))
+"""
+    counts = []
+    for count in (1, 4):
+        command = [sys.executable, "-c", script, str(count), str(tmp_path / str(count))]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        counts.append(int(done.stdout.split()[-1]))
+    assert counts[1] - counts[0] == 3

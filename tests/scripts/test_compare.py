@@ -1,4 +1,4 @@
-"""scripts/compare.py of this checkout with itself."""
+"""scripts/compare.py of this checkout with itself, and of options."""
 
 import json
 from pathlib import Path
@@ -27,3 +27,19 @@ def test_both_are_measured(task: str, tmp_path: Path) -> None:
     assert second["times_as_fast"] == pytest.approx(
         first["median_us"] / second["median_us"], rel=0.2
     )
+
+
+@pytest.mark.slow
+def test_options_are_compared_on_one_checkout(tmp_path: Path) -> None:
+    given = [{"batch_size": 8}, {"batch_size": 2048}]
+    process = start_python(
+        str(ROOT / "scripts" / "compare.py"),
+        *(str(ROOT), "--dataset=shapes", "--rounds=2", "--secs=0.05"),
+        *(f"--options={json.dumps(options)}" for options in given),
+        cwd=tmp_path,
+    )
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    found = json.loads(output)
+    assert [row["options"] for row in found] == given
+    assert found[0]["median_us"] < found[1]["median_us"]
