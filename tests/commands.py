@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 TRAIN = (
@@ -40,13 +40,19 @@ def start_python(*words: str, cwd: Path, **options: Any) -> subprocess.Popen[str
     )
 
 
-class Finished:
-    """What a process left behind."""
+class Finished(NamedTuple):
+    """What a process left behind, and the folder it ran in."""
 
-    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
-        self.stdout, self.stderr = process.communicate(timeout=300)
-        self.code = process.returncode
-        self.folder = folder
+    stdout: str
+    stderr: str
+    code: int
+    folder: Path
+
+
+def finish(process: subprocess.Popen[str], folder: Path) -> Finished:
+    """Wait for its end."""
+    stdout, stderr = process.communicate(timeout=300)
+    return Finished(stdout, stderr, process.returncode, folder)
 
 
 def assert_one_error_line(stderr: str) -> str:

@@ -1,5 +1,7 @@
 """Fixtures of all tests."""
 
+import fcntl
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,20 @@ def in_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A run that the real command made: a finished process and the folder it ran in."""
-    folder = tmp_path_factory.mktemp("trained")
-    return commands.Finished(commands.start("cnnlab.train", *commands.TRAIN, cwd=folder), folder)
+def trained(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Any:
+    """A run that the real command made: a finished process and the folder it ran in.
+
+    One for all processes that share the tests: the first that wants it makes it.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        shared = shared.parent
+    folder, outcome = shared / "trained", shared / "trained.json"
+    with (shared / "trained.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not outcome.exists():
+            folder.mkdir()
+            process = commands.start("cnnlab.train", *commands.TRAIN, cwd=folder)
+            done = commands.finish(process, folder)
+            outcome.write_text(json.dumps([done.stdout, done.stderr, done.code]))
+    return commands.Finished(*json.loads(outcome.read_text()), folder)

@@ -31,7 +31,7 @@ def answers(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
         commands.start("cnnlab.evaluate", save_dir, "--json", cwd=folder),
         commands.start("cnnlab.predict", "0.png", "1.png", "2.png", save_dir, "--json", cwd=folder),
     ]
-    return [commands.Finished(process, folder) for process in started]
+    return [commands.finish(process, folder) for process in started]
 
 
 def test_train_json(trained: Any) -> None:
@@ -137,7 +137,7 @@ def test_predict_any_picture(trained: Any, tmp_path: Path) -> None:
 def test_a_mistyped_flag_is_quick_and_leaves_no_file(tmp_path: Path) -> None:
     before = os.times()
     process = commands.start("cnnlab.train", "--dataset=shapes", "--stepss=5", cwd=tmp_path)
-    done = commands.Finished(process, tmp_path)
+    done = commands.finish(process, tmp_path)
     after = os.times()  # processor time: what else the machine does does not count
     secs = after.children_user - before.children_user
     secs += after.children_system - before.children_system
@@ -162,7 +162,7 @@ def test_signals_from_outside(number: int, code: int, tmp_path: Path) -> None:
     process = commands.start("cnnlab.train", *words, "--steps=1000000", cwd=tmp_path)
     wait_for(tmp_path / "save/checkpoint", process)
     os.kill(process.pid, number)
-    done = commands.Finished(process, tmp_path)
+    done = commands.finish(process, tmp_path)
     assert done.code == code, done.stderr
     assert json.loads(done.stdout)["finished"] is False
     assert "Traceback" not in done.stderr
@@ -171,7 +171,7 @@ def test_signals_from_outside(number: int, code: int, tmp_path: Path) -> None:
     assert (tmp_path / f"save/model.ckpt-{result['step']}.index").exists()
     steps = result["step"] + 20
     resumed = commands.start("cnnlab.train", f"--steps={steps}", "--json", cwd=tmp_path)
-    answer = commands.Finished(resumed, tmp_path)
+    answer = commands.finish(resumed, tmp_path)
     assert answer.code == 0, answer.stderr
     assert json.loads(answer.stdout)["step"] == steps
     assert f"going on from step {result['step']} of save" in answer.stderr

@@ -266,7 +266,7 @@ def test_a_run_that_was_trained_on_arrays(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_command_in_a_process_of_its_own(save_dir: Path, tmp_path: Path) -> None:
     words = (f"--save_dir={save_dir}", "--csv=t.csv", "--tta=mirror")
-    done = commands.Finished(commands.start("cnnlab.evaluate", *words, cwd=tmp_path), tmp_path)
+    done = commands.finish(commands.start("cnnlab.evaluate", *words, cwd=tmp_path), tmp_path)
     assert done.code == 0, done.stderr
     assert done.stdout.startswith("step 40, 1000 test images of shapes: accuracy 0.")
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]

@@ -191,7 +191,7 @@ def figures_of(save_dir: Path) -> list[dict[str, Any]]:
 def test_a_killed_process_goes_on(options: dict[str, Any], tmp_path: Path) -> None:
     options = {**FIGURES, **options}
     script = KILLED.replace("{figures}", repr(options))
-    killed = commands.Finished(commands.start_python("-c", script, cwd=tmp_path), tmp_path)
+    killed = commands.finish(commands.start_python("-c", script, cwd=tmp_path), tmp_path)
     assert killed.code == -signal.SIGKILL, killed.stderr
     save_dir = tmp_path / "save"
     assert (save_dir / "model.ckpt-8.index").exists()
@@ -220,7 +220,7 @@ def test_a_process_killed_from_outside_goes_on(secs: float, tmp_path: Path) -> N
         time.sleep(0.01)
     time.sleep(secs)
     process.kill()
-    assert commands.Finished(process, tmp_path).code == -signal.SIGKILL
+    assert commands.finish(process, tmp_path).code == -signal.SIGKILL
     found = []
     for folder in ("save", "other"):
         with tiny.make(tmp_path / folder, **options) as train:

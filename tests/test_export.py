@@ -104,7 +104,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         for precision in ("float32", "float16", "int8"):
             export(str(run), "tflite", precision=precision)
     process = commands.start_python("-I", str(READER), *map(str, found.values()), cwd=folder)
-    done = commands.Finished(process, folder)
+    done = commands.finish(process, folder)
     assert done.code == 0, done.stderr
     return found
 
@@ -232,7 +232,7 @@ def test_int8_is_about_as_accurate(tmp_path: Path) -> None:
     assert sizes["model_int8"] < 0.3 * sizes["model_float32"]
     np.save(run / "images.npy", x_test[..., np.newaxis])
     process = commands.start_python("-I", str(READER), str(run), cwd=tmp_path)
-    done = commands.Finished(process, tmp_path)
+    done = commands.finish(process, tmp_path)
     assert done.code == 0, done.stderr
     with np.load(run / "answers.npz") as answers:
         assert np.mean(answers["model_float32/classes"] == y_test) == accuracy
@@ -277,7 +277,7 @@ def test_onnx(runs: dict[str, Path]) -> None:
 @pytest.mark.slow
 def test_the_command(trained: Any, tmp_path: Path) -> None:
     words = (f"--save_dir={trained.folder / 'save'}", "--out=a/m.tflite", "--format=tflite")
-    done = commands.Finished(
+    done = commands.finish(
         commands.start("cnnlab.export", *words, "--json", cwd=tmp_path), tmp_path
     )
     assert done.code == 0, done.stderr
@@ -285,7 +285,7 @@ def test_the_command(trained: Any, tmp_path: Path) -> None:
     answer = json.loads(done.stdout)
     assert (answer["format"], answer["precision"], answer["step"]) == ("tflite", "float32", 40)
     assert sorted(path.name for path in Path("a").iterdir()) == ["m.tflite", "m.tflite.json"]
-    done = commands.Finished(commands.start("cnnlab.export", *words, cwd=tmp_path), tmp_path)
+    done = commands.finish(commands.start("cnnlab.export", *words, cwd=tmp_path), tmp_path)
     assert done.code == 2
     message = "--out=a/m.tflite exists; choose another, or --overwrite"
     assert commands.assert_one_error_line(done.stderr) == message

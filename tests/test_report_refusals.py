@@ -80,7 +80,7 @@ def test_the_command(trained: Any, tmp_path: Path) -> None:
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"step": 50, "sp')
     words = ("run", "--checkpoint=20", "--split=validation", "--json", "--examples=2")
-    made = commands.Finished(commands.start("cnnlab.report", *words, cwd=tmp_path), tmp_path)
+    made = commands.finish(commands.start("cnnlab.report", *words, cwd=tmp_path), tmp_path)
     assert made.code == 0, made.stderr
     answer = json.loads(made.stdout)
     assert (answer["runs"][0]["step"], answer["runs"][0]["split"]) == (20, "validation")

@@ -79,7 +79,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
     run = tmp_path_factory.mktemp("board")
     for steps in (FIRST_STEPS, STEPS):
         process = commands.start("cnnlab.train", *OPTIONS, f"--steps={steps}", cwd=run)
-        done = commands.Finished(process, run)
+        done = commands.finish(process, run)
         assert done.code == 0, done.stderr
     screenshots = Path(os.environ.get("CNNLAB_SCREENSHOTS", run / "screenshots"))
     screenshots.mkdir(parents=True, exist_ok=True)

@@ -32,7 +32,7 @@ print(json.dumps({"codes": codes, "loaded": loaded}))
 def test_nothing_but_work_imports_tensorflow(tmp_path: Path) -> None:
     """Not `import cnnlab`, a `Train`, the modules of the commands, --help or a mistyped flag."""
     process = commands.start_python("-c", WITHOUT_TENSORFLOW, cwd=tmp_path)
-    done = commands.Finished(process, tmp_path)
+    done = commands.finish(process, tmp_path)
     assert done.code == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == {"codes": [0, 2] * 4, "loaded": []}
     assert list(tmp_path.iterdir()) == []
@@ -67,7 +67,7 @@ print(json.dumps([before[0], inside, float(tape.gradient(y, x)), before[2][0]]))
 def test_a_good_guest(tmp_path: Path) -> None:
     """Eager mode stays on and `tf.keras` the Keras 3 that it was, while and after training."""
     process = commands.start_python("-c", GUEST, cwd=tmp_path)
-    done = commands.Finished(process, tmp_path)
+    done = commands.finish(process, tmp_path)
     assert done.code == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == [True, True, 4.0, "3"]
 
@@ -90,9 +90,9 @@ def test_the_environment_is_set_unless_it_was(
     )
     given = commands.start_python("-c", script, cwd=tmp_path, TF_ENABLE_ONEDNN_OPTS="0")
     ours = commands.start_python("-c", script, cwd=tmp_path)
-    done = commands.Finished(ours, tmp_path)
+    done = commands.finish(ours, tmp_path)
     assert (done.stdout, done.stderr) == ("1 True\n", "")
-    assert commands.Finished(given, tmp_path).stdout == "0 False\n"
+    assert commands.finish(given, tmp_path).stdout == "0 False\n"
 
 
 def test_a_lazy_module_is_the_module() -> None:

@@ -81,7 +81,7 @@ def start(folder: Path, *words: str) -> Any:
 
 
 def finished(folder: Path, *words: str) -> Any:
-    done = commands.Finished(start(folder, *words), folder)
+    done = commands.finish(start(folder, *words), folder)
     assert done.code == 0, done.stderr
     assert "Warning" not in done.stderr
     return json.loads(done.stdout)
@@ -121,7 +121,7 @@ def test_the_best_recipe_repeats_the_trial(searched: Any) -> None:
     recipe = summary["best"]["recipe"]
     assert recipe == "tune/best.yaml"
     words = [f"--config={recipe}", "--save_dir=again", "--device=cpu", "--json"]
-    done = commands.Finished(commands.start("cnnlab.train", *words, cwd=folder), folder)
+    done = commands.finish(commands.start("cnnlab.train", *words, cwd=folder), folder)
     assert done.code == 0, done.stderr
     assert json.loads(done.stdout)["accuracy"] == summary["best"]["test_accuracy"]
 
@@ -149,7 +149,7 @@ def test_interrupted(tmp_path: Path) -> None:
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGINT)
-    done = commands.Finished(process, tmp_path)
+    done = commands.finish(process, tmp_path)
     assert done.code == 130, done.stderr
     assert done.stdout == ""
     assert commands.assert_one_error_line(done.stderr) == "interrupted by SIGINT"
@@ -173,7 +173,7 @@ def test_more_trials_a_diverged_one_and_other_options(tmp_path: Path) -> None:
     more = finished(tmp_path, *words)
     assert outcome(more)[:2] == outcome(summary)
     assert len(more["trials"]) == 3
-    other = commands.Finished(start(tmp_path, *words, "--seed=2"), tmp_path)
+    other = commands.finish(start(tmp_path, *words, "--seed=2"), tmp_path)
     assert other.code == 2
     message = commands.assert_one_error_line(other.stderr)
     assert message.startswith("the study tune is another one: seed (1 there, 2 here); choose")
