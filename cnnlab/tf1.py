@@ -16,9 +16,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from cnnlab.errors import CnnlabError
+
+KERAS_WANTED: Final = "keras.src.optimizers"
 
 
 class _LazyModule(ModuleType):
@@ -38,12 +40,29 @@ def _load(name: str) -> ModuleType:
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         try:
-            with quiet_stderr():
+            with quiet_stderr(), _without_keras():
                 tensorflow = importlib.import_module("tensorflow")
         except (ImportError, OSError, MemoryError) as error:
             raise CnnlabError(f"TensorFlow cannot be loaded: {error}") from error
         tensorflow.get_logger().setLevel("ERROR")
     return importlib.import_module(name)
+
+
+@contextmanager
+def _without_keras() -> Iterator[None]:
+    """Keep TensorFlow from loading Keras 3, which takes a second, before anyone wants it.
+
+    It asks for this module when all else is loaded, and goes on if there is none; `tf.keras` is
+    loaded at its first use, as always.
+    """
+    if KERAS_WANTED in sys.modules:
+        yield
+        return
+    sys.modules[KERAS_WANTED] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[KERAS_WANTED]
 
 
 @contextmanager

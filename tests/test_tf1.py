@@ -72,6 +72,30 @@ def test_a_good_guest(tmp_path: Path) -> None:
     assert json.loads(done.stdout.splitlines()[-1]) == [True, True, 4.0, "3"]
 
 
+KERAS_LATER = """
+import sys
+from cnnlab.tf1 import tf
+tf.Graph
+assert "keras" not in sys.modules, "it takes a second to load, and nobody wanted it"
+import tensorflow
+from tensorflow.keras import layers
+import keras
+assert keras.__version__[0] == "3" == tensorflow.keras.__version__[0]
+assert layers.Dense is keras.layers.Dense is tensorflow.keras.layers.Dense
+assert tensorflow.optimizers.Adam is keras.optimizers.Adam
+model = tensorflow.keras.Sequential([layers.Dense(1)])
+model.compile("adam", "mse")
+model.fit(tensorflow.ones([4, 2]), tensorflow.ones([4, 1]), verbose=0)
+"""
+
+
+@pytest.mark.slow
+def test_keras_is_loaded_when_it_is_wanted_and_not_before(tmp_path: Path) -> None:
+    process = commands.start_python("-c", KERAS_LATER, cwd=tmp_path)
+    done = commands.finish(process, tmp_path)
+    assert done.code == 0, done.stderr
+
+
 def test_eager_mode_is_on_in_this_process_too(tmp_path: Path) -> None:
     with tiny.make(tmp_path / "save", tiny.linear, steps=1) as train:
         assert tf.executing_eagerly()
