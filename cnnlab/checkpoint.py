@@ -138,14 +138,15 @@ class Checkpoints:
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir(parents=True)
                 self._write(saver, session, partial / f"{PREFIX}-{step}")
-                written = sorted(partial.iterdir())  # .data-* sorts before .index
+                (partial / POINTER).write_text(_pointer_text(step))
+                # .data-* before .index, which says "complete"; then the pointer to them.
+                written = [*sorted(partial.glob(f"{PREFIX}-*")), partial / POINTER]
                 for path in written:
                     sync(path)
                 for path in written:
                     path.replace(self.folder / path.name)
                 partial.rmdir()
                 sync(self.folder)
-                self._point_at(step)
                 self._drop_oldest(protect)
         except CnnlabError as error:
             shutil.rmtree(partial, ignore_errors=True)  # on a full disk, it is in the way
@@ -252,16 +253,14 @@ class Checkpoints:
 
     def _write(self, saver: Any, session: Any, path: Path) -> None:
         try:
-            saver.save(session, str(path), write_meta_graph=False, write_state=False)
+            # As `saver.save`, which takes half a millisecond more to look around for other files.
+            definition = saver.saver_def
+            session.run(definition.save_tensor_name, {definition.filename_tensor_name: str(path)})
         except tf.errors.OpError as error:
             raise cannot_write(self.folder / path.name, reason_of(error)) from error
 
     def _point_at(self, step: int) -> None:
-        name = f"{PREFIX}-{step}"
-        write_atomically(
-            self.folder / POINTER,
-            f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n',
-        )
+        write_atomically(self.folder / POINTER, _pointer_text(step))
 
     def _point_at_latest(self) -> None:
         if steps := self.steps():
@@ -287,3 +286,9 @@ class Checkpoints:
     def _read_errors() -> tuple[type[Exception], ...]:
         """What TensorFlow raises for files that are damaged, cut short or missing."""
         return (tf.errors.OpError, ValueError, RuntimeError, LookupError, TypeError, MemoryError)
+
+
+def _pointer_text(step: int) -> str:
+    """What tells `tf.train.latest_checkpoint` of a step."""
+    name = f"{PREFIX}-{step}"
+    return f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n'

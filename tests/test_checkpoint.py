@@ -109,10 +109,8 @@ def test_a_save_that_is_cut_short_leaves_the_earlier_ones(
 
     if moment == "saving":
         monkeypatch.setattr(checkpoint, "sync", cut)
-    elif moment == "pointer":
-        monkeypatch.setattr(checkpoint, "write_atomically", cut)
     else:
-        replace, left = Path.replace, [0 if moment == "first file" else 1]
+        replace, left = Path.replace, [["first file", "second file", "pointer"].index(moment)]
 
         def counted(self: Path, target: Path) -> Path:
             if left[0] == 0:

@@ -136,15 +136,21 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_one_line(
     run_dir: Path, error: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {path.name: path.read_bytes() for path in run_dir.glob("model.ckpt-30.*")}
-    full = {
-        "tensorflow": tf.errors.ResourceExhaustedError(None, None, "x; No space left on device"),
-        "system": OSError(28, "No space left on device"),
-    }[error]
+    no_space = "No space left on device"
+    run = tf.Session.run
 
-    def fail(*_args: Any, **_kwargs: Any) -> None:
-        raise full
+    def fail_to_save(session: Any, fetches: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(fetches, str) and fetches == "save/control_dependency:0":
+            raise tf.errors.ResourceExhaustedError(None, None, f"x; {no_space}")
+        return run(session, fetches, *args, **kwargs)
 
-    monkeypatch.setattr(tf.train.Saver, "save", fail)
+    def fail_to_sync(_path: Path) -> None:
+        raise OSError(28, no_space)
+
+    if error == "tensorflow":
+        monkeypatch.setattr(tf.Session, "run", fail_to_save)
+    else:
+        monkeypatch.setattr("cnnlab.checkpoint.sync", fail_to_sync)
     with pytest.raises(CnnlabError, match=r"cannot write .*No space left on device.* is kept"):
         train_on(run_dir, steps=60)
     assert {path.name: path.read_bytes() for path in run_dir.glob("model.ckpt-30.*")} == before
