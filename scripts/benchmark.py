@@ -3,11 +3,11 @@
     python scripts/benchmark.py --data_dir=./data --rounds=3 --out=./logs/benchmark
 
 Each contestant trains the same network on the same real data, in a process of its own, with all
-cores, in interleaved rounds (A B A B ...), then evaluates it. Before that, all must compute the
-same losses from the same weights and batches, without dropout. There are two leagues: each
-contestant as it is installed, and as an expert would set it up. With --isa=avx2 all are held to
-AVX2 instructions, and TensorFlow to what it chooses on such a CPU. Writes OUT.json and OUT.md. Run
-it on a machine that does nothing else.
+cores, in interleaved rounds (A B A B ...), then evaluates it and predicts. Before that, all must
+compute the same losses from the same weights and batches, without dropout. There are two leagues:
+each contestant as it is installed, and as an expert would set it up. With --isa=avx2 all are held
+to AVX2 instructions, and TensorFlow to what it chooses on such a CPU. Writes OUT.json and OUT.md.
+Run it on a machine that does nothing else.
 """
 
 import argparse
@@ -30,15 +30,21 @@ from cnnlab.machine import describe_machine, versions
 
 WORKER = Path(__file__).parent / "bench" / "worker.py"
 WRITER = next(iter(CONTESTANTS))  # writes the start, so it is asked even where it is not measured
-TASKS = ("train", "evaluate")
-SPEEDS = {"images_per_sec": "trained", "evaluated_per_sec": "evaluated"}
+TASKS = ("train", "evaluate", "predict")
+SPEEDS = {
+    "images_per_sec": "trained",
+    "evaluated_per_sec": "evaluated",
+    "predicted_per_sec": "predicted",
+}
 DEFAULT_WORKLOADS = ("mnist_perceptron", "mnist_cnn", "cifar_cnn")
 COMPARED_STEPS = 10
 # Largest relative difference between two contestants' losses, of the first step and of a later one:
 # what is rounded differently grows from step to step.
 MAX_FIRST_DIFFERENCE = 1e-5
 MAX_DIFFERENCE = 1e-3
-MAX_ACCURACY_DIFFERENCE = 1e-3  # of the test set: of two nearly equal logits either may win
+# The same of what they find for the test set; confidence is the mean of the likeliest class's
+# probability. Of two nearly equal logits either may win.
+MAX_INFERENCE_DIFFERENCES = {"loss": 1e-5, "confidence": 1e-5, "accuracy": 1e-2}
 
 
 def main() -> None:
@@ -92,7 +98,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--data_dir", default="./data", help="folder of the data files")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each contestant")
     parser.add_argument(
-        "--secs", type=float, default=4.0, help="seconds of training; evaluation takes half"
+        "--secs",
+        type=float,
+        default=4.0,
+        help="seconds of training; evaluation and prediction take half",
     )
     parser.add_argument("--warmup_secs", type=float, default=1.5, help="seconds before it")
     parser.add_argument(
@@ -172,7 +181,7 @@ def compare_losses(workload: str, args: argparse.Namespace, start_file: str) -> 
 def measure(
     workload: str, args: argparse.Namespace, start_file: str, matmul_gflops: float
 ) -> dict[str, Any]:
-    """Let each contestant in turn train and evaluate, round by round."""
+    """Let each contestant in turn train, evaluate and predict, round by round."""
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in args.contestants}
     for one_round in range(args.rounds):
         for name in args.contestants:
@@ -190,14 +199,11 @@ def measure(
             rounds[name].append(measured)
             speeds = [
                 f"{measured[number]:.0f} images/s {what}"
-                for number, what in (
-                    ("images_per_sec", "trained"),
-                    ("evaluated_per_sec", "evaluated"),
-                )
+                for number, what in SPEEDS.items()
                 if number in measured
             ]
             say(f"{workload}, round {one_round + 1} of {args.rounds}, {name}: {', '.join(speeds)}")
-    check_evaluations(workload, {name: found[0] for name, found in rounds.items()})
+    check_inference(workload, {name: found[0] for name, found in rounds.items()})
     results = {}
     for name, measurements in rounds.items():
         results[name] = {"summary": summarize(measurements), "rounds": measurements}
@@ -208,22 +214,18 @@ def measure(
     return results
 
 
-def check_evaluations(workload: str, answers: dict[str, dict[str, Any]]) -> None:
-    """Exit if contestants evaluate the same weights to different figures."""
-    evaluated = {name: answer for name, answer in answers.items() if "accuracy" in answer}
-    for name, found in evaluated.items():
-        expected = next(iter(evaluated.values()))
-        loss_difference = relative_differences([found["loss"]], [expected["loss"]])[0]
-        accuracy_difference = abs(found["accuracy"] - expected["accuracy"])
-        if not (
-            loss_difference <= MAX_FIRST_DIFFERENCE
-            and accuracy_difference <= MAX_ACCURACY_DIFFERENCE
-        ):
-            sys.exit(
-                f"error: {workload}: {name} evaluates to loss {found['loss']} and accuracy "
-                f"{found['accuracy']}, {next(iter(evaluated))} to {expected['loss']} and "
-                f"{expected['accuracy']}"
-            )
+def check_inference(workload: str, answers: dict[str, dict[str, Any]]) -> None:
+    """Exit if contestants find other figures with the same weights."""
+    (first, expected), *others = answers.items()
+    for name, found in others:
+        for figure, most in MAX_INFERENCE_DIFFERENCES.items():
+            if figure not in found:
+                continue
+            if not relative_differences([found[figure]], [expected[figure]])[0] <= most:
+                sys.exit(
+                    f"error: {workload}: {name} finds a {figure} of {found[figure]}, {first} of "
+                    f"{expected[figure]}, with the same weights"
+                )
 
 
 def relative_differences(found: list[float], expected: list[float]) -> list[float]:

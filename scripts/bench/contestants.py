@@ -64,6 +64,12 @@ class Contestant(Protocol):
         It is evaluated in batches of batch_size, unless the contestant chooses by itself.
         """
 
+    def predict(self, batch_size: int) -> Any:
+        """Return the class probabilities of the test set's images, float32 [n, num_classes].
+
+        In batches as `evaluate`.
+        """
+
 
 class Entry(NamedTuple):
     """How a contestant is started.

@@ -44,6 +44,7 @@ class PlainContestant(Contestant):
         self._losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
             labels=self._labels_ph, logits=x
         )
+        self._probabilities = tf.nn.softmax(x)
         self._is_correct = tf.equal(tf.argmax(x, axis=1), self._labels_ph)
         self._train_op = _train_op(workload, self._loss)
         self._batch_size = workload.batch_size
@@ -90,6 +91,17 @@ class PlainContestant(Contestant):
             loss += float(losses.sum())
             correct += int(is_correct.sum())
         return {"loss": loss / n, "accuracy": correct / n, "n": n}
+
+    def predict(self, batch_size: int) -> Any:
+        """Class probabilities of the test set's images, one session run a batch."""
+        images = self._test.images
+        batches = [
+            self._session.run(
+                self._probabilities, {self._images_ph: images[first : first + batch_size]}
+            )
+            for first in range(0, len(images), batch_size)
+        ]
+        return np.concatenate(batches)
 
     def _make_batches(self) -> Any:
         slices = tf.data.Dataset.from_tensor_slices((self._images, self._labels))

@@ -62,6 +62,9 @@ def overview(results: dict[str, Any]) -> str:
         if "evaluated_per_sec" in summary:
             speeds = _against_best(results["leagues"], contestants, "evaluated_per_sec")
             lines.append(f"| {' | '.join([job, 'evaluation', *speeds, '', '', ''])} |")
+        if "predicted_per_sec" in summary:
+            speeds = _against_best(results["leagues"], contestants, "predicted_per_sec")
+            lines.append(f"| {' | '.join([job, 'prediction', *speeds, '', '', ''])} |")
     return "\n".join(lines)
 
 
@@ -89,8 +92,8 @@ def _circumstances(results: dict[str, Any]) -> list[str]:
         *([] if results["isa"] == "native" else [f"Held to {results['isa'].upper()} ({HOLDING})."]),
         f"Best float32 matrix product: {results['matmul_gflops']:.0f} GFLOP/s.",
         f"Medians of {results['rounds']} interleaved rounds of {results['secs']:g} s after a "
-        f"warm-up of {results['warmup_secs']:g} s. Evaluation is of the test set with the same "
-        f"weights, in batches of {EVALUATION_BATCH_SIZES[0]}; experts take "
+        f"warm-up of {results['warmup_secs']:g} s. Evaluation and prediction are of the test set "
+        f"with the same weights, in batches of {EVALUATION_BATCH_SIZES[0]}; experts take "
         f"{EVALUATION_BATCH_SIZES[1]} where that is faster, and cnnlab chooses by itself.",
     ]
 
@@ -115,6 +118,8 @@ def _table(contestants: dict[str, Any]) -> Iterator[str]:
         columns.append(("share of matrix product", shares))
     if "evaluated_per_sec" in first:
         columns += _speed_columns("evaluation, images/s", "evaluated_per_sec", summaries)
+    if "predicted_per_sec" in first:
+        columns += _speed_columns("prediction, images/s", "predicted_per_sec", summaries)
     yield f"| {' | '.join(title for title, _ in columns)} |"
     yield "|---" * len(columns) + "|"
     for name in contestants:

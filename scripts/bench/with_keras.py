@@ -59,6 +59,9 @@ class KerasContestant(Contestant):
         self._evaluated = keras.Model(self._model.inputs, self._model.outputs)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         self._evaluated.compile(loss=loss, metrics=["accuracy"], **self._jit)
+        probabilities = keras.layers.Softmax()(self._model.output)
+        self._predicting = keras.Model(self._model.inputs, probabilities)
+        self._predicting.compile(**self._jit)
 
     def run(self, steps: int) -> int:
         """Make training steps in one call of `fit`: whole epochs, or less than one."""
@@ -111,6 +114,10 @@ class KerasContestant(Contestant):
             images, labels, batch_size=batch_size, verbose=0, return_dict=True
         )
         return {**found, "n": len(labels)}
+
+    def predict(self, batch_size: int) -> Any:
+        """Class probabilities of the test set's images by `model.predict`."""
+        return self._predicting.predict(self._test.images, batch_size=batch_size, verbose=0)
 
     def _compile(self, steps_per_execution: int) -> None:
         self._model.compile(

@@ -44,6 +44,7 @@ class TfFunctionContestant(Contestant):
         self._loss = make_loss(workload)
         self._step = tf.function(self._train, jit_compile=jit_compile)
         self._evaluation_step = tf.function(self._evaluate, jit_compile=jit_compile)
+        self._prediction_step = tf.function(self._probabilities, jit_compile=jit_compile)
         self._is_expert = is_expert
         if is_expert:
             self._order = tf.Variable(tf.random.shuffle(tf.range(len(labels))))
@@ -89,6 +90,15 @@ class TfFunctionContestant(Contestant):
             correct += int(num_correct)
         return {"loss": loss / n, "accuracy": correct / n, "n": n}
 
+    def predict(self, batch_size: int) -> Any:
+        """Class probabilities of the test set's images."""
+        images = self._test.images
+        batches = [
+            self._prediction_step(tf.constant(images[first : first + batch_size])).numpy()
+            for first in range(0, len(images), batch_size)
+        ]
+        return np.concatenate(batches)
+
     def _make_batches(self) -> Any:
         slices = tf.data.Dataset.from_tensor_slices((self._images, self._labels))
         batches = slices.shuffle(SHUFFLE_BUFFER).repeat().batch(self._batch_size)
@@ -113,6 +123,9 @@ class TfFunctionContestant(Contestant):
             batch = tf.ensure_shape(batch, [self._batch_size])
             self._position.assign_add(self._batch_size)
             self._step(tf.gather(self._images, batch), tf.gather(self._labels, batch))
+
+    def _probabilities(self, images: Any) -> Any:
+        return tf.nn.softmax(self._model(images, training=False))
 
     def _evaluate(self, images: Any, labels: Any) -> Any:
         """Sum of losses, and number of correct predictions."""

@@ -112,6 +112,16 @@ class TorchContestant(Contestant):
                 correct += int((logits.argmax(1) == labels).sum())
         return {"loss": loss / n, "accuracy": correct / n, "n": n}
 
+    def predict(self, batch_size: int) -> Any:
+        """Class probabilities of the test set's images."""
+        self._model.eval()
+        with torch.inference_mode():
+            batches = [
+                F.softmax(self._forward(images), dim=1)
+                for images in torch.split(self._test_images, batch_size)
+            ]
+            return torch.cat(batches).numpy()
+
     def _tensors(self, split: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """Images and labels; an expert's images lie in memory by place, then channel."""
         images = torch.from_numpy(np.ascontiguousarray(split.images)).permute(0, 3, 1, 2)

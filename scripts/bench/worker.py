@@ -9,6 +9,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ MATMUL_SIZES = (1024, 2048, 3072)
 
 
 def measure(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
-    """Train for task["secs"] seconds after a warm-up, then evaluate, and say how it went."""
+    """Train for task["secs"] seconds after a warm-up, evaluate, predict; say how it went."""
     workload = WORKLOADS[task["workload"]]
     entry = CONTESTANTS[task["contestant"]]
     contestant = entry.make(workload, task["data_dir"], scratch)
@@ -41,14 +42,15 @@ def measure(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
         )
     if "evaluate" in task["tasks"]:
         contestant.load(Path(task["start_file"]))
-        batch_size = EVALUATION_BATCH_SIZES[0]
-        found = contestant.evaluate(batch_size)  # and warms up
-        if entry.is_expert:
-            batch_size = _best_batch_size(contestant)
-        secs = _evaluate_for(contestant, batch_size, task["secs"] / 2)
+        found, secs = _measure_inference(contestant.evaluate, task["secs"] / 2, entry.is_expert)
         answer.update(
             evaluated_per_sec=found["n"] / secs, loss=found["loss"], accuracy=found["accuracy"]
         )
+    if "predict" in task["tasks"]:
+        contestant.load(Path(task["start_file"]))
+        found, secs = _measure_inference(contestant.predict, task["secs"] / 2, entry.is_expert)
+        confidence = float(found.max(axis=1).astype("float64").mean())
+        answer.update(predicted_per_sec=len(found) / secs, confidence=confidence)
     return {**answer, **_onednn()}
 
 
@@ -106,26 +108,32 @@ def _train_for(contestant: Contestant, secs: float, step_secs: float) -> float:
             return step_secs
 
 
-def _best_batch_size(contestant: Contestant) -> int:
-    """The batch size that evaluates fastest; the usual one where that takes too long to try."""
+def _measure_inference(
+    run: Callable[[int], Any], secs: float, is_expert: bool
+) -> tuple[Any, float]:
+    """Evaluate or predict for so long, once at least; returns what it gives, and seconds a time."""
+    batch_size = EVALUATION_BATCH_SIZES[0]
+    found = run(batch_size)  # and warms up
+    if is_expert:
+        batch_size = _best_batch_size(run)
+    started, times = time.perf_counter(), 0
+    while not times or time.perf_counter() - started < secs:
+        run(batch_size)
+        times += 1
+    return found, (time.perf_counter() - started) / times
+
+
+def _best_batch_size(run: Callable[[int], Any]) -> int:
+    """The batch size that is fastest; the usual one where that takes too long to try."""
     usual = EVALUATION_BATCH_SIZES[0]
-    if _timed(lambda: contestant.evaluate(usual)) > LONG_EVALUATION_SECS:
+    if _timed(lambda: run(usual)) > LONG_EVALUATION_SECS:
         return usual
 
     def secs_with(size: int) -> float:
-        contestant.evaluate(size)  # a new shape may be compiled anew
-        return min(_timed(lambda: contestant.evaluate(size)) for _ in range(3))
+        run(size)  # a new shape may be compiled anew
+        return min(_timed(lambda: run(size)) for _ in range(3))
 
     return min(EVALUATION_BATCH_SIZES, key=secs_with)
-
-
-def _evaluate_for(contestant: Contestant, batch_size: int, secs: float) -> float:
-    """Evaluate for so long, once at least; returns seconds an evaluation."""
-    started, times = time.perf_counter(), 0
-    while not times or time.perf_counter() - started < secs:
-        contestant.evaluate(batch_size)
-        times += 1
-    return (time.perf_counter() - started) / times
 
 
 def _timed(function: Any) -> float:

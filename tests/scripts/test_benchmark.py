@@ -38,6 +38,7 @@ def test_contestants_of_every_framework_compute_the_same_and_are_measured(tmp_pa
     for result in measured.values():
         assert result["summary"]["images_per_sec"]["median"] > 0
         assert result["summary"]["evaluated_per_sec"]["median"] > 0
+        assert result["summary"]["predicted_per_sec"]["median"] > 0
     losses = results["losses"]["shapes"]["losses"]
     assert len(set(losses["cnnlab"])) == 10, "the weights did not change"
     for name, found in losses.items():
@@ -122,6 +123,7 @@ def test_the_overview_names_the_fastest_other_of_each_league() -> None:
 
     def measured(speed: float) -> dict[str, Any]:
         numbers = {"images_per_sec": speed, "evaluated_per_sec": 10 * speed, "setup_secs": 5.04}
+        numbers["predicted_per_sec"] = 20 * speed
         summary = {name: {"median": value} for name, value in (*numbers.items(), ("peak_mb", 800))}
         return {"summary": summary, "share_of_matmul": 0.5}
 
@@ -140,7 +142,8 @@ def test_the_overview_names_the_fastest_other_of_each_league() -> None:
         "losses": {"shapes": {"largest_difference": None}},
         "workloads": {"shapes": {name: measured(speed) for name, speed in speeds.items()}},
     }
-    training, evaluation = overview(results).splitlines()[-2:]
+    training, evaluation, prediction = overview(results).splitlines()[-3:]
     cells = "| `shapes`, 100 | training | 300 | `keras` 200 | 1.50 times | `keras-expert` 150 | "
     assert training == f"{cells}2.00 times | 50% | 5.0 | 800 |"
-    assert "| 3000 | `keras` 2000 | 1.50 times |" in evaluation
+    assert "evaluation | 3000 | `keras` 2000 | 1.50 times |" in evaluation
+    assert "prediction | 6000 | `keras` 4000 | 1.50 times |" in prediction
