@@ -101,7 +101,7 @@ def parse_args() -> argparse.Namespace:
         "--secs",
         type=float,
         default=4.0,
-        help="seconds of training; evaluation and prediction take half",
+        help="seconds of training; evaluation and prediction take half of it each",
     )
     parser.add_argument("--warmup_secs", type=float, default=1.5, help="seconds before it")
     parser.add_argument(

@@ -85,6 +85,9 @@ def _against_best(
 def _circumstances(results: dict[str, Any]) -> list[str]:
     """The machine, the versions, how it was measured."""
     machine = results["machine"]
+    summaries = [r["summary"] for all_of in results["workloads"].values() for r in all_of.values()]
+    predicts = any("predicted_per_sec" in summary for summary in summaries)
+    inference = "Evaluation and prediction are" if predicts else "Evaluation is"
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     return [
         f"{machine['cpu']} ({', '.join(machine['cpu_features'])}), {machine['cores']} cores, "
@@ -92,7 +95,7 @@ def _circumstances(results: dict[str, Any]) -> list[str]:
         *([] if results["isa"] == "native" else [f"Held to {results['isa'].upper()} ({HOLDING})."]),
         f"Best float32 matrix product: {results['matmul_gflops']:.0f} GFLOP/s.",
         f"Medians of {results['rounds']} interleaved rounds of {results['secs']:g} s after a "
-        f"warm-up of {results['warmup_secs']:g} s. Evaluation and prediction are of the test set "
+        f"warm-up of {results['warmup_secs']:g} s. {inference} of the test set "
         f"with the same weights, in batches of {EVALUATION_BATCH_SIZES[0]}; experts take "
         f"{EVALUATION_BATCH_SIZES[1]} where that is faster, and cnnlab chooses by itself.",
     ]
