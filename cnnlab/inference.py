@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from cnnlab.checkpoint import find_checkpoint, make_saver
 from cnnlab.config import Config
+from cnnlab.data.aligned import ALIGNMENT
 from cnnlab.data.datasets import Split
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.device import choose_device, session_config
@@ -143,7 +144,9 @@ def eval_batch_size(config: Config, tower: PredictGraph) -> int:
     sizes = [s[1:].num_elements() for s in shapes if s.rank is None or (s.rank and s[0] is None)]
     if None in sizes:
         return config.smallest_eval_batch_size
-    return max(config.smallest_eval_batch_size, WIDEST_BATCH_BYTES // (4 * max(sizes)))
+    fitting = WIDEST_BATCH_BYTES // (4 * max(sizes))
+    # A multiple: so each batch begins where its memory can be used as it is.
+    return max(config.smallest_eval_batch_size, fitting - fitting % ALIGNMENT)
 
 
 def weighted_views(

@@ -65,7 +65,7 @@ def unknown(images: Any, num_classes: int, *, training: bool) -> Any:
     ("model", "given", "expected"),
     [
         (tiny.linear, 7, 7),
-        (tiny.linear, "auto", 2**23 // (4 * 8 * 8 * 3)),
+        (tiny.linear, "auto", 2**23 // (4 * 8 * 8 * 3) // 64 * 64),
         (wide, "auto", 500),
         (unknown, "auto", 500),
     ],

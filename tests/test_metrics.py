@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from cnnlab.errors import CnnlabError
-from cnnlab.metrics import EvaluationSums, rank_of_label
+from cnnlab.metrics import EvaluationSums, first_choice, rank_of_label
 
 CLASSES = 7
 
@@ -61,11 +61,12 @@ def test_against_scikit_learn_over_batches(batch_size: int) -> None:
     scores=st.lists(st.integers(0, 3), min_size=1, max_size=9),
     label=st.integers(0, 8),
 )
-def test_rank_is_the_place_in_a_stable_sort(scores: list[int], label: int) -> None:
+def test_rank_and_first_choice_are_those_of_a_stable_sort(scores: list[int], label: int) -> None:
     label %= len(scores)
     logits = np.array([scores], np.float32)
     order = sorted(range(len(scores)), key=lambda index: -scores[index])
-    assert rank_of_label(logits, np.array([label]))[0] == order.index(label)
+    assert first_choice(logits.T)[0] == order[0]
+    assert rank_of_label(logits.T, np.array([label]))[0] == order.index(label)
 
 
 def test_equal_logits_do_not_all_count_as_right() -> None:

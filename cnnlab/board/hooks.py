@@ -66,7 +66,7 @@ class EvaluationBoard:
                 picture = draw_mistakes(images, labels[worst], probabilities[worst], names)
                 values.append(picture_value("images/mistakes", picture))
         if "confusion_matrix" in self._parts:
-            confusion = confusion_matrix(logits, labels)
+            confusion = confusion_matrix(labels, logits.argmax(axis=1), len(names))
             picture = draw_confusion_matrix(confusion, names)
             values.append(picture_value("images/confusion_matrix", picture))
         if "pr_curves" in self._parts:

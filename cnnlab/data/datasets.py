@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab.data import formats, layouts, sources
+from cnnlab.data.aligned import aligned_empty
 from cnnlab.data.download import Progress
 from cnnlab.data.shapes import draw_shapes
 from cnnlab.data.specs import DATASETS, LABEL_MODES, DatasetSpec, dataset_spec
@@ -125,7 +126,9 @@ class _Joined:
     def __init__(self, spec: DatasetSpec, is_test: bool) -> None:
         room = spec.num_test if is_test else spec.num_train
         # This takes memory only as it is written.
-        self._images = np.empty((room, *spec.image_shape), np.uint8)
+        # Those to train on are copied into a variable, and need no place of the other kind.
+        make_empty = aligned_empty if is_test else np.empty
+        self._images = make_empty((room, *spec.image_shape), np.uint8)
         self._labels = np.empty(room, np.int32)
         self._filled = 0
 

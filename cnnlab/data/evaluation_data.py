@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab.config import Config
+from cnnlab.data.aligned import aligned_empty
 from cnnlab.data.datasets import Split, check_split
 from cnnlab.data.formats import check_labels
 from cnnlab.data.image_paths import images_in
@@ -116,7 +117,7 @@ def class_folders(config: Config, folder: str) -> EvaluationData:
         raise error
 
     batches = read_images(files, spec.image_shape, config.smallest_eval_batch_size, refuse)
-    images = np.empty((len(files), *spec.image_shape), np.uint8)
+    images = aligned_empty((len(files), *spec.image_shape), np.uint8)
     filled = 0
     for batch in batches:
         images[filled : filled + len(batch.files)] = batch.images
