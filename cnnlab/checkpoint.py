@@ -32,25 +32,6 @@ MAX_STEP = 2**63 - 1  # of the int64 variable that counts them
 _NONE: frozenset[int] = frozenset()
 
 
-def make_saver(graph: Any) -> Any:
-    """A `tf.train.Saver` of the graph's global variables that also works where eager mode is on.
-
-    TensorFlow's looks at the surroundings of the call instead of at its session's graph. It deletes
-    nothing by itself: how many checkpoints stay is decided below.
-    """
-
-    class GraphSaver(tf.train.Saver):
-        def save(self, *args: Any, **kwargs: Any) -> Any:
-            with graph.as_default():
-                return super().save(*args, **kwargs)
-
-        def restore(self, *args: Any, **kwargs: Any) -> None:
-            with graph.as_default():
-                super().restore(*args, **kwargs)
-
-    return GraphSaver(tf.global_variables(), max_to_keep=None)
-
-
 def find_checkpoint(save_dir: str | Path, checkpoint: str) -> tuple[Checkpoints, int]:
     """Where a checkpoint of a run is, and its step.
 
@@ -119,37 +100,66 @@ class Checkpoints:
             raise CnnlabError(f"every checkpoint in {self.folder} is damaged")
         return None
 
-    def save(self, saver: Any, session: Any, step: int, *, protect: frozenset[int] = _NONE) -> None:
-        """Write the checkpoint aside, move it into place, point at it, drop the oldest.
+    def save(self, saver: Any, session: Any, step: int) -> None:
+        """Write the checkpoint of a step and put it into effect: `write` and `commit`."""
+        self.write(saver, session, step)
+        self.commit(step)
+
+    def write(self, saver: Any, session: Any, step: int) -> None:
+        """Write the checkpoint of a step aside, where it does not count yet.
 
         Args:
             saver: a `tf.train.Saver`.
             session: holds the variables.
             step: the checkpoint's.
-            protect: steps whose checkpoints stay, whatever their age.
 
         Raises:
             CnnlabError: the disk is full or the folder cannot be written; the checkpoints that were
                 there are as before.
         """
         partial = self.folder / PARTIAL
+        with self._keeping_others(step):
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            # As `saver.save`, which takes half a millisecond more to look around for other files.
+            definition, path = saver.saver_def, str(partial / f"{PREFIX}-{step}")
+            try:
+                session.run(definition.save_tensor_name, {definition.filename_tensor_name: path})
+            except tf.errors.OpError as error:
+                raise cannot_write(self.path(step), reason_of(error)) from error
+            (partial / POINTER).write_text(_pointer_text(step))
+
+    def commit(self, step: int, *, protect: frozenset[int] = _NONE) -> None:
+        """Wait for the disk to have what was written, move it into place, drop the oldest.
+
+        It needs no session, so that training can go on meanwhile.
+
+        Args:
+            step: the checkpoint's.
+            protect: steps whose checkpoints stay, whatever their age.
+
+        Raises:
+            CnnlabError: as `write`.
+        """
+        partial = self.folder / PARTIAL
+        with self._keeping_others(step):
+            # .data-* before .index, which says "complete"; then the pointer to them.
+            written = [*sorted(partial.glob(f"{PREFIX}-*")), partial / POINTER]
+            for path in written:
+                sync(path)
+            for path in written:
+                path.replace(self.folder / path.name)
+            partial.rmdir()
+            sync(self.folder)
+            self._drop_oldest(protect)
+
+    @contextmanager
+    def _keeping_others(self, step: int) -> Iterator[None]:
         try:
             with naming_failures(self.path(step)):
-                shutil.rmtree(partial, ignore_errors=True)
-                partial.mkdir(parents=True)
-                self._write(saver, session, partial / f"{PREFIX}-{step}")
-                (partial / POINTER).write_text(_pointer_text(step))
-                # .data-* before .index, which says "complete"; then the pointer to them.
-                written = [*sorted(partial.glob(f"{PREFIX}-*")), partial / POINTER]
-                for path in written:
-                    sync(path)
-                for path in written:
-                    path.replace(self.folder / path.name)
-                partial.rmdir()
-                sync(self.folder)
-                self._drop_oldest(protect)
+                yield
         except CnnlabError as error:
-            shutil.rmtree(partial, ignore_errors=True)  # on a full disk, it is in the way
+            shutil.rmtree(self.folder / PARTIAL, ignore_errors=True)  # a full disk needs the room
             kept = self.steps()
             state = f"the checkpoint of step {kept[-1]} is kept" if kept else "none was kept before"
             raise CnnlabError(f"{error}; {state}") from error
@@ -250,14 +260,6 @@ class Checkpoints:
             raise CnnlabError(
                 f"checkpoint {self.path(step)} is damaged: {reason_of(error)}"
             ) from error
-
-    def _write(self, saver: Any, session: Any, path: Path) -> None:
-        try:
-            # As `saver.save`, which takes half a millisecond more to look around for other files.
-            definition = saver.saver_def
-            session.run(definition.save_tensor_name, {definition.filename_tensor_name: str(path)})
-        except tf.errors.OpError as error:
-            raise cannot_write(self.folder / path.name, reason_of(error)) from error
 
     def _point_at(self, step: int) -> None:
         write_atomically(self.folder / POINTER, _pointer_text(step))

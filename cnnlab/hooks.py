@@ -194,10 +194,15 @@ class CheckpointHook(Hook):
         if train.save_requested:
             train.save_requested = False
             self._save(train, state)
+            self._run.saving.wait()
             train.say(f"step {state.step}: checkpoint saved on request")
+        self._run.saving.check()
 
     def after_stop(self, train: Train, state: StepState) -> None:
         self._save(train, state)
+
+    def end(self, train: Train) -> None:
+        self._run.saving.wait()
 
     def _save(self, train: Train, state: StepState) -> None:
         if state.step == self._saved_step:
@@ -206,8 +211,11 @@ class CheckpointHook(Hook):
             name = _first_non_finite(train)
             raise NonFiniteError(f"variable {name} is not finite after step {state.step}")
         self._log.flush()
-        self._run.save(train.saver, train.session, state.step, state.total_steps)
-        self._saved_step = state.step
+        step, log = state.step, self._log.sync
+        self._run.save(train.saver, train.session, step, state.total_steps, log)
+        if train.own_hooks:  # they act next, and may look for the checkpoint
+            self._run.saving.wait()
+        self._saved_step = step
 
 
 def _first_non_finite(train: Train) -> str:

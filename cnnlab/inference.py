@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab.checkpoint import find_checkpoint, make_saver
+from cnnlab.checkpoint import find_checkpoint
 from cnnlab.config import Config
 from cnnlab.data.aligned import ALIGNMENT
 from cnnlab.data.datasets import Split
@@ -18,7 +18,7 @@ from cnnlab.device import choose_device, session_config
 from cnnlab.inference_graph import PredictGraph, build_predict_graph
 from cnnlab.metrics import EvaluationSums
 from cnnlab.models import find_model
-from cnnlab.tf1 import config_pb2, naming_op_errors, on_calling_thread, tf
+from cnnlab.tf1 import config_pb2, make_saver, naming_op_errors, on_calling_thread, tf
 
 WIDEST_BATCH_BYTES = 2**23  # larger arrays are slow to come by, and a batch's own cost is small
 

@@ -9,7 +9,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab.checkpoint import make_saver
 from cnnlab.config import Config
 from cnnlab.data.augment import scaling_of, shape_after
 from cnnlab.data.batches import check_class_weights
@@ -22,7 +21,7 @@ from cnnlab.inference import OnBatch, TowerSession
 from cnnlab.models import ModelFunction, check_model_options, find_model
 from cnnlab.resolve import graph_options_differ, resolve, resolve_for_run
 from cnnlab.run_directory import RunDirectory
-from cnnlab.tf1 import tf
+from cnnlab.tf1 import make_saver, tf
 from cnnlab.warm_start import start_values, with_init_step
 
 

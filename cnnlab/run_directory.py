@@ -13,10 +13,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cnnlab.background import Background
 from cnnlab.checkpoint import BEST_DIR, Checkpoints
 from cnnlab.config import Config
 from cnnlab.data.specs import DatasetSpec
@@ -38,6 +39,7 @@ class RunDirectory:
         path: the folder.
         checkpoints: its checkpoints.
         best: the best step's checkpoint.
+        saving: what is still to do of the last `save`.
     """
 
     def __init__(self, config: Config) -> None:
@@ -49,6 +51,7 @@ class RunDirectory:
         self.path = Path(config.save_dir)
         self.checkpoints = Checkpoints(self.path, config.max_to_keep, config.keep_every)
         self.best = Checkpoints(self.path / BEST_DIR)
+        self.saving = Background()
         self._config = config
         for name, folder in (("save_dir", self.path), ("log_dir", config.resolved_log_dir)):
             _check_writable(name, folder)
@@ -96,16 +99,37 @@ class RunDirectory:
         save_config(self._config, self.path, versions(), spec)
         (self.path / RESULT_FILE).unlink(missing_ok=True)
 
-    def save(self, saver: Any, session: Any, step: int, total_steps: int) -> None:
-        """Save a checkpoint of the run.
+    def save(
+        self, saver: Any, session: Any, step: int, total_steps: int, log: Callable[[], None]
+    ) -> None:
+        """Write a checkpoint of the run, and begin to wait for the disk to have it.
+
+        It counts after that, at the latest when `saving` has been waited for: a run that is killed
+        before goes on from the checkpoint before it.
+
+        Args:
+            saver: a `tf.train.Saver`.
+            session: holds the variables.
+            step: the checkpoint's.
+            total_steps: where the run ends.
+            log: waits until the disk has the lines of the steps up to this one.
 
         Raises:
-            CnnlabError: the disk is full or the folder cannot be written.
+            CnnlabError: the disk is full or the folder cannot be written, now or at the save
+                before.
         """
-        is_last = step == total_steps
-        protect = frozenset() if is_last else frozenset(self._regular_steps()[-1:])
-        self.checkpoints.save(saver, session, step, protect=protect)
-        self._prune_best(None if is_last else protect)
+        self.saving.wait()
+        self.checkpoints.write(saver, session, step)
+
+        def commit() -> None:
+            # Lines must not be lost that a checkpoint of a later step takes for written.
+            log()
+            is_last = step == total_steps
+            protect = frozenset() if is_last else frozenset(self._regular_steps()[-1:])
+            self.checkpoints.commit(step, protect=protect)
+            self._prune_best(None if is_last else protect)
+
+        self.saving.start(commit)
 
     def save_best(self, saver: Any, session: Any, step: int) -> None:
         """Save the best step's weights.
@@ -116,6 +140,7 @@ class RunDirectory:
         Raises:
             CnnlabError: the disk is full or the folder cannot be written.
         """
+        self.saving.wait()
         self.best.save(saver, session, step)
         self._prune_best(frozenset(self._regular_steps()[-1:]))
 

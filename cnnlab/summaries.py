@@ -114,15 +114,16 @@ class RunLog:
         return any(line["split"] == split and line["step"] == step for line in lines)
 
     def flush(self) -> None:
-        """Wait until metrics.jsonl is on the disk, and the event files with the operating system.
-
-        Lines must not be lost that a checkpoint of a later step takes for written.
-        """
+        """Hand everything written so far to the operating system."""
         with naming_failures(self._path):
             self._file.flush()
-            os.fsync(self._file.fileno())
         for writer in self._writers.values():
             writer.flush()
+
+    def sync(self) -> None:
+        """Wait until the disk has what metrics.jsonl was flushed of; on any thread."""
+        with naming_failures(self._path):
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Flush and close all files."""

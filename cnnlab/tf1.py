@@ -153,3 +153,22 @@ legacy_core: Any = _LazyModule("tf_keras.src.legacy_tf_layers.core")
 legacy_normalization: Any = _LazyModule("tf_keras.src.legacy_tf_layers.normalization")
 legacy_pooling: Any = _LazyModule("tf_keras.src.legacy_tf_layers.pooling")
 mixed_precision: Any = _LazyModule("tf_keras.mixed_precision")
+
+
+def make_saver(graph: Any) -> Any:
+    """A `tf.train.Saver` of the graph's global variables that also works where eager mode is on.
+
+    TensorFlow's looks at the surroundings of the call instead of at its session's graph. It deletes
+    nothing by itself: how many checkpoints stay is for `cnnlab.checkpoint` to decide.
+    """
+
+    class GraphSaver(tf.train.Saver):
+        def save(self, *args: Any, **kwargs: Any) -> Any:
+            with graph.as_default():
+                return super().save(*args, **kwargs)
+
+        def restore(self, *args: Any, **kwargs: Any) -> None:
+            with graph.as_default():
+                super().restore(*args, **kwargs)
+
+    return GraphSaver(tf.global_variables(), max_to_keep=None)

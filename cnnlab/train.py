@@ -55,6 +55,7 @@ class Train(Network):
         loss: float32 scalar, mean cross-entropy in nats, in inference mode, of what is fed.
         train_op: makes training steps, each on the next batch of the input stream.
         saver: the `tf.train.Saver` of all variables.
+        own_hooks: the hooks given.
     """
 
     def __init__(
@@ -84,9 +85,8 @@ class Train(Network):
             DataError: the arrays are not what they should be.
         """
         super().__init__(model, data, options)
-        self._hooks = tuple(hooks)
-        self.stopping = False
-        self.save_requested = False
+        self.own_hooks = tuple(hooks)
+        self.stopping, self.save_requested = False, False
         self.stop_signal: int | None = None
 
     def train(self, save_dir: str | None = None, **options: Any) -> dict[str, Any]:
@@ -182,7 +182,7 @@ class Train(Network):
         try:
             with RunLog(run.path, self.config.resolved_log_dir, self.graph, first_step) as log:
                 hooks = make_hooks(self, run, log, total_steps, secs_before, self._early_stopping)
-                self._run_loop([*hooks, *self._hooks], total_steps)
+                self._run_loop([*hooks, *self.own_hooks], total_steps)
         except NonFiniteError as error:
             self._roll_back(run, error)
             return False

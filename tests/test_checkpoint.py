@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from cnnlab import checkpoint
-from cnnlab.checkpoint import Checkpoints, make_saver
+from cnnlab.checkpoint import Checkpoints
 from cnnlab.errors import CnnlabError
-from cnnlab.tf1 import tf
+from cnnlab.tf1 import make_saver, tf
 
 
 class Variables:

@@ -1,12 +1,18 @@
 """The standard hooks on their own; what they write is tested with the summaries."""
 
 import re
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cnnlab import Hook, Train
+from cnnlab import Hook, Train, checkpoint
+from cnnlab.checkpoint import Checkpoints
+from cnnlab.errors import CnnlabError
+from cnnlab.hooks import SummaryHook
+from cnnlab.loop import StepState
 from tests import small as tiny
 
 LINE = re.compile(
@@ -71,16 +77,14 @@ def test_a_hook_of_ones_own_acts_after_the_standard_ones(tmp_path: Path) -> None
 
 
 def test_a_stopped_run_is_saved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cnnlab.checkpoint import Checkpoints
-
     saved: list[int] = []
-    save = Checkpoints.save
+    write = Checkpoints.write
     monkeypatch.setattr(
         Checkpoints,
-        "save",
-        lambda self, saver, session, step, **more: (
+        "write",
+        lambda self, saver, session, step: (
             None if self.folder.name == "best" else saved.append(step),
-            save(self, saver, session, step, **more),
+            write(self, saver, session, step),
         ),
     )
 
@@ -99,3 +103,56 @@ def test_a_stopped_run_is_saved_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
             train.evaluate = lambda *_, **__: {"accuracy": 0, "loss": 0, "n": 1}
             train.train()
         assert saved == expected
+
+
+def test_steps_go_on_while_the_disk_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk has nothing of the checkpoint of step 4 before step 6 is made."""
+    may_go_on, steps_before, sync = threading.Event(), [], checkpoint.sync
+    after_step = SummaryHook.after_step
+
+    def slow_sync(path: Path) -> None:
+        assert may_go_on.wait(20)
+        sync(path)
+
+    def look(self: SummaryHook, train: Train, state: StepState) -> None:
+        if state.step == 6:
+            steps_before.extend(Checkpoints(tmp_path).steps())
+            may_go_on.set()
+        after_step(self, train, state)
+
+    monkeypatch.setattr(checkpoint, "sync", slow_sync)
+    monkeypatch.setattr(SummaryHook, "after_step", look)
+    every = {"checkpoint_steps": 4, "summary_steps": 6, "eval_steps": 7}
+    with tiny.make(tmp_path, tiny.linear, steps=7, **every) as train:
+        train.train()
+    assert may_go_on.is_set()
+    assert steps_before == []
+    assert Checkpoints(tmp_path).steps() == [4, 7]
+    assert Checkpoints(tmp_path).latest_intact() == 7
+
+
+def test_a_full_disk_ends_the_run_before_its_next_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_failed, steps = threading.Event(), []
+
+    def fail_to_sync(_path: Path) -> None:
+        has_failed.set()
+        raise OSError(28, "No space left on device")
+
+    def note(_self: SummaryHook, _train: Train, state: StepState) -> None:
+        steps.append(state.step)
+        if state.step > 2:
+            has_failed.wait(10)
+            time.sleep(0.05)
+
+    monkeypatch.setattr(checkpoint, "sync", fail_to_sync)
+    monkeypatch.setattr(SummaryHook, "after_step", note)
+    every = {"checkpoint_steps": 2, "summary_steps": 1, "eval_steps": 100}
+    make = tiny.make(tmp_path, tiny.linear, steps=100, **every)
+    message = "No space left on device; none was kept before"
+    with make as train, pytest.raises(CnnlabError, match=message):
+        train.train()
+    assert steps in ([1, 2], [1, 2, 3])

@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from cnnlab.checkpoint import find_checkpoint, make_saver
+from cnnlab.checkpoint import find_checkpoint
 from cnnlab.config import Config
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.device import session_config
 from cnnlab.inference_graph import build_inference
 from cnnlab.models import find_model
-from cnnlab.tf1 import tf
+from cnnlab.tf1 import make_saver, tf
 from cnnlab.training.losses import probabilities_of
 
 IMAGES, PROBABILITIES, CLASSES = "images", "probabilities", "classes"

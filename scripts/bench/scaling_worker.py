@@ -1,6 +1,7 @@
 """One measurement of scaling.py in a process of its own: `python scaling_worker.py TASK`; task and
 answer are JSON."""
 
+import itertools
 import json
 import os
 import resource
@@ -14,9 +15,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))  # this checkout's cnnlab
 
-from cnnlab import Hook, Train
+from cnnlab import Train
 from cnnlab.data.datasets import load_dataset
 from cnnlab.loop import run_steps
+from cnnlab.summaries import read_metrics
 
 TURN_STEPS = 500  # steps between two summaries and checkpoints, for their share of the time
 TURNS = 6
@@ -84,30 +86,23 @@ def timed(function: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
-class Clock(Hook):
-    """Notes, after each turn of the other hooks, the time and how much of it steps took."""
-
-    def __init__(self, every_steps: int) -> None:
-        self.every_steps = every_steps
-        self.noted: list[tuple[float, float]] = []
-
-    def after_step(self, train: Train, state: Any) -> None:
-        self.noted.append((time.perf_counter(), state.step_secs))
-
-
 def measure_turns(task: dict[str, Any]) -> dict[str, float]:
-    """What a summary, a line of progress and a checkpoint take together, between steps."""
-    steps, clock = task["steps"], Clock(task["steps"])
-    total = (
-        TURNS + 2
-    ) * steps  # less the first turn, which warms up, and the last, which evaluates
+    """What a summary, a line of progress and a checkpoint take together, between steps.
+
+    From the run's own lines: the time from one to the next, less that of the steps.
+    """
+    steps = task["steps"]
+    total = (TURNS + 1) * steps  # the first warms up
     every = {"summary_steps": steps, "checkpoint_steps": steps, "eval_steps": total}
     with tempfile.TemporaryDirectory() as folder:
-        make_train(task, folder, steps=total, hooks=[clock], **every).train()
+        with make_train(task, folder, steps=total, **every) as train:
+            train.train()
+            images, save_dir = steps * train.config.batch_size, Path(train.config.save_dir)
+        lines = [line for line in read_metrics(save_dir) if line["split"] == "train"]
     costs, step_secs = [], []
-    for before, after in zip(clock.noted[:TURNS], clock.noted[1 : TURNS + 1], strict=True):
-        made_secs = after[1] - before[1]
-        costs.append(after[0] - before[0] - made_secs)
+    for before, after in itertools.pairwise(lines):
+        made_secs = images / after["images_per_sec"]
+        costs.append(after["seconds"] - before["seconds"] - made_secs)
         step_secs.append(made_secs / steps)
     cost, one_step = statistics.median(costs), statistics.median(step_secs)
     share = cost / (cost + TURN_STEPS * one_step)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from cnnlab import Hook, Train, layers
-from cnnlab.checkpoint import Checkpoints, make_saver
+from cnnlab.checkpoint import Checkpoints
 from cnnlab.errors import CnnlabError
 from cnnlab.evaluate import evaluate
-from cnnlab.tf1 import tf
+from cnnlab.tf1 import make_saver, tf
 from tests.safety.conftest import OPTIONS
 
 
