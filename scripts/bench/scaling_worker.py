@@ -21,7 +21,7 @@ from cnnlab.loop import run_steps
 from cnnlab.summaries import read_metrics
 
 TURN_STEPS = 500  # steps between two summaries and checkpoints, for their share of the time
-TURNS = 6
+WARM_UP_TURNS = 2
 
 
 def make_train(task: dict[str, Any], folder: str, **options: Any) -> Train:
@@ -92,7 +92,7 @@ def measure_turns(task: dict[str, Any]) -> dict[str, float]:
     From the run's own lines: the time from one to the next, less that of the steps.
     """
     steps = task["steps"]
-    total = (TURNS + 1) * steps  # the first warms up
+    total = (WARM_UP_TURNS + task["turns"]) * steps
     every = {"summary_steps": steps, "checkpoint_steps": steps, "eval_steps": total}
     with tempfile.TemporaryDirectory() as folder:
         with make_train(task, folder, steps=total, **every) as train:
@@ -100,7 +100,7 @@ def measure_turns(task: dict[str, Any]) -> dict[str, float]:
             images, save_dir = steps * train.config.batch_size, Path(train.config.save_dir)
         lines = [line for line in read_metrics(save_dir) if line["split"] == "train"]
     costs, step_secs = [], []
-    for before, after in itertools.pairwise(lines):
+    for before, after in itertools.pairwise(lines[WARM_UP_TURNS - 1 :]):
         made_secs = images / after["images_per_sec"]
         costs.append(after["seconds"] - before["seconds"] - made_secs)
         step_secs.append(made_secs / steps)
