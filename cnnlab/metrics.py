@@ -104,5 +104,5 @@ def rank_of_label(
         int32 [batch], range [0, num_classes); 0 where the first choice is right.
     """
     own = by_class[labels, np.arange(len(labels))]
-    earlier = np.arange(len(by_class), dtype=labels.dtype)[:, None] < labels
+    earlier = np.arange(len(by_class), dtype=np.int32)[:, None] < labels
     return ((by_class > own) | ((by_class == own) & earlier)).sum(axis=0, dtype=np.int32)

@@ -1,7 +1,7 @@
 """Work on a thread of its own."""
 
 import threading
-import time
+from concurrent.futures import wait
 
 import pytest
 
@@ -29,21 +29,18 @@ def test_one_piece_of_work_follows_the_other() -> None:
 
 @pytest.mark.parametrize("ask", ["wait", "check", "start"])
 def test_a_failure_is_raised_once_where_it_is_asked_after(ask: str) -> None:
-    failed = threading.Event()
-
     def fail() -> None:
-        failed.set()
         raise OSError("no disk")
 
     background = Background()
     background.start(fail)
-    failed.wait(10)
+    assert background._work is not None
+    wait([background._work], timeout=10)
     questions = {
         "wait": background.wait,
         "check": background.check,
         "start": lambda: background.start(lambda: None),
     }
-    time.sleep(0.05)  # it is done a moment after it has failed
     with pytest.raises(OSError, match="no disk"):
         questions[ask]()
     background.check()

@@ -144,15 +144,15 @@ def test_a_full_disk_ends_the_run_before_its_next_checkpoint(
 
     def note(_self: SummaryHook, _train: Train, state: StepState) -> None:
         steps.append(state.step)
-        if state.step > 2:
+        if state.step > 50:
             has_failed.wait(10)
-            time.sleep(0.05)
+            time.sleep(0.001)  # the thread has a moment to end, many times over
 
     monkeypatch.setattr(checkpoint, "sync", fail_to_sync)
     monkeypatch.setattr(SummaryHook, "after_step", note)
-    every = {"checkpoint_steps": 2, "summary_steps": 1, "eval_steps": 100}
+    every = {"checkpoint_steps": 50, "summary_steps": 1, "eval_steps": 100}
     make = tiny.make(tmp_path, tiny.linear, steps=100, **every)
     message = "No space left on device; none was kept before"
     with make as train, pytest.raises(CnnlabError, match=message):
         train.train()
-    assert steps in ([1, 2], [1, 2, 3])
+    assert 50 <= steps[-1] < 99

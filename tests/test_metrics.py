@@ -104,3 +104,12 @@ def test_logits_that_are_not_finite_are_refused(value: float) -> None:
     logits[1, 2] = value
     with pytest.raises(CnnlabError, match="logits are not finite"):
         EvaluationSums(CLASSES).add(logits, labels, np.zeros(3, np.float32))
+
+
+@pytest.mark.parametrize("label_type", [np.int8, np.uint8, np.int32, np.int64])
+def test_labels_of_any_integer_type(label_type: type) -> None:
+    """More classes than the smallest of these types has numbers."""
+    sums = EvaluationSums(300)
+    labels = np.arange(100, dtype=label_type)
+    sums.add(np.eye(300, dtype=np.float32)[:100], labels, np.zeros(100, np.float32))
+    assert sums.result()["accuracy"] == 1
