@@ -13,10 +13,10 @@ class Background:
         self._thread = ThreadPoolExecutor(1)
         self._work: Future[None] | None = None
 
-    def start(self, work: Callable[[], None]) -> None:
-        """Begin with this, after what was begun before."""
+    def start(self, *parts: Callable[[], None]) -> None:
+        """Begin with this, part after part, when what was begun before is done."""
         self.wait()
-        self._work = self._thread.submit(work)
+        self._work = self._thread.submit(_do_all, parts)
 
     def wait(self) -> None:
         """Wait until it is done, if there is anything; raises what the work raised."""
@@ -28,3 +28,8 @@ class Background:
         """Raise what the work raised, if it is done; wait for nothing."""
         if self._work is not None and self._work.done():
             self.wait()
+
+
+def _do_all(parts: tuple[Callable[[], None], ...]) -> None:
+    for part in parts:
+        part()

@@ -105,13 +105,14 @@ class Checkpoints:
         self.write(saver, session, step)
         self.commit(step)
 
-    def write(self, saver: Any, session: Any, step: int) -> None:
+    def write(self, saver: Any, session: Any, step: int, values: Any = None) -> None:
         """Write the checkpoint of a step aside, where it does not count yet.
 
         Args:
             saver: a `tf.train.Saver`.
             session: holds the variables.
             step: the checkpoint's.
+            values: of each of `saved_tensors`, if not what the session holds now.
 
         Raises:
             CnnlabError: the disk is full or the folder cannot be written; the checkpoints that were
@@ -124,15 +125,14 @@ class Checkpoints:
             # As `saver.save`, which takes half a millisecond more to look around for other files.
             definition, path = saver.saver_def, str(partial / f"{PREFIX}-{step}")
             try:
-                session.run(definition.save_tensor_name, {definition.filename_tensor_name: path})
+                feeds = {definition.filename_tensor_name: path, **(values or {})}
+                session.run(definition.save_tensor_name, feeds)
             except tf.errors.OpError as error:
                 raise cannot_write(self.path(step), reason_of(error)) from error
             (partial / POINTER).write_text(_pointer_text(step))
 
     def commit(self, step: int, *, protect: frozenset[int] = _NONE) -> None:
         """Wait for the disk to have what was written, move it into place, drop the oldest.
-
-        It needs no session, so that training can go on meanwhile.
 
         Args:
             step: the checkpoint's.

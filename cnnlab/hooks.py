@@ -17,6 +17,7 @@ from cnnlab.loop import RunPlan, StepState, is_time
 from cnnlab.monitors import Monitor, is_better
 from cnnlab.run_directory import RunDirectory
 from cnnlab.summaries import RunLog
+from cnnlab.tf1 import on_calling_thread, saved_tensors
 
 if TYPE_CHECKING:
     from cnnlab.board.hooks import EvaluationBoard
@@ -207,12 +208,16 @@ class CheckpointHook(Hook):
     def _save(self, train: Train, state: StepState) -> None:
         if state.step == self._saved_step:
             return
-        if not train.session.run(train.train_graph.weights_are_finite):
+        tensors = saved_tensors(train.saver, train.graph)
+        is_finite, *values = train.session.run(
+            [train.train_graph.weights_are_finite, *tensors], options=on_calling_thread()
+        )
+        if not is_finite:
             name = _first_non_finite(train)
             raise NonFiniteError(f"variable {name} is not finite after step {state.step}")
         self._log.flush()
-        step, log = state.step, self._log.sync
-        self._run.save(train.saver, train.session, step, state.total_steps, log)
+        step, held, log = state.step, dict(zip(tensors, values, strict=True)), self._log.sync
+        self._run.save(train.saver, train.session, step, held, state.total_steps, log)
         if train.own_hooks:  # they act next, and may look for the checkpoint
             self._run.saving.wait()
         self._saved_step = step

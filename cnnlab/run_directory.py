@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from cnnlab.summaries import METRICS_FILE, read_metrics
 
 RESULT_FILE = "result.json"
 _MAX_RESULT_BYTES = 10_000_000
+_MAX_HELD_BYTES = 2**28  # of variables: so many are in memory twice while they are written
 
 
 class RunDirectory:
@@ -100,17 +102,24 @@ class RunDirectory:
         (self.path / RESULT_FILE).unlink(missing_ok=True)
 
     def save(
-        self, saver: Any, session: Any, step: int, total_steps: int, log: Callable[[], None]
+        self,
+        saver: Any,
+        session: Any,
+        step: int,
+        values: dict[Any, Any],
+        total_steps: int,
+        log: Callable[[], None],
     ) -> None:
-        """Write a checkpoint of the run, and begin to wait for the disk to have it.
+        """Begin to write a checkpoint of the run.
 
-        It counts after that, at the latest when `saving` has been waited for: a run that is killed
-        before goes on from the checkpoint before it.
+        It counts when the disk has it, at the latest when `saving` has been waited for: a run that
+        is killed before goes on from the checkpoint before it.
 
         Args:
             saver: a `tf.train.Saver`.
-            session: holds the variables.
+            session: writes it.
             step: the checkpoint's.
+            values: of each of `saved_tensors`, after that step.
             total_steps: where the run ends.
             log: waits until the disk has the lines of the steps up to this one.
 
@@ -119,7 +128,7 @@ class RunDirectory:
                 before.
         """
         self.saving.wait()
-        self.checkpoints.write(saver, session, step)
+        write = partial(self.checkpoints.write, saver, session, step, values)
 
         def commit() -> None:
             # Lines must not be lost that a checkpoint of a later step takes for written.
@@ -129,7 +138,11 @@ class RunDirectory:
             self.checkpoints.commit(step, protect=protect)
             self._prune_best(None if is_last else protect)
 
-        self.saving.start(commit)
+        if sum(value.nbytes for value in values.values()) <= _MAX_HELD_BYTES:
+            self.saving.start(write, commit)
+        else:
+            write()
+            self.saving.start(commit)
 
     def save_best(self, saver: Any, session: Any, step: int) -> None:
         """Save the best step's weights.

@@ -172,3 +172,15 @@ def make_saver(graph: Any) -> Any:
                 super().restore(*args, **kwargs)
 
     return GraphSaver(tf.global_variables(), max_to_keep=None)
+
+
+def saved_tensors(saver: Any, graph: Any) -> list[Any]:
+    """What a Saver writes. Fetched, these can be fed when it does, while training goes on: on a CPU
+    nothing is copied before a step wants to change a variable whose value is held.
+
+    Args:
+        saver: a `tf.train.Saver`.
+        graph: that it was made for.
+    """
+    (write_op,) = graph.as_graph_element(saver.saver_def.save_tensor_name).op.control_inputs
+    return list(write_op.inputs[3:])  # after the path, names and slices

@@ -10,7 +10,7 @@ import pytest
 from cnnlab import checkpoint
 from cnnlab.checkpoint import Checkpoints
 from cnnlab.errors import CnnlabError
-from cnnlab.tf1 import make_saver, tf
+from cnnlab.tf1 import make_saver, saved_tensors, tf
 
 
 class Variables:
@@ -19,9 +19,12 @@ class Variables:
     def __init__(self, size: int = 3, name: str = "w") -> None:
         self.graph = tf.Graph()
         with self.graph.as_default():
-            self.vector = tf.get_variable(name, initializer=tf.zeros([size]))
+            self.vector = tf.get_variable(name, initializer=tf.zeros([size]), use_resource=True)
             self.value_ph = tf.placeholder(tf.float32, [size])
             self.assign = tf.assign(self.vector, self.value_ph)
+            self.add = tf.raw_ops.ResourceApplyGradientDescent(
+                var=self.vector.handle, alpha=1.0, delta=-tf.ones([size])
+            )
             init = tf.global_variables_initializer()
             self.saver = make_saver(self.graph)
         self.session = tf.Session(graph=self.graph)
@@ -92,6 +95,25 @@ def test_a_save_of_the_same_step_replaces_it(variables: Variables, tmp_path: Pat
     variables.set(0)
     checkpoints.restore(variables.saver, variables.session, 5)
     assert variables.get() == [7] * 3
+
+
+def test_values_that_are_held_are_written_whatever_becomes_of_the_variables(
+    variables: Variables, tmp_path: Path
+) -> None:
+    checkpoints = saved(variables, tmp_path, 5)
+    tensors = saved_tensors(variables.saver, variables.graph)
+    held = dict(zip(tensors, variables.session.run(tensors), strict=True))
+    variables.session.run(variables.add)  # in place, where nobody holds the value
+    assert variables.get() == [6] * 3
+    checkpoints.write(variables.saver, variables.session, 8, held)
+    checkpoints.commit(8)
+    checkpoints.restore(variables.saver, variables.session, 8)
+    assert variables.get() == [5] * 3
+    direct, indirect = (
+        [path.read_bytes() for path in sorted(tmp_path.glob(f"model.ckpt-{step}.*"))]
+        for step in (5, 8)
+    )
+    assert direct == indirect
 
 
 @pytest.mark.parametrize("moment", ["saving", "first file", "second file", "pointer"])

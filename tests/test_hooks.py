@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cnnlab import Hook, Train, checkpoint
+from cnnlab import Hook, Train, checkpoint, run_directory
 from cnnlab.checkpoint import Checkpoints
 from cnnlab.errors import CnnlabError
 from cnnlab.hooks import SummaryHook
@@ -82,9 +82,9 @@ def test_a_stopped_run_is_saved_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(
         Checkpoints,
         "write",
-        lambda self, saver, session, step: (
+        lambda self, saver, session, step, *values: (
             None if self.folder.name == "best" else saved.append(step),
-            write(self, saver, session, step),
+            write(self, saver, session, step, *values),
         ),
     )
 
@@ -103,6 +103,27 @@ def test_a_stopped_run_is_saved_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
             train.evaluate = lambda *_, **__: {"accuracy": 0, "loss": 0, "n": 1}
             train.train()
         assert saved == expected
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_a_large_network_is_not_in_memory_twice(
+    is_large: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written before training goes on, by the thread that trains; a small one by another."""
+    writers: list[bool] = []
+    write = Checkpoints.write
+
+    def spy(self: Checkpoints, *args: Any) -> None:
+        if self.folder.name != "best":
+            writers.append(threading.current_thread() is threading.main_thread())
+        write(self, *args)
+
+    monkeypatch.setattr(Checkpoints, "write", spy)
+    if is_large:
+        monkeypatch.setattr(run_directory, "_MAX_HELD_BYTES", 100)
+    with tiny.make(tmp_path / "save", tiny.linear, steps=4, checkpoint_steps=2) as train:
+        train.train()
+    assert writers == [is_large, is_large]
 
 
 def test_steps_go_on_while_the_disk_is_waited_for(
