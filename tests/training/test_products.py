@@ -1,4 +1,4 @@
-"""The gradient of wide matrix products, against NumPy and against TensorFlow's own."""
+"""The gradients of matrix products, against NumPy and against TensorFlow's own."""
 
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ from cnnlab.training import products
 from tests import small
 
 WIDE, NARROW = (512, 512), (512, 511)  # numbers enough, and a row too few
+FEW_COLUMNS = (784, 10)
 
 
 def gradients(
     weights_shape: tuple[int, int], *, transposed: bool = False, fast: bool = True
-) -> tuple[list[Any], list[Any], list[str]]:
-    """Those of sum(x w * d) for x and w by the graph, the same by NumPy, and names of the products
-    in the graph whose second factor is transposed."""
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """Those of sum(x w * d) for x and w by the graph, the same by NumPy, and the products in the
+    graph."""
     rng = np.random.default_rng(1)
     w = rng.standard_normal(weights_shape, np.float32)
     x = rng.standard_normal((3, w.shape[1 if transposed else 0]), np.float32)
@@ -31,17 +32,13 @@ def gradients(
         else:
             y = tf.matmul(*tensors, transpose_b=transposed)
         found = session.run(tf.gradients(y, tensors, tf.constant(d)))
-        transposed_products = [
-            op.name
-            for op in graph.get_operations()
-            if op.type == "MatMul" and op.get_attr("transpose_b")
-        ]
+        made = [op for op in graph.get_operations() if op.type == "MatMul"]
     x, w, d = (array.astype(np.float64) for array in (x, w, d))
     expected = [d @ w, d.T @ x] if transposed else [d @ w.T, x.T @ d]
-    return list(found), expected, transposed_products
+    return list(found), expected, made
 
 
-@pytest.mark.parametrize("shape", [WIDE, NARROW])
+@pytest.mark.parametrize("shape", [WIDE, NARROW, FEW_COLUMNS, (512 * 52, 10)])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_the_gradients_are_right(shape: tuple[int, int], transposed: bool) -> None:
     found, expected, _ = gradients(shape, transposed=transposed)
@@ -50,8 +47,27 @@ def test_the_gradients_are_right(shape: tuple[int, int], transposed: bool) -> No
 
 
 def test_a_wide_matrix_is_not_transposed() -> None:
-    assert gradients(WIDE)[2] == []
-    assert len(gradients(NARROW)[2]) == 1
+    for shape, count in ((WIDE, 0), (NARROW, 1)):
+        transposed = [op for op in gradients(shape)[2] if op.get_attr("transpose_b")]
+        assert len(transposed) == count
+
+
+def test_the_gradient_of_few_columns_has_them_as_rows_first() -> None:
+    for columns in (10, 11):
+        shapes = [op.outputs[0].shape.as_list() for op in gradients((784, columns))[2]]
+        assert ([columns, 784] in shapes) == (columns == 10)
+        assert [784, columns] in shapes
+
+
+def test_put_into_order_it_keeps_its_bits() -> None:
+    with tf.Graph().as_default(), tf.Session() as session:
+        d, x = tf.random.normal([100, 10], seed=1), tf.random.normal([100, 784], seed=2)
+        with products.fast_product_gradients():
+            y = tf.matmul(x, tf.ones([784, 10]))
+        (gradient,) = tf.gradients(y, y.op.inputs[1], d)
+        turned = tf.matmul(d, x, transpose_a=True)
+        found, expected = session.run((gradient, turned))
+        assert found.tobytes() == expected.T.tobytes()
 
 
 def test_narrow_products_keep_their_bits() -> None:
