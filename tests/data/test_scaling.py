@@ -18,12 +18,24 @@ IMAGES = np.clip(IMAGES, 0, 255).astype(np.uint8)
 FLAT = IMAGES.reshape(400, -1) / 255
 
 
-def test_channel_moments() -> None:
+@pytest.mark.parametrize("at_once", [1, 60 * 7, 2**20])
+def test_channel_moments(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one image at once, of seven and of all."""
+    monkeypatch.setattr(scaling, "_MOMENTS_BYTES", at_once)
     found = scaling.channel_moments(IMAGES)
     np.testing.assert_allclose(found["mean"], (IMAGES / 255).mean(axis=(0, 1, 2)), rtol=1e-5)
     np.testing.assert_allclose(found["stddev"], (IMAGES / 255).std(axis=(0, 1, 2)), rtol=1e-5)
     flat = scaling.channel_moments(np.full((3, 4, 4, 1), 9, np.uint8))
     assert flat["stddev"] == 1  # nothing to divide by
+
+
+def test_channel_moments_of_the_brightest_images() -> None:
+    """No sum is too narrow for them."""
+    bright = np.full((5000, 16, 16, 1), 255, np.uint8)
+    bright[::2] = 253
+    found = scaling.channel_moments(bright)
+    np.testing.assert_allclose(found["mean"], 254 / 255, rtol=1e-6)
+    np.testing.assert_allclose(found["stddev"], 1 / 255, rtol=1e-3)
 
 
 def whitened(kind: str, monkeypatch: pytest.MonkeyPatch, epsilon: float) -> np.ndarray:
