@@ -17,12 +17,21 @@ def describe_machine() -> dict[str, Any]:
     """The CPU, its features that matter to matrix products, its cores that may be used, the memory
     (GB of 2**30 bytes) and the system."""
     return {
-        "cpu": _cpu().get("model name") or platform.processor() or platform.machine(),
+        "cpu": _cpu_name(),
         "cpu_features": cpu_features(),
         "cores": len(os.sched_getaffinity(0)),
         "ram_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
         "system": platform.system(),
     }
+
+
+def _cpu_name() -> str:
+    """With the numbers of its kind, which virtual machines leave out of the name."""
+    cpu = _cpu()
+    fields = {"family": "cpu family", "model": "model"}
+    numbers = [f"{label} {cpu[field]}" for label, field in fields.items() if field in cpu]
+    name = cpu.get("model name") or platform.processor() or platform.machine()
+    return ", ".join([name, *numbers])
 
 
 def cpu_features() -> list[str]:

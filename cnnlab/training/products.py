@@ -21,7 +21,8 @@ import numpy as np
 
 from cnnlab.tf1 import framework_ops, is_on_cpu, tf
 
-MAX_COLUMNS: Final = 10  # of 16 and more, there is no gain
+MAX_COLUMNS: Final = 10  # with 16 and more, nothing is gained
+MIN_ROWS: Final = 512  # with fewer, a microsecond
 MIN_WEIGHTS: Final = 2**18  # of fewer, the order is made in less time than operations start in
 _NAME: Final = "FastProductGradient"
 
@@ -42,14 +43,15 @@ def _register() -> None:
 
 def _gradient(op: Any, gradient: Any) -> Any:
     inputs, weights = op.inputs
-    if op.get_attr("transpose_a") or op.get_attr("transpose_b"):
+    is_transposed = op.get_attr("transpose_a") or op.get_attr("transpose_b")
+    if is_transposed or not weights.shape.is_fully_defined():
         return framework_ops.gradient_registry.lookup("MatMul")(op, gradient)
-    if (weights.shape.num_elements() or 0) < MIN_WEIGHTS:
+    if weights.shape.num_elements() < MIN_WEIGHTS:
         of_inputs = tf.matmul(gradient, weights, transpose_b=True)
     else:
         of_inputs = tf.transpose(tf.matmul(weights, tf.transpose(gradient)))
-    columns = weights.shape[1]
-    if columns is not None and columns <= MAX_COLUMNS and is_on_cpu(op.outputs[0]):
+    rows, columns = weights.shape.as_list()
+    if rows >= MIN_ROWS and columns <= MAX_COLUMNS and is_on_cpu(op.outputs[0]):
         of_weights_transposed = tf.matmul(gradient, inputs, transpose_a=True)
         identity = tf.constant(np.eye(columns), gradient.dtype)
         of_weights = tf.matmul(of_weights_transposed, identity, transpose_a=True)

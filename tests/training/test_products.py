@@ -53,10 +53,10 @@ def test_a_wide_matrix_is_not_transposed() -> None:
 
 
 def test_the_gradient_of_few_columns_has_them_as_rows_first() -> None:
-    for columns in (10, 11):
-        shapes = [op.outputs[0].shape.as_list() for op in gradients((784, columns))[2]]
-        assert ([columns, 784] in shapes) == (columns == 10)
-        assert [784, columns] in shapes
+    for rows, columns in ((512, 10), (511, 10), (512, 11)):
+        shapes = [op.outputs[0].shape.as_list() for op in gradients((rows, columns))[2]]
+        assert ([columns, rows] in shapes) == ((rows, columns) == (512, 10))
+        assert [rows, columns] in shapes
 
 
 def test_put_into_order_it_keeps_its_bits() -> None:
