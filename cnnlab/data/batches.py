@@ -72,11 +72,8 @@ class BatchSource:
         place = (config.batch_size, config.seed, first_step)
         # A GPU's data stays there, and is collected there.
         self._streams_rows = is_on_cpu(self._data.images.handle)
-        # Where nothing comes between, and nothing is to be known of the training set.
-        self._scales_ahead = self._streams_rows and not config.augment and statistics is None
         if self._streams_rows:
-            prepare = self._scale if self._scales_ahead else None
-            self._stream = make_batch_stream(self._data, *place, prepare)
+            self._stream = make_batch_stream(self._data, *place)
         else:
             self._stream = make_index_stream(num_train, *place)
 
@@ -91,12 +88,12 @@ class BatchSource:
 
     def draw(self, step: Any) -> Batch:
         """The batch of a step, from the stream."""
-        return self._prepare(self._next_rows(), step)
+        return self.draw_both(step)[1]
 
     def draw_both(self, step: Any) -> tuple[Batch, Batch]:
         """What a step's batch is made of (images uint8, labels), and the batch."""
         raw = self._next_rows()
-        return self._data.rows(raw["indices"]), self._prepare(raw, step)
+        return raw, self._prepare(raw, step)
 
     def draw_unless_fed(self, step: Any, images_ph: Any, labels_ph: Any) -> Batch:
         """As `draw`, but with the images that are fed, if any are. The stream moves on all the
@@ -104,8 +101,7 @@ class BatchSource:
         drawn = self._next_rows()
 
         def fed() -> Batch:
-            images = self._scale(images_ph) if self._scales_ahead else images_ph
-            raw = {"indices": drawn["indices"], "images": images, "labels": labels_ph}
+            raw = {"indices": drawn["indices"], "images": images_ph, "labels": labels_ph}
             if self._data.weights is not None:
                 raw["weights"] = tf.ones([tf.shape(images_ph)[0]], tf.float32)
             return raw
@@ -128,11 +124,8 @@ class BatchSource:
         drawn = self._stream.get_next()
         return drawn if self._streams_rows else self._data.rows(drawn)
 
-    def _scale(self, images: Any) -> Any:
-        return scale(images, self._scaling, self._statistics)
-
     def _prepare(self, raw: Batch, step: Any) -> Batch:
-        """Images to the network's input, as the step has it."""
+        """Images of any size uint8 to the network's input, as the step has it."""
         with tf.name_scope("prepare"):
             labels, weights = raw["labels"], raw.get("weights")
             if self._data.class_weights is not None:
@@ -143,7 +136,7 @@ class BatchSource:
             tower = Tower(self._config.seed, step, origin=self._origin(raw, step))
             mixed = augment_and_mix(Mixed(images, targets, weights), self._config.augment, tower)
             batch = {
-                "inputs": mixed.images if self._scales_ahead else self._scale(mixed.images),
+                "inputs": scale(mixed.images, self._scaling, self._statistics),
                 "labels": labels,
                 "targets": mixed.targets,
                 "weights": mixed.weights,

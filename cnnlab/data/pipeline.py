@@ -38,36 +38,21 @@ def make_index_stream(num_images: int, batch_size: int, seed: int, first_step: i
     return _iterator(_orders(num_images, batch_size, seed, first_step).rebatch(batch_size))
 
 
-def make_batch_stream(
-    data: ResidentData,
-    batch_size: int,
-    seed: int,
-    first_step: int,
-    prepare: Callable[[Any], Any] | None = None,
-) -> Any:
+def make_batch_stream(data: ResidentData, batch_size: int, seed: int, first_step: int) -> Any:
     """The same batches with their images, which a thread of its own collects ahead.
 
     For data in the CPU's memory. A dataset cannot capture the variables; it finds them by name.
 
-    Args:
-        data: what is collected from.
-        batch_size, seed, first_step: as of `make_index_stream`.
-        prepare: a function of some images that captures nothing; what it makes of them takes their
-            place. The thread does that too.
+    Args: as `make_index_stream`.
 
     Returns:
         an iterator of what `ResidentData.rows` returns.
     """
-
-    def rows_of(indices: Any) -> dict[str, Any]:
-        rows = data.rows_by_name(indices)
-        return rows if prepare is None else {**rows, "images": prepare(rows["images"])}
-
     num_images, *image_shape = data.images.shape.as_list()
     images_ahead = min(_BYTES_AHEAD // math.prod(image_shape), num_images)
     batches_ahead = max(1, images_ahead // batch_size)
     indices = _orders(num_images, batch_size, seed, first_step).rebatch(batch_size * batches_ahead)
-    rows = indices.map(rows_of).prefetch(1)
+    rows = indices.map(data.rows_by_name).prefetch(1)
     return _iterator(rows.rebatch(batch_size) if batches_ahead > 1 else rows)
 
 

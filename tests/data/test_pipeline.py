@@ -82,20 +82,6 @@ def test_images_collected_ahead_are_those_of_the_indices(
             assert len(found) == 3 + has_weights
 
 
-def test_images_are_prepared_by_the_stream() -> None:
-    images = np.random.default_rng(0).integers(0, 256, (20, 2, 2, 1), np.uint8)
-    with tf.Graph().as_default(), tf.Session() as session:
-        data = build_resident_data((2, 2, 1), 20)
-        data.fill(session, images, np.arange(20))
-        rows = make_batch_stream(
-            data, 6, 1, 0, lambda some: tf.cast(some, tf.float32) / 2
-        ).get_next()
-        for indices in batches(20, 6, 10):
-            found = session.run(rows)
-            assert np.array_equal(found["images"], images[indices].astype(np.float32) / 2)
-            assert np.array_equal(found["labels"], indices)
-
-
 def test_two_sessions_find_their_own_data_by_name() -> None:
     with tf.Graph().as_default():
         data = build_resident_data((1, 1, 1), 4)
