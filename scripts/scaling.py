@@ -56,16 +56,26 @@ def main() -> None:
             )
             for options in (PERCEPTRON, CNN)
         },
-        "turns": {
-            options["model"]: run_task(
-                task="turns", dataset=dataset, turns=turns, steps=steps, options=options, **given
-            )
+        "turns": [
+            {
+                "model": options["model"],
+                "batch_size": options["batch_size"],
+                **run_task(
+                    task="turns",
+                    dataset=dataset,
+                    turns=turns,
+                    steps=steps,
+                    options=options,
+                    **given,
+                ),
+            }
             for options, dataset, turns, steps in (
-                (PERCEPTRON, mnist, 10 * TURNS, args.turn_steps),
-                (CNN, mnist, TURNS, max(args.turn_steps // 10, 1)),
+                ({**PERCEPTRON, "batch_size": 100}, mnist, 10 * TURNS, args.turn_steps),
+                ({**PERCEPTRON, "batch_size": 500}, mnist, 10 * TURNS, args.turn_steps),
+                ({**CNN, "batch_size": 500}, mnist, TURNS, max(args.turn_steps // 10, 1)),
                 (CIFAR_CNN, cifar, TURNS, max(args.turn_steps // 50, 1)),
             )
-        },
+        ],
         "starts": {
             dataset: median_of(
                 [

@@ -49,12 +49,12 @@ def markdown(results: dict[str, Any]) -> str:
         "A summary, a line of progress and a checkpoint together, and their share of the time "
         f"where they come each {TURN_STEPS} steps.",
         "",
-        "| network | ms a time | ms a step | share |",
-        "|---|---|---|---|",
+        "| network | batch | ms a time | ms a step | share |",
+        "|---|---|---|---|---|",
         *(
-            f"| `{model}` | {row['cost_ms']:.1f} | {row['step_ms']:.3f} | "
-            f"{100 * row['share']:.2f}% |"
-            for model, row in results["turns"].items()
+            f"| `{row['model']}` | {row['batch_size']} | {row['cost_ms']:.1f} | "
+            f"{row['step_ms']:.3f} | {100 * row['share']:.2f}% |"
+            for row in results["turns"]
         ),
         "",
         "## Start",

@@ -26,7 +26,7 @@ def test_tables_and_plots(tmp_path: Path) -> None:
     for rows in results["batches"].values():
         for row in rows:
             assert row["images_per_sec"] == pytest.approx(row["batch_size"] * row["steps_per_sec"])
-    for row in results["turns"].values():
+    for row in results["turns"]:
         time_of_steps = 500 * row["step_ms"]
         assert row["share"] == pytest.approx(row["cost_ms"] / (row["cost_ms"] + time_of_steps))
         assert 0 < row["share"] < 1
