@@ -175,8 +175,8 @@ def make_saver(graph: Any) -> Any:
 
 
 def saved_tensors(saver: Any, graph: Any) -> list[Any]:
-    """What a Saver writes. Fetched, these can be fed when it does, while training goes on: on a CPU
-    nothing is copied before a step wants to change a variable whose value is held.
+    """What a Saver writes. Fetched, which copies them, they can be fed when it does: training
+    goes on meanwhile.
 
     Args:
         saver: a `tf.train.Saver`.
