@@ -17,7 +17,7 @@ from cnnlab.loop import RunPlan, StepState, is_time
 from cnnlab.monitors import Monitor, is_better
 from cnnlab.run_directory import RunDirectory
 from cnnlab.summaries import RunLog
-from cnnlab.tf1 import on_calling_thread, saved_tensors
+from cnnlab.tf1 import on_calling_thread
 
 if TYPE_CHECKING:
     from cnnlab.board.hooks import EvaluationBoard
@@ -208,7 +208,7 @@ class CheckpointHook(Hook):
     def _save(self, train: Train, state: StepState) -> None:
         if state.step == self._saved_step:
             return
-        tensors = saved_tensors(train.saver, train.graph)
+        tensors = self._run.tensors_to_hold(train.saver, train.graph)
         is_finite, *values = train.session.run(
             [train.train_graph.weights_are_finite, *tensors], options=on_calling_thread()
         )

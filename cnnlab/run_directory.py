@@ -28,6 +28,7 @@ from cnnlab.machine import versions
 from cnnlab.monitors import is_better
 from cnnlab.resolve import CONFIG_FILE, save_config
 from cnnlab.summaries import METRICS_FILE, read_metrics
+from cnnlab.tf1 import saved_tensors
 
 RESULT_FILE = "result.json"
 _MAX_RESULT_BYTES = 10_000_000
@@ -101,6 +102,16 @@ class RunDirectory:
         save_config(self._config, self.path, versions(), spec)
         (self.path / RESULT_FILE).unlink(missing_ok=True)
 
+    def tensors_to_hold(self, saver: Any, graph: Any) -> list[Any]:
+        """What `save` wants the values of, to write them while training goes on; nothing of a
+        network whose variables are too many to be in memory twice.
+
+        Args: saver: a `tf.train.Saver`; graph: that it was made for.
+        """
+        tensors = saved_tensors(saver, graph)
+        size = sum(tensor.shape.num_elements() * tensor.dtype.size for tensor in tensors)
+        return tensors if size <= _MAX_HELD_BYTES else []
+
     def save(
         self,
         saver: Any,
@@ -119,7 +130,7 @@ class RunDirectory:
             saver: a `tf.train.Saver`.
             session: writes it.
             step: the checkpoint's.
-            values: of each of `saved_tensors`, after that step.
+            values: of each of `tensors_to_hold`, after that step.
             total_steps: where the run ends.
             log: waits until the disk has the lines of the steps up to this one.
 
@@ -138,7 +149,7 @@ class RunDirectory:
             self.checkpoints.commit(step, protect=protect)
             self._prune_best(None if is_last else protect)
 
-        if sum(value.nbytes for value in values.values()) <= _MAX_HELD_BYTES:
+        if values:
             self.saving.start(write, commit)
         else:
             write()
