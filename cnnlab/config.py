@@ -147,7 +147,11 @@ class Config(TrainingOptions):
         "float16: for GPUs, with a loss scale that adapts",
         group="speed",
     )
-
+    fast_convolutions: bool = option(
+        True,
+        "on CPUs, convolve by Winograd's algorithm where that is faster; it rounds otherwise",
+        group="speed",
+    )
     xla: bool = option(
         False,
         "compile the training step with XLA, when it is first made; it rounds otherwise and draws "

@@ -117,7 +117,11 @@ def build_inference(
     weights = config.resolved_eval_weights
     average = None if weights == "live" else weights
     tower = Tower(
-        config.seed, defaults=layer_defaults(config), average=average, as_written=as_written
+        config.seed,
+        defaults=layer_defaults(config),
+        average=average,
+        as_written=as_written,
+        fast_convolutions=config.fast_convolutions and not as_written,
     )
     with building(tower):
         logits = model(inputs, spec.num_classes, training=False, **model_options_of(config, model))

@@ -151,7 +151,13 @@ def _build_tower(context: StepContext, batch: Batch, key_step: Any) -> TowerResu
     """
     config = context.config
     defaults = layer_defaults(config)
-    tower = Tower(config.seed, key_step, defaults=defaults, precision=config.precision)
+    tower = Tower(
+        config.seed,
+        key_step,
+        defaults=defaults,
+        fast_convolutions=config.fast_convolutions and not config.xla,  # which has no groups
+        precision=config.precision,
+    )
     with building(tower), fast_product_gradients():
         logits = context.model(
             batch["inputs"], context.num_classes, training=True, **context.model_options

@@ -63,6 +63,7 @@ class Tower:
         origin: which images of the training set these are, where that is known.
         as_written: whether layers are computed in the order in which the model has them, though
             another gives the same logits sooner; for gradients by a layer's output.
+        fast_convolutions: whether `cnnlab.models.winograd` may compute convolutions.
         precision: of convolutions and dense products: float32, bfloat16 or float16.
         data_format: channels_last or channels_first, how images lie between its layers.
         activations: name to output of each layer, in order.
@@ -80,6 +81,7 @@ class Tower:
         average: str | None = None,
         origin: Origin | None = None,
         as_written: bool = False,
+        fast_convolutions: bool = False,
         precision: str = "float32",
     ) -> None:
         self.seed = seed
@@ -88,6 +90,7 @@ class Tower:
         self.average = average
         self.origin = origin
         self.as_written = as_written
+        self.fast_convolutions = fast_convolutions
         self.precision = precision
         self.data_format = "channels_last"
         self.activations: dict[str, Any] = {}

@@ -80,7 +80,9 @@ def build_outputs(config: Config, spec: DatasetSpec, images: Any) -> tuple[Any, 
         probabilities float32 [batch, num_classes], classes int64 [batch].
     """
     with tf.name_scope("network"):
-        logits = build_inference(config, spec, find_model(config.model), images).logits
+        # As written: converters know its operations, and other programs have their own ways.
+        model = find_model(config.model)
+        logits = build_inference(config, spec, model, images, as_written=True).logits
         probabilities = probabilities_of(logits, config.resolved_output)
     probabilities = tf.identity(probabilities, PROBABILITIES)
     # Of the logits: they still differ where probabilities are rounded to 1.

@@ -23,7 +23,8 @@ from cnnlab.models.normalization import (
     local_response_normalization,
 )
 from cnnlab.models.pooling import max_pooling_layer
-from cnnlab.tf1 import legacy_convolutional, legacy_core, legacy_pooling, tf
+from cnnlab.models.winograd import convolution_layer
+from cnnlab.tf1 import legacy_core, legacy_pooling, tf
 from cnnlab.training.activations import find_activation
 from cnnlab.training.regularizers import l1_l2
 
@@ -64,7 +65,7 @@ def conv2d(
         float [batch, new_height, new_width, filters].
     """
     kwargs.update(filters=filters, kernel_size=kernel_size)
-    return apply_layer(legacy_convolutional.Conv2D, "conv2d", inputs, name, kwargs)
+    return apply_layer(convolution_layer, "conv2d", inputs, name, kwargs)
 
 
 def dense(inputs: Any, units: int, name: str | None = None, **kwargs: Any) -> Any:

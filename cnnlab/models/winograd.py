@@ -1,0 +1,216 @@
+"""Convolutions of images of CIFAR's size by Winograd's algorithm, along the rows.
+
+m neighbouring outputs of a row, under a kernel of r columns, are m r products of numbers; m + r - 1
+are enough if the row and the kernel are first brought into another form (S. Winograd, Arithmetic
+Complexity of Computations, 1980; A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural
+Networks, 2016, section 4.1): both are polynomials, which are multiplied by their values at
+m + r - 1 points. The two forms and the way back are products with small matrices. What is between
+them is a convolution along the columns, in as many groups of channels as there are points, with
+half of the multiplications of the one that is wanted.
+
+In both axes, the algorithm saves more, but in TensorFlow's operations what comes of a point must
+then be moved next to that of its neighbours, which takes longer than is saved. The figures are in
+docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import platform
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnlab import tower as towers
+from cnnlab.tf1 import is_on_cpu, legacy_convolutional, onednn_is_on, tf
+
+# And infinity. With more of them there is less to multiply, but several times the rounding errors.
+POINTS: Final = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
+
+# Where it was faster in measurements: side of the kernel, least channels in and out, widths of the
+# images. Of narrower layers there is too little to multiply for each number that is moved; short
+# rows are filled up to whole tiles; the matrices of long ones are mostly zeros.
+FASTER: Final = ((3, 64, range(12, 49)), (3, 256, range(7, 49)), (5, 32, range(8, 49)))
+
+
+class Transform(NamedTuple):
+    """The matrices of a row, float32.
+
+    inputs: [tiles * points, width], to the values at the points, tile by tile; has the padding.
+    kernel: [points, columns], likewise of a row of the kernel.
+    outputs: [new_width, tiles * points], from the products of values to the row of outputs.
+    """
+
+    inputs: npt.NDArray[np.float32]
+    kernel: npt.NDArray[np.float32]
+    outputs: npt.NDArray[np.float32]
+
+
+def convolution_layer(**kwargs: Any) -> Any:
+    """The legacy layer Conv2D, which takes the faster way where the tower has leave to."""
+    layer_class = _layer_class() if towers.current().fast_convolutions else None
+    return (layer_class or legacy_convolutional.Conv2D)(**kwargs)
+
+
+@functools.cache
+def _layer_class() -> Any:
+    class Conv2D(legacy_convolutional.Conv2D):
+        def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+            if _is_faster(self, inputs):
+                return convolve(inputs, tf.convert_to_tensor(kernel), self.padding)
+            return super().convolution_op(inputs, kernel)
+
+    return Conv2D
+
+
+def _is_faster(layer: Any, inputs: Any) -> bool:
+    """Whether a Conv2D of these images can be computed, and is known to be faster, this way."""
+    return (
+        layer.strides == layer.dilation_rate == (1, 1)
+        and layer.groups == 1
+        and layer.data_format == "channels_last"
+        and inputs.dtype == tf.float32
+        and inputs.shape[1:].is_fully_defined()
+        and any(
+            layer.kernel_size == (side, side)
+            and min(inputs.shape[3], layer.filters) >= least_channels
+            and inputs.shape[2] in widths
+            for side, least_channels, widths in FASTER
+        )
+        and is_on_cpu(inputs)
+        and onednn_is_on()  # TensorFlow's own kernels know no gradients of groups
+        and platform.machine() in ("x86_64", "AMD64")  # it was measured nowhere else
+    )
+
+
+def convolve(inputs: Any, kernel: Any, padding: str) -> Any:
+    """The convolution with stride 1, with gradients.
+
+    Args:
+        inputs: float32 [batch, height, width, in], all but the batch known.
+        kernel: float32 [side, side, in, out], side 3 or 5.
+        padding: "valid" or "same".
+
+    Returns:
+        float32 [batch, new_height, new_width, out].
+    """
+    height, width, channels = inputs.shape[1:].as_list()
+    side, _, _, filters = kernel.shape.as_list()
+    matrices = transform(width, side, padding)
+    points = len(matrices.kernel)
+    new_width = len(matrices.outputs)
+    tiles = len(matrices.inputs) // points
+    new_height = height if padding == "same" else height - side + 1
+    to_inputs, to_kernel, to_outputs = (tf.constant(matrix) for matrix in matrices)
+    # Rows of an image, each cut into tiles, lie one after the other: neighbours in a column are
+    # `tiles` places apart. oneDNN is faster with one long row than with many short ones.
+    along_columns = {
+        "strides": [1] * 4,
+        "padding": padding.upper(),
+        "dilations": [1, 1, tiles, 1],
+    }
+
+    @tf.custom_gradient
+    def fast(inputs: Any, kernel: Any) -> Any:
+        values = tf.matmul(to_inputs, tf.reshape(inputs, [-1, width, channels]))
+        values = tf.reshape(values, [-1, 1, height * tiles, points * channels])
+        # [side, in, points, out]: of each row and channel of the kernel.
+        weights = tf.matmul(to_kernel, tf.transpose(kernel, [0, 2, 1, 3]))
+        weights = tf.reshape(weights, [1, side, channels, points * filters])
+        products = tf.raw_ops.Conv2D(input=values, filter=weights, **along_columns)
+        products = tf.reshape(products, [-1, tiles * points, filters])
+        outputs = tf.matmul(to_outputs, products)
+
+        def gradient(of_outputs: Any) -> Any:
+            of_outputs = tf.reshape(of_outputs, [-1, new_width, filters])
+            of_products = tf.matmul(to_outputs, of_outputs, transpose_a=True)
+            of_products = tf.reshape(of_products, [-1, 1, new_height * tiles, points * filters])
+            of_values = tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=tf.shape(values),
+                filter=weights,
+                out_backprop=of_products,
+                **along_columns,
+            )
+            of_inputs = tf.matmul(
+                to_inputs, tf.reshape(of_values, [-1, tiles * points, channels]), transpose_a=True
+            )
+            if side == 3:
+                of_weights = tf.raw_ops.Conv2DBackpropFilter(
+                    input=values,
+                    filter_sizes=tf.shape(weights),
+                    out_backprop=of_products,
+                    **along_columns,
+                )
+            else:  # on CPUs with AVX2 alone, the short rows are faster here
+                of_weights = tf.raw_ops.Conv2DBackpropFilter(
+                    input=tf.reshape(values, [-1, height, tiles, points * channels]),
+                    filter_sizes=[side, 1, channels, points * filters],
+                    out_backprop=tf.reshape(of_products, [-1, new_height, tiles, points * filters]),
+                    strides=[1] * 4,
+                    padding=padding.upper(),
+                )
+            of_weights = tf.reshape(of_weights, [side, channels, points, filters])
+            of_kernel = tf.matmul(to_kernel, of_weights, transpose_a=True)
+            return (
+                tf.reshape(of_inputs, tf.shape(inputs)),
+                tf.transpose(of_kernel, [0, 2, 1, 3]),
+            )
+
+        return tf.reshape(outputs, [-1, new_height, new_width, filters]), gradient
+
+    return fast(inputs, kernel)
+
+
+def transform(width: int, columns: int, padding: str) -> Transform:
+    """The matrices for rows of `width` numbers and a kernel of `columns`, in the size of tile that
+    leaves least to multiply."""
+    before = (columns - 1) // 2 if padding == "same" else 0
+    new_width = width if padding == "same" else width - columns + 1
+
+    def points_of_all(tile: int) -> int:
+        return -(-new_width // tile) * (tile + columns - 1)
+
+    tile = min(range(2, len(POINTS) + 3 - columns), key=points_of_all)
+    points = tile + columns - 1
+    tiles = -(-new_width // tile)
+    to_inputs, to_kernel, to_outputs = tile_transform(tile, columns)
+    inputs = np.zeros((tiles, points, width))
+    outputs = np.zeros((new_width, tiles, points))
+    for number in range(tiles):
+        start = number * tile
+        for place in range(points):
+            if 0 <= start + place - before < width:
+                inputs[number, :, start + place - before] = to_inputs[:, place]
+        outputs[start : start + tile, number] = to_outputs[: new_width - start]
+    return Transform(
+        inputs.reshape(tiles * points, width).astype(np.float32),
+        to_kernel.astype(np.float32),
+        outputs.reshape(new_width, tiles * points).astype(np.float32),
+    )
+
+
+def tile_transform(tile: int, columns: int) -> tuple[Any, Any, Any]:
+    """Of one tile: float64 [points, points], [points, columns] and [tile, points].
+
+    The product of two polynomials is their values' product at the points, and from these values by
+    Lagrange's formula; a correlation is the transpose of that.
+    """
+    finite = POINTS[: tile + columns - 2]
+    points = len(finite) + 1
+    to_inputs = np.zeros((points, points))
+    to_inputs[-1] = np.poly(finite)[::-1]  # at infinity, what is left of the highest power
+    scales = np.ones((points, 1))
+    for number, point in enumerate(finite):
+        others = finite[:number] + finite[number + 1 :]
+        to_inputs[number, :-1] = np.poly(others)[::-1]
+        scales[number] = np.prod([point - other for other in others])
+    to_kernel = np.zeros((points, columns))
+    to_kernel[:-1] = np.vander(finite, columns, increasing=True)
+    to_kernel[-1, -1] = 1
+    to_outputs = np.zeros((tile, points))
+    to_outputs[:, :-1] = np.vander(finite, tile, increasing=True).T
+    to_outputs[-1, -1] = 1
+    # Values of like size round best; by powers of two, which round nothing themselves.
+    sizes = np.exp2(np.round(np.log2(np.abs(to_inputs).sum(axis=1, keepdims=True))))
+    return to_inputs / sizes, to_kernel * (sizes / scales), to_outputs
