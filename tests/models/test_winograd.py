@@ -171,7 +171,9 @@ def test_a_run_is_the_same_but_for_rounding(tmp_path: Path) -> None:
         np.testing.assert_allclose(fast[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
-@pytest.mark.parametrize("options", [{}, {"accumulate_steps": 2}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, pytest.param({"accumulate_steps": 2}, marks=pytest.mark.slow)], ids=str
+)
 def test_its_bits_do_not_depend_on_how_it_is_cut(options: Any, tmp_path: Path) -> None:
     straight = train(tmp_path / "straight", steps=6, steps_per_run=1, **options)
     with small.make(tmp_path / "cut", network, checkpoint_steps=2, **options) as stopped:
