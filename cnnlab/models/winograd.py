@@ -49,8 +49,9 @@ class Transform(NamedTuple):
 
 def convolution_layer(**kwargs: Any) -> Any:
     """The legacy layer Conv2D, which takes the faster way where the tower has leave to."""
-    layer_class = _layer_class() if towers.current().fast_convolutions else None
-    return (layer_class or legacy_convolutional.Conv2D)(**kwargs)
+    is_fast = towers.current().fast_convolutions
+    layer_class = _layer_class() if is_fast else legacy_convolutional.Conv2D
+    return layer_class(**kwargs)
 
 
 @functools.cache
@@ -163,8 +164,13 @@ def convolve(inputs: Any, kernel: Any, padding: str) -> Any:
 
 
 def transform(width: int, columns: int, padding: str) -> Transform:
-    """The matrices for rows of `width` numbers and a kernel of `columns`, in the size of tile that
-    leaves least to multiply."""
+    """The matrices for a row, in the size of tile that leaves least to multiply.
+
+    Args:
+        width: of the row, at least `columns`.
+        columns: of the kernel, 3 or 5.
+        padding: "valid" or "same".
+    """
     before = (columns - 1) // 2 if padding == "same" else 0
     new_width = width if padding == "same" else width - columns + 1
 
