@@ -177,8 +177,9 @@ def _build_tower(context: StepContext, batch: Batch, key_step: Any) -> TowerResu
         if context.loss_scale is not None:
             gradients = context.loss_scale.gradients(objective, variables)
         else:
-            # Gated, as tf.train's optimizers have it by default.
-            gradients = tf.gradients(objective, variables, gate_gradients=True)
+            # Not gated, unlike in tf.train's optimizers: the way back through a layer's inputs goes
+            # on while the gradient of its weights is still computed.
+            gradients = tf.gradients(objective, variables)
     return TowerResult(objective, logits, gradients, moving_averages)
 
 

@@ -40,7 +40,7 @@ class LossScale:
     def gradients(self, objective: Any, variables: list[Any]) -> list[Any]:
         """The objective's gradients, computed at its scale; None where a variable is not in it."""
         scale = self._scale.read_value()
-        scaled = tf.gradients(objective * scale, variables, gate_gradients=True)
+        scaled = tf.gradients(objective * scale, variables)
         return [None if gradient is None else gradient / scale for gradient in scaled]
 
     def build_update(
