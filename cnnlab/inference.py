@@ -19,6 +19,7 @@ from cnnlab.inference_graph import PredictGraph, build_predict_graph
 from cnnlab.metrics import EvaluationSums
 from cnnlab.models import find_model
 from cnnlab.tf1 import config_pb2, make_saver, naming_op_errors, on_calling_thread, tf
+from cnnlab.training.losses import CROSS_ENTROPIES
 
 WIDEST_BATCH_BYTES = 2**23  # larger arrays are slow to come by, and a batch's own cost is small
 
@@ -39,6 +40,7 @@ class TowerSession:
     def __init__(self, session: Any, tower: PredictGraph, config: Config) -> None:
         """Args: tower: of the session's graph; config: gives batch size and augmentation."""
         self._session, self._tower, self._tta = session, tower, config.tta
+        self._has_losses = config.loss not in CROSS_ENTROPIES  # of its own
         self._batch_size = eval_batch_size(config, tower)
         self._calls: dict[tuple[str, ...], Any] = {}
 
@@ -54,6 +56,8 @@ class TowerSession:
         """
         computed = [name for name in fetches if name not in feeds]
         tensors = {name: getattr(self._tower, name) for name in (*feeds, *computed)}
+        if not computed:
+            return dict(feeds)
         arrays = [np.asarray(feeds[name], tensors[name].dtype.as_numpy_dtype) for name in feeds]
         kind = (*feeds, "to", *computed)
         if kind not in self._calls:
@@ -91,20 +95,26 @@ class TowerSession:
         batch_size, tta = self._batch_size, self._tta if tta is None else tta
         sums = EvaluationSums(int(self._tower.logits.shape[1]))
         logits, losses = [], []
-        fetches = ["logits", "losses"] + ["probabilities"] * (on_batch is not None)
+        # Cross-entropy comes from the logits; TensorFlow takes longer for it.
+        fetches = ["logits"] + ["losses"] * self._has_losses
+        fetches += ["probabilities"] * (on_batch is not None)
         for start in range(0, len(split.labels), batch_size):
             if should_stop():
                 raise EvaluationStoppedError
-            labels = split.labels[start : start + batch_size]
+            part = slice(start, start + batch_size)
             with naming_op_errors("evaluation"):
-                feeds = self._feeds(split.images[start : start + batch_size], tta)
-                found = self.run(fetches, {**feeds, "labels_ph": labels})
+                feeds = self._feeds(split.images[part], tta)
+                if self._has_losses:
+                    feeds["labels_ph"] = split.labels[part]
+                found = self.run(fetches, feeds)
             logits.append(found["logits"])
-            losses.append(found["losses"])
+            if self._has_losses:
+                losses.append(found["losses"])
             if on_batch is not None:
                 on_batch(found["logits"], found["probabilities"])
         if logits:  # counted at once: NumPy's calls cost more than the arithmetic
-            sums.add(np.concatenate(logits), split.labels, np.concatenate(losses))
+            own_losses = np.concatenate(losses) if losses else None
+            sums.add(np.concatenate(logits), split.labels, own_losses)
         return sums
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -89,6 +89,32 @@ def test_nothing_counted() -> None:
     assert all(math.isnan(result[name]) for name in ("accuracy", "loss", "top5_accuracy"))
 
 
+def test_cross_entropy_where_no_losses_are_given() -> None:
+    logits, labels = sample(300)
+    logits *= np.float32(20)  # of losses from nothing to a hundred
+    sums = EvaluationSums(CLASSES)
+    sums.add(logits, labels)
+    expected = -cross_entropy(logits)[np.arange(300), labels].mean()
+    assert sums.result()["loss"] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("logits", "label", "expected"),
+    [
+        ([1e4, 1e4 - 1, 0], 1, 1.3132616),  # no more than the differences enters
+        ([-80, 0, 0], 0, 80 + math.log(2)),  # a share that rounds to nothing
+        ([3e38, -3e38, 0], 0, 0),
+        ([3e38, -3e38, 0], 1, math.inf),
+    ],
+)
+def test_cross_entropy_of_logits_far_apart(
+    logits: list[float], label: int, expected: float
+) -> None:
+    sums = EvaluationSums(3)
+    sums.add(np.array([logits], np.float32), np.array([label]))
+    assert sums.result()["loss"] == pytest.approx(expected, rel=1e-6)
+
+
 def test_losses_are_summed_in_double_precision() -> None:
     """In float32, adding ones to 2**24 stands still."""
     sums = EvaluationSums(1)

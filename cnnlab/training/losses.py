@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cnnlab.config import Config
 
 EPSILON = 1e-7  # keeps logarithms finite, as in Keras
+CROSS_ENTROPIES = ("softmax", "sparse_softmax")  # of one label an example
 
 
 def softmax_cross_entropy(labels: Any, logits: Any) -> Any:
@@ -118,7 +119,7 @@ def losses_of(config: Config, logits: Any, labels: Any, targets: Any = None) -> 
         float32 [batch].
     """
     if targets is None:
-        if config.loss in ("softmax", "sparse_softmax"):
+        if config.loss in CROSS_ENTROPIES:
             return softmax_cross_entropy(labels, logits)
         targets = tf.one_hot(labels, logits.shape[1])
     if config.loss in OF_LOGITS:
