@@ -40,7 +40,8 @@ class TowerSession:
     def __init__(self, session: Any, tower: PredictGraph, config: Config) -> None:
         """Args: tower: of the session's graph; config: gives batch size and augmentation."""
         self._session, self._tower, self._tta = session, tower, config.tta
-        self._has_losses = config.loss not in CROSS_ENTROPIES  # of its own
+        # Cross-entropy is counted from the logits, in less time than TensorFlow takes.
+        self._fetches_losses = config.loss not in CROSS_ENTROPIES
         self._batch_size = eval_batch_size(config, tower)
         self._calls: dict[tuple[str, ...], Any] = {}
 
@@ -95,8 +96,7 @@ class TowerSession:
         batch_size, tta = self._batch_size, self._tta if tta is None else tta
         sums = EvaluationSums(int(self._tower.logits.shape[1]))
         logits, losses = [], []
-        # Cross-entropy comes from the logits; TensorFlow takes longer for it.
-        fetches = ["logits"] + ["losses"] * self._has_losses
+        fetches = ["logits"] + ["losses"] * self._fetches_losses
         fetches += ["probabilities"] * (on_batch is not None)
         for start in range(0, len(split.labels), batch_size):
             if should_stop():
@@ -104,17 +104,17 @@ class TowerSession:
             part = slice(start, start + batch_size)
             with naming_op_errors("evaluation"):
                 feeds = self._feeds(split.images[part], tta)
-                if self._has_losses:
+                if self._fetches_losses:
                     feeds["labels_ph"] = split.labels[part]
                 found = self.run(fetches, feeds)
             logits.append(found["logits"])
-            if self._has_losses:
+            if self._fetches_losses:
                 losses.append(found["losses"])
             if on_batch is not None:
                 on_batch(found["logits"], found["probabilities"])
         if logits:  # counted at once: NumPy's calls cost more than the arithmetic
-            own_losses = np.concatenate(losses) if losses else None
-            sums.add(np.concatenate(logits), split.labels, own_losses)
+            all_losses = np.concatenate(losses) if losses else None
+            sums.add(np.concatenate(logits), split.labels, all_losses)
         return sums
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
