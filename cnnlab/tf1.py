@@ -19,8 +19,10 @@ from types import ModuleType
 from typing import Any, BinaryIO, Final
 
 from cnnlab.errors import CnnlabError
+from cnnlab.machine import cpu_features
 
 KERAS_WANTED: Final = "keras.src.optimizers"
+ISAS_WITHOUT_AVX512: Final = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2")  # oneDNN's names
 
 
 class _LazyModule(ModuleType):
@@ -131,6 +133,13 @@ def onednn_is_on() -> bool:
     with quiet_stderr():
         from tensorflow.python.util import _pywrap_util_port
     return bool(_pywrap_util_port.IsMklEnabled())
+
+
+def onednn_uses_avx512() -> bool:
+    """Whether oneDNN computes in vectors of 512 bits: the CPU has them, and no environment variable
+    keeps oneDNN from them."""
+    held_to = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
+    return "avx512f" in cpu_features() and held_to.upper() not in ISAS_WITHOUT_AVX512
 
 
 def is_on_cpu(tensor: Any) -> bool:

@@ -79,13 +79,14 @@ def test_a_batch_is_larger_where_layers_are_small(
         assert eval_batch_size(train.config, train.train_graph.tower) == expected
 
 
-def test_the_size_of_a_batch_changes_nothing(tmp_path: Path) -> None:
+def test_the_size_of_a_batch_changes_nothing_but_rounding(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (12000, *tiny.IMAGE_SHAPE), np.uint8)
     found = []
     for size in ("auto", 500):
         with tiny.make(tmp_path / str(size), tiny.linear, eval_batch_size=size) as train:
             found.append(train.predict(images))
-    assert np.array_equal(found[0], found[1])
+    # With AVX2 alone, oneDNN multiplies few rows by another kernel than many.
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
 
 
 def test_a_failure_is_one_line(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 from cnnlab import tower as towers
 from cnnlab.errors import CnnlabError
 from cnnlab.models.arrangement import channel_axis, with_channels_last
+from cnnlab.models.batch_norm import normalization_layer
 from cnnlab.models.building import apply_function, apply_layer
-from cnnlab.tf1 import legacy_normalization, tf
+from cnnlab.tf1 import tf
 
 
 def batch_normalization(
@@ -39,7 +40,7 @@ def batch_normalization(
     kwargs.update(momentum=momentum, epsilon=epsilon)
     kwargs.setdefault("axis", channel_axis(inputs))
     return apply_layer(
-        legacy_normalization.BatchNormalization,
+        normalization_layer,
         "batch_normalization",
         inputs,
         name,

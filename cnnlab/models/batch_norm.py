@@ -1,0 +1,132 @@
+"""Batch norm in training where oneDNN is slow at it.
+
+Without AVX-512, or where the channels are no multiple of 16, oneDNN goes over the images eight
+channels at a time and writes half a cache line at each place, which takes three to seven times as
+long as whole lines. Convolutions of each channel with a single weight go over the memory as it
+lies: the sum of the squares is the gradient of such a weight, and what the mean and the variance
+make of an image is such a weight and a bias. The figures are in docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Final
+
+from cnnlab import tower as towers
+from cnnlab.tf1 import is_on_cpu, legacy_normalization, onednn_is_on, onednn_uses_avx512, tf
+
+LEAST_PLACES: Final = 36  # of an image; of fewer, there is too little to gain
+LEAST_EPSILON: Final = 1.001e-5  # of TensorFlow's own operation, which takes it for a lesser one
+# The variance as the mean of the squares less the square of the mean: four of 24 bits may be lost.
+LEAST_SHARE: Final = 1 / 16
+ONE_BY_ONE: Final = {"strides": [1] * 4, "padding": "VALID"}
+
+
+def normalization_layer(**kwargs: Any) -> Any:
+    """The legacy layer BatchNormalization, which takes the faster way where the tower has leave
+    to."""
+    is_fast = towers.current().fast_convolutions
+    layer_class = _layer_class() if is_fast else legacy_normalization.BatchNormalization
+    return layer_class(**kwargs)
+
+
+@functools.cache
+def _layer_class() -> Any:
+    class BatchNormalization(legacy_normalization.BatchNormalization):
+        def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+            if training is not True or not _is_faster(self, inputs):
+                return super().call(inputs, training=training, mask=mask)
+            channels = inputs.shape[3]
+            gamma = self.gamma if self.scale else tf.ones([channels])
+            beta = self.beta if self.center else tf.zeros([channels])
+            outputs, mean, variance = normalize(inputs, gamma, beta, self.epsilon)
+            count = tf.cast(tf.size(inputs) // channels, tf.float32)
+            unbiased = variance * (count / (count - 1))
+            for variable, value in ((self.moving_mean, mean), (self.moving_variance, unbiased)):
+                self.add_update(tf.assign_sub(variable, (variable - value) * (1 - self.momentum)))
+            return outputs
+
+    return BatchNormalization
+
+
+def _is_faster(layer: Any, inputs: Any) -> bool:
+    """Whether batch norm of these images can be computed, and is known to be faster, this way."""
+    return (
+        bool(layer.fused)  # four axes, and none of the layer's rarer options
+        and layer.trainable
+        and list(layer.axis) == [3]
+        and inputs.dtype == tf.float32
+        and inputs.shape[1:].is_fully_defined()
+        and inputs.shape[1] * inputs.shape[2] >= LEAST_PLACES
+        and is_on_cpu(inputs)
+        and onednn_is_on()
+        and inputs.shape[3] != 8
+        and (inputs.shape[3] % 16 != 0 or not onednn_uses_avx512())
+    )
+
+
+def normalize(inputs: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, Any, Any]:
+    """gamma (x - mean) / sqrt(variance + epsilon) + beta, channel by channel, with gradients.
+
+    Args:
+        inputs: float32 [batch, height, width, channels], all but the batch known.
+        gamma, beta: float32 [channels].
+        epsilon: added to the variance; at least 1.001e-5.
+
+    Returns:
+        outputs: like inputs; mean and variance of the batch, float32 [channels], the variance as
+        the mean of the squared differences. There are no gradients by these two.
+    """
+    channels = inputs.shape[3]
+    epsilon = max(epsilon, LEAST_EPSILON)
+
+    @tf.custom_gradient
+    def fast(x: Any, gamma: Any, beta: Any) -> Any:
+        mean, variance = _moments(x)
+        scale = gamma * tf.rsqrt(variance + epsilon)
+        outputs = tf.nn.depthwise_conv2d(
+            x, tf.reshape(scale, [1, 1, channels, 1]), data_format="NHWC", **ONE_BY_ONE
+        )
+        outputs = tf.nn.bias_add(outputs, beta - mean * scale)
+
+        def gradient(of_outputs: Any, of_mean: Any, of_variance: Any) -> Any:
+            of_all = tf.raw_ops.FusedBatchNormGradV3(
+                y_backprop=of_outputs,
+                x=x,
+                scale=gamma,
+                reserve_space_1=mean,
+                reserve_space_2=variance,
+                reserve_space_3=tf.zeros([0]),
+                epsilon=epsilon,
+            )
+            return of_all.x_backprop, of_all.scale_backprop, of_all.offset_backprop
+
+        return (outputs, mean, variance), gradient
+
+    outputs: tuple[Any, Any, Any] = fast(
+        inputs, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta)
+    )
+    return outputs
+
+
+def _moments(x: Any) -> tuple[Any, Any]:
+    """Mean and variance of each channel, float32 [channels]."""
+    channels = x.shape[3]
+    count = tf.cast(tf.size(x) // channels, tf.float32)
+
+    def mean_of_squares(x: Any) -> Any:
+        squares = tf.nn.depthwise_conv2d_backprop_filter(
+            x, [1, 1, channels, 1], x, data_format="NHWC", **ONE_BY_ONE
+        )
+        return tf.reshape(squares, [channels]) / count
+
+    mean = tf.reduce_mean(tf.reshape(x, [-1, channels]), axis=0)
+    squares = mean_of_squares(x)
+    variance = squares - tf.square(mean)
+    # Far from zero, the difference of two large numbers would be wrong: then once more, centred.
+    variance = tf.cond(
+        tf.reduce_all(variance >= LEAST_SHARE * squares),
+        lambda: variance,
+        lambda: mean_of_squares(tf.nn.bias_add(x, -mean)),
+    )
+    return mean, variance

@@ -1,0 +1,206 @@
+"""Batch norm by convolutions, against its definition and against TensorFlow's own."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnnlab import layers, tf1
+from cnnlab.models import batch_norm
+from cnnlab.tf1 import tf
+from cnnlab.tower import Tower, building
+from tests import small
+
+# batch, height, width, channels
+SHAPES = [(3, 6, 6, 16), (2, 7, 9, 20), (5, 12, 8, 3), (1, 6, 6, 72)]
+
+
+@pytest.fixture(autouse=True)
+def avx2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_norm, "onednn_uses_avx512", lambda: False)
+
+
+def random(*shape: int, seed: int) -> Any:
+    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+
+
+def by_definition(x: Any, gamma: Any, beta: Any, epsilon: float, of_outputs: Any) -> Any:
+    """Outputs, mean, variance and the three gradients, in float64 (Ioffe and Szegedy 2015)."""
+    x, gamma, of_outputs = (a.astype(np.float64) for a in (x, gamma, of_outputs))
+    places = (0, 1, 2)
+    mean, variance = x.mean(places), x.var(places)
+    deviation = np.sqrt(variance + epsilon)
+    normal = (x - mean) / deviation
+    of_normal = of_outputs * gamma
+    of_x = of_normal - of_normal.mean(places) - normal * (of_normal * normal).mean(places)
+    return (
+        normal * gamma + beta,
+        mean,
+        variance,
+        of_x / deviation,
+        (of_outputs * normal).sum(places),
+        of_outputs.sum(places),
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(
+    ("middle", "tolerance"), [(0.0, 1e-5), (-3.0, 1e-5), (1000.0, 5e-3)], ids=str
+)
+def test_outputs_and_gradients(shape: tuple[int, ...], middle: float, tolerance: float) -> None:
+    channels = shape[3]
+    x = random(*shape, seed=1) * np.float32(0.5) + np.float32(middle)
+    gamma, beta, of_outputs = (
+        random(*shape, seed=seed)
+        for seed, shape in ((2, (channels,)), (3, (channels,)), (4, shape))
+    )
+    with tf.Graph().as_default(), tf.Session() as session:
+        inputs = [tf.constant(a) for a in (x, gamma, beta)]
+        outputs, mean, variance = batch_norm.normalize(*inputs, 1e-3)
+        gradients = tf.gradients(outputs, inputs, tf.constant(of_outputs))
+        found = session.run([outputs, mean, variance, *gradients])
+    expected = by_definition(x, gamma, beta, 1e-3, of_outputs)
+    for number, (a, b) in enumerate(zip(found, expected, strict=True)):
+        np.testing.assert_allclose(a, b, tolerance, 10 * tolerance, err_msg=str(number))
+
+
+def test_channels_that_never_change() -> None:
+    x = np.zeros((2, 6, 6, 16), np.float32)
+    x[..., 1] = 1e4
+    with tf.Graph().as_default(), tf.Session() as session:
+        ones, zeros = tf.ones([16]), tf.zeros([16])
+        outputs, mean, variance = session.run(
+            batch_norm.normalize(tf.constant(x), ones, zeros, 1e-3)
+        )
+    np.testing.assert_array_equal(variance, 0)
+    np.testing.assert_array_equal(mean, x[0, 0, 0])
+    np.testing.assert_allclose(outputs, 0, atol=1e-2)  # 1e4 as a multiple of it and a summand
+
+
+def of_a_layer(
+    inputs: Any, *, fast_convolutions: bool, training: bool = True, **options: Any
+) -> tuple[list[str], dict[str, Any]]:
+    """Kinds of operations, and what it computes: outputs, gradient, moving averages."""
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        x = tf.constant(inputs)
+        with building(Tower(1, fast_convolutions=fast_convolutions)):
+            outputs = layers.batch_normalization(x, training=training, name="norm", **options)
+        results = {"outputs": outputs, "gradient": tf.gradients(tf.square(outputs), x)[0]}
+        updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+        session.run(tf.global_variables_initializer())
+        found = session.run(results)
+        session.run(updates)
+        found.update(session.run({v.op.name: v for v in tf.global_variables()}))
+        return [op.type for op in graph.get_operations()], found
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"momentum": 0.6, "epsilon": 1e-7}, {"scale": False}, {"center": False}],
+    ids=str,
+)
+def test_the_layer_is_tensorflow_s(options: Any) -> None:
+    inputs = random(4, 6, 7, 16, seed=1) * 2 + 1
+    kinds, found = of_a_layer(inputs, fast_convolutions=True, **options)
+    own_kinds, expected = of_a_layer(inputs, fast_convolutions=False, **options)
+    assert "FusedBatchNormV3" in own_kinds
+    assert "FusedBatchNormV3" not in kinds
+    assert found.keys() == expected.keys()
+    assert not np.allclose(found["norm/moving_mean"], 0)
+    assert not np.allclose(found["norm/moving_variance"], 1)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, 1e-4, 1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "is_fast"),
+    [
+        ((2, 6, 6, 16), {}, True),
+        ((2, 6, 6, 20), {}, True),
+        ((2, 5, 7, 16), {}, False),
+        ((2, 6, 6, 8), {}, False),
+        ((2, 36, 16), {}, False),
+        ((2, 6, 6, 16), {"axis": 1}, False),
+        ((2, 6, 6, 16), {"fused": False}, False),
+        ((2, 6, 6, 16), {"trainable": False}, False),
+        ((2, 6, 6, 16), {"renorm": True}, False),
+        ((2, 6, 6, 16), {"training": False}, False),
+    ],
+    ids=str,
+)
+def test_where_it_is_used(shape: tuple[int, ...], options: Any, is_fast: bool) -> None:
+    kinds, _ = of_a_layer(random(*shape, seed=1), fast_convolutions=True, **options)
+    assert ("DepthwiseConv2dNative" in kinds) == is_fast
+
+
+@pytest.mark.parametrize("missing", ["onednn_is_on", "is_on_cpu"])
+def test_where_it_cannot_be(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_norm, missing, lambda *_: False)
+    kinds, _ = of_a_layer(random(2, 6, 6, 16, seed=1), fast_convolutions=True)
+    assert "DepthwiseConv2dNative" not in kinds
+
+
+@pytest.mark.parametrize(("channels", "is_fast"), [(16, False), (24, True)])
+def test_with_avx512(channels: int, is_fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_norm, "onednn_uses_avx512", lambda: True)
+    kinds, _ = of_a_layer(random(2, 6, 6, channels, seed=1), fast_convolutions=True)
+    assert ("DepthwiseConv2dNative" in kinds) == is_fast
+
+
+@pytest.mark.parametrize(
+    ("features", "variables", "expected"),
+    [
+        (["avx2", "avx512f"], {}, True),
+        (["avx2"], {}, False),
+        (["avx2", "avx512f"], {"ONEDNN_MAX_CPU_ISA": "avx2"}, False),
+        (["avx2", "avx512f"], {"DNNL_MAX_CPU_ISA": "AVX2_VNNI"}, False),
+        (["avx2", "avx512f"], {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}, True),
+    ],
+    ids=str,
+)
+def test_what_onednn_uses(
+    features: list[str], variables: Any, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(tf1, "cpu_features", lambda: features)
+    assert tf1.onednn_uses_avx512() == expected
+
+
+def network(images: Any, num_classes: int, *, training: bool) -> Any:
+    """Two normalized layers; what the first one gets is far from zero."""
+    x = layers.batch_normalization(images + 100.0, training=training, name="norm1")
+    x = layers.conv2d(x, 16, 3, padding="same", use_bias=False, name="conv")
+    x = layers.batch_normalization(x, training=training, name="norm2")
+    x = layers.max_pooling2d(layers.activate(x, "relu", name="relu"), 2, 2, name="pool")
+    return layers.dense(layers.flatten(x), num_classes, name="logits")
+
+
+def train(folder: Path, **options: Any) -> dict[str, Any]:
+    with small.make(folder, network, **options) as trained:
+        assert trained.train()["finished"]
+        found = small.variables(trained)
+        found["probabilities"] = trained.predict(small.arrays()[1][0])
+        return found
+
+
+def test_a_run_is_the_same_but_for_rounding(tmp_path: Path) -> None:
+    fast = train(tmp_path / "fast", steps=4)
+    plain = train(tmp_path / "plain", steps=4, fast_convolutions=False)
+    assert fast["conv/kernel"].tobytes() != plain["conv/kernel"].tobytes()
+    for name, value in plain.items():
+        np.testing.assert_allclose(fast[name], value, rtol=1e-3, atol=1e-3, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, pytest.param({"accumulate_steps": 2}, marks=pytest.mark.slow)], ids=str
+)
+def test_its_bits_do_not_depend_on_how_it_is_cut(options: Any, tmp_path: Path) -> None:
+    straight = train(tmp_path / "straight", steps=6, steps_per_run=1, **options)
+    with small.make(tmp_path / "cut", network, checkpoint_steps=2, **options) as stopped:
+        stopped.train(steps=4)
+    found = train(tmp_path / "cut", steps=6, checkpoint_steps=2, **options)
+    small.assert_same_bits(found, straight)
