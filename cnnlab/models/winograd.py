@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab import tower as towers
-from cnnlab.tf1 import is_on_cpu, legacy_convolutional, onednn_is_on, tf
+from cnnlab.tf1 import is_on_cpu, legacy_convolutional, onednn_is_on, onednn_uses_avx512, tf
 
 # And infinity. With more of them there is less to multiply, but several times the rounding errors.
 POINTS: Final = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
@@ -136,14 +136,14 @@ def convolve(inputs: Any, kernel: Any, padding: str) -> Any:
             of_inputs = tf.matmul(
                 to_inputs, tf.reshape(of_values, [-1, tiles * points, channels]), transpose_a=True
             )
-            if side == 3:
+            if side == 3 or onednn_uses_avx512():
                 of_weights = tf.raw_ops.Conv2DBackpropFilter(
                     input=values,
                     filter_sizes=tf.shape(weights),
                     out_backprop=of_products,
                     **along_columns,
                 )
-            else:  # on CPUs with AVX2 alone, the short rows are faster here
+            else:  # with AVX2 alone, the short rows are faster here
                 of_weights = tf.raw_ops.Conv2DBackpropFilter(
                     input=tf.reshape(values, [-1, height, tiles, points * channels]),
                     filter_sizes=[side, 1, channels, points * filters],

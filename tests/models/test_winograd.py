@@ -48,8 +48,13 @@ def test_the_matrices_make_a_correlation(side: int, padding: str) -> None:
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_a_convolution_and_its_gradients(shape: tuple[int, ...], padding: str) -> None:
+@pytest.mark.parametrize(
+    ("shape", "avx512"), [*((shape, True) for shape in SHAPES), (SHAPES[0], False)], ids=str
+)
+def test_a_convolution_and_its_gradients(
+    shape: tuple[int, ...], avx512: bool, padding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(winograd, "onednn_uses_avx512", lambda: avx512)
     height, width, channels, filters, side = shape
     images, kernel = (
         random(2, height, width, channels, seed=1),
