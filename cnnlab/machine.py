@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import subprocess
@@ -40,6 +41,7 @@ def cpu_features() -> list[str]:
     return [feature for feature in CPU_FEATURES if feature in flags]
 
 
+@functools.cache
 def _cpu() -> dict[str, str]:
     """What Linux says of the first CPU; nothing elsewhere."""
     cpu: dict[str, str] = {}

@@ -13,7 +13,8 @@ import functools
 from typing import Any, Final
 
 from cnnlab import tower as towers
-from cnnlab.tf1 import is_on_cpu, legacy_normalization, onednn_is_on, onednn_uses_avx512, tf
+from cnnlab.models.gradients import with_gradient
+from cnnlab.tf1 import is_on_cpu, legacy_normalization, onednn_is_on, onednn_uses_avx512, tf, tf2
 
 LEAST_PLACES: Final = 36  # of an image; of fewer, there is too little to gain
 LEAST_EPSILON: Final = 1.001e-5  # of TensorFlow's own operation, which takes it for a lesser one
@@ -40,9 +41,7 @@ def _layer_class() -> Any:
             gamma = self.gamma if self.scale else tf.ones([channels])
             beta = self.beta if self.center else tf.zeros([channels])
             outputs, mean, variance = normalize(inputs, gamma, beta, self.epsilon)
-            count = tf.cast(tf.size(inputs) // channels, tf.float32)
-            unbiased = variance * (count / (count - 1))
-            for variable, value in ((self.moving_mean, mean), (self.moving_variance, unbiased)):
+            for variable, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 self.add_update(tf.assign_sub(variable, (variable - value) * (1 - self.momentum)))
             return outputs
 
@@ -74,59 +73,67 @@ def normalize(inputs: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, 
         epsilon: added to the variance; at least 1.001e-5.
 
     Returns:
-        outputs: like inputs; mean and variance of the batch, float32 [channels], the variance as
-        the mean of the squared differences. There are no gradients by these two.
+        outputs: like inputs; mean of the batch, float32 [channels]; unbiased estimate of the
+        variance, float32 [channels].
     """
-    channels = inputs.shape[3]
     epsilon = max(epsilon, LEAST_EPSILON)
+    gamma, beta = tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta)
+    outputs, mean, variance, unbiased = tf.raw_ops.PartitionedCall(
+        args=[inputs, gamma, beta], Tout=[tf.float32] * 4, f=_forward(inputs.shape[3], epsilon)
+    )
+    outputs.set_shape(inputs.shape)
+    for of_channels in (mean, variance, unbiased):
+        of_channels.set_shape(gamma.shape)
 
-    @tf.custom_gradient
-    def fast(x: Any, gamma: Any, beta: Any) -> Any:
-        mean, variance = _moments(x)
+    def gradient(of_outputs: Any) -> list[Any]:
+        of_all = tf.raw_ops.FusedBatchNormGradV3(
+            y_backprop=of_outputs,
+            x=inputs,
+            scale=gamma,
+            reserve_space_1=mean,
+            reserve_space_2=variance,
+            reserve_space_3=mean,  # is not read on a CPU
+            epsilon=epsilon,
+        )
+        return [of_all.x_backprop, of_all.scale_backprop, of_all.offset_backprop]
+
+    (outputs,) = with_gradient([outputs], [inputs, gamma, beta], gradient)
+    return outputs, mean, unbiased
+
+
+@functools.cache
+def _forward(channels: int, epsilon: float) -> Any:
+    """A function of images, gamma and beta, which gives the outputs, mean, variance and its
+    unbiased estimate. It is the same for all layers with so many channels: deep networks start
+    half a second earlier than with as many copies of its operations."""
+    images = tf.TensorSpec([None, None, None, channels], tf.float32)
+    of_channels = tf.TensorSpec([channels], tf.float32)
+
+    def forward(x: Any, gamma: Any, beta: Any) -> Any:
+        count = tf.cast(tf.size(x) // channels, tf.float32)
+        mean, variance = _moments(x, count)
         scale = gamma * tf.rsqrt(variance + epsilon)
-        outputs = tf.nn.depthwise_conv2d(
-            x, tf.reshape(scale, [1, 1, channels, 1]), data_format="NHWC", **ONE_BY_ONE
+        outputs = tf.nn.depthwise_conv2d_native(
+            x, tf.reshape(scale, [1, 1, channels, 1]), **ONE_BY_ONE
         )
         outputs = tf.nn.bias_add(outputs, beta - mean * scale)
+        return outputs, mean, variance, variance * (count / (count - 1))
 
-        def gradient(of_outputs: Any, of_mean: Any, of_variance: Any) -> Any:
-            of_all = tf.raw_ops.FusedBatchNormGradV3(
-                y_backprop=of_outputs,
-                x=x,
-                scale=gamma,
-                reserve_space_1=mean,
-                reserve_space_2=variance,
-                reserve_space_3=tf.zeros([0]),
-                epsilon=epsilon,
-            )
-            return of_all.x_backprop, of_all.scale_backprop, of_all.offset_backprop
-
-        return (outputs, mean, variance), gradient
-
-    outputs: tuple[Any, Any, Any] = fast(
-        inputs, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta)
-    )
-    return outputs
+    function = tf2.function(forward, [images, of_channels, of_channels], autograph=False)
+    with tf.Graph().as_default():  # not in the one that is being built
+        return function.get_concrete_function()
 
 
-def _moments(x: Any) -> tuple[Any, Any]:
-    """Mean and variance of each channel, float32 [channels]."""
+def _moments(x: Any, count: Any) -> tuple[Any, Any]:
+    """Mean and variance of each channel, float32 [channels], over `count` places, float32."""
     channels = x.shape[3]
-    count = tf.cast(tf.size(x) // channels, tf.float32)
-
-    def mean_of_squares(x: Any) -> Any:
-        squares = tf.nn.depthwise_conv2d_backprop_filter(
-            x, [1, 1, channels, 1], x, data_format="NHWC", **ONE_BY_ONE
-        )
-        return tf.reshape(squares, [channels]) / count
-
     mean = tf.reduce_mean(tf.reshape(x, [-1, channels]), axis=0)
-    squares = mean_of_squares(x)
+    squares = tf.nn.depthwise_conv2d_backprop_filter(x, [1, 1, channels, 1], x, **ONE_BY_ONE)
+    squares = tf.reshape(squares, [channels]) / count
     variance = squares - tf.square(mean)
-    # Far from zero, the difference of two large numbers would be wrong: then once more, centred.
-    variance = tf.cond(
-        tf.reduce_all(variance >= LEAST_SHARE * squares),
-        lambda: variance,
-        lambda: mean_of_squares(tf.nn.bias_add(x, -mean)),
-    )
-    return mean, variance
+    # Far from zero, the difference of two large numbers would be wrong: then once more, centred,
+    # of all images and not of none.
+    is_near_zero = tf.reduce_all(variance >= LEAST_SHARE * squares)
+    images = x[: tf.where(is_near_zero, 0, tf.shape(x)[0])]
+    centred = tf.square(tf.reshape(images, [-1, channels]) - mean)
+    return mean, tf.where(is_near_zero, variance, tf.reduce_sum(centred, axis=0) / count)

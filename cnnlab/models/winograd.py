@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab import tower as towers
+from cnnlab.models.gradients import with_gradient
 from cnnlab.tf1 import is_on_cpu, legacy_convolutional, onednn_is_on, onednn_uses_avx512, tf
 
 # And infinity. With more of them there is less to multiply, but several times the rounding errors.
@@ -112,55 +113,53 @@ def convolve(inputs: Any, kernel: Any, padding: str) -> Any:
         "dilations": [1, 1, tiles, 1],
     }
 
-    @tf.custom_gradient
-    def fast(inputs: Any, kernel: Any) -> Any:
-        values = tf.matmul(to_inputs, tf.reshape(inputs, [-1, width, channels]))
-        values = tf.reshape(values, [-1, 1, height * tiles, points * channels])
-        # [side, in, points, out]: of each row and channel of the kernel.
-        weights = tf.matmul(to_kernel, tf.transpose(kernel, [0, 2, 1, 3]))
-        weights = tf.reshape(weights, [1, side, channels, points * filters])
-        products = tf.raw_ops.Conv2D(input=values, filter=weights, **along_columns)
-        products = tf.reshape(products, [-1, tiles * points, filters])
-        outputs = tf.matmul(to_outputs, products)
+    values = tf.matmul(to_inputs, tf.reshape(inputs, [-1, width, channels]))
+    values = tf.reshape(values, [-1, 1, height * tiles, points * channels])
+    # [side, in, points, out]: of each row and channel of the kernel.
+    weights = tf.matmul(to_kernel, tf.transpose(kernel, [0, 2, 1, 3]))
+    weights = tf.reshape(weights, [1, side, channels, points * filters])
+    products = tf.raw_ops.Conv2D(input=values, filter=weights, **along_columns)
+    products = tf.reshape(products, [-1, tiles * points, filters])
+    outputs = tf.matmul(to_outputs, products)
+    outputs = tf.reshape(outputs, [-1, new_height, new_width, filters])
 
-        def gradient(of_outputs: Any) -> Any:
-            of_outputs = tf.reshape(of_outputs, [-1, new_width, filters])
-            of_products = tf.matmul(to_outputs, of_outputs, transpose_a=True)
-            of_products = tf.reshape(of_products, [-1, 1, new_height * tiles, points * filters])
-            of_values = tf.raw_ops.Conv2DBackpropInput(
-                input_sizes=tf.shape(values),
-                filter=weights,
+    def gradient(of_outputs: Any) -> list[Any]:
+        of_outputs = tf.reshape(of_outputs, [-1, new_width, filters])
+        of_products = tf.matmul(to_outputs, of_outputs, transpose_a=True)
+        of_products = tf.reshape(of_products, [-1, 1, new_height * tiles, points * filters])
+        of_values = tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=tf.shape(values),
+            filter=weights,
+            out_backprop=of_products,
+            **along_columns,
+        )
+        of_inputs = tf.matmul(
+            to_inputs, tf.reshape(of_values, [-1, tiles * points, channels]), transpose_a=True
+        )
+        if side == 3 or onednn_uses_avx512():
+            of_weights = tf.raw_ops.Conv2DBackpropFilter(
+                input=values,
+                filter_sizes=tf.shape(weights),
                 out_backprop=of_products,
                 **along_columns,
             )
-            of_inputs = tf.matmul(
-                to_inputs, tf.reshape(of_values, [-1, tiles * points, channels]), transpose_a=True
+        else:  # with AVX2 alone, the short rows are faster here
+            of_weights = tf.raw_ops.Conv2DBackpropFilter(
+                input=tf.reshape(values, [-1, height, tiles, points * channels]),
+                filter_sizes=[side, 1, channels, points * filters],
+                out_backprop=tf.reshape(of_products, [-1, new_height, tiles, points * filters]),
+                strides=[1] * 4,
+                padding=padding.upper(),
             )
-            if side == 3 or onednn_uses_avx512():
-                of_weights = tf.raw_ops.Conv2DBackpropFilter(
-                    input=values,
-                    filter_sizes=tf.shape(weights),
-                    out_backprop=of_products,
-                    **along_columns,
-                )
-            else:  # with AVX2 alone, the short rows are faster here
-                of_weights = tf.raw_ops.Conv2DBackpropFilter(
-                    input=tf.reshape(values, [-1, height, tiles, points * channels]),
-                    filter_sizes=[side, 1, channels, points * filters],
-                    out_backprop=tf.reshape(of_products, [-1, new_height, tiles, points * filters]),
-                    strides=[1] * 4,
-                    padding=padding.upper(),
-                )
-            of_weights = tf.reshape(of_weights, [side, channels, points, filters])
-            of_kernel = tf.matmul(to_kernel, of_weights, transpose_a=True)
-            return (
-                tf.reshape(of_inputs, tf.shape(inputs)),
-                tf.transpose(of_kernel, [0, 2, 1, 3]),
-            )
+        of_weights = tf.reshape(of_weights, [side, channels, points, filters])
+        of_kernel = tf.matmul(to_kernel, of_weights, transpose_a=True)
+        return [
+            tf.reshape(of_inputs, tf.shape(inputs)),
+            tf.transpose(of_kernel, [0, 2, 1, 3]),
+        ]
 
-        return tf.reshape(outputs, [-1, new_height, new_width, filters]), gradient
-
-    return fast(inputs, kernel)
+    (outputs,) = with_gradient([outputs], [inputs, kernel], gradient)
+    return outputs
 
 
 def transform(width: int, columns: int, padding: str) -> Transform:
