@@ -125,6 +125,7 @@ def test_the_layer_is_tensorflow_s(options: Any) -> None:
         ((2, 6, 6, 16), {"fused": False}, False),
         ((2, 6, 6, 16), {"trainable": False}, False),
         ((2, 6, 6, 16), {"renorm": True}, False),
+        ((2, 6, 6, 16), {"virtual_batch_size": 2}, False),
         ((2, 6, 6, 16), {"training": False}, False),
     ],
     ids=str,
