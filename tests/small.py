@@ -71,3 +71,19 @@ def assert_same_bits(found: dict[str, Any], expected: dict[str, Any]) -> None:
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         assert found[name].tobytes() == value.tobytes(), name
+
+
+def finished(save_dir: Path, network: Any, **options: Any) -> dict[str, Any]:
+    """Train to the end: all variables, and what is then predicted of the test images."""
+    with make(save_dir, network, **options) as train:
+        assert train.train()["finished"]
+        return {**variables(train), "probabilities": train.predict(arrays()[1][0])}
+
+
+def assert_cuts_change_nothing(folder: Path, network: Any, **options: Any) -> None:
+    """Six steps one by one, or four and after a new start two, give the same bits."""
+    straight = finished(folder / "straight", network, steps=6, steps_per_run=1, **options)
+    with make(folder / "cut", network, checkpoint_steps=2, **options) as stopped:
+        stopped.train(steps=4)
+    found = finished(folder / "cut", network, steps=6, checkpoint_steps=2, **options)
+    assert_same_bits(found, straight)

@@ -160,17 +160,9 @@ def network(images: Any, num_classes: int, *, training: bool) -> Any:
     return layers.dense(layers.flatten(x), num_classes, name="logits")
 
 
-def train(folder: Path, **options: Any) -> dict[str, Any]:
-    with small.make(folder, network, **options) as trained:
-        assert trained.train()["finished"]
-        found = small.variables(trained)
-        found["probabilities"] = trained.predict(small.arrays()[1][0])
-        return found
-
-
 def test_a_run_is_the_same_but_for_rounding(tmp_path: Path) -> None:
-    fast = train(tmp_path / "fast", steps=4)
-    plain = train(tmp_path / "plain", steps=4, fast_convolutions=False)
+    fast = small.finished(tmp_path / "fast", network, steps=4)
+    plain = small.finished(tmp_path / "plain", network, steps=4, fast_convolutions=False)
     assert fast["conv2/kernel"].tobytes() != plain["conv2/kernel"].tobytes()
     for name, value in plain.items():
         np.testing.assert_allclose(fast[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
@@ -180,11 +172,7 @@ def test_a_run_is_the_same_but_for_rounding(tmp_path: Path) -> None:
     "options", [{}, pytest.param({"accumulate_steps": 2}, marks=pytest.mark.slow)], ids=str
 )
 def test_its_bits_do_not_depend_on_how_it_is_cut(options: Any, tmp_path: Path) -> None:
-    straight = train(tmp_path / "straight", steps=6, steps_per_run=1, **options)
-    with small.make(tmp_path / "cut", network, checkpoint_steps=2, **options) as stopped:
-        stopped.train(steps=4)
-    found = train(tmp_path / "cut", steps=6, checkpoint_steps=2, **options)
-    small.assert_same_bits(found, straight)
+    small.assert_cuts_change_nothing(tmp_path, network, **options)
 
 
 @pytest.mark.slow
