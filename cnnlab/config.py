@@ -149,8 +149,8 @@ class Config(TrainingOptions):
     )
     fast_convolutions: bool = option(
         True,
-        "on CPUs, convolve by Winograd's algorithm, and normalize batches in training by "
-        "convolutions, where that is faster; it rounds otherwise",
+        "on CPUs, convolve by the Fourier transform or by Winograd's algorithm, and normalize "
+        "batches in training by convolutions, where that is faster; it rounds otherwise",
         group="speed",
     )
     xla: bool = option(

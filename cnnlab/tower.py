@@ -63,8 +63,8 @@ class Tower:
         origin: which images of the training set these are, where that is known.
         as_written: whether layers are computed in the order in which the model has them, though
             another gives the same logits sooner; for gradients by a layer's output.
-        fast_convolutions: whether `cnnlab.models.winograd` may compute convolutions, and
-            `cnnlab.models.batch_norm` batch norm by convolutions.
+        fast_convolutions: whether `cnnlab.models.convolution` may choose how convolutions are
+            computed, and `cnnlab.models.batch_norm` compute batch norm by convolutions.
         precision: of convolutions and dense products: float32, bfloat16 or float16.
         data_format: channels_last or channels_first, how images lie between its layers.
         activations: name to output of each layer, in order.

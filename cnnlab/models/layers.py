@@ -16,6 +16,7 @@ from typing import Any
 from cnnlab import tower as towers
 from cnnlab.models.arrangement import arrange, channel_axis, place_axes
 from cnnlab.models.building import apply_function, apply_layer
+from cnnlab.models.convolution import convolution_layer
 from cnnlab.models.dropout import dropout, spatial_dropout
 from cnnlab.models.normalization import (
     batch_normalization,
@@ -23,7 +24,6 @@ from cnnlab.models.normalization import (
     local_response_normalization,
 )
 from cnnlab.models.pooling import max_pooling_layer
-from cnnlab.models.winograd import convolution_layer
 from cnnlab.tf1 import legacy_core, legacy_pooling, tf
 from cnnlab.training.activations import find_activation
 from cnnlab.training.regularizers import l1_l2

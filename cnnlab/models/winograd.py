@@ -8,31 +8,23 @@ m + r - 1 points. The two forms and the way back are products with small matrice
 them is a convolution along the columns, in as many groups of channels as there are points, with
 half of the multiplications of the one that is wanted.
 
-In both axes, the algorithm saves more, but in TensorFlow's operations what comes of a point must
-then be moved next to that of its neighbours, which takes longer than is saved. The figures are in
-docs/performance.md.
+In both axes, the algorithm saves more, but has four times as many numbers between the two forms as
+an image has, and ten times the rounding errors; there, `cnnlab.models.fourier` does better. The
+figures are in docs/performance.md.
 """
 
 from __future__ import annotations
 
-import functools
-import platform
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab import tower as towers
 from cnnlab.models.gradients import with_gradient
-from cnnlab.tf1 import is_on_cpu, legacy_convolutional, onednn_is_on, onednn_uses_avx512, tf
+from cnnlab.tf1 import onednn_uses_avx512, tf
 
 # And infinity. With more of them there is less to multiply, but several times the rounding errors.
 POINTS: Final = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
-
-# Where it was faster in measurements: side of the kernel, least channels in and out, widths of the
-# images. Of narrower layers there is too little to multiply for each number that is moved; short
-# rows are filled up to whole tiles; the matrices of long ones are mostly zeros.
-FASTER: Final = ((3, 64, range(12, 49)), (3, 256, range(7, 49)), (5, 32, range(8, 49)))
 
 
 class Transform(NamedTuple):
@@ -46,44 +38,6 @@ class Transform(NamedTuple):
     inputs: npt.NDArray[np.float32]
     kernel: npt.NDArray[np.float32]
     outputs: npt.NDArray[np.float32]
-
-
-def convolution_layer(**kwargs: Any) -> Any:
-    """The legacy layer Conv2D, which takes the faster way where the tower has leave to."""
-    is_fast = towers.current().fast_convolutions
-    layer_class = _layer_class() if is_fast else legacy_convolutional.Conv2D
-    return layer_class(**kwargs)
-
-
-@functools.cache
-def _layer_class() -> Any:
-    class Conv2D(legacy_convolutional.Conv2D):
-        def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-            if _is_faster(self, inputs):
-                return convolve(inputs, tf.convert_to_tensor(kernel), self.padding)
-            return super().convolution_op(inputs, kernel)
-
-    return Conv2D
-
-
-def _is_faster(layer: Any, inputs: Any) -> bool:
-    """Whether a Conv2D of these images can be computed, and is known to be faster, this way."""
-    return (
-        layer.strides == layer.dilation_rate == (1, 1)
-        and layer.groups == 1
-        and layer.data_format == "channels_last"
-        and inputs.dtype == tf.float32
-        and inputs.shape[1:].is_fully_defined()
-        and any(
-            layer.kernel_size == (side, side)
-            and min(inputs.shape[3], layer.filters) >= least_channels
-            and inputs.shape[2] in widths
-            for side, least_channels, widths in FASTER
-        )
-        and is_on_cpu(inputs)
-        and onednn_is_on()  # TensorFlow's own kernels know no gradients of groups
-        and platform.machine() in ("x86_64", "AMD64")  # it was measured nowhere else
-    )
 
 
 def convolve(inputs: Any, kernel: Any, padding: str) -> Any:

@@ -1,0 +1,137 @@
+"""Which convolutions are computed with fewer multiplications, and what that does to a run."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnnlab import layers
+from cnnlab.data.specs import DATASETS
+from cnnlab.exporting.program import build_outputs
+from cnnlab.models import convolution, winograd
+from cnnlab.resolve import resolve
+from cnnlab.tf1 import tf
+from cnnlab.tower import Tower, building
+from tests import small
+
+
+def kinds_of_a_layer(width: int, channels: int, *, tower: Tower, **options: Any) -> set[str]:
+    """The types of operations that a layer makes, of images as wide as high."""
+    given = {"filters": channels, "kernel_size": 3, "padding": "same", **options}
+    with tf.Graph().as_default() as graph:
+        with building(tower):
+            x = tf.placeholder(tf.float32, [None, width, width, channels])
+            layers.conv2d(x, given.pop("filters"), given.pop("kernel_size"), "conv", **given)
+        return {op.type for op in graph.get_operations()}
+
+
+def way_of(kinds: set[str]) -> str:
+    """How a convolution is computed, by its operations."""
+    if "BatchMatMulV2" not in kinds:
+        return "plain"
+    return "winograd" if "Conv2D" in kinds else "fourier"
+
+
+@pytest.mark.parametrize(
+    ("width", "channels", "options", "ways"),
+    [
+        (6, 256, {}, ["plain", "plain", "plain"]),
+        (7, 64, {}, ["fourier", "plain", "plain"]),
+        (8, 63, {}, ["plain", "plain", "plain"]),
+        (8, 128, {}, ["fourier", "fourier", "winograd"]),
+        (8, 128, {"filters": 127}, ["fourier", "plain", "plain"]),
+        (7, 128, {}, ["fourier", "fourier", "plain"]),
+        (7, 256, {}, ["fourier", "fourier", "winograd"]),
+        (9, 127, {}, ["plain", "plain", "plain"]),
+        (9, 128, {}, ["fourier", "winograd", "winograd"]),
+        (16, 128, {}, ["fourier", "winograd", "winograd"]),
+        (11, 127, {}, ["plain", "plain", "plain"]),
+        (12, 64, {}, ["winograd", "winograd", "winograd"]),
+        (48, 64, {}, ["winograd", "winograd", "winograd"]),
+        (49, 64, {}, ["plain", "plain", "plain"]),
+        (12, 63, {}, ["plain", "plain", "plain"]),
+        (12, 64, {"filters": 63}, ["plain", "plain", "plain"]),
+        (7, 32, {"kernel_size": 5}, ["plain", "plain", "plain"]),
+        (8, 31, {"kernel_size": 5}, ["plain", "plain", "plain"]),
+        (8, 32, {"kernel_size": 5, "padding": "valid"}, ["fourier", "fourier", "fourier"]),
+        (24, 32, {"kernel_size": 5}, ["fourier", "fourier", "fourier"]),
+        (32, 32, {"kernel_size": 5}, ["fourier", "fourier", "winograd"]),
+        (33, 32, {"kernel_size": 5}, ["winograd", "winograd", "winograd"]),
+        (16, 128, {"kernel_size": (3, 5)}, ["plain", "plain", "plain"]),
+        (16, 128, {"kernel_size": 1}, ["plain", "plain", "plain"]),
+        (16, 128, {"strides": 2}, ["plain", "plain", "plain"]),
+        (16, 128, {"dilation_rate": 2}, ["plain", "plain", "plain"]),
+    ],
+    ids=str,
+)
+def test_which_way_is_taken(
+    width: int, channels: int, options: Any, ways: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In training with AVX2 alone, in training with AVX-512, and in inference with that."""
+    found = []
+    for avx512, step in [(False, 0), (True, 0), (True, None)]:
+        for module in (convolution, winograd):
+            monkeypatch.setattr(module, "onednn_uses_avx512", lambda avx512=avx512: avx512)
+        tower = Tower(1, step, fast_convolutions=True)
+        found.append(way_of(kinds_of_a_layer(width, channels, tower=tower, **options)))
+    assert found == ways
+
+
+@pytest.mark.parametrize("of_tower", [{}, {"fast_convolutions": True, "precision": "bfloat16"}])
+def test_where_it_is_not_allowed(of_tower: Any) -> None:
+    assert way_of(kinds_of_a_layer(16, 64, tower=Tower(1, **of_tower))) == "plain"
+
+
+@pytest.mark.parametrize("missing", ["onednn_is_on", "is_on_cpu"])
+def test_where_it_cannot_be(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolution, missing, lambda *_: False)
+    kinds = kinds_of_a_layer(16, 64, tower=Tower(1, fast_convolutions=True))
+    assert way_of(kinds) == "plain"
+
+
+def test_what_is_exported_is_as_written() -> None:
+    with tf.Graph().as_default() as graph:
+        images = tf.placeholder(tf.uint8, [None, 32, 32, 3])
+        build_outputs(resolve({"model": "cifar_cnn"}), DATASETS["cifar10"], images)
+    kinds = [op.type for op in graph.get_operations()]
+    assert "BatchMatMulV2" not in kinds
+    assert kinds.count("Conv2D") == 3
+
+
+def network(images: Any, num_classes: int, *, training: bool) -> Any:
+    """With both fast convolutions, and a bias and a relu that the pool goes ahead of."""
+    del training
+    x = layers.conv2d(images, 32, 3, padding="same", name="conv1")
+    x = layers.conv2d(x, 32, 5, padding="same", activation=tf.nn.relu, name="conv2")
+    x = layers.max_pooling2d(x, 2, 2, name="pool")
+    x = layers.zero_padding2d(x, 4)
+    x = layers.conv2d(layers.conv2d(x, 64, 1, name="conv3"), 64, 3, name="conv4")
+    return layers.dense(layers.flatten(x), num_classes, name="logits")
+
+
+def test_a_run_is_the_same_but_for_rounding(tmp_path: Path) -> None:
+    options = {"steps": 4, "optimizer": "sgd"}  # Adam goes by signs, also of what is nearly 0
+    fast = small.finished(tmp_path / "fast", network, **options)
+    plain = small.finished(tmp_path / "plain", network, fast_convolutions=False, **options)
+    assert fast["conv2/kernel"].tobytes() != plain["conv2/kernel"].tobytes()
+    for name, value in plain.items():
+        np.testing.assert_allclose(fast[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, pytest.param({"accumulate_steps": 2}, marks=pytest.mark.slow)], ids=str
+)
+def test_its_bits_do_not_depend_on_how_it_is_cut(options: Any, tmp_path: Path) -> None:
+    small.assert_cuts_change_nothing(tmp_path, network, **options)
+
+
+@pytest.mark.slow
+def test_with_xla_it_is_left_out_of_the_step(tmp_path: Path) -> None:
+    """XLA has no quick convolutions in groups on a CPU."""
+    with small.make(tmp_path / "xla", network, xla=True, steps=1) as trained:
+        assert trained.train()["finished"]
+        definition = trained.graph.as_graph_def()
+        nodes = [node for f in definition.library.function for node in f.node_def]
+        assert not any(node.op == "BatchMatMulV2" for node in nodes)
+        assert any(node.op == "BatchMatMulV2" for node in definition.node)  # of evaluation
