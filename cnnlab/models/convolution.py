@@ -46,7 +46,6 @@ RULES: Final = (
     Rule(5, 32, range(25, 33), fourier.convolve, inference=False),
     Rule(3, 128, range(7, 9), fourier.convolve, inference=False),
     Rule(3, 64, range(7, 9), fourier.convolve, inference=False, avx512=False),
-    Rule(3, 128, range(9, 17), fourier.convolve, inference=False, avx512=False),
     Rule(5, 32, range(25, 49), winograd.convolve),
     Rule(3, 256, range(7, 8), winograd.convolve),
     Rule(3, 128, range(8, 12), winograd.convolve),
