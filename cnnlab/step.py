@@ -154,6 +154,7 @@ def _build_tower(context: StepContext, batch: Batch, key_step: Any) -> TowerResu
     tower = Tower(
         config.seed,
         key_step,
+        batch_size=config.batch_size // config.accumulate_steps,
         defaults=defaults,
         fast_convolutions=config.fast_convolutions and not config.xla,  # which has no groups
         precision=config.precision,

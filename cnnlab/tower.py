@@ -57,6 +57,7 @@ class Tower:
     Attributes:
         seed: the run's seed.
         step: int64 scalar tensor, the step whose randomness is drawn; None in an inference tower.
+        batch_size: images that go through it at a time, as configured; None in an inference tower.
         defaults: what the options say of all layers.
         average: "ema" or "lookahead": the tower computes with these averages of the weights; None:
             with the weights themselves.
@@ -78,6 +79,7 @@ class Tower:
         seed: int,
         step: Any = None,
         *,
+        batch_size: int | None = None,
         defaults: LayerDefaults | None = None,
         average: str | None = None,
         origin: Origin | None = None,
@@ -87,6 +89,7 @@ class Tower:
     ) -> None:
         self.seed = seed
         self.step = step
+        self.batch_size = batch_size
         self.defaults = defaults or LayerDefaults()
         self.average = average
         self.origin = origin

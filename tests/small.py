@@ -80,6 +80,16 @@ def finished(save_dir: Path, network: Any, **options: Any) -> dict[str, Any]:
         return {**variables(train), "probabilities": train.predict(arrays()[1][0])}
 
 
+def assert_fast_is_plain(folder: Path, network: Any, variable: str, **options: Any) -> None:
+    """Four steps with and without --fast_convolutions: the variable, which sees the difference, is
+    not the same to the last bit, and all are but for rounding."""
+    fast = finished(folder / "fast", network, steps=4, **options)
+    plain = finished(folder / "plain", network, steps=4, fast_convolutions=False, **options)
+    assert fast[variable].tobytes() != plain[variable].tobytes()
+    for name, value in plain.items():
+        np.testing.assert_allclose(fast[name], value, rtol=1e-3, atol=1e-3, err_msg=name)
+
+
 def assert_cuts_change_nothing(folder: Path, network: Any, **options: Any) -> None:
     """Six steps one by one, or four and after a new start two, give the same bits."""
     straight = finished(folder / "straight", network, steps=6, steps_per_run=1, **options)

@@ -29,6 +29,7 @@ class Rule(NamedTuple):
     least_channels: in and out.
     sizes: of the images, height and width.
     convolve: the way.
+    least_batch: images, in training.
     inference: whether it is so, too, without gradients.
     avx512: whether it is so, too, where oneDNN has AVX-512.
     """
@@ -37,16 +38,17 @@ class Rule(NamedTuple):
     least_channels: int
     sizes: range
     convolve: Convolve
+    least_batch: int = 1
     inference: bool = True
     avx512: bool = True
 
 
 RULES: Final = (
-    Rule(5, 32, range(8, 25), fourier.convolve),
-    Rule(5, 32, range(25, 33), fourier.convolve, inference=False),
-    Rule(3, 128, range(7, 9), fourier.convolve, inference=False),
-    Rule(3, 64, range(7, 9), fourier.convolve, inference=False, avx512=False),
-    Rule(5, 32, range(25, 49), winograd.convolve),
+    Rule(5, 32, range(8, 25), fourier.convolve, least_batch=16),
+    Rule(5, 32, range(25, 33), fourier.convolve, least_batch=16, inference=False),
+    Rule(3, 128, range(7, 9), fourier.convolve, least_batch=64, inference=False),
+    Rule(3, 64, range(7, 9), fourier.convolve, least_batch=64, inference=False, avx512=False),
+    Rule(5, 32, range(8, 49), winograd.convolve),
     Rule(3, 256, range(7, 8), winograd.convolve),
     Rule(3, 128, range(8, 12), winograd.convolve),
     Rule(3, 64, range(12, 49), winograd.convolve),
@@ -86,13 +88,14 @@ def _fastest(layer: Any, inputs: Any) -> Convolve | None:
     ):
         return None
     height, width, channels = inputs.shape[1:].as_list()
+    batch_size = towers.current().batch_size
     for rule in RULES:
         if (
             layer.kernel_size == (rule.side, rule.side)
             and min(channels, layer.filters) >= rule.least_channels
             and height in rule.sizes
             and width in rule.sizes
-            and (rule.inference or towers.current().step is not None)
+            and (rule.inference if batch_size is None else batch_size >= rule.least_batch)
             and (rule.avx512 or not onednn_uses_avx512())
         ):
             return rule.convolve

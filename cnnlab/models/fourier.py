@@ -2,7 +2,7 @@
 
 A convolution is, frequency by frequency, a product of matrices: of what the images have there in
 each channel, and what the kernel has there for each pair of channels (M. Mathieu, M. Henaff and Y.
-LeCun, Fast Training of Convolutional Networks through FFTs, 2013). Images of 7 to 16 places are so
+LeCun, Fast Training of Convolutional Networks through FFTs, 2013). Images of 7 to 32 places are so
 small that the transform is best a product, too, with a matrix of cosines and sines, and of any
 length: as long as the image with the padding before it, for what runs over at the end meets zeros.
 A 5x5 convolution of 16 x 16 places has 2.1 products a place and pair of channels for 25.
@@ -66,42 +66,37 @@ def convolve(inputs: Any, kernel: Any, padding: str) -> Any:
     m = Transform(*map(tf.constant, matrices))
     batch = tf.shape(inputs)[0]
 
-    def forward(x: Any, to_halves: Any, to_points: Any, columns: int) -> Any:
-        """[rows, columns, ...] to [halves * points, ...]; the rest may have any shape."""
-        x = tf.matmul(to_halves, tf.reshape(x, [x.shape[0], -1]))
-        x = tf.matmul(to_points, tf.reshape(x, [halves, 2 * columns, -1]))
-        return tf.reshape(x, [halves * points, -1])
+    # Gradients go through a matrix the other way round, transposed: what was summed is handed out.
+    def forward(x: Any, by_rows: Any, by_columns: Any, **transposed: bool) -> Any:
+        """[rows, columns, a, b] to [halves * points, a, b]."""
+        rows, columns, _, last = x.shape.as_list()
+        x = tf.matmul(by_rows, tf.reshape(x, [rows, -1]), **transposed)
+        x = tf.matmul(by_columns, tf.reshape(x, [halves, 2 * columns, -1]), **transposed)
+        return tf.reshape(x, [halves * points, -1, last])
 
-    def back(x: Any, of_points: Any, of_halves: Any, columns: int, **transposed: bool) -> Any:
-        """[halves * points, ...] to [rows, columns, ...], the rest in one."""
-        x = tf.matmul(of_points, tf.reshape(x, [halves, points, -1]), **transposed)
-        x = tf.matmul(of_halves, tf.reshape(x, [2 * halves, -1]), **transposed)
-        return tf.reshape(x, [x.shape[0], columns, -1])
+    def back(x: Any, by_columns: Any, by_rows: Any, **transposed: bool) -> Any:
+        """[halves * points, a, b] to [rows, columns * a * b]."""
+        x = tf.matmul(by_columns, tf.reshape(x, [halves, points, -1]), **transposed)
+        return tf.matmul(by_rows, tf.reshape(x, [2 * halves, -1]), **transposed)
 
-    x = tf.transpose(inputs, [1, 2, 0, 3])
-    values = forward(x, m.image_halves, m.image_points, width)
-    values = tf.reshape(values, [halves * points, -1, channels])
-    weights = forward(kernel, m.kernel_halves, m.kernel_points, side)
-    weights = tf.reshape(weights, [halves * points, channels, filters])
+    values = forward(tf.transpose(inputs, [1, 2, 0, 3]), m.image_halves, m.image_points)
+    weights = forward(kernel, m.kernel_halves, m.kernel_points)
     products = tf.matmul(values, weights)
-    y = back(products, m.outputs_of_points, m.outputs_of_halves, new_width)
+    y = back(products, m.outputs_of_points, m.outputs_of_halves)
     y = tf.reshape(y, [new_height, new_width, batch, filters])
     outputs = tf.transpose(y, [2, 0, 1, 3])
     outputs.set_shape([None, new_height, new_width, filters])
 
     def gradient(of_outputs: Any) -> list[Any]:
+        of_outputs = tf.ensure_shape(of_outputs, outputs.shape)
         y = tf.transpose(of_outputs, [1, 2, 0, 3])
-        # Each matrix the other way round: what was summed is handed out.
-        y = tf.matmul(m.outputs_of_halves, tf.reshape(y, [new_height, -1]), transpose_a=True)
-        y = tf.reshape(y, [halves, 2 * new_width, -1])
-        of_products = tf.matmul(m.outputs_of_points, y, transpose_a=True)
-        of_products = tf.reshape(of_products, [halves * points, -1, filters])
+        of_products = forward(y, m.outputs_of_halves, m.outputs_of_points, transpose_a=True)
         of_values = tf.matmul(of_products, weights, transpose_b=True)
-        x = back(of_values, m.image_points, m.image_halves, width, transpose_a=True)
+        x = back(of_values, m.image_points, m.image_halves, transpose_a=True)
         x = tf.reshape(x, [height, width, batch, channels])
         of_weights = tf.matmul(values, of_products, transpose_a=True)
-        of_kernel = back(of_weights, m.kernel_points, m.kernel_halves, side, transpose_a=True)
-        return [tf.transpose(x, [2, 0, 1, 3]), tf.reshape(of_kernel, tf.shape(kernel))]
+        of_kernel = back(of_weights, m.kernel_points, m.kernel_halves, transpose_a=True)
+        return [tf.transpose(x, [2, 0, 1, 3]), tf.reshape(of_kernel, kernel.shape)]
 
     (outputs,) = with_gradient([outputs], [inputs, kernel], gradient)
     return outputs
@@ -122,12 +117,11 @@ def transform(height: int, width: int, side: int, padding: str) -> Transform:
     # A frequency that is left out says the same as another one, so that one counts for two.
     counts = np.where((half == 0) | (2 * half == columns.length), 1, 2)[:, None]
     to_halves = columns.to_frequencies[half]
+    kernel_to_halves = columns.kernel_to_frequencies[half]
     of_halves = counts * columns.of_frequencies[:, half].T
     matrices = Transform(
         image_halves=_interleaved([to_halves.real, to_halves.imag]),
-        kernel_halves=_interleaved(
-            [columns.kernel_to_frequencies[half].real, columns.kernel_to_frequencies[half].imag]
-        ),
+        kernel_halves=_interleaved([kernel_to_halves.real, kernel_to_halves.imag]),
         image_points=_three_of_images(rows.to_frequencies),
         kernel_points=_three_of_kernels(rows.kernel_to_frequencies),
         outputs_of_points=_two_of_products(rows.of_frequencies),
@@ -139,6 +133,7 @@ def transform(height: int, width: int, side: int, padding: str) -> Transform:
 class _Axis(NamedTuple):
     """The transforms of one axis, complex.
 
+    length: of the transform, in places: the axis and the padding before it.
     to_frequencies: [length, size]. kernel_to_frequencies: [length, side], conjugate, since the
     kernel is not turned round. of_frequencies: [new_size, length].
     """

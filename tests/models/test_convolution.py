@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from cnnlab import layers
+from cnnlab import tower as towers
 from cnnlab.data.specs import DATASETS
 from cnnlab.exporting.program import build_outputs
 from cnnlab.models import convolution, winograd
@@ -70,12 +70,35 @@ def test_which_way_is_taken(
 ) -> None:
     """In training with AVX2 alone, in training with AVX-512, and in inference with that."""
     found = []
-    for avx512, step in [(False, 0), (True, 0), (True, None)]:
+    for avx512, batch_size in [(False, 64), (True, 64), (True, None)]:
         for module in (convolution, winograd):
             monkeypatch.setattr(module, "onednn_uses_avx512", lambda avx512=avx512: avx512)
-        tower = Tower(1, step, fast_convolutions=True)
+        tower = Tower(1, batch_size=batch_size, fast_convolutions=True)
         found.append(way_of(kinds_of_a_layer(width, channels, tower=tower, **options)))
     assert found == ways
+
+
+@pytest.mark.parametrize(("channels", "side", "least"), [(32, 5, 16), (128, 3, 64)])
+def test_small_batches_are_not_worth_the_transform_of_their_kernels(
+    channels: int, side: int, least: int
+) -> None:
+    ways = []
+    for batch_size in (least - 1, least):
+        tower = Tower(1, batch_size=batch_size, fast_convolutions=True)
+        ways.append(way_of(kinds_of_a_layer(8, channels, tower=tower, kernel_size=side)))
+    assert ways == ["winograd", "fourier"]
+
+
+def test_the_batch_that_counts_is_the_part_that_goes_through_the_network(tmp_path: Path) -> None:
+    seen = []
+
+    def spying(images: Any, num_classes: int, *, training: bool) -> Any:
+        seen.append((training, towers.current().batch_size))
+        return small.linear(images, num_classes, training=training)
+
+    with small.make(tmp_path / "save", spying, batch_size=6, accumulate_steps=2) as train:
+        train.build_graph()
+    assert set(seen) == {(True, 3), (False, None)}
 
 
 @pytest.mark.parametrize("of_tower", [{}, {"fast_convolutions": True, "precision": "bfloat16"}])
@@ -111,16 +134,20 @@ def network(images: Any, num_classes: int, *, training: bool) -> Any:
 
 
 def test_a_run_is_the_same_but_for_rounding(tmp_path: Path) -> None:
-    options = {"steps": 4, "optimizer": "sgd"}  # Adam goes by signs, also of what is nearly 0
-    fast = small.finished(tmp_path / "fast", network, **options)
-    plain = small.finished(tmp_path / "plain", network, fast_convolutions=False, **options)
-    assert fast["conv2/kernel"].tobytes() != plain["conv2/kernel"].tobytes()
-    for name, value in plain.items():
-        np.testing.assert_allclose(fast[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
+    # Adam goes by signs, also of what is nearly 0.
+    small.assert_fast_is_plain(tmp_path, network, "conv2/kernel", batch_size=16, optimizer="sgd")
 
 
 @pytest.mark.parametrize(
-    "options", [{}, pytest.param({"accumulate_steps": 2}, marks=pytest.mark.slow)], ids=str
+    "options",
+    [
+        {"batch_size": 16},
+        pytest.param(
+            {"batch_size": 32, "accumulate_steps": 2, "data": small.arrays(num_train=40)},
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["whole", "in parts"],
 )
 def test_its_bits_do_not_depend_on_how_it_is_cut(options: Any, tmp_path: Path) -> None:
     small.assert_cuts_change_nothing(tmp_path, network, **options)
