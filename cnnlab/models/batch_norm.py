@@ -1,10 +1,14 @@
-"""Batch norm in training where oneDNN is slow at it.
+"""Batch norm: in inference part of the convolution before it, in training where oneDNN is slow.
 
-Without AVX-512, or where the channels are no multiple of 16, oneDNN goes over the images eight
-channels at a time and writes half a cache line at each place, which takes three to seven times as
-long as whole lines. Convolutions of each channel with a single weight go over the memory as it
-lies: the sum of the squares is the gradient of such a weight, and what the mean and the variance
-make of an image is such a weight and a bias. The figures are in docs/performance.md.
+In inference each channel gets a factor and a summand that do not depend on the images: the kernel
+is multiplied by the one, and the other is a bias. TensorFlow's optimizer does so, too, but the sum
+and the relu of a residual block it puts only into a convolution that has a bias as written.
+
+In training, without AVX-512, or where the channels are no multiple of 16, oneDNN goes over the
+images eight channels at a time and writes half a cache line at each place, which takes three to
+seven times as long as whole lines. Convolutions of each channel with a single weight go over the
+memory as it lies: the sum of the squares is the gradient of such a weight, and what the mean and
+the variance make of an image is such a weight and a bias. The figures are in docs/performance.md.
 """
 
 from __future__ import annotations
@@ -17,7 +21,6 @@ from cnnlab.models.gradients import with_gradient
 from cnnlab.tf1 import is_on_cpu, legacy_normalization, onednn_is_on, onednn_uses_avx512, tf, tf2
 
 LEAST_PLACES: Final = 36  # of an image; of fewer, there is too little to gain
-LEAST_EPSILON: Final = 1.001e-5  # of TensorFlow's own operation, which takes it for a lesser one
 # The variance as the mean of the squares less the square of the mean: four of 24 bits may be lost.
 LEAST_SHARE: Final = 1 / 16
 ONE_BY_ONE: Final = {"strides": [1] * 4, "padding": "VALID"}
@@ -35,17 +38,69 @@ def normalization_layer(**kwargs: Any) -> Any:
 def _layer_class() -> Any:
     class BatchNormalization(legacy_normalization.BatchNormalization):
         def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+            if training is False and _is_within(self, inputs):
+                return within_convolution(
+                    inputs,
+                    *_gamma_and_beta(self),
+                    self.moving_mean,
+                    self.moving_variance,
+                    self.epsilon,
+                )
             if training is not True or not _is_faster(self, inputs):
                 return super().call(inputs, training=training, mask=mask)
-            channels = inputs.shape[3]
-            gamma = self.gamma if self.scale else tf.ones([channels])
-            beta = self.beta if self.center else tf.zeros([channels])
-            outputs, mean, variance = normalize(inputs, gamma, beta, self.epsilon)
+            outputs, mean, variance = normalize(inputs, *_gamma_and_beta(self), self.epsilon)
             for variable, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 self.add_update(tf.assign_sub(variable, (variable - value) * (1 - self.momentum)))
             return outputs
 
     return BatchNormalization
+
+
+def _gamma_and_beta(layer: Any) -> tuple[Any, Any]:
+    """Float32 [channels] each; ones and zeros where the layer has none."""
+    shape = layer.moving_mean.shape
+    gamma = layer.gamma if layer.scale else tf.ones(shape)
+    beta = layer.beta if layer.center else tf.zeros(shape)
+    return gamma, beta
+
+
+def _is_within(layer: Any, inputs: Any) -> bool:
+    """Whether batch norm in inference can be part of a convolution that makes these images."""
+    before = inputs.op.inputs[0].op if inputs.op.type == "BiasAdd" else inputs.op
+    return (
+        not towers.is_training()
+        and bool(layer.fused)
+        and list(layer.axis) == [3]
+        and inputs.dtype == tf.float32
+        and before.type == "Conv2D"
+        and before.get_attr("data_format") == b"NHWC"
+        and is_on_cpu(inputs)
+    )
+
+
+def within_convolution(
+    inputs: Any, gamma: Any, beta: Any, mean: Any, variance: Any, epsilon: float
+) -> Any:
+    """gamma (x - mean) / sqrt(variance + epsilon) + beta, by the convolution that x comes from.
+
+    Args:
+        inputs: float32 [batch, height, width, channels], of an operation Conv2D, or BiasAdd after
+            one.
+        gamma, beta, mean, variance: float32 [channels].
+        epsilon: added to the variance.
+    """
+    scale = gamma * tf.rsqrt(variance + epsilon)
+    bias = beta - mean * scale
+    convolution = inputs.op
+    if convolution.type == "BiasAdd":
+        bias += convolution.inputs[1] * scale
+        convolution = convolution.inputs[0].op
+    images, kernel = convolution.inputs
+    names = ("strides", "padding", "explicit_paddings", "dilations")
+    attributes = {name: convolution.get_attr(name) for name in names}
+    with tf.name_scope(convolution.name.rpartition("/")[0] + "/"):  # its layer's, entered again
+        outputs = tf.raw_ops.Conv2D(input=images, filter=kernel * scale, **attributes)
+    return tf.nn.bias_add(outputs, bias)
 
 
 def _is_faster(layer: Any, inputs: Any) -> bool:
@@ -70,13 +125,12 @@ def normalize(inputs: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, 
     Args:
         inputs: float32 [batch, height, width, channels], all but the batch known.
         gamma, beta: float32 [channels].
-        epsilon: added to the variance; at least 1.001e-5.
+        epsilon: added to the variance.
 
     Returns:
         outputs: like inputs; mean of the batch, float32 [channels]; unbiased estimate of the
         variance, float32 [channels].
     """
-    epsilon = max(epsilon, LEAST_EPSILON)
     gamma, beta = tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta)
     outputs, mean, variance, unbiased = tf.raw_ops.PartitionedCall(
         args=[inputs, gamma, beta], Tout=[tf.float32] * 4, f=_forward(inputs.shape[3], epsilon)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import platform
+import sys
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -26,10 +27,11 @@ class Rule(NamedTuple):
     """Where a way to compute convolutions is faster than the rules after it.
 
     side: of the kernel, which is square.
-    least_channels: in and out.
+    least_channels, most_channels: in and out.
     sizes: of the images, height and width.
     convolve: the way.
-    least_batch: images, in training.
+    least_batch: images. In inference, where their number is known only as it runs, fewer are
+        convolved plainly; in training, as the rules after it say.
     inference: whether it is so, too, without gradients.
     avx512: whether it is so, too, where oneDNN has AVX-512.
     """
@@ -41,11 +43,15 @@ class Rule(NamedTuple):
     least_batch: int = 1
     inference: bool = True
     avx512: bool = True
+    most_channels: int = sys.maxsize
 
 
 RULES: Final = (
     Rule(5, 32, range(8, 25), fourier.convolve, least_batch=16),
     Rule(5, 32, range(25, 33), fourier.convolve, least_batch=16, inference=False),
+    # Of more, in all layers before the images come to them, the kernels would fill the memory.
+    Rule(3, 256, range(7, 9), fourier.convolve, least_batch=64, most_channels=256),
+    Rule(3, 128, range(7, 9), fourier.convolve, least_batch=64, most_channels=256, avx512=False),
     Rule(3, 128, range(7, 9), fourier.convolve, least_batch=64, inference=False),
     Rule(3, 64, range(7, 9), fourier.convolve, least_batch=64, inference=False, avx512=False),
     Rule(5, 32, range(8, 49), winograd.convolve),
@@ -66,15 +72,20 @@ def convolution_layer(**kwargs: Any) -> Any:
 def _layer_class() -> Any:
     class Conv2D(legacy_convolutional.Conv2D):
         def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-            convolve = _fastest(self, inputs)
-            if convolve is None:
-                return super().convolution_op(inputs, kernel)
-            return convolve(inputs, tf.convert_to_tensor(kernel), self.padding)
+            rule = _rule_for(self, inputs)
+            kernel = tf.convert_to_tensor(kernel)
+            plainly = functools.partial(super().convolution_op, inputs, kernel)
+            if rule is None:
+                return plainly()
+            by_rule = functools.partial(rule.convolve, inputs, kernel, self.padding)
+            if rule.least_batch == 1 or towers.current().batch_size is not None:
+                return by_rule()
+            return tf.cond(tf.shape(inputs)[0] < rule.least_batch, plainly, by_rule)
 
     return Conv2D
 
 
-def _fastest(layer: Any, inputs: Any) -> Convolve | None:
+def _rule_for(layer: Any, inputs: Any) -> Rule | None:
     """How a Conv2D of these images is computed fastest; None: plainly."""
     if not (
         layer.strides == layer.dilation_rate == (1, 1)
@@ -93,10 +104,11 @@ def _fastest(layer: Any, inputs: Any) -> Convolve | None:
         if (
             layer.kernel_size == (rule.side, rule.side)
             and min(channels, layer.filters) >= rule.least_channels
+            and max(channels, layer.filters) <= rule.most_channels
             and height in rule.sizes
             and width in rule.sizes
             and (rule.inference if batch_size is None else batch_size >= rule.least_batch)
             and (rule.avx512 or not onednn_uses_avx512())
         ):
-            return rule.convolve
+            return rule
     return None

@@ -6,6 +6,10 @@ network adds its biases and cuts off negatives at every place of its largest ima
 back, to throw away three quarters of it. Pooled first, there is a quarter of that to do: some per
 cent of a step of `cifar_cnn` on a CPU (docs/performance.md). Where numbers of a window become equal
 when the bias is added, the gradient may go to another of them.
+
+Not so with windows of one place, by which a residual network takes every other place of what its
+next convolution reads as a whole: the relu is needed everywhere, and TensorFlow makes one operation
+of convolution, bias, sum and relu only where nothing else reads the sum.
 """
 
 from __future__ import annotations
@@ -20,7 +24,9 @@ from cnnlab.tf1 import legacy_pooling, tf
 def max_pooling_layer(**kwargs: Any) -> Callable[[Any], Any]:
     """As the legacy layer MaxPooling2D; computes ahead of a bias and a relu in what it is given."""
     layer = legacy_pooling.MaxPooling2D(**kwargs)
-    return layer if towers.current().as_written else lambda inputs: _pool_first(inputs, layer)
+    if towers.current().as_written or max(layer.pool_size) == 1:
+        return layer
+    return lambda inputs: _pool_first(inputs, layer)
 
 
 def _pool_first(inputs: Any, layer: Any) -> Any:

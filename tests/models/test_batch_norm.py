@@ -1,5 +1,6 @@
 """Batch norm by convolutions, against its definition and against TensorFlow's own."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from cnnlab import layers, tf1
 from cnnlab.models import batch_norm
+from cnnlab.models.resnet import resnet20
 from cnnlab.tf1 import tf
 from cnnlab.tower import Tower, building
 from tests import small
@@ -96,21 +98,27 @@ def of_a_layer(
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{}, {"momentum": 0.6, "epsilon": 1e-7}, {"scale": False}, {"center": False}],
+    ("size", "options"),
+    [
+        (2, {}),
+        (2e-3, {"momentum": 0.6, "epsilon": 1e-7}),  # of the size of the variance
+        (2, {"scale": False}),
+        (2, {"center": False}),
+    ],
     ids=str,
 )
-def test_the_layer_is_tensorflow_s(options: Any) -> None:
-    inputs = random(4, 6, 7, 16, seed=1) * 2 + 1
+def test_the_layer_is_tensorflow_s(size: float, options: Any) -> None:
+    inputs = np.float32(size) * (random(4, 6, 7, 16, seed=1) + np.float32(0.5))
     kinds, found = of_a_layer(inputs, fast_convolutions=True, **options)
     own_kinds, expected = of_a_layer(inputs, fast_convolutions=False, **options)
     assert "FusedBatchNormV3" in own_kinds
     assert "FusedBatchNormV3" not in kinds
     assert found.keys() == expected.keys()
-    assert not np.allclose(found["norm/moving_mean"], 0)
+    assert np.all(found["norm/moving_mean"] != 0)
     assert not np.allclose(found["norm/moving_variance"], 1)
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, 1e-4, 1e-5, err_msg=name)
+        smallest = 1e-5 * max(1, np.abs(value).max())
+        np.testing.assert_allclose(found[name], value, 1e-4, smallest, err_msg=name)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +177,77 @@ def test_what_onednn_uses(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(tf1, "cpu_features", lambda: features)
     assert tf1.onednn_uses_avx512() == expected
+
+
+CONV = {"filters": 16, "kernel_size": 3, "name": "conv"}
+
+
+def of_inference(
+    *, fast_convolutions: bool, conv: Any, norm: Any, tower: Any
+) -> tuple[list[str], Any]:
+    """Kinds of operations and outputs of a convolution and a batch norm of random variables."""
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        with building(Tower(1, fast_convolutions=fast_convolutions, **tower)):
+            x = layers.conv2d(tf.constant(random(4, 9, 8, 6, seed=1)), **{**CONV, **conv})
+            x = layers.batch_normalization(x, **{"training": False, "name": "norm", **norm})
+        session.run(tf.global_variables_initializer())
+        for seed, variable in enumerate(tf.global_variables()):
+            variable.load(np.abs(random(*variable.shape, seed=seed)) + 0.1, session)
+        return [op.type for op in graph.get_operations()], session.run(x)
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        {},
+        {"use_bias": False, "padding": "same"},
+        {"strides": (2, 1), "padding": "same"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("norm", [{}, {"epsilon": 0.5, "scale": False}, {"center": False}], ids=str)
+def test_in_inference_it_is_part_of_the_convolution(conv: Any, norm: Any) -> None:
+    given = {"conv": conv, "norm": norm, "tower": {}}
+    kinds, found = of_inference(fast_convolutions=True, **given)
+    own_kinds, expected = of_inference(fast_convolutions=False, **given)
+    assert "FusedBatchNormV3" in own_kinds
+    assert "FusedBatchNormV3" not in kinds
+    assert np.abs(expected).max() > 1
+    np.testing.assert_allclose(found, expected, 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("conv", "norm", "tower"),
+    [
+        ({"activation": "relu"}, {}, {}),
+        ({"dilation_rate": 2}, {}, {}),  # images are rearranged after that
+        ({}, {"training": True}, {}),
+        ({}, {"axis": 1}, {}),
+        ({}, {"renorm": True}, {}),
+        ({}, {}, {"step": 1}),  # a layer of a training tower that stays as it is
+        ({}, {}, {"precision": "bfloat16"}),
+    ],
+    ids=str,
+)
+def test_where_it_is_no_part_of_a_convolution(conv: Any, norm: Any, tower: Any) -> None:
+    kinds, _ = of_inference(fast_convolutions=True, conv=conv, norm=norm, tower=tower)
+    assert kinds.count("Conv2D") == 1
+
+
+@pytest.mark.skipif(not tf1.onednn_is_on(), reason="TensorFlow's own kernels add no images")
+def test_a_residual_block_is_two_operations_in_inference() -> None:
+    """A bias, a sum and a relu are done by the convolution before them, whoever reads the block."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        images = tf.placeholder(tf.float32, [None, 32, 32, 3])
+        with building(Tower(1, fast_convolutions=True)):
+            logits = resnet20(images, 10, training=False)
+        session.run(tf.global_variables_initializer())
+        ran = tf.RunMetadata()
+        options = tf.RunOptions(output_partition_graphs=True)
+        session.run(logits, {images: np.zeros((2, 32, 32, 3))}, options, ran)
+    kinds = Counter(node.op for graph in ran.partition_graphs for node in graph.node)
+    assert kinds["_MklNativeFusedConv2D"] + kinds["_MklNativePadWithFusedConv2D"] == 19
+    assert kinds["Relu"] == 2  # of blocks whose shortcut is filled up with zeros
 
 
 def network(images: Any, num_classes: int, *, training: bool) -> Any:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cnnlab import layers
@@ -23,7 +24,13 @@ def kinds_of_a_layer(width: int, channels: int, *, tower: Tower, **options: Any)
         with building(tower):
             x = tf.placeholder(tf.float32, [None, width, width, channels])
             layers.conv2d(x, given.pop("filters"), given.pop("kernel_size"), "conv", **given)
-        return {op.type for op in graph.get_operations()}
+        kinds = {op.type for op in graph.get_operations()}
+        # Where the batch counts as it runs, the way of large ones.
+        branches = [op for op in graph.get_operations() if op.type.endswith("If")]
+        functions = {f.signature.name: f for f in graph.as_graph_def().library.function}
+        for op in branches:
+            kinds.update(node.op for node in functions[op.get_attr("else_branch").name].node_def)
+        return kinds
 
 
 def way_of(kinds: set[str]) -> str:
@@ -36,45 +43,46 @@ def way_of(kinds: set[str]) -> str:
 @pytest.mark.parametrize(
     ("width", "channels", "options", "ways"),
     [
-        (6, 256, {}, ["plain", "plain", "plain"]),
-        (7, 64, {}, ["fourier", "plain", "plain"]),
-        (8, 63, {}, ["plain", "plain", "plain"]),
-        (8, 128, {}, ["fourier", "fourier", "winograd"]),
-        (8, 128, {"filters": 127}, ["fourier", "plain", "plain"]),
-        (7, 128, {}, ["fourier", "fourier", "plain"]),
-        (7, 256, {}, ["fourier", "fourier", "winograd"]),
-        (9, 127, {}, ["plain", "plain", "plain"]),
-        (9, 128, {}, ["winograd", "winograd", "winograd"]),
-        (16, 128, {}, ["winograd", "winograd", "winograd"]),
-        (11, 127, {}, ["plain", "plain", "plain"]),
-        (12, 64, {}, ["winograd", "winograd", "winograd"]),
-        (48, 64, {}, ["winograd", "winograd", "winograd"]),
-        (49, 64, {}, ["plain", "plain", "plain"]),
-        (12, 63, {}, ["plain", "plain", "plain"]),
-        (12, 64, {"filters": 63}, ["plain", "plain", "plain"]),
-        (7, 32, {"kernel_size": 5}, ["plain", "plain", "plain"]),
-        (8, 31, {"kernel_size": 5}, ["plain", "plain", "plain"]),
-        (8, 32, {"kernel_size": 5, "padding": "valid"}, ["fourier", "fourier", "fourier"]),
-        (24, 32, {"kernel_size": 5}, ["fourier", "fourier", "fourier"]),
-        (32, 32, {"kernel_size": 5}, ["fourier", "fourier", "winograd"]),
-        (33, 32, {"kernel_size": 5}, ["winograd", "winograd", "winograd"]),
-        (16, 128, {"kernel_size": (3, 5)}, ["plain", "plain", "plain"]),
-        (16, 128, {"kernel_size": 1}, ["plain", "plain", "plain"]),
-        (16, 128, {"strides": 2}, ["plain", "plain", "plain"]),
-        (16, 128, {"dilation_rate": 2}, ["plain", "plain", "plain"]),
+        (6, 256, {}, "pppp"),
+        (7, 64, {}, "fppp"),
+        (8, 63, {}, "pppp"),
+        (8, 128, {}, "fffw"),
+        (8, 128, {"filters": 127}, "fppp"),
+        (7, 128, {}, "fffp"),
+        (7, 256, {}, "ffff"),
+        (7, 256, {"filters": 257}, "fwfw"),
+        (9, 127, {}, "pppp"),
+        (9, 128, {}, "wwww"),
+        (16, 128, {}, "wwww"),
+        (11, 127, {}, "pppp"),
+        (12, 64, {}, "wwww"),
+        (48, 64, {}, "wwww"),
+        (49, 64, {}, "pppp"),
+        (12, 63, {}, "pppp"),
+        (12, 64, {"filters": 63}, "pppp"),
+        (7, 32, {"kernel_size": 5}, "pppp"),
+        (8, 31, {"kernel_size": 5}, "pppp"),
+        (8, 32, {"kernel_size": 5, "padding": "valid"}, "ffff"),
+        (24, 32, {"kernel_size": 5}, "ffff"),
+        (32, 32, {"kernel_size": 5}, "fwfw"),
+        (33, 32, {"kernel_size": 5}, "wwww"),
+        (16, 128, {"kernel_size": (3, 5)}, "pppp"),
+        (16, 128, {"kernel_size": 1}, "pppp"),
+        (16, 128, {"strides": 2}, "pppp"),
+        (16, 128, {"dilation_rate": 2}, "pppp"),
     ],
     ids=str,
 )
 def test_which_way_is_taken(
-    width: int, channels: int, options: Any, ways: list[str], monkeypatch: pytest.MonkeyPatch
+    width: int, channels: int, options: Any, ways: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In training with AVX2 alone, in training with AVX-512, and in inference with that."""
-    found = []
-    for avx512, batch_size in [(False, 64), (True, 64), (True, None)]:
+    """Initials: in training with AVX2 alone, in inference with that, and both with AVX-512."""
+    found = ""
+    for avx512, batch_size in [(False, 64), (False, None), (True, 64), (True, None)]:
         for module in (convolution, winograd):
             monkeypatch.setattr(module, "onednn_uses_avx512", lambda avx512=avx512: avx512)
         tower = Tower(1, batch_size=batch_size, fast_convolutions=True)
-        found.append(way_of(kinds_of_a_layer(width, channels, tower=tower, **options)))
+        found += way_of(kinds_of_a_layer(width, channels, tower=tower, **options))[0]
     assert found == ways
 
 
@@ -87,6 +95,26 @@ def test_small_batches_are_not_worth_the_transform_of_their_kernels(
         tower = Tower(1, batch_size=batch_size, fast_convolutions=True)
         ways.append(way_of(kinds_of_a_layer(8, channels, tower=tower, kernel_size=side)))
     assert ways == ["winograd", "fourier"]
+
+
+@pytest.mark.parametrize(("channels", "side", "least"), [(32, 5, 16), (256, 3, 64)])
+def test_in_inference_small_batches_are_convolved_plainly(
+    channels: int, side: int, least: int
+) -> None:
+    images = np.random.default_rng(1).standard_normal((least, 8, 8, channels), np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        x = tf.placeholder(tf.float32, [None, 8, 8, channels])
+        with building(Tower(1, fast_convolutions=True)):
+            outputs = layers.conv2d(x, channels, side, "conv", padding="same")
+        plain = outputs.op.inputs[1] + tf.nn.conv2d(x, tf.trainable_variables()[0], 1, "SAME")
+        assert outputs.shape.as_list() == [None, 8, 8, channels]
+        session.run(tf.global_variables_initializer())
+        for few in (0, 1, least - 1):
+            found, expected = session.run([outputs, plain], {x: images[:few]})
+            np.testing.assert_array_equal(found, expected)
+        found, expected = session.run([outputs, plain], {x: images})
+    assert not np.array_equal(found, expected)
+    np.testing.assert_allclose(found, expected, 1e-5, 1e-5)
 
 
 def test_the_batch_that_counts_is_the_part_that_goes_through_the_network(tmp_path: Path) -> None:

@@ -62,3 +62,10 @@ def test_same_numbers(before: str, types: list[str], padding: str) -> None:
     assert values.keys() == expected.keys()
     for name, value in expected.items():
         np.testing.assert_allclose(values[name], value, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_every_other_place_is_taken_of_what_another_layer_needs() -> None:
+    """The sum of a residual block is then read by its relu alone."""
+    with tf.Graph().as_default(), building(Tower(3)):
+        x = layers.activate(tf.constant(IMAGES), "relu", name="relu")
+        assert layers.max_pooling2d(x, 1, 2, name="pool").op.inputs[0] is x
