@@ -36,7 +36,8 @@ def apply_layer(
         kwargs["dtype"] = mixed_precision.Policy(f"mixed_{tower.precision}")
         inputs = tf.cast(inputs, tower.precision, name=f"{name}/cast_inputs")
     layer = layer_class(name=name, _scope=name, _reuse=tf.AUTO_REUSE, **kwargs)
-    outputs = layer(inputs, **call)
+    # Layers hold no Python that TensorFlow would have to translate; looking takes a while.
+    outputs = tf.autograph.experimental.do_not_convert(layer)(inputs, **call)
     if is_mixed:
         # Between layers all is float32: a model's own code, batch norm and the loss know nothing
         # of the precision.

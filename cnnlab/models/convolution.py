@@ -57,6 +57,7 @@ RULES: Final = (
     Rule(5, 32, range(8, 49), winograd.convolve),
     Rule(3, 256, range(7, 8), winograd.convolve),
     Rule(3, 128, range(8, 12), winograd.convolve),
+    Rule(3, 64, range(7, 12), winograd.convolve, least_batch=64, inference=False),
     Rule(3, 64, range(12, 49), winograd.convolve),
 )
 

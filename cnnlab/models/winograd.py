@@ -5,8 +5,8 @@ are enough if the row and the kernel are first brought into another form (S. Win
 Complexity of Computations, 1980; A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural
 Networks, 2016, section 4.1): both are polynomials, which are multiplied by their values at
 m + r - 1 points. The two forms and the way back are products with small matrices. What is between
-them is a convolution along the columns, in as many groups of channels as there are points, with
-half of the multiplications of the one that is wanted.
+them is a convolution along the columns, in as many groups of channels as there are products of
+values, with half of the multiplications of the one that is wanted, or less.
 
 In both axes, the algorithm saves more, but has four times as many numbers between the two forms as
 an image has, and ten times the rounding errors; there, `cnnlab.models.fourier` does better. The
@@ -23,7 +23,8 @@ import numpy.typing as npt
 from cnnlab.models.gradients import with_gradient
 from cnnlab.tf1 import onednn_uses_avx512, tf
 
-# And infinity. With more of them there is less to multiply, but several times the rounding errors.
+# And infinity, and where these are not enough, i and -i together, for three products. With more
+# real points there is less to multiply, but several times the rounding errors.
 POINTS: Final = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 
 
@@ -32,7 +33,8 @@ class Transform(NamedTuple):
 
     inputs: [tiles * points, width], to the values at the points, tile by tile; has the padding.
     kernel: [points, columns], likewise of a row of the kernel.
-    outputs: [new_width, tiles * points], from the products of values to the row of outputs.
+    outputs: [tile, points], from the products of values to a tile of outputs; or where the last
+        tile is cut off, [new_width, tiles * points], to the row.
     """
 
     inputs: npt.NDArray[np.float32]
@@ -55,9 +57,10 @@ def convolve(inputs: Any, kernel: Any, padding: str) -> Any:
     side, _, _, filters = kernel.shape.as_list()
     matrices = transform(width, side, padding)
     points = len(matrices.kernel)
-    new_width = len(matrices.outputs)
     tiles = len(matrices.inputs) // points
-    new_height = height if padding == "same" else height - side + 1
+    new_height, new_width = (
+        size if padding == "same" else size - side + 1 for size in (height, width)
+    )
     to_inputs, to_kernel, to_outputs = (tf.constant(matrix) for matrix in matrices)
     # Rows of an image, each cut into tiles, lie one after the other: neighbours in a column are
     # `tiles` places apart. oneDNN is faster with one long row than with many short ones.
@@ -73,12 +76,12 @@ def convolve(inputs: Any, kernel: Any, padding: str) -> Any:
     weights = tf.matmul(to_kernel, tf.transpose(kernel, [0, 2, 1, 3]))
     weights = tf.reshape(weights, [1, side, channels, points * filters])
     products = tf.raw_ops.Conv2D(input=values, filter=weights, **along_columns)
-    products = tf.reshape(products, [-1, tiles * points, filters])
+    products = tf.reshape(products, [-1, matrices.outputs.shape[1], filters])
     outputs = tf.matmul(to_outputs, products)
     outputs = tf.reshape(outputs, [-1, new_height, new_width, filters])
 
     def gradient(of_outputs: Any) -> list[Any]:
-        of_outputs = tf.reshape(of_outputs, [-1, new_width, filters])
+        of_outputs = tf.reshape(of_outputs, [-1, len(matrices.outputs), filters])
         of_products = tf.matmul(to_outputs, of_outputs, transpose_a=True)
         of_products = tf.reshape(of_products, [-1, 1, new_height * tiles, points * filters])
         of_values = tf.raw_ops.Conv2DBackpropInput(
@@ -127,49 +130,64 @@ def transform(width: int, columns: int, padding: str) -> Transform:
     before = (columns - 1) // 2 if padding == "same" else 0
     new_width = width if padding == "same" else width - columns + 1
 
-    def points_of_all(tile: int) -> int:
-        return -(-new_width // tile) * (tile + columns - 1)
+    def products_of_all(tile: int) -> int:
+        return -(-new_width // tile) * len(tile_transform(tile, columns)[1])
 
-    tile = min(range(2, len(POINTS) + 3 - columns), key=points_of_all)
-    points = tile + columns - 1
-    tiles = -(-new_width // tile)
+    tile = min(range(2, len(POINTS) + 5 - columns), key=products_of_all)
     to_inputs, to_kernel, to_outputs = tile_transform(tile, columns)
-    inputs = np.zeros((tiles, points, width))
-    outputs = np.zeros((new_width, tiles, points))
+    products, places = to_inputs.shape
+    tiles = -(-new_width // tile)
+    inputs = np.zeros((tiles, products, width))
+    outputs = np.zeros((new_width, tiles, products))
     for number in range(tiles):
         start = number * tile
-        for place in range(points):
+        for place in range(places):
             if 0 <= start + place - before < width:
                 inputs[number, :, start + place - before] = to_inputs[:, place]
         outputs[start : start + tile, number] = to_outputs[: new_width - start]
+    if new_width % tile == 0:
+        outputs = to_outputs
     return Transform(
-        inputs.reshape(tiles * points, width).astype(np.float32),
+        inputs.reshape(tiles * products, width).astype(np.float32),
         to_kernel.astype(np.float32),
-        outputs.reshape(new_width, tiles * points).astype(np.float32),
+        outputs.reshape(len(outputs), -1).astype(np.float32),
     )
 
 
 def tile_transform(tile: int, columns: int) -> tuple[Any, Any, Any]:
-    """Of one tile: float64 [points, points], [points, columns] and [tile, points].
+    """Of one tile: float64 [products, places], [products, columns] and [tile, products].
 
     The product of two polynomials is their values' product at the points, and from these values by
-    Lagrange's formula; a correlation is the transpose of that.
+    Lagrange's formula; a correlation is the transpose of that. At i values are complex, and their
+    product is made of three real ones (Karatsuba); at -i they are the conjugates.
     """
-    finite = POINTS[: tile + columns - 2]
-    points = len(finite) + 1
-    to_inputs = np.zeros((points, points))
-    to_inputs[-1] = np.poly(finite)[::-1]  # at infinity, what is left of the highest power
-    scales = np.ones((points, 1))
-    for number, point in enumerate(finite):
-        others = finite[:number] + finite[number + 1 :]
-        to_inputs[number, :-1] = np.poly(others)[::-1]
-        scales[number] = np.prod([point - other for other in others])
-    to_kernel = np.zeros((points, columns))
-    to_kernel[:-1] = np.vander(finite, columns, increasing=True)
-    to_kernel[-1, -1] = 1
-    to_outputs = np.zeros((tile, points))
-    to_outputs[:, :-1] = np.vander(finite, tile, increasing=True).T
-    to_outputs[-1, -1] = 1
+    places = tile + columns - 1
+    reals, complexes = POINTS[: places - 1], []
+    if len(reals) < places - 1:
+        reals, complexes = POINTS[: places - 3], [1j, -1j]
+    to_inputs: list[Any] = []
+    values: list[Any] = []
+    scales: list[float] = []
+    for point in reals:
+        others = [other for other in (*reals, *complexes) if other != point]
+        to_inputs.append(np.append(np.poly(others)[::-1].real, 0))
+        values.append(np.power(point, np.arange(places)))
+        scales.append(float(np.prod([point - other for other in others]).real))
+    if complexes:
+        others = [*reals, -1j]
+        basis = np.append(np.poly(others)[::-1], 0) * 2 / np.prod([1j - other for other in others])
+        to_inputs += [basis.real + basis.imag, basis.imag - basis.real, -basis.imag]
+        unit = np.resize([1, 1j, -1, -1j], places)
+        values += [unit.real, unit.imag, unit.real + unit.imag]
+        scales += [1.0] * 3
+    # At infinity, what is left of the highest power.
+    to_inputs.append(np.poly([*reals, *complexes])[::-1].real)
+    scales.append(1.0)
+
+    def to_values(length: int) -> Any:
+        return np.vstack([np.array(values)[:, :length], np.eye(length)[-1]])
+
     # Values of like size round best; by powers of two, which round nothing themselves.
-    sizes = np.exp2(np.round(np.log2(np.abs(to_inputs).sum(axis=1, keepdims=True))))
-    return to_inputs / sizes, to_kernel * (sizes / scales), to_outputs
+    sizes = np.exp2(np.round(np.log2(np.abs(to_inputs).sum(axis=1))))
+    to_kernel = to_values(columns) * (sizes / scales)[:, np.newaxis]
+    return np.array(to_inputs) / sizes[:, np.newaxis], to_kernel, to_values(tile).T

@@ -55,10 +55,10 @@ def assert_convolves(
         np.testing.assert_allclose(mine, true, rtol=0, atol=2e-5 * true.std())
 
 
-def rounding_errors(convolve: Callable[[Any, Any, str], Any]) -> tuple[float, float]:
+def rounding_errors(convolve: Callable[[Any, Any, str], Any], side: int = 5) -> tuple[float, float]:
     """Standard deviation of the error of this and of TensorFlow's convolution, in that of the
-    outputs, for 5x5 kernels of 64 channels."""
-    images, kernel = random(8, 16, 16, 64, seed=1), random(5, 5, 64, 64, seed=2)
+    outputs, for kernels of this side and 64 channels."""
+    images, kernel = random(8, 16, 16, 64, seed=1), random(side, side, 64, 64, seed=2)
     exact = correlate(images, kernel, "same")
     with tf.Graph().as_default(), tf.Session() as session:
         x, w = tf.constant(images), tf.constant(kernel)

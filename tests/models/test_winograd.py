@@ -7,8 +7,15 @@ from cnnlab.models import winograd
 from tests.models.correlation import assert_convolves, rounding_errors
 
 PADDINGS = ("same", "valid")
-# height, width, in, out, side: whole tiles, a part of one, one tile alone, channels of any number
-SHAPES = [(8, 8, 32, 32, 5), (3, 13, 64, 65, 3), (9, 7, 256, 256, 3), (16, 9, 33, 40, 5)]
+# height, width, in, out, side: whole tiles, a part of one, one tile alone, channels of any number,
+# whole tiles with complex points
+SHAPES = [
+    (8, 8, 32, 32, 5),
+    (3, 13, 64, 65, 3),
+    (9, 7, 256, 256, 3),
+    (16, 9, 33, 40, 5),
+    (5, 16, 34, 35, 3),
+]
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
@@ -19,7 +26,7 @@ def test_the_matrices_make_a_correlation(side: int, padding: str) -> None:
         row = np.random.default_rng(width).standard_normal(width)
         weights = np.random.default_rng(side).standard_normal(side)
         values = (to_inputs @ row).reshape(-1, len(to_kernel)) * (to_kernel @ weights)
-        found = to_outputs @ values.ravel()
+        found = (values.reshape(-1, to_outputs.shape[1]) @ to_outputs.T).ravel()
         expected = np.correlate(row, weights, padding)
         if padding == "same" and width < side + 1:  # NumPy's is of the longer one's size
             expected = np.correlate(np.pad(row, side // 2), weights, "valid")
@@ -37,7 +44,8 @@ def test_a_convolution_and_its_gradients(
     assert_convolves(winograd.convolve, shape, padding)
 
 
-def test_it_rounds_about_as_well_as_the_plain_one() -> None:
-    mine, plain = rounding_errors(winograd.convolve)
+@pytest.mark.parametrize("side", [3, 5])
+def test_it_rounds_about_as_well_as_the_plain_one(side: int) -> None:
+    mine, plain = rounding_errors(winograd.convolve, side)
     assert mine < 4 * plain
     assert mine < 3e-6
