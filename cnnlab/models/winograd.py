@@ -29,12 +29,12 @@ POINTS: Final = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 
 
 class Transform(NamedTuple):
-    """The matrices of a row, float32.
+    """The matrices of a row, float32; a tile has one product for each real point, three for i.
 
-    inputs: [tiles * points, width], to the values at the points, tile by tile; has the padding.
-    kernel: [points, columns], likewise of a row of the kernel.
-    outputs: [tile, points], from the products of values to a tile of outputs; or where the last
-        tile is cut off, [new_width, tiles * points], to the row.
+    inputs: [tiles * products, width], to the values at the points, tile by tile; has the padding.
+    kernel: [products, columns], likewise of a row of the kernel.
+    outputs: [tile, products], from the products of values to a tile of outputs; or where the last
+        tile is cut off, [new_width, tiles * products], to the row.
     """
 
     inputs: npt.NDArray[np.float32]
@@ -56,8 +56,8 @@ def convolve(inputs: Any, kernel: Any, padding: str) -> Any:
     height, width, channels = inputs.shape[1:].as_list()
     side, _, _, filters = kernel.shape.as_list()
     matrices = transform(width, side, padding)
-    points = len(matrices.kernel)
-    tiles = len(matrices.inputs) // points
+    products = len(matrices.kernel)
+    tiles = len(matrices.inputs) // products
     new_height, new_width = (
         size if padding == "same" else size - side + 1 for size in (height, width)
     )
@@ -71,44 +71,44 @@ def convolve(inputs: Any, kernel: Any, padding: str) -> Any:
     }
 
     values = tf.matmul(to_inputs, tf.reshape(inputs, [-1, width, channels]))
-    values = tf.reshape(values, [-1, 1, height * tiles, points * channels])
-    # [side, in, points, out]: of each row and channel of the kernel.
+    values = tf.reshape(values, [-1, 1, height * tiles, products * channels])
+    # [side, in, products, out]: of each row and channel of the kernel.
     weights = tf.matmul(to_kernel, tf.transpose(kernel, [0, 2, 1, 3]))
-    weights = tf.reshape(weights, [1, side, channels, points * filters])
-    products = tf.raw_ops.Conv2D(input=values, filter=weights, **along_columns)
-    products = tf.reshape(products, [-1, matrices.outputs.shape[1], filters])
-    outputs = tf.matmul(to_outputs, products)
+    weights = tf.reshape(weights, [1, side, channels, products * filters])
+    multiplied = tf.raw_ops.Conv2D(input=values, filter=weights, **along_columns)
+    multiplied = tf.reshape(multiplied, [-1, matrices.outputs.shape[1], filters])
+    outputs = tf.matmul(to_outputs, multiplied)
     outputs = tf.reshape(outputs, [-1, new_height, new_width, filters])
 
     def gradient(of_outputs: Any) -> list[Any]:
         of_outputs = tf.reshape(of_outputs, [-1, len(matrices.outputs), filters])
-        of_products = tf.matmul(to_outputs, of_outputs, transpose_a=True)
-        of_products = tf.reshape(of_products, [-1, 1, new_height * tiles, points * filters])
+        of_multiplied = tf.matmul(to_outputs, of_outputs, transpose_a=True)
+        of_multiplied = tf.reshape(of_multiplied, [-1, 1, new_height * tiles, products * filters])
         of_values = tf.raw_ops.Conv2DBackpropInput(
             input_sizes=tf.shape(values),
             filter=weights,
-            out_backprop=of_products,
+            out_backprop=of_multiplied,
             **along_columns,
         )
         of_inputs = tf.matmul(
-            to_inputs, tf.reshape(of_values, [-1, tiles * points, channels]), transpose_a=True
+            to_inputs, tf.reshape(of_values, [-1, tiles * products, channels]), transpose_a=True
         )
         if side == 3 or onednn_uses_avx512():
             of_weights = tf.raw_ops.Conv2DBackpropFilter(
                 input=values,
                 filter_sizes=tf.shape(weights),
-                out_backprop=of_products,
+                out_backprop=of_multiplied,
                 **along_columns,
             )
         else:  # with AVX2 alone, the short rows are faster here
             of_weights = tf.raw_ops.Conv2DBackpropFilter(
-                input=tf.reshape(values, [-1, height, tiles, points * channels]),
-                filter_sizes=[side, 1, channels, points * filters],
-                out_backprop=tf.reshape(of_products, [-1, new_height, tiles, points * filters]),
+                input=tf.reshape(values, [-1, height, tiles, products * channels]),
+                filter_sizes=[side, 1, channels, products * filters],
+                out_backprop=tf.reshape(of_multiplied, [-1, new_height, tiles, products * filters]),
                 strides=[1] * 4,
                 padding=padding.upper(),
             )
-        of_weights = tf.reshape(of_weights, [side, channels, points, filters])
+        of_weights = tf.reshape(of_weights, [side, channels, products, filters])
         of_kernel = tf.matmul(to_kernel, of_weights, transpose_a=True)
         return [
             tf.reshape(of_inputs, tf.shape(inputs)),
