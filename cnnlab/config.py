@@ -153,10 +153,10 @@ class Config(TrainingOptions):
         "batches in training by convolutions, where that is faster; it rounds otherwise",
         group="speed",
     )
-    xla: bool = option(
-        False,
+    xla: Literal["auto"] | bool = option(
+        "auto",
         "compile the training step with XLA, when it is first made; it rounds otherwise and draws "
-        "dropout's numbers otherwise",
+        "dropout's numbers otherwise; auto: where the network is one product with few outputs",
         group="speed",
     )
     profile: bool = option(
@@ -270,7 +270,7 @@ class Config(TrainingOptions):
 
     @pydantic.model_validator(mode="after")
     def _whole_batches(self) -> Config:
-        if self.xla and self.accumulate_steps > 1:
+        if self.xla is True and self.accumulate_steps > 1:
             raise ValueError(
                 "--xla cannot compile the loop of --accumulate_steps; drop one of them"
             )

@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from cnnlab.compiled import make_compiled_steps, steps_to_compile
 from cnnlab.config import Config
 from cnnlab.data.batches import BatchSource
 from cnnlab.data.datasets import Split
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.inference_graph import PredictGraph, build_predict_graph, model_options_of
 from cnnlab.models import ModelFunction
-from cnnlab.step import StepContext, build_step
+from cnnlab.step import StepContext
+from cnnlab.step_loop import make_steps_one_by_one
 from cnnlab.summaries import build_layer_summaries
 from cnnlab.tf1 import is_on_cpu, onednn_is_on, tf
 from cnnlab.training.averages import Averages, network_variables
@@ -101,16 +103,7 @@ def build_train_graph(
             "rollbacks", [], tf.int64, tf.zeros_initializer(), trainable=False
         )
     loss_scale = LossScale() if config.precision == "float16" else None
-    with tf.name_scope("data"):
-        source = BatchSource(
-            config,
-            spec,
-            num_train,
-            first_step,
-            predict.statistics,
-            has_example_weights=has_example_weights,
-        )
-    with tf.name_scope("training"):
+    with tf.name_scope("training") as training_scope:
         steps_ph = tf.placeholder_with_default(tf.constant(1, tf.int32), [], "steps_ph")
         start = tf.identity(global_step.read_value(), "start")
         plateau = build_plateau(config) if config.schedule == "plateau" else None
@@ -135,40 +128,23 @@ def build_train_graph(
             _has_pools_of_onednn(config, predict.logits),
         )
 
-        def body(i: Any, _objective: Any, _last: Any, batch: Any) -> Any:
-            step = start + tf.cast(i, tf.int64)
-            objective, logits, update_op = build_step(context, batch, step)
-            # Read ahead, but never past the run's last step: the stream must stand where the step
-            # does. And not before this step's own batch was drawn, or the two would change places.
-            with tf.name_scope("next_batch"), tf.control_dependencies([batch["labels"]]):
-                next_batch = tf.cond(
-                    i + 1 < steps_ph, lambda: source.draw(step + 1), lambda: dict(batch)
-                )
-            last = {"logits": logits, **_without_inputs(batch)}
-            with tf.control_dependencies([update_op]):
-                return i + 1, tf.identity(objective), last, next_batch
-
-        shapes = source.shapes()
-        with tf.name_scope("batch"):
-            batch = source.draw_unless_fed(start, predict.images_ph, predict.labels_ph)
-            batch = {name: tf.ensure_shape(batch[name], shapes[name]) for name in shapes}
-        last_shapes = {"logits": tf.TensorShape([None, spec.num_classes])}
-        last_shapes.update(_without_inputs(shapes))
-        nothing = {
-            name: tf.zeros([0, *shape.as_list()[1:]], batch[name].dtype if name in batch else None)
-            for name, shape in last_shapes.items()
-            if name != "logits"
-        }
-        nothing["logits"] = tf.zeros([0, spec.num_classes], tf.float32)
-        # A step whose objective is not finite is the last one: nothing is built on broken weights.
-        made, objective, last, _ = tf.while_loop(
-            lambda i, objective, *_: tf.logical_and(i < steps_ph, tf.is_finite(objective)),
-            body,
-            (tf.constant(0), tf.constant(0.0), nothing, batch),
-            shape_invariants=(tf.TensorShape([]), tf.TensorShape([]), last_shapes, shapes),
-            parallel_iterations=1,
-            name="steps",
+    num_compiled = steps_to_compile(context, spec.image_shape)
+    with tf.name_scope("data"):
+        source = BatchSource(
+            config,
+            spec,
+            num_train,
+            first_step,
+            predict.statistics,
+            has_example_weights=has_example_weights,
+            steps_in_chunk=num_compiled,
         )
+    with tf.name_scope(training_scope):
+        if num_compiled:
+            make_steps, context = make_compiled_steps, context._replace(compiles_loop=True)
+        else:
+            make_steps = make_steps_one_by_one
+        made, objective, last = make_steps(context, source, predict, start, steps_ph)
     with tf.name_scope("metrics"):
         logits = last["logits"]
         truth = tf.argmax(last["targets"], axis=1) if "targets" in last else last["labels"]
@@ -206,15 +182,11 @@ def build_train_graph(
     )
 
 
-def _without_inputs(batch: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in batch.items() if name != "inputs"}
-
-
 def _has_pools_of_onednn(config: Config, logits: Any) -> bool:
     operations = logits.graph.get_operations()
     return (
         any(operation.type == "MaxPool" for operation in operations)
         and is_on_cpu(logits)
         and onednn_is_on()
-        and not config.xla  # compiles them itself
+        and config.xla is not True  # compiles them itself
     )

@@ -73,8 +73,9 @@ def fields_of(options_class: type) -> dict[str, Any]:
 
 
 def switches_of(options_class: type) -> list[str]:
-    """Names of the options that are either True or False."""
-    return [name for name, field in fields_of(options_class).items() if field.annotation is bool]
+    """Names of the options that may be True or False."""
+    fields = fields_of(options_class)
+    return [name for name in fields if bool in admitted_types(fields[name].annotation)]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -32,6 +32,7 @@ class StepContext(NamedTuple):
     global_step: the variable that counts steps.
     loss_scale: with precision float16.
     has_pools: whether the network takes maxima over windows, and oneDNN computes them.
+    compiles_loop: whether many steps are compiled into one operation; see `cnnlab.compiled`.
     """
 
     config: Config
@@ -43,6 +44,22 @@ class StepContext(NamedTuple):
     global_step: Any
     loss_scale: LossScale | None
     has_pools: bool
+    compiles_loop: bool = False
+
+
+class StepsMade(NamedTuple):
+    """What is known after some steps.
+
+    made: int32 scalar, their number.
+    objective: float32 scalar that the last one minimized; where it is not finite, no more were
+        made.
+    last: of the last one's batch, logits float32 [batch, num_classes], and what losses need: see
+        `cnnlab.data.batches.without_inputs`.
+    """
+
+    made: Any
+    objective: Any
+    last: Batch
 
 
 class TowerResult(NamedTuple):
@@ -80,18 +97,18 @@ def build_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any,
     """
 
     def one_step(step: Any, batch: Batch) -> tuple[Any, Any]:
-        objective, logits, update_op = _build_plain_step(context, batch, step)
+        objective, logits, update_op = build_plain_step(context, batch, step)
         with tf.control_dependencies([update_op]):
             return tf.identity(objective), tf.identity(logits)
 
-    if context.config.xla:
+    if context.config.xla is True:
         # Not TensorFlow's clusters (jit_scope, global_jit_level): these run uncompiled the first
         # time, so that what a run computes would depend on where it was stopped.
         call = tf2.function(one_step, jit_compile=True, autograph=False)
     elif context.has_pools:
         call = _apart(one_step)
     else:
-        return _build_plain_step(context, batch, step)
+        return build_plain_step(context, batch, step)
     objective, logits = call(step, batch)
     logits.set_shape([None, context.num_classes])
     return objective, logits, objective.op
@@ -114,7 +131,8 @@ def _apart(build: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _build_plain_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any, Any]:
+def build_plain_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any, Any]:
+    """The same, in operations of the current graph."""
     count = context.config.accumulate_steps
     if count == 1:
         result = _build_tower(context, batch, step)
@@ -144,25 +162,9 @@ def _build_plain_step(context: StepContext, batch: Batch, step: Any) -> tuple[An
 
 
 def _build_tower(context: StepContext, batch: Batch, key_step: Any) -> TowerResult:
-    """The network over a batch, and its gradients.
-
-    Args:
-        key_step: int64 scalar that the tower's randomness is drawn for.
-    """
+    """The network over a batch, and its gradients; `key_step` as `build_training_logits`."""
     config = context.config
-    defaults = layer_defaults(config)
-    tower = Tower(
-        config.seed,
-        key_step,
-        batch_size=config.batch_size // config.accumulate_steps,
-        defaults=defaults,
-        fast_convolutions=config.fast_convolutions and not config.xla,  # which has no groups
-        precision=config.precision,
-    )
-    with building(tower), fast_product_gradients():
-        logits = context.model(
-            batch["inputs"], context.num_classes, training=True, **context.model_options
-        )
+    logits, tower = build_training_logits(context, batch["inputs"], key_step)
     with tf.name_scope("loss"):
         objective = tf.reduce_mean(training_losses(config, logits, batch))
         if tower.penalties:
@@ -182,6 +184,33 @@ def _build_tower(context: StepContext, batch: Batch, key_step: Any) -> TowerResu
             # on while the gradient of its weights is still computed.
             gradients = tf.gradients(objective, variables)
     return TowerResult(objective, logits, gradients, moving_averages)
+
+
+def build_training_logits(context: StepContext, inputs: Any, key_step: Any) -> tuple[Any, Tower]:
+    """Add the network as it trains.
+
+    Args:
+        context: what every step has in common.
+        inputs: float32 [batch, height, width, channels].
+        key_step: int64 scalar that the tower's randomness is drawn for.
+
+    Returns:
+        logits: float32 [batch, num_classes]; the tower.
+    """
+    config = context.config
+    tower = Tower(
+        config.seed,
+        key_step,
+        batch_size=config.batch_size // config.accumulate_steps,
+        defaults=layer_defaults(config),
+        fast_convolutions=config.fast_convolutions
+        and config.xla is not True,  # which has no groups
+        precision=config.precision,
+        turns_products=context.compiles_loop,
+    )
+    with building(tower), fast_product_gradients():
+        logits = context.model(inputs, context.num_classes, training=True, **context.model_options)
+    return logits, tower
 
 
 def _build_micro_batches(context: StepContext, batch: Batch, step: Any, count: int) -> TowerResult:

@@ -156,6 +156,7 @@ function_def_to_graph: Any = _LazyModule("tensorflow.python.framework.function_d
 framework_ops: Any = _LazyModule("tensorflow.python.framework.ops")
 config_pb2: Any = _LazyModule("tensorflow.core.protobuf.config_pb2")
 kernels: Any = _LazyModule("tensorflow.python.framework.kernels")
+xla_ops: Any = _LazyModule("tensorflow.compiler.tf2xla.ops.gen_xla_ops")
 timeline: Any = _LazyModule("tensorflow.python.client.timeline")
 legacy_convolutional: Any = _LazyModule("tf_keras.src.legacy_tf_layers.convolutional")
 legacy_core: Any = _LazyModule("tf_keras.src.legacy_tf_layers.core")

@@ -67,6 +67,7 @@ class Tower:
         fast_convolutions: whether `cnnlab.models.convolution` may choose how convolutions are
             computed, and `cnnlab.models.batch_norm` compute batch norm by convolutions.
         precision: of convolutions and dense products: float32, bfloat16 or float16.
+        turns_products: whether dense layers multiply as `cnnlab.models.dense.product_turned_round`.
         data_format: channels_last or channels_first, how images lie between its layers.
         activations: name to output of each layer, in order.
         features: what the last layer with weights takes in, float32 [batch, ...]; None without one.
@@ -86,6 +87,7 @@ class Tower:
         as_written: bool = False,
         fast_convolutions: bool = False,
         precision: str = "float32",
+        turns_products: bool = False,
     ) -> None:
         self.seed = seed
         self.step = step
@@ -96,6 +98,7 @@ class Tower:
         self.as_written = as_written
         self.fast_convolutions = fast_convolutions
         self.precision = precision
+        self.turns_products = turns_products
         self.data_format = "channels_last"
         self.activations: dict[str, Any] = {}
         self.features: Any = None

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from cnnlab.config import Config
 from cnnlab.data.augment import Mixed, augment_and_mix, mixes_labels
 from cnnlab.data.augment.recipe import scaling_of, shape_after
+from cnnlab.data.chunk import Chunk
 from cnnlab.data.datasets import Split
 from cnnlab.data.pipeline import build_resident_data, make_batch_stream, make_index_stream
 from cnnlab.data.scaling import InputStatistics, scale
@@ -35,6 +36,7 @@ class BatchSource:
     Attributes:
         has_weights: whether batches have weights.
         input_shape: (height, width, channels) of the inputs.
+        chunk: where batches come from in chunks; None where they come one by one.
     """
 
     def __init__(
@@ -46,8 +48,9 @@ class BatchSource:
         statistics: InputStatistics | None,
         *,
         has_example_weights: bool = False,
+        steps_in_chunk: int = 0,
     ) -> None:
-        """Add the resident data and the stream of indices to the default graph.
+        """Add the resident data and the stream of batches to the default graph.
 
         Args:
             config: gives batch size, seed, augmentation, scaling and class weights.
@@ -56,6 +59,8 @@ class BatchSource:
             first_step: the step whose batch comes first.
             statistics: what the scaling wants to know of the training set, if anything.
             has_example_weights: whether the data has a weight for each training example.
+            steps_in_chunk: how many batches come at once, of data on the CPU and not augmented;
+                0: they come one by one.
         """
         self._config, self._spec, self._num_train = config, spec, num_train
         self._scaling = scaling_of(config.augment, config.scaling)
@@ -72,7 +77,10 @@ class BatchSource:
         place = (config.batch_size, config.seed, first_step)
         # A GPU's data stays there, and is collected there.
         self._streams_rows = is_on_cpu(self._data.images.handle)
-        if self._streams_rows:
+        self.chunk = None
+        if steps_in_chunk:
+            self.chunk = Chunk(self._data, *place, steps_in_chunk)
+        elif self._streams_rows:
             self._stream = make_batch_stream(self._data, *place)
         else:
             self._stream = make_index_stream(num_train, *place)
@@ -85,6 +93,8 @@ class BatchSource:
                 self._config.class_weights, train.labels, self._spec.class_names
             )
         self._data.fill(session, train.images, train.labels, train.weights, class_weights)
+        if self.chunk is not None:
+            session.run(self.chunk.init_op)
 
     def draw(self, step: Any) -> Batch:
         """The batch of a step, from the stream."""
@@ -93,7 +103,7 @@ class BatchSource:
     def draw_both(self, step: Any) -> tuple[Batch, Batch]:
         """What a step's batch is made of (images uint8, labels), and the batch."""
         raw = self._next_rows()
-        return raw, self._prepare(raw, step)
+        return raw, self.prepare(raw, step)
 
     def draw_unless_fed(self, step: Any, images_ph: Any, labels_ph: Any) -> Batch:
         """As `draw`, but with the images that are fed, if any are. The stream moves on all the
@@ -109,7 +119,7 @@ class BatchSource:
         # What is fed waits for the stream's batch too: the loop must not draw the next one before.
         with tf.control_dependencies([drawn["indices"]]):
             raw = tf.cond(tf.shape(images_ph)[0] > 0, fed, lambda: dict(drawn))
-        return self._prepare(raw, step)
+        return self.prepare(raw, step)
 
     def shapes(self) -> dict[str, Any]:
         """The static shape of each part of a batch."""
@@ -124,8 +134,8 @@ class BatchSource:
         drawn = self._stream.get_next()
         return drawn if self._streams_rows else self._data.rows(drawn)
 
-    def _prepare(self, raw: Batch, step: Any) -> Batch:
-        """Images of any size uint8 to the network's input, as the step has it."""
+    def prepare(self, raw: Batch, step: Any) -> Batch:
+        """The batch of what it is made of: images uint8, labels and so on, as the step has it."""
         with tf.name_scope("prepare"):
             labels, weights = raw["labels"], raw.get("weights")
             if self._data.class_weights is not None:
@@ -153,6 +163,11 @@ class BatchSource:
         known = tf.concat([raw["indices"], places], axis=0)[:batch]
         epochs = tf.math.floordiv(step * self._config.batch_size + places, self._num_train)
         return Origin(tf.math.floormod(known, self._num_train), epochs, self._num_train)
+
+
+def without_inputs(batch: Batch) -> Batch:
+    """What losses and figures need of a batch."""
+    return {name: value for name, value in batch.items() if name != "inputs"}
 
 
 def class_weight_array(

@@ -56,6 +56,30 @@ def make_batch_stream(data: ResidentData, batch_size: int, seed: int, first_step
     return _iterator(rows.rebatch(batch_size) if batches_ahead > 1 else rows)
 
 
+def make_chunk_stream(
+    data: ResidentData, batch_size: int, seed: int, first_step: int, steps: int
+) -> Any:
+    """The same, the batches of so many steps at a time.
+
+    Args:
+        data, batch_size, seed, first_step: as `make_batch_stream`.
+        steps: batches in one element.
+
+    Returns:
+        an iterator of what `ResidentData.rows` returns, with axes [steps, batch, ...].
+    """
+
+    def chunk_of(indices: Any) -> dict[str, Any]:
+        rows = data.rows_by_name(indices)
+        return {
+            name: tf.reshape(values, [steps, batch_size, *values.shape[1:]])
+            for name, values in rows.items()
+        }
+
+    indices = _orders(data.images.shape[0], batch_size, seed, first_step)
+    return _iterator(indices.rebatch(batch_size * steps).map(chunk_of).prefetch(1))
+
+
 def _orders(num_images: int, batch_size: int, seed: int, first_step: int) -> Any:
     """A dataset of the epochs' orders, int64 [num_images], of the first what is left of it; made
     an epoch ahead."""

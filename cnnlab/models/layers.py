@@ -17,6 +17,7 @@ from cnnlab import tower as towers
 from cnnlab.models.arrangement import arrange, channel_axis, place_axes
 from cnnlab.models.building import apply_function, apply_layer
 from cnnlab.models.convolution import convolution_layer
+from cnnlab.models.dense import dense_layer
 from cnnlab.models.dropout import dropout, spatial_dropout
 from cnnlab.models.normalization import (
     batch_normalization,
@@ -80,7 +81,7 @@ def dense(inputs: Any, units: int, name: str | None = None, **kwargs: Any) -> An
     Returns:
         float [batch, units].
     """
-    return apply_layer(legacy_core.Dense, "dense", inputs, name, {**kwargs, "units": units})
+    return apply_layer(dense_layer, "dense", inputs, name, {**kwargs, "units": units})
 
 
 def max_pooling2d(

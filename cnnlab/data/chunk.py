@@ -1,0 +1,76 @@
+"""The batches of the next steps, taken from the input stream at once.
+
+A session run may end between two of them, so what is left stays in variables.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnlab.data.pipeline import ResidentData, make_chunk_stream
+from cnnlab.tf1 import tf
+
+Rows = dict[str, Any]
+
+
+class Chunk:
+    """Rows of the training set for some steps, and how many of these were made.
+
+    Attributes:
+        steps: batches in a chunk.
+        init_op: makes the chunk an empty one.
+    """
+
+    def __init__(
+        self, data: ResidentData, batch_size: int, seed: int, first_step: int, steps: int
+    ) -> None:
+        """Add the stream, and local variables, which no Saver of global ones writes.
+
+        Args: as `make_chunk_stream`.
+        """
+        self.steps = steps
+        self._stream = make_chunk_stream(data, batch_size, seed, first_step, steps)
+        local = {"trainable": False, "collections": [tf.GraphKeys.LOCAL_VARIABLES]}
+        kinds = {"images": data.images, "labels": data.labels}
+        if data.weights is not None:
+            kinds["weights"] = data.weights
+        with tf.variable_scope("resident_data/chunk", use_resource=True):
+            self._rows = {
+                name: tf.get_variable(
+                    name,
+                    [steps, batch_size, *kind.shape[1:]],
+                    kind.dtype.base_dtype,
+                    tf.zeros_initializer(),
+                    **local,
+                )
+                for name, kind in kinds.items()
+            }
+            self._used = tf.get_variable(
+                "used", [], tf.int32, tf.constant_initializer(steps), **local
+            )
+        variables = [self._used, *self._rows.values()]
+        self.init_op = tf.group(*[variable.initializer for variable in variables])
+
+    def take(self) -> tuple[Rows, Any]:
+        """The chunk, the next one if all of it is used up.
+
+        Returns:
+            images uint8 [steps, batch, height, width, channels], labels int64 [steps, batch], and
+            where there are weights float32 [steps, batch]; int32 scalar, the place of the batch
+            that comes next.
+        """
+        used = self._used.read_value()
+
+        def refill() -> Any:
+            drawn = self._stream.get_next()
+            filled = [self._rows[name].assign(drawn[name], read_value=False) for name in self._rows]
+            with tf.control_dependencies(filled):
+                return tf.constant(0)
+
+        first = tf.cond(tf.equal(used, self.steps), refill, lambda: tf.identity(used))
+        with tf.control_dependencies([first]):
+            return {name: rows.read_value() for name, rows in self._rows.items()}, first
+
+    def use(self, used: Any) -> Any:
+        """Remember how many of the chunk's batches are used up; returns an op."""
+        return self._used.assign(used, read_value=False)
