@@ -187,6 +187,14 @@ class CheckpointHook(Hook):
         self._run = run
         self._log = log
         self._saved_step = -1
+        self._tensors: list[Any] = []
+        self._read: Any = None
+
+    def begin(self, train: Train) -> None:
+        self._tensors = self._run.tensors_to_hold(train.saver, train.graph)
+        fetches = [train.train_graph.weights_are_finite, *self._tensors]
+        # What `session.run` looks up each time is looked up once.
+        self._read = train.session.make_callable(fetches, accept_options=True)
 
     def after_step(self, train: Train, state: StepState) -> None:
         self._save(train, state)
@@ -208,15 +216,13 @@ class CheckpointHook(Hook):
     def _save(self, train: Train, state: StepState) -> None:
         if state.step == self._saved_step:
             return
-        tensors = self._run.tensors_to_hold(train.saver, train.graph)
-        is_finite, *values = train.session.run(
-            [train.train_graph.weights_are_finite, *tensors], options=on_calling_thread()
-        )
+        is_finite, *values = self._read(options=on_calling_thread())
         if not is_finite:
             name = _first_non_finite(train)
             raise NonFiniteError(f"variable {name} is not finite after step {state.step}")
         self._log.flush()
-        step, held, log = state.step, dict(zip(tensors, values, strict=True)), self._log.sync
+        step, log = state.step, self._log.sync
+        held = dict(zip(self._tensors, values, strict=True))
         self._run.save(train.saver, train.session, step, held, state.total_steps, log)
         if train.own_hooks:  # they act next, and may look for the checkpoint
             self._run.saving.wait()
