@@ -88,20 +88,22 @@ def test_other_networks_and_options_are_not(given: dict[str, Any], tmp_path: Pat
 
 def test_the_product_and_its_gradients_are_numpys() -> None:
     rng = np.random.default_rng(6)
-    x, w, g = (rng.normal(size=shape).astype("f") for shape in [(5, 30), (30, 3), (5, 3)])
+    shapes = [(5, 30), (30, 3), (3,), (5, 3)]
+    x, w, b, g = (rng.normal(size=shape).astype("f") for shape in shapes)
 
-    def product(x: Any, w: Any, g: Any) -> Any:
-        y = product_turned_round(x, w)
-        return y, tf.gradients(y, [x, w], g)
+    def product(*given: Any) -> Any:
+        y = product_turned_round(*given)
+        return y, *tf.gradients(y, given, g)
 
-    with tf.Graph().as_default(), tf.Session() as session:
-        found = session.run(tf2.function(product, jit_compile=True, autograph=False)(x, w, g))
-    expected = (x @ w, [g @ w.T, x.T @ g])
-    tf2.nest.map_structure(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5),
-        list(found),
-        [*expected],
-    )
+    gradients = [g @ w.T, x.T @ g, g.sum(axis=0)]
+    for given, expected in (
+        ([x, w, b], [x @ w + b, *gradients]),
+        ([x, w], [x @ w, *gradients[:2]]),
+    ):
+        with tf.Graph().as_default(), tf.Session() as session:
+            found = session.run(tf2.function(product, jit_compile=True, autograph=False)(*given))
+        for one, wanted in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, wanted, rtol=1e-5, atol=1e-5)
 
 
 KINDS: dict[str, dict[str, Any]] = {

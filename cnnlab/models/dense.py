@@ -26,33 +26,43 @@ def dense_layer(**kwargs: Any) -> Any:
 def _layer_class() -> Any:
     class Dense(legacy_core.Dense):
         def call(self, inputs: Any) -> Any:
-            outputs = product_turned_round(inputs, tf.convert_to_tensor(self.kernel))
+            weights = [tf.convert_to_tensor(self.kernel)]
             if self.use_bias:
-                outputs = tf.nn.bias_add(outputs, self.bias)
+                weights.append(tf.convert_to_tensor(self.bias))
+            outputs = product_turned_round(inputs, *weights)
             return outputs if self.activation is None else self.activation(outputs)
 
     return Dense
 
 
-def product_turned_round(inputs: Any, weights: Any) -> Any:
-    """x w, and its gradients.
+def product_turned_round(inputs: Any, weights: Any, bias: Any = None) -> Any:
+    """x w + b, and its gradients.
 
     Args:
         inputs: float32 [batch, features].
         weights: float32 [features, columns].
+        bias: float32 [columns], or None.
 
     Returns:
         float32 [batch, columns].
     """
 
     def gradient(of_outputs: Any) -> list[Any]:
+        # XLA hands a product to another thread if anything else can be computed meanwhile, which
+        # costs more than it gains. So nothing can: it waits for the bias's gradient.
+        of_bias = tf.reduce_sum(of_outputs, axis=0)
+        turned = _as_it_lies(tf.transpose(of_outputs + 0.0 * of_bias))
+        of_weights = tf.transpose(_as_it_lies(tf.matmul(turned, inputs)))
         of_inputs = tf.matmul(of_outputs, weights, transpose_b=True)
-        turned = tf.matmul(_as_it_lies(tf.transpose(of_outputs)), inputs)
-        return [of_inputs, tf.transpose(_as_it_lies(turned))]
+        return [of_inputs, of_weights, of_bias][: len(sources)]
 
     turned = tf.matmul(_as_it_lies(tf.transpose(weights)), inputs, transpose_b=True)
     outputs = tf.transpose(_as_it_lies(turned))
-    return with_gradient([outputs], [inputs, weights], gradient)[0]
+    sources = [inputs, weights]
+    if bias is not None:
+        outputs = tf.nn.bias_add(outputs, bias)
+        sources.append(bias)
+    return with_gradient([outputs], sources, gradient)[0]
 
 
 def _as_it_lies(matrix: Any) -> Any:
