@@ -15,6 +15,7 @@ from cnnlab.data.aligned import ALIGNMENT
 from cnnlab.data.datasets import Split
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.device import choose_device, session_config
+from cnnlab.garbage import collected_later
 from cnnlab.inference_graph import PredictGraph, build_predict_graph
 from cnnlab.metrics import EvaluationSums
 from cnnlab.models import find_model
@@ -223,7 +224,7 @@ class TrainedModel:
         self.config, self.spec, self.step = config, spec, step
         model = find_model(config.model)
         graph = tf.Graph()
-        with graph.as_default(), tf.device(choose_device(config)):
+        with graph.as_default(), tf.device(choose_device(config)), collected_later():
             self.tower = build_predict_graph(config, spec, model, as_written=as_written)
             saver = make_saver(graph)
         self.session = tf.Session(graph=graph, config=session_config(config))

@@ -16,6 +16,7 @@ from cnnlab.data.datasets import Dataset, Split
 from cnnlab.data.training_data import Arrays, TrainingData
 from cnnlab.device import choose_device, session_config, set_intra_op_threads
 from cnnlab.errors import UsageError
+from cnnlab.garbage import collected_later
 from cnnlab.graph import TrainGraph, build_train_graph
 from cnnlab.inference import OnBatch, TowerSession
 from cnnlab.models import ModelFunction, check_model_options, find_model
@@ -69,7 +70,7 @@ class Network:
             set_intra_op_threads(self.config)
             self.device = choose_device(self.config)
             self._graph = tf.Graph()
-            with self._graph.as_default(), tf.device(self.device):
+            with self._graph.as_default(), tf.device(self.device), collected_later():
                 self._train_graph = build_train_graph(
                     self.config,
                     self.data.spec,

@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any, BinaryIO, Final
 
 from cnnlab.errors import CnnlabError
+from cnnlab.garbage import collected_later
 from cnnlab.machine import cpu_features
 
 KERAS_WANTED: Final = "keras.src.optimizers"
@@ -37,17 +38,22 @@ class _LazyModule(ModuleType):
 
 
 def _load(name: str) -> ModuleType:
-    if "tensorflow" not in sys.modules:
-        # TensorFlow leaves oneDNN off on AVX2 CPUs, where it doubles the speed of CNNs.
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        try:
-            with quiet_stderr(), _without_keras():
-                tensorflow = importlib.import_module("tensorflow")
-        except (ImportError, OSError, MemoryError) as error:
-            raise CnnlabError(f"TensorFlow cannot be loaded: {error}") from error
-        tensorflow.get_logger().setLevel("ERROR")
-    return importlib.import_module(name)
+    with collected_later():
+        if "tensorflow" not in sys.modules:
+            _load_tensorflow()
+        return importlib.import_module(name)
+
+
+def _load_tensorflow() -> None:
+    # TensorFlow leaves oneDNN off on AVX2 CPUs, where it doubles the speed of CNNs.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with quiet_stderr(), _without_keras():
+            tensorflow = importlib.import_module("tensorflow")
+    except (ImportError, OSError, MemoryError) as error:
+        raise CnnlabError(f"TensorFlow cannot be loaded: {error}") from error
+    tensorflow.get_logger().setLevel("ERROR")
 
 
 @contextmanager
