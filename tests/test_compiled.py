@@ -1,14 +1,16 @@
 """Many steps in one compiled operation."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from cnnlab import Train, compiled, layers
+from cnnlab.config import Config
 from cnnlab.errors import NonFiniteError
 from cnnlab.models.dense import product_turned_round
+from cnnlab.options import fields_of
 from cnnlab.tf1 import tf, tf2
 from tests import small
 
@@ -165,6 +167,15 @@ def test_a_resumed_run_has_the_bits_of_one_that_was_not_stopped(tmp_path: Path) 
     with make(tmp_path / "stopped") as train:
         assert train.train()["finished"]
         small.assert_same_bits(small.variables(train), whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", get_args(fields_of(Config)["optimizer"].annotation))
+def test_every_optimizer_is_compiled(optimizer: str, tmp_path: Path) -> None:
+    options = {"optimizer": optimizer, "weight_decay": 0.01, "clip_norm": 1.0}
+    found = after_runs(tmp_path / "compiled", [5], **options)
+    expected = after_runs(tmp_path / "plain", [5], xla=False, **options)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-3)
 
 
 def test_a_batch_that_is_fed_takes_the_place_of_the_streams(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ class BatchSource:
         place = (config.batch_size, config.seed, first_step)
         # A GPU's data stays there, and is collected there.
         self._streams_rows = is_on_cpu(self._data.images.handle)
-        self.chunk = None
+        self.chunk: Chunk | None = None
         if steps_in_chunk:
             self.chunk = Chunk(self._data, *place, steps_in_chunk)
         elif self._streams_rows:
