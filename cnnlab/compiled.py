@@ -19,8 +19,9 @@ from cnnlab.tf1 import is_on_cpu, tf, tf2
 from cnnlab.training.products import MAX_COLUMNS, MIN_ROWS
 
 MOST_STEPS: Final = 256  # in one operation; more gain nothing
-LEAST_STEPS: Final = 4  # so much are large batches slower in XLA
+LEAST_STEPS: Final = 4  # of large batches XLA makes no faster steps
 MOST_BYTES: Final = 3 * 2**20  # of the images of its steps: they stay in the cache
+# Operations that a network of one dense layer has.
 _KINDS: Final = {"BiasAdd", "Const", "MatMul", "Pack", "ReadVariableOp", "Reshape", "Shape"}
 
 
@@ -42,8 +43,9 @@ def steps_to_compile(context: StepContext, image_shape: tuple[int, int, int]) ->
         and is_on_cpu(context.global_step.handle)
         and platform.machine() in ("x86_64", "AMD64")  # it was measured nowhere else
         and len(matrices) == 1
+        and len(matrices[0]) == 2
         and matrices[0][0] >= MIN_ROWS
-        and matrices[0][-1] <= MAX_COLUMNS
+        and matrices[0][1] <= MAX_COLUMNS
         and _is_one_product(context, image_shape)
     )
     steps = min(MOST_STEPS, MOST_BYTES // (config.batch_size * math.prod(image_shape)))
@@ -55,8 +57,17 @@ def _is_one_product(context: StepContext, image_shape: tuple[int, int, int]) -> 
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.float32, [None, *image_shape])
         build_training_logits(context, images, tf.constant(0, tf.int64))
-    in_model = [op.type for op in graph.get_operations() if op.name.startswith("model/")]
-    return in_model.count("MatMul") == 1 and set(in_model) <= _KINDS
+    kinds = {op.name: op.type for op in graph.get_operations() if op.name.startswith("model/")}
+    products = [name for name, kind in kinds.items() if kind == "MatMul"]
+    # Of a layer, not of the model's own code, whose product would not be turned round.
+    layer = _kernel().op.name.removesuffix("/kernel")
+    return products == [f"model/{layer}/MatMul"] and set(kinds.values()) <= _KINDS
+
+
+def _kernel() -> Any:
+    """The only trainable matrix."""
+    (kernel,) = (variable for variable in tf.trainable_variables() if variable.shape.rank == 2)
+    return kernel
 
 
 def make_compiled_steps(
@@ -108,7 +119,7 @@ def make_compiled_steps(
 
 
 def _loop_over(context: StepContext, source: BatchSource) -> Any:
-    (kernel,) = (variable for variable in tf.trainable_variables() if variable.shape.rank == 2)
+    kernel = _kernel()
 
     def make_steps(rows: Batch, first: Any, count: Any, start: Any) -> Any:
         """Make steps with the batches of a chunk.

@@ -2,8 +2,8 @@
 
 It has two towers over the same variables. The inference tower stands in the open, on the
 placeholders; see `cnnlab.inference_graph`. The training tower stands in the body of a while loop
-that makes many steps in one session run; it also reads ahead: while a step computes, the next
-one's batch is drawn and prepared.
+that makes many steps in one session run, one by one (`cnnlab.step_loop`) or, of the smallest
+networks, many in one compiled operation (`cnnlab.compiled`).
 """
 
 from __future__ import annotations

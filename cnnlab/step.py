@@ -132,7 +132,7 @@ def _apart(build: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def build_plain_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any, Any]:
-    """The same, in operations of the current graph."""
+    """As `build_step`, always in operations of the current graph, whatever compiles that."""
     count = context.config.accumulate_steps
     if count == 1:
         result = _build_tower(context, batch, step)

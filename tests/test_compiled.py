@@ -59,6 +59,12 @@ def two_layers(images: Any, num_classes: int, *, training: bool) -> Any:
     return small.linear(layers.dense(images, 600), num_classes, training=training)
 
 
+def own_product(images: Any, num_classes: int, *, training: bool) -> Any:
+    del training
+    weights = tf.get_variable("weights", [16 * 16 * 3, num_classes])
+    return tf.matmul(tf.reshape(images, [-1, 16 * 16 * 3]), weights)
+
+
 @pytest.mark.parametrize(
     "given",
     [{}, {"optimizer": "adam", "ema_decay": 0.9}, {"xla": True}, {"scaling": "normalize"}],
@@ -77,6 +83,7 @@ def test_one_narrow_product_is(given: dict[str, Any], tmp_path: Path) -> None:
         {"xla": "auto", "accumulate_steps": 7},
         {"network": relu_in_training},
         {"network": two_layers},
+        {"network": own_product},
         {"l2": 0.1},  # of which XLA could compile the penalty, but it was not measured
         {"data": arrays(classes=11)},
         {"data": arrays(size=8)},
