@@ -46,7 +46,7 @@ class RunPlan:
 
     step: steps made so far.
     steps: how many the run makes; a hook may lower it, to 1 at least.
-    arguments: further arguments of `session.run`.
+    arguments: further arguments of `session.run`: options, run_metadata.
     """
 
     step: int
@@ -99,6 +99,8 @@ def run_steps(train: Train, hooks: Sequence[Hook], total_steps: int) -> None:
         graph.train_accuracy,
         graph.learning_rate,
     )
+    # What `session.run` looks up each time is looked up once.
+    run = session.make_callable(fetches, [graph.steps_ph], accept_options=True)
     pacer = Pacer(train.config.steps_per_run)
     step, step_secs, state = train.step, 0.0, None
     while step < total_steps and not train.stopping:
@@ -107,9 +109,7 @@ def run_steps(train: Train, hooks: Sequence[Hook], total_steps: int) -> None:
             hook.before_run(plan)
         started = time.perf_counter()
         with naming_op_errors(f"training after step {step}"), flushing():
-            _, objective, loss, accuracy, learning_rate = session.run(
-                fetches, {graph.steps_ph: plan.steps}, **plan.arguments
-            )
+            _, objective, loss, accuracy, learning_rate = run(plan.steps, **plan.arguments)
         secs = time.perf_counter() - started
         if not math.isfinite(objective):
             failed_step = int(session.run(graph.global_step))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnlab.data.pipeline import ResidentData, make_chunk_stream
+from cnnlab.data.pipeline import ResidentData, make_chunk_stream, next_element
 from cnnlab.tf1 import tf
 
 Rows = dict[str, Any]
@@ -62,7 +62,7 @@ class Chunk:
         used = self._used.read_value()
 
         def refill() -> Any:
-            drawn = self._stream.get_next()
+            drawn = next_element(self._stream)
             filled = [self._rows[name].assign(drawn[name], read_value=False) for name in self._rows]
             with tf.control_dependencies(filled):
                 return tf.constant(0)

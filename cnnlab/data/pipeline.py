@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from cnnlab.tf1 import tf
+from cnnlab.tf1 import tf, tf2
 from cnnlab.tower import derive_seed
 
 _MAX_EPOCHS = 2**40  # stands for "for ever": Dataset.range wants an end
@@ -101,6 +101,21 @@ def _iterator(dataset: Any) -> Any:
     options.autotune.enabled = False
     options.threading.private_threadpool_size = 1  # an epoch's order takes a millisecond
     return tf.data.make_one_shot_iterator(dataset.with_options(options))
+
+
+def next_element(iterator: Any) -> Any:
+    """As `iterator.get_next()`, on the thread that asks.
+
+    That one hands the work to a thread of the iterator's, which then goes on with the step: on a
+    core whose caches know nothing of it.
+    """
+    spec = iterator.element_spec
+    values = tf.raw_ops.IteratorGetNextSync(
+        iterator=iterator._iterator_resource,
+        output_types=[part.dtype for part in tf2.nest.flatten(spec)],
+        output_shapes=[part.shape for part in tf2.nest.flatten(spec)],
+    )
+    return tf2.nest.pack_sequence_as(spec, values)
 
 
 class ResidentData(NamedTuple):
