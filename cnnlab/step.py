@@ -10,7 +10,7 @@ from cnnlab.config import Config
 from cnnlab.data.batches import Batch
 from cnnlab.models import ModelFunction
 from cnnlab.tf1 import tf, tf2
-from cnnlab.tower import LayerDefaults, Tower, building
+from cnnlab.tower import DenseProducts, LayerDefaults, Tower, building
 from cnnlab.training.averages import Averages
 from cnnlab.training.losses import training_losses
 from cnnlab.training.optimizers import build_update
@@ -206,11 +206,17 @@ def build_training_logits(context: StepContext, inputs: Any, key_step: Any) -> t
         fast_convolutions=config.fast_convolutions
         and config.xla is not True,  # which has no groups
         precision=config.precision,
-        turns_products=context.compiles_loop,
+        dense_products=_dense_products(context),
     )
     with building(tower), fast_product_gradients():
         logits = context.model(inputs, context.num_classes, training=True, **context.model_options)
     return logits, tower
+
+
+def _dense_products(context: StepContext) -> DenseProducts:
+    if context.compiles_loop:
+        return "turned"
+    return "plain" if context.config.xla is True else "uneven"
 
 
 def _build_micro_batches(context: StepContext, batch: Batch, step: Any, count: int) -> TowerResult:

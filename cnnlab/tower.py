@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from cnnlab.errors import CnnlabError
 from cnnlab.tf1 import tf
@@ -20,6 +20,7 @@ from cnnlab.tf1 import tf
 _current: ContextVar[Tower] = ContextVar("tower")
 
 FROZEN = "frozen"  # collection of variables that are filled once, so that they need no average
+DenseProducts = Literal["plain", "turned", "uneven"]
 
 
 class LayerDefaults(NamedTuple):
@@ -67,7 +68,9 @@ class Tower:
         fast_convolutions: whether `cnnlab.models.convolution` may choose how convolutions are
             computed, and `cnnlab.models.batch_norm` compute batch norm by convolutions.
         precision: of convolutions and dense products: float32, bfloat16 or float16.
-        turns_products: whether dense layers multiply as `cnnlab.models.dense.product_turned_round`.
+        dense_products: how dense layers multiply, see `cnnlab.models.dense`: as TensorFlow does
+            (plain), turned round for XLA (turned), or for oneDNN from uneven rows where that is
+            faster (uneven).
         data_format: channels_last or channels_first, how images lie between its layers.
         activations: name to output of each layer, in order.
         features: what the last layer with weights takes in, float32 [batch, ...]; None without one.
@@ -87,7 +90,7 @@ class Tower:
         as_written: bool = False,
         fast_convolutions: bool = False,
         precision: str = "float32",
-        turns_products: bool = False,
+        dense_products: DenseProducts = "plain",
     ) -> None:
         self.seed = seed
         self.step = step
@@ -98,7 +101,7 @@ class Tower:
         self.as_written = as_written
         self.fast_convolutions = fast_convolutions
         self.precision = precision
-        self.turns_products = turns_products
+        self.dense_products = dense_products
         self.data_format = "channels_last"
         self.activations: dict[str, Any] = {}
         self.features: Any = None

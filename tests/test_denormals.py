@@ -31,14 +31,15 @@ def test_they_are_zero_in_steps() -> None:
     """What the calling thread computes of a step, it computes as TensorFlow's threads would."""
     were_zero = []
 
-    class Session:
-        def run(self, *_: Any, **__: Any) -> tuple[None, float, float, float, float]:
-            were_zero.append(sys.float_info.min / 2 == 0)
-            return None, 1.0, 1.0, 1.0, 1.0
+    def run(*_: Any, **__: Any) -> tuple[None, float, float, float, float]:
+        were_zero.append(sys.float_info.min / 2 == 0)
+        return None, 1.0, 1.0, 1.0, 1.0
 
+    session = MagicMock()
+    session.make_callable.return_value = run
     train: Any = SimpleNamespace(
         train_graph=MagicMock(),
-        session=Session(),
+        session=session,
         config=SimpleNamespace(steps_per_run=2),
         step=0,
         stopping=False,

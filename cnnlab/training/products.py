@@ -1,9 +1,9 @@
 """The gradient of a matrix product in the order that a CPU is fast in.
 
 y = x w, with few rows in x and many numbers in w, as in a dense layer: TensorFlow computes the
-gradient of x as g w^T, which on a CPU takes two to four times as long as the product forward,
-because the library puts all of w into another order first. (w g^T)^T are the same sums, and only
-the small matrices change their order.
+gradient of x as g w^T by a product of oneDNN that puts all of w into another order first, where the
+processor has AVX-512. The operation Einsum asks oneDNN for a product of a transposed matrix, which
+takes w as it lies.
 
 The gradient of w is x^T g. With few columns, as in the layer of the logits, most of a vector of the
 processor would be empty; of g^T x none is. That is put into order by a product with the identity,
@@ -46,12 +46,26 @@ def _gradient(op: Any, gradient: Any) -> Any:
     is_transposed = op.get_attr("transpose_a") or op.get_attr("transpose_b")
     if is_transposed or not weights.shape.is_fully_defined():
         return framework_ops.gradient_registry.lookup("MatMul")(op, gradient)
+    return product_gradients(inputs, weights, gradient)
+
+
+def product_gradients(inputs: Any, weights: Any, gradient: Any) -> tuple[Any, Any]:
+    """Those of x w.
+
+    Args:
+        inputs: x, [batch, rows].
+        weights: w, [rows, columns], of known shape.
+        gradient: by each number of x w, [batch, columns].
+
+    Returns:
+        the gradients by each number of x and of w.
+    """
     if weights.shape.num_elements() < MIN_WEIGHTS:
         of_inputs = tf.matmul(gradient, weights, transpose_b=True)
     else:
-        of_inputs = tf.transpose(tf.matmul(weights, tf.transpose(gradient)))
+        of_inputs = tf.raw_ops.Einsum(inputs=[gradient, weights], equation="bc,rc->br")
     rows, columns = weights.shape.as_list()
-    if rows >= MIN_ROWS and columns <= MAX_COLUMNS and is_on_cpu(op.outputs[0]):
+    if rows >= MIN_ROWS and columns <= MAX_COLUMNS and is_on_cpu(inputs):
         of_weights_transposed = tf.matmul(gradient, inputs, transpose_a=True)
         identity = tf.constant(np.eye(columns), gradient.dtype)
         of_weights = tf.matmul(of_weights_transposed, identity, transpose_a=True)
