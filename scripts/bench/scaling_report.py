@@ -47,7 +47,9 @@ def markdown(results: dict[str, Any]) -> str:
         "## Logging and saving",
         "",
         "A summary, a line of progress and a checkpoint together, and their share of the time "
-        f"where they come each {TURN_STEPS} steps.",
+        f"where they come each {TURN_STEPS} steps: what they take between the steps. They also end "
+        "a session run, and the thread that writes takes its part of the processor: that costs "
+        "another millisecond or so, see [speed](performance.md).",
         "",
         "| network | batch | ms a time | ms a step | share |",
         "|---|---|---|---|---|",
