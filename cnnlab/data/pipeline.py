@@ -108,6 +108,11 @@ def next_element(iterator: Any) -> Any:
 
     That one hands the work to a thread of the iterator's, which then goes on with the step: on a
     core whose caches know nothing of it.
+
+    Args: iterator: a one-shot iterator.
+
+    Returns:
+        its next element: a tensor, or a dict of them.
     """
     spec = iterator.element_spec
     values = tf.raw_ops.IteratorGetNextSync(

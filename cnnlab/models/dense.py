@@ -6,8 +6,8 @@ fraction of the time that it saves; without barriers it would turn the products 
 
 On processors with AVX2: products of few rows oneDNN makes from w where it lies, a few columns at a
 time. Where a row of w is a multiple of 2 KB long, what it reads falls on the same few places of the
-cache, and both cores together are no faster than one should be. Rows made longer by a line of the
-cache are copied in a seventh of the time that this saves, and the product has the same bits.
+cache, and the product takes twice as long as it should. Of 64 rows and more, a copy of w with rows
+longer by a line of the cache takes a quarter at most of what it saves; the bits are the same.
 
 The figures are in docs/performance.md.
 """
@@ -21,20 +21,13 @@ from typing import Any, Final
 
 from cnnlab import tower as towers
 from cnnlab.models.gradients import with_gradient
-from cnnlab.tf1 import (
-    is_on_cpu,
-    legacy_core,
-    onednn_is_on,
-    onednn_uses_avx512,
-    tf,
-    xla_ops,
-)
+from cnnlab.tf1 import is_on_cpu, legacy_core, onednn_is_on, onednn_uses_avx512, tf, xla_ops
 from cnnlab.training.products import product_gradients
 
 _UNEVEN_BY: Final = 16  # columns: a line of the cache
 _BAD_COLUMNS: Final = 512  # multiples of it
 _LEAST_ROWS: Final = 32  # fewer take no longer than the copy
-_LEAST_WEIGHTS: Final = 2**20
+_LEAST_WEIGHTS: Final = 2**20  # of fewer, operations take as long as they save
 # oneDNN's own: 1/rows + 1/columns from which on it makes products without copying its matrices.
 _COPIES_NOTHING: Final = 0.0038
 
@@ -84,16 +77,8 @@ def _product_for(inputs: Any, kernel: Any) -> Callable[..., Any] | None:
 
 
 def product_from_uneven_rows(inputs: Any, weights: Any, bias: Any = None) -> Any:
-    """x w + b, with w copied to where its rows do not fall on the same places of the cache.
-
-    Args:
-        inputs: float32 [batch, features].
-        weights: float32 [features, columns].
-        bias: float32 [columns], or None.
-
-    Returns:
-        float32 [batch, columns].
-    """
+    """As `product_turned_round`, but of w copied to where its rows do not fall on the same places
+    of the cache."""
     uneven = tf.pad(weights, [[0, 0], [0, _UNEVEN_BY]])
     product = tf.matmul(inputs, uneven)[:, : weights.shape[1]]
     # Told, because by way of the copy the gradient of the weights would be copied, too.

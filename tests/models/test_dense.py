@@ -24,8 +24,9 @@ def copies_weights(
 
 @pytest.fixture
 def avx2(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("onednn_is_on", True), ("onednn_uses_avx512", False)):
-        monkeypatch.setattr(dense, name, lambda value=value: value)
+    found = {"is_on_cpu": True, "onednn_is_on": True, "onednn_uses_avx512": False}
+    for name, value in found.items():
+        monkeypatch.setattr(dense, name, lambda *_, value=value: value)
     monkeypatch.setattr(dense.platform, "machine", lambda: "x86_64")
 
 
