@@ -11,10 +11,10 @@ TENSORFLOW = ">=2.21,<2.22"  # of the GPU extra; requirements.txt has the same b
 
 def read_version() -> str:
     """Read __version__ without importing the package."""
-    text = (HERE / "cnnlab" / "__init__.py").read_text(encoding="utf-8")
+    text = (HERE / "cnnlab" / "base" / "version.py").read_text(encoding="utf-8")
     match = re.search(r"""^__version__ = ["']([^"']+)["']""", text, re.MULTILINE)
     if match is None:
-        raise RuntimeError("cnnlab/__init__.py has no __version__")
+        raise RuntimeError("cnnlab/base/version.py has no __version__")
     return match[1]
 
 
@@ -68,6 +68,6 @@ setup(
             "types-tqdm",
         ],
     },
-    entry_points={"console_scripts": ["cnnlab=cnnlab.cli:main"]},
+    entry_points={"console_scripts": ["cnnlab=cnnlab.config.cli:main"]},
     zip_safe=False,
 )

@@ -14,22 +14,44 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+from cnnlab.base.version import __version__
+
 if TYPE_CHECKING:
-    from cnnlab.config import Config
-    from cnnlab.errors import CnnlabError, DataError, UsageError
-    from cnnlab.hooks import Hook
+    from cnnlab.base.errors import CnnlabError, DataError, UsageError
+    from cnnlab.base.tf1 import tf
+    from cnnlab.config.config import Config
+    from cnnlab.data.datasets import dataset_from_arrays
+    from cnnlab.layers.tower import random_key
+    from cnnlab.models.pretrained.keras_weights import load_keras_weights
+    from cnnlab.run.hook import Hook
     from cnnlab.train import Train
 
-__version__ = "0.1.0"
-__all__ = ["CnnlabError", "Config", "DataError", "Hook", "Train", "UsageError", "layers"]
+__all__ = [
+    "CnnlabError",
+    "Config",
+    "DataError",
+    "Hook",
+    "Train",
+    "UsageError",
+    "__version__",
+    "dataset_from_arrays",
+    "layers",
+    "load_keras_weights",
+    "random_key",
+    "tf",
+]
 
 _HOMES = {
-    "CnnlabError": "cnnlab.errors",
-    "Config": "cnnlab.config",
-    "DataError": "cnnlab.errors",
-    "Hook": "cnnlab.hooks",
+    "CnnlabError": "cnnlab.base.errors",
+    "Config": "cnnlab.config.config",
+    "DataError": "cnnlab.base.errors",
+    "Hook": "cnnlab.run.hook",
     "Train": "cnnlab.train",
-    "UsageError": "cnnlab.errors",
+    "UsageError": "cnnlab.base.errors",
+    "dataset_from_arrays": "cnnlab.data.datasets",
+    "load_keras_weights": "cnnlab.models.pretrained.keras_weights",
+    "random_key": "cnnlab.layers.tower",
+    "tf": "cnnlab.base.tf1",
 }
 
 # As a command, Ctrl-C ends the process quietly until `cli.run` takes signals over; Python's own way
@@ -44,7 +66,7 @@ if _IS_COMMAND and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 def __getattr__(name: str) -> Any:
     """Import the public names at their first use, so that each command imports only its own."""
     if name == "layers":
-        return importlib.import_module("cnnlab.models.layers")
+        return importlib.import_module("cnnlab.layers")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module cnnlab has no attribute {name}")

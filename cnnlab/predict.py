@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import chain
@@ -14,16 +17,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from cnnlab import cli
-from cnnlab.data.image_paths import find_images
-from cnnlab.data.image_reader import ImageBatch, read_images
-from cnnlab.errors import DataError, UsageError
-from cnnlab.files import naming_failures, replacing
-from cnnlab.inference import TrainedModel
-from cnnlab.options import STRICT, Options, option, replace
-from cnnlab.prediction_formats import FORMATS
-from cnnlab.resolve import load_config, load_run_data
-from cnnlab.training.options import TTA_HELP, Tta
+from cnnlab.base.errors import DataError, UsageError
+from cnnlab.base.files import naming_failures, replacing
+from cnnlab.config import cli
+from cnnlab.config.options import STRICT, Options, option, replace
+from cnnlab.config.training_options import TTA_HELP, Tta
+from cnnlab.data.image_files.image_paths import find_images
+from cnnlab.data.image_files.image_reader import ImageBatch, read_images
+from cnnlab.run.disk.config_file import load_config, load_run_data
+from cnnlab.run.trained_model import TrainedModel
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -66,7 +68,8 @@ def predict(
     """Predict the class of image files.
 
     Args:
-        files: paths of images of any size and mode; see `cnnlab.data.images.load_image`.
+        files: paths of images of any size and mode; see
+        `cnnlab.data.image_files.images.load_image`.
         save_dir: a run directory.
         **options: as of `iter_predictions`.
 
@@ -96,7 +99,8 @@ def iter_predictions(
     are held at a time, and the next ones are read while the network computes.
 
     Args:
-        files: paths of images; `cnnlab.data.image_paths.find_images` finds them in folders.
+        files: paths of images; `cnnlab.data.image_files.image_paths.find_images` finds them in
+        folders.
         save_dir: a run directory.
         checkpoint: "latest", "best" or the number of a step.
         top: how many classes to name for each.
@@ -156,6 +160,55 @@ def _answers(
             for index, share in zip(indices, shares, strict=True)
         ]
         yield {"file": file, **named[0], "top": named}
+
+
+Answers = Iterable[Mapping[str, Any]]
+
+
+def as_text(answers: Answers) -> Iterator[str]:
+    """`FILE: CLASS PROBABILITY, ...`, a line an image."""
+    for answer in answers:
+        classes = ", ".join(f"{c['class']} {c['probability']:.3f}" for c in answer["top"])
+        yield f"{answer['file']}: {classes}\n"
+
+
+def as_json(answers: Answers) -> Iterator[str]:
+    """One JSON list."""
+    start = "["
+    for answer in answers:
+        yield start + json.dumps(answer)
+        start = ",\n "
+    yield "[]\n" if start == "[" else "]\n"
+
+
+def as_json_lines(answers: Answers) -> Iterator[str]:
+    """A JSON object a line, an image each."""
+    for answer in answers:
+        yield json.dumps(answer) + "\n"
+
+
+def as_csv(answers: Answers) -> Iterator[str]:
+    """A line an image: file, class, probability, then class_2, probability_2 and so on."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for number, answer in enumerate(answers):
+        if number == 0:
+            places = range(2, len(answer["top"]) + 1)
+            further = [f"{name}_{place}" for place in places for name in ("class", "probability")]
+            writer.writerow(["file", "class", "probability", *further])
+        named = [value for c in answer["top"] for value in (c["class"], c["probability"])]
+        writer.writerow([answer["file"], *named])
+        yield text.getvalue()
+        text.seek(0)
+        text.truncate()
+
+
+FORMATS: dict[str, Callable[[Answers], Iterator[str]]] = {
+    "text": as_text,
+    "json": as_json,
+    "jsonl": as_json_lines,
+    "csv": as_csv,
+}
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-from tqdm import tqdm
-
-from cnnlab import cli, hparams
-from cnnlab.config import Config
+from cnnlab.base.errors import NonFiniteError
+from cnnlab.config import cli
+from cnnlab.config.config import Config
+from cnnlab.config.options import as_dict, replace
 from cnnlab.data.datasets import Dataset
 from cnnlab.data.training_data import Arrays
-from cnnlab.device import describe_device
-from cnnlab.errors import NonFiniteError
-from cnnlab.hooks import Hook
-from cnnlab.inference import EvaluationStoppedError
-from cnnlab.interrupts import stopping_on_signals
-from cnnlab.lock import locked
-from cnnlab.loop import run_steps
 from cnnlab.models import ModelFunction
-from cnnlab.monitors import EarlyStopping
-from cnnlab.network import Network
-from cnnlab.options import as_dict, replace
-from cnnlab.resolve import resolve_for_run
-from cnnlab.run_directory import RunDirectory, describe_result
-from cnnlab.standard_hooks import make_hooks
-from cnnlab.summaries import RunLog
-from cnnlab.tf1 import tf
+from cnnlab.run.control import Control
+from cnnlab.run.disk.config_file import resolve_for_run
+from cnnlab.run.disk.lock import locked
+from cnnlab.run.disk.run_directory import RunDirectory, describe_result
+from cnnlab.run.evaluating import EarlyStopping
+from cnnlab.run.hook import Hook
+from cnnlab.run.inference import EvaluationStoppedError
+from cnnlab.run.log import RunLog
+from cnnlab.run.loop import run_steps
+from cnnlab.run.rollback import roll_back
+from cnnlab.run.session import SessionOwner
+from cnnlab.run.standard_hooks import make_hooks
+from cnnlab.run.tensorboard import hparams
 
 
-class Train(Network):
+class Train(SessionOwner):
     """A network, its data and its training run.
 
         with Train(dataset="mnist", model="mnist_cnn", batch_size=50) as train:
@@ -86,192 +80,144 @@ class Train(Network):
         """
         super().__init__(model, data, options)
         self.own_hooks = tuple(hooks)
-        self.stopping, self.save_requested = False, False
-        self.stop_signal: int | None = None
+        self.control = Control()
 
     def train(self, save_dir: str | None = None, **options: Any) -> dict[str, Any]:
-        """Train until the last step: a new run in save_dir, or what is left of the run it holds.
+        """Train until the last step: a new run in save_dir, or the rest of the run that it holds.
 
         Args:
-            save_dir: the run directory; as given before, or ./save, unless given.
+            save_dir: the run directory; default: the one given before, or ./save.
             **options: further options, over those given before.
 
         Returns:
-            what result.json holds: step, finished, seconds, best (step and accuracy on validation
-            data), and with the last step's weights (with restore_best, the best's) on the test
-            set: accuracy, loss, top5_accuracy, n. Where early stopping ended the run,
-            stopped_early is True. Where the run was stopped, finished is False and the figures of
-            the test set are missing.
+            the content of result.json. Always: step, finished, seconds, and best (step and
+            accuracy of the best evaluation on validation data). Of a finished run also the figures
+            on the test set: accuracy, loss, top5_accuracy, n. They are those of the last step's
+            weights, or with restore_best of the best ones. stopped_early is True where early
+            stopping ended the run.
 
         Raises:
             UsageError: a wrong option, or save_dir holds a run with other options.
             CnnlabError: data, device or disk fail, or the loss is not finite.
         """
+        total_steps = self._resolve(save_dir, options)
+        directory = RunDirectory(self.config)
+        if (result := directory.finished_result(total_steps)) is not None:
+            self.say(f"{directory.path} is finished, at step {result['step']}; --steps=N trains on")
+            return result
+        if self._session is None:
+            self.data.split("train")  # reports missing files before any folder is made
+        with locked(directory.path):
+            started = self._restore_or_start(directory)
+            # From here on signals are deferred: until now there was nothing to save.
+            with self.control.deferring_signals(), hparams.run_session(self.config) as row:
+                self._make_all_steps(directory, total_steps, started)
+                result = self._finish(directory, total_steps)
+                hparams.finish(row, result)
+            result["seconds"] = round(time.perf_counter() - started, 3)
+            directory.write_result(result)
+        return result
+
+    def stop(self, reason: str) -> None:
+        """End the training loop after the current session run; the run is then saved."""
+        self.control.stop(reason)
+
+    def say(self, text: str) -> None:
+        """Print a line of progress on stderr, above the progress bar if there is one."""
+        self.control.say(text)
+
+    def _resolve(self, save_dir: str | None, options: dict[str, Any]) -> int:
+        """Resolve the options of this run; return the number of its last step."""
         self._given.update(options, **({} if save_dir is None else {"save_dir": save_dir}))
         self._set_config(resolve_for_run(self._given))
         self._given.pop("overwrite", None)  # asked for once, done once
-        total_steps = self.config.total_steps(self.data.num_train)
         if self.config.depends_on_length:
             # The schedule keeps its shape when more steps are asked for later.
             length = self.config.schedule_length(self.data.num_train)
             self.config = replace(self.config, schedule_steps=length)
-        run = RunDirectory(self.config)
-        if (result := run.finished_result(total_steps)) is not None:
-            self.say(f"{run.path} is finished, at step {result['step']}; --steps=N trains on")
-            return result
-        if self._session is None:
-            self.data.split("train")  # missing files are told at once, and leave no folder behind
-        with locked(run.path):
-            result = self._run_to_end(run, total_steps)
-            run.write_result(result)
-        return result
+        return self.config.total_steps(self.data.num_train)
 
-    def _run_to_end(self, run: RunDirectory, total_steps: int) -> dict[str, Any]:
-        """Go on from the latest checkpoint, and after a rollback again; evaluate at the end."""
-        self.stopping, self.save_requested, self.stop_signal = False, False, None
-        first_step = run.latest_step()
+    def _restore_or_start(self, directory: RunDirectory) -> float:
+        """Make the session stand at the newest checkpoint, or at step 0.
+
+        Returns:
+            when the run would have begun, in `time.perf_counter` seconds, if this process had made
+            all of it.
+        """
+        self.control = Control()
+        first_step = directory.latest_step()
         if self.step != first_step:
             self.close()  # the input stream is built to start where training does
         self.build_graph(first_step)
-        self.say(f"{self.config.model} on {self.config.dataset}: {self._description()}")
-        is_restored = self._session is None and first_step > 0
-        _ = self.session  # what can fail in it does so before anything is written
-        run.begin(first_step, self.data.spec)
-        if is_restored:
-            run.checkpoints.restore(self.saver, self.session, first_step, exactly=True)
-            self.say(f"going on from step {first_step} of {run.path}")
-        secs_before, started = run.secs_so_far(first_step), time.perf_counter()
+        self.say(f"{self.config.model} on {self.config.dataset}: {self.describe()}")
+        needs_restoring = self._session is None and first_step > 0
+        _ = self.session  # whatever can fail here fails before anything is written
+        directory.begin(first_step, self.data.spec)
+        if needs_restoring:
+            directory.checkpoints.restore(self.saver, self.session, first_step, exactly=True)
+            self.say(f"resuming from step {first_step} of {directory.path}")
+        return time.perf_counter() - directory.secs_so_far(first_step)
 
-        def secs() -> float:
-            return secs_before + time.perf_counter() - started
+    def _make_all_steps(self, directory: RunDirectory, total_steps: int, started: float) -> None:
+        """Make the steps until the end or a stop; after a rollback, go on from its checkpoint."""
+        while True:
+            try:
+                self._make_steps(directory, total_steps, started)
+            except NonFiniteError as error:
+                roll_back(self, directory, error)
+            else:
+                return
 
-        # Signals are deferred from here on: until now there was nothing to save.
-        signals = stopping_on_signals(self._stop_on_signal, self._request_save)
-        with signals, hparams.run_session(self.config) as session:
-            while not self._run_steps_logged(run, total_steps, secs()):
-                pass
-            result = self._result(run, total_steps)
-            hparams.finish(session, result)
-        result["seconds"] = round(secs(), 3)
-        return result
+    def _make_steps(self, directory: RunDirectory, total_steps: int, started: float) -> None:
+        """Make the steps from where the session stands, with all hooks."""
+        self._early_stopping = None
+        if self.config.early_stopping is not None:
+            evaluations = directory.evaluations_so_far(self.step)
+            self._early_stopping = EarlyStopping(self.config.early_stopping, evaluations)
+        log_dir = self.config.resolved_log_dir
+        with RunLog(directory.path, log_dir, self.graph, self.step) as log:
+            hooks = make_hooks(
+                self,
+                directory,
+                log,
+                total_steps,
+                started,
+                self._early_stopping,
+                has_followers=bool(self.own_hooks),
+            )
+            with self._begun([*hooks, *self.own_hooks]) as all_hooks:
+                run_steps(self, all_hooks, total_steps)
 
-    def _result(self, run: RunDirectory, total_steps: int) -> dict[str, Any]:
-        """What the run has come to; of a finished one, with the figures of the test set."""
+    @contextmanager
+    def _begun(self, hooks: Sequence[Hook]) -> Iterator[Sequence[Hook]]:
+        """Begin all hooks, and end them when the block ends or fails."""
+        for hook in hooks:
+            hook.begin(self)
+        try:
+            yield hooks
+        finally:
+            for hook in hooks:
+                hook.end(self)
+
+    def _finish(self, directory: RunDirectory, total_steps: int) -> dict[str, Any]:
+        """Return the result; of a finished run, with the figures on the test set."""
         result: dict[str, Any] = {"step": self.step, "finished": self.step >= total_steps}
-        best = run.best_so_far(self.step)
+        best = directory.best_so_far(self.step)
         if self._early_stopping is not None and self._early_stopping.has_stopped:
             result.update(finished=True, stopped_early=True)
         if result["finished"]:
             if self.config.restore_best and best is not None:
-                run.best.restore(self.saver, self.session, best["step"])
+                directory.best.restore(self.saver, self.session, best["step"])
                 result["weights"] = "best"
             try:
-                is_told = lambda: self.stop_signal is not None  # noqa: E731
-                result.update(self.evaluate("test", should_stop=is_told), split="test")
+                is_interrupted = lambda: self.control.is_interrupted  # noqa: E731
+                result.update(self.evaluate("test", should_stop=is_interrupted), split="test")
             except EvaluationStoppedError:
                 result["finished"] = False
         result["best"] = best
         if self.config.on_nan == "rollback":
             result["rollbacks"] = int(self.session.run(self.train_graph.rollbacks))
         return result
-
-    def _run_steps_logged(self, run: RunDirectory, total_steps: int, secs_before: float) -> bool:
-        """Make the steps until the end, a stop (True) or a rollback (False)."""
-        first_step = self.step
-        self._early_stopping = self._make_early_stopping(run)
-        try:
-            with RunLog(run.path, self.config.resolved_log_dir, self.graph, first_step) as log:
-                hooks = make_hooks(self, run, log, total_steps, secs_before, self._early_stopping)
-                self._run_loop([*hooks, *self.own_hooks], total_steps)
-        except NonFiniteError as error:
-            self._roll_back(run, error)
-            return False
-        return True
-
-    def _roll_back(self, run: RunDirectory, error: NonFiniteError) -> None:
-        """Return to the last regular checkpoint, with a lower learning rate.
-
-        It is as if the run had been killed and resumed there; only the count of rollbacks, which
-        lowers the rate, is carried over. It is a variable, so checkpoints have it. A run killed
-        after a rollback and before its next checkpoint meets the same values again, and does the
-        same.
-
-        Raises:
-            NonFiniteError: rolling back is not asked for, or was done too often.
-        """
-        config = self.config
-        if config.on_nan != "rollback":
-            last_good = run.checkpoints.latest_intact()
-            kept = f"step {last_good}" if last_good is not None else "none yet"
-            raise NonFiniteError(
-                f"{error}; last good checkpoint in {run.path}: {kept}; try a lower --learning_rate "
-                "or --on_nan=rollback"
-            ) from error
-        rollbacks = int(self.session.run(self.train_graph.rollbacks)) + 1
-        if rollbacks > config.max_rollbacks:
-            raise NonFiniteError(
-                f"{error}, after {config.max_rollbacks} rollbacks; try a lower --learning_rate"
-            ) from error
-        step = run.rollback_step()
-        self.say(
-            f"{error}; back to step {step}, at {config.rollback_factor**rollbacks:g} times the "
-            f"learning rate (rollback {rollbacks} of at most {config.max_rollbacks})"
-        )
-        run.go_back_to(step)
-        self.close()
-        self.build_graph(step)
-        if step:
-            run.checkpoints.restore(self.saver, self.session, step, exactly=True)
-        initializer = self.train_graph.rollbacks.initializer
-        self.session.run(initializer, {initializer.inputs[1]: rollbacks})
-
-    def stop(self, reason: str) -> None:
-        """End the training loop after the session run under way; it then saves."""
-        self.stopping = True
-        self.say(f"stopping: {reason}")
-
-    def say(self, text: str) -> None:
-        """Print a line of progress on stderr, above the progress bar if there is one.
-
-        Where stderr was a pipe whose reader has left, the run stops as on a signal.
-        """
-        try:
-            tqdm.write(text, file=sys.stderr)
-        except BrokenPipeError:
-            cli.silence(sys.stderr)
-            self.stopping, self.stop_signal = True, signal.SIGPIPE
-
-    def _make_early_stopping(self, run: RunDirectory) -> EarlyStopping | None:
-        if self.config.early_stopping is None:
-            return None
-        return EarlyStopping(self.config.early_stopping, run.evaluations_so_far(self.step))
-
-    def _run_loop(self, hooks: list[Hook], total_steps: int) -> None:
-        """Make the steps, from where the session stands."""
-        for hook in hooks:
-            hook.begin(self)
-        try:
-            run_steps(self, hooks, total_steps)
-        finally:
-            for hook in hooks:
-                hook.end(self)
-
-    def _stop_on_signal(self, number: int, name: str) -> None:
-        self.stopping, self.stop_signal = True, number
-        # Not by say(): the signal may have come in the middle of another line.
-        with contextlib.suppress(OSError):
-            os.write(2, f"stopping: {name}; saving (once more to leave at once)\n".encode())
-
-    def _request_save(self) -> None:
-        self.save_requested = True
-
-    def _description(self) -> str:
-        """Parameters, graph size, device, oneDNN."""
-        with self.graph.as_default():
-            parameters = sum(int(np.prod(v.shape)) for v in tf.trainable_variables())
-        graph_mb = len(self.graph.as_graph_def().SerializeToString()) / 1e6
-        device = describe_device(self.config, self.device)
-        return f"{parameters:,} parameters, graph {graph_mb:.2f} MB; {device}"
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -291,8 +237,8 @@ def _train_command(config: Config, _words: tuple[str, ...]) -> dict[str, Any]:
         result = train.train()
         if not config.json:
             cli.say(describe_result(result, config))
-        if train.stop_signal is not None:
-            raise cli.Exit(128 + train.stop_signal, result)
+        if train.control.stop_signal is not None:
+            raise cli.Exit(128 + train.control.stop_signal, result)
     return result
 
 

@@ -26,7 +26,7 @@ from bench.contestants import CONTESTANTS, DEFAULT_LEAGUES, INSTRUCTION_SETS, LE
 from bench.report import PACKAGES, markdown, summarize
 from bench.workloads import WORKLOADS
 
-from cnnlab.machine import describe_machine, versions
+from cnnlab.base.machine import describe_machine, versions
 
 WORKER = Path(__file__).parent / "bench" / "worker.py"
 WRITER = next(iter(CONTESTANTS))  # writes the start, so it is asked even where it is not measured

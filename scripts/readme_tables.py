@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.report import overview
 
-from cnnlab.reproduction import Table, markdown
+from cnnlab.reproduce.table import Table, markdown
 
 ROOT = Path(__file__).parent.parent
 _PLACE = re.compile(r"(<!-- (results/\w+\.json) -->\n).*?(<!-- end -->)", re.DOTALL)

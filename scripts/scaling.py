@@ -22,7 +22,7 @@ from typing import Any
 from bench.scaling_report import markdown, plot
 from bench.scaling_worker import TURN_STEPS
 
-from cnnlab.machine import describe_machine, versions
+from cnnlab.base.machine import describe_machine, versions
 
 TURNS = 6  # measured; of the perceptron, whose are short, ten times as many
 WORKER = Path(__file__).parent / "bench" / "scaling_worker.py"

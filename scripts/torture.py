@@ -30,7 +30,7 @@ def main() -> int:
     if args.child:
         train(args.workloads[0], args.data_dir, Path(args.child))
         return 0
-    from cnnlab.tf1 import legacy_core, tf
+    from cnnlab.base.tf1 import legacy_core, tf
 
     _ = (tf.errors, legacy_core.Dense)  # forked children inherit the imported modules
     reports = []
@@ -120,8 +120,8 @@ def torture(workload: str, args: argparse.Namespace, work: Path) -> dict[str, An
 
 def lost_steps(save_dir: Path) -> int:
     """Steps that are known to be made and are to be made again: by metrics and checkpoint."""
-    from cnnlab.checkpoint import Checkpoints
-    from cnnlab.summaries import read_metrics
+    from cnnlab.run.disk.checkpoint import Checkpoints
+    from cnnlab.run.disk.metrics_file import read_metrics
 
     logged = max((line["step"] for line in read_metrics(save_dir)), default=0)
     return max(0, logged - max(Checkpoints(save_dir).steps(), default=0))

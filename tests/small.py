@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from cnnlab import Train, layers
-from cnnlab.tf1 import tf
+from cnnlab.base.tf1 import tf
 
 NUM_TRAIN, NUM_TEST = 20, 7
 IMAGE_SHAPE = (8, 8, 3)
@@ -81,10 +81,10 @@ def finished(save_dir: Path, network: Any, **options: Any) -> dict[str, Any]:
 
 
 def assert_fast_is_plain(folder: Path, network: Any, variable: str, **options: Any) -> None:
-    """Four steps with and without --fast_convolutions: the variable, which sees the difference, is
+    """Four steps with and without --fast_kernels: the variable, which sees the difference, is
     not the same to the last bit, and all are but for rounding."""
     fast = finished(folder / "fast", network, steps=4, **options)
-    plain = finished(folder / "plain", network, steps=4, fast_convolutions=False, **options)
+    plain = finished(folder / "plain", network, steps=4, fast_kernels=False, **options)
     assert fast[variable].tobytes() != plain[variable].tobytes()
     for name, value in plain.items():
         np.testing.assert_allclose(fast[name], value, rtol=1e-3, atol=1e-3, err_msg=name)

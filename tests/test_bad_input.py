@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cnnlab import evaluate, export, predict, train
+from cnnlab import predict, train
 from cnnlab.data import __main__ as data
+from cnnlab.evaluate import __main__ as evaluate
+from cnnlab.export import __main__ as export
 from tests import commands
 from tests import small as tiny
 

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from sklearn import metrics
 
+from cnnlab.base.tf1 import tf
 from cnnlab.data.datasets import load_dataset
 from cnnlab.evaluate import evaluate
 from cnnlab.predict import predict
-from cnnlab.tf1 import tf
 from tests import commands
 
 
@@ -174,4 +174,4 @@ def test_signals_from_outside(number: int, code: int, tmp_path: Path) -> None:
     answer = commands.finish(resumed, tmp_path)
     assert answer.code == 0, answer.stderr
     assert json.loads(answer.stdout)["step"] == steps
-    assert f"going on from step {result['step']} of save" in answer.stderr
+    assert f"resuming from step {result['step']} of save" in answer.stderr

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cnnlab.data.augment import AUGMENTATIONS
-from cnnlab.training import precision
-from cnnlab.training.initializers import INITIALIZERS
+from cnnlab.graph.update import precision
+from cnnlab.layers.initializers import INITIALIZERS
 from tests import tiny
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {

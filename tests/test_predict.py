@@ -14,11 +14,10 @@ import pytest
 from PIL import Image
 
 from cnnlab import predict as module
+from cnnlab.base.errors import DataError, UsageError
 from cnnlab.data.shapes import draw_shapes
-from cnnlab.errors import DataError, UsageError
 from cnnlab.evaluate import evaluate
-from cnnlab.predict import iter_predictions, predict
-from cnnlab.prediction_formats import FORMATS
+from cnnlab.predict import FORMATS, iter_predictions, predict
 from tests import commands
 
 NUM_FILES = 12

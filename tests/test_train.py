@@ -12,8 +12,8 @@ import yaml
 
 from cnnlab import Hook, Train
 from cnnlab import train as train_module
-from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.run_directory import describe_result
+from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.run.disk.run_directory import describe_result
 from tests import small as tiny
 
 SMALL = {"steps": 6, "checkpoint_steps": 2, "max_to_keep": 2, "eval_steps": 3}
@@ -109,7 +109,7 @@ def test_more_epochs_go_on_from_there(tmp_path: Path, capsys: pytest.CaptureFixt
         assert t.train()["step"] == 4  # 20 images in batches of 6
     with tiny.make(tmp_path / "save", tiny.linear, **{**SMALL, "steps": None, "epochs": 2}) as t:
         assert t.train()["step"] == 7
-    assert f"going on from step 4 of {tmp_path / 'save'}" in capsys.readouterr().err
+    assert f"resuming from step 4 of {tmp_path / 'save'}" in capsys.readouterr().err
     with tiny.make(tmp_path / "save", tiny.linear, **{**SMALL, "steps": 8}) as t:
         assert t.train()["step"] == 8
 

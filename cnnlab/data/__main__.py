@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from cnnlab import cli
-from cnnlab.data.sources import fetch_dataset, verify_dataset
+from cnnlab.base.errors import DataError, UsageError, nearest
+from cnnlab.config import cli
+from cnnlab.config.options import STRICT, Options, option
+from cnnlab.data.files.sources import fetch_dataset, verify_dataset
 from cnnlab.data.specs import DATASETS, dataset_spec
-from cnnlab.errors import DataError, UsageError
-from cnnlab.options import STRICT, Options, nearest, option
 
 ACTIONS = ("list", "fetch", "verify", "show")
 
@@ -43,8 +43,8 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def _show(words: Sequence[str]) -> None:
     """The command `python -m cnnlab.data show`, which takes the options of a training run."""
+    from cnnlab.config.resolve import resolve
     from cnnlab.data.show import ShowOptions, show
-    from cnnlab.resolve import resolve
 
     def command(options: ShowOptions, _words: tuple[str, ...]) -> dict[str, Any]:
         answer = show(options)

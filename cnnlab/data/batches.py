@@ -15,17 +15,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab.config import Config
-from cnnlab.data.augment import Mixed, augment_and_mix, mixes_labels
+from cnnlab.base.errors import UsageError
+from cnnlab.base.randomness import Origin, StepKeys
+from cnnlab.base.tf1 import is_on_cpu, tf
+from cnnlab.config.augmentations import mixes_labels
+from cnnlab.config.config import Config
+from cnnlab.data.augment import Mixed, augment_and_mix
 from cnnlab.data.augment.recipe import scaling_of, shape_after
 from cnnlab.data.chunk import Chunk
 from cnnlab.data.datasets import Split
 from cnnlab.data.pipeline import build_resident_data, make_batch_stream, make_index_stream
 from cnnlab.data.scaling import InputStatistics, scale
 from cnnlab.data.specs import DatasetSpec
-from cnnlab.errors import UsageError
-from cnnlab.tf1 import is_on_cpu, tf
-from cnnlab.tower import Origin, Tower
 
 Batch = dict[str, Any]
 
@@ -143,8 +144,8 @@ class BatchSource:
                 weights = factors if weights is None else weights * factors
             targets = tf.one_hot(labels, self._spec.num_classes) if self._mixes else None
             images = raw["images"]
-            tower = Tower(self._config.seed, step, origin=self._origin(raw, step))
-            mixed = augment_and_mix(Mixed(images, targets, weights), self._config.augment, tower)
+            keys = StepKeys(self._config.seed, step, self._origin(raw, step))
+            mixed = augment_and_mix(Mixed(images, targets, weights), self._config.augment, keys)
             batch = {
                 "inputs": scale(mixed.images, self._scaling, self._statistics),
                 "labels": labels,

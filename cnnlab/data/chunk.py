@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from cnnlab.base.tf1 import tf
 from cnnlab.data.pipeline import ResidentData, make_chunk_stream, next_element
-from cnnlab.tf1 import tf
 
 Rows = dict[str, Any]
 

@@ -12,12 +12,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab.data import formats, layouts, sources
-from cnnlab.data.aligned import aligned_empty
-from cnnlab.data.download import Progress
+from cnnlab.base.aligned import aligned_empty
+from cnnlab.base.errors import DataError, UsageError
+from cnnlab.data.files import formats, layouts, sources
+from cnnlab.data.files.download import Progress
 from cnnlab.data.shapes import draw_shapes
 from cnnlab.data.specs import DATASETS, LABEL_MODES, DatasetSpec, dataset_spec
-from cnnlab.errors import DataError, UsageError
 
 __all__ = [
     "DATASETS",

@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from cnnlab.tf1 import tf, tf2
-from cnnlab.tower import derive_seed
+from cnnlab.base.randomness import derive_seed
+from cnnlab.base.tf1 import tf, tf2
 
 _MAX_EPOCHS = 2**40  # stands for "for ever": Dataset.range wants an end
 _BYTES_AHEAD = 2**19  # of images: enough to wake a thread seldom, and few enough for a core's cache

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab.tf1 import tf
+from cnnlab.base.tf1 import tf
 
 WHITENING_EPSILON = 0.01  # added to each variance, of pixels in units of their standard deviation
 _CHUNK = 2000  # images

@@ -11,15 +11,15 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from cnnlab.config import Config
+from cnnlab.base.errors import UsageError
+from cnnlab.base.files import write_atomically
+from cnnlab.base.tf1 import tf
+from cnnlab.config.config import Config
+from cnnlab.config.options import STRICT, option
 from cnnlab.data.augment import evaluation_view, scaling_of, shape_after
 from cnnlab.data.batches import BatchSource, check_class_weights
 from cnnlab.data.scaling import build_statistics
 from cnnlab.data.training_data import TrainingData
-from cnnlab.errors import UsageError
-from cnnlab.files import write_atomically
-from cnnlab.options import STRICT, option
-from cnnlab.tf1 import tf
 
 COLUMNS = 8
 GAP = 2  # pixels between images

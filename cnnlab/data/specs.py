@@ -5,7 +5,7 @@ import difflib
 import math
 from typing import Final, NamedTuple
 
-from cnnlab.errors import UsageError
+from cnnlab.base.errors import UsageError
 
 _CIFAR10_CLASSES: Final = "airplane automobile bird cat deer dog frog horse ship truck"
 _CIFAR100_COARSE_CLASSES: Final = """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
-from cnnlab.config import Config
+from cnnlab.base.errors import UsageError
+from cnnlab.config.config import Config
 from cnnlab.data.datasets import (
     Dataset,
     Split,
@@ -14,7 +15,6 @@ from cnnlab.data.datasets import (
     validation_size,
 )
 from cnnlab.data.specs import DatasetSpec, dataset_spec
-from cnnlab.errors import UsageError
 
 Arrays = tuple[tuple[npt.ArrayLike, ...], tuple[npt.ArrayLike, npt.ArrayLike]]
 SPLITS = ("train", "validation", "test")

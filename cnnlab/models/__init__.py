@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cnnlab.arguments import check
-from cnnlab.errors import UsageError
+from cnnlab.base.errors import UsageError, nearest
+from cnnlab.config.arguments import check
 from cnnlab.models.airbench import airbench94
 from cnnlab.models.alexnet import alexnet
 from cnnlab.models.cifar_cnn import cifar_cnn
@@ -27,7 +27,6 @@ from cnnlab.models.spatial_transformer import stn
 from cnnlab.models.squeezenet import squeezenet
 from cnnlab.models.vgg import vgg11, vgg13, vgg16, vgg19
 from cnnlab.models.xray_cnn import xray_cnn
-from cnnlab.options import nearest
 
 ModelFunction = Callable[..., Any]
 

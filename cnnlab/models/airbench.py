@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab.models import layers
-from cnnlab.models.frozen import frozen_variable
-from cnnlab.tf1 import tf
+from cnnlab import layers
+from cnnlab.base.tf1 import tf
+from cnnlab.layers.data_start import frozen_variable
 
 WIDTHS = (64, 256, 256)
 WHITENING_IMAGES = 5000

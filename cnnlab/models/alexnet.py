@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnlab.models import layers
-from cnnlab.models.choices import DataFormat, Rate, Stem, Units
+from cnnlab import layers
+from cnnlab.models.argument_types import DataFormat, Rate, Stem, Units
 
 
 def alexnet(

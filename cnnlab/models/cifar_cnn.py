@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from cnnlab.models import layers
-from cnnlab.tf1 import tf
+from cnnlab import layers
+from cnnlab.base.tf1 import tf
 
 
 def cifar_cnn(

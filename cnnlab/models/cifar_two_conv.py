@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from cnnlab.errors import CnnlabError
-from cnnlab.models import layers
-from cnnlab.tf1 import tf
+from cnnlab import layers
+from cnnlab.base.errors import CnnlabError
+from cnnlab.base.tf1 import tf
 
 
 def cifar_two_conv(

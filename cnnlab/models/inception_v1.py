@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnlab.models import layers
-from cnnlab.models.choices import DataFormat, Rate, Stem
+from cnnlab import layers
+from cnnlab.models.argument_types import DataFormat, Rate, Stem
 
 # Table 1 of the paper: 1x1; 3x3 reduce, 3x3; 5x5 reduce, 5x5; after the pool.
 MODULES = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnlab.models import layers
-from cnnlab.models.choices import DataFormat, Stem
+from cnnlab import layers
+from cnnlab.models.argument_types import DataFormat, Stem
 
 # One convolution of a branch: what it is called, number of filters, window.
 Step = tuple[str, int, Any]

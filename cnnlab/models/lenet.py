@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab.models import layers
-from cnnlab.tf1 import tf
+from cnnlab import layers
+from cnnlab.base.tf1 import tf
 
 INPUT_SIZE = 32
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from cnnlab.models import layers
+from cnnlab import layers
 
 
 def mnist_best(

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from cnnlab.models import layers
-from cnnlab.tf1 import tf
+from cnnlab import layers
+from cnnlab.base.tf1 import tf
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Units = Annotated[int, Field(ge=1)]

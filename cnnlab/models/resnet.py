@@ -28,10 +28,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnlab.models import layers
-from cnnlab.models.arrangement import channel_axis
-from cnnlab.models.choices import DataFormat, Stem
-from cnnlab.tf1 import tf
+from cnnlab import layers
+from cnnlab.base.tf1 import tf
+from cnnlab.layers.data_format import channel_axis
+from cnnlab.models.argument_types import DataFormat, Stem
 
 EPSILON = 1.001e-5  # Keras Applications'
 

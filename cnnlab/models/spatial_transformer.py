@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnlab.models import layers
-from cnnlab.tf1 import tf
+from cnnlab import layers
+from cnnlab.base.tf1 import tf
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 

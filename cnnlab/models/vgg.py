@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnlab.models import layers
-from cnnlab.models.choices import DataFormat, Rate, Units
+from cnnlab import layers
+from cnnlab.models.argument_types import DataFormat, Rate, Units
 
 FILTERS = (64, 128, 256, 512, 512)
 

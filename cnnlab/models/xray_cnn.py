@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnlab.models import layers
-from cnnlab.tf1 import tf
+from cnnlab import layers
+from cnnlab.base.tf1 import tf
 
 
 def xray_cnn(images: Any, num_classes: int, *, training: bool) -> Any:

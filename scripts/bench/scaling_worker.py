@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))  # this c
 
 from cnnlab import Train
 from cnnlab.data.datasets import load_dataset
-from cnnlab.loop import run_steps
-from cnnlab.summaries import read_metrics
+from cnnlab.run.disk.metrics_file import read_metrics
+from cnnlab.run.loop import run_steps
 
 TURN_STEPS = 500  # steps between two summaries and checkpoints, for their share of the time
 WARM_UP_TURNS = 2

@@ -8,11 +8,11 @@ import numpy as np
 from bench.contestants import Contestant
 from bench.workloads import Workload
 from cnnlab import Train
+from cnnlab.base.tf1 import tf
 from cnnlab.data.datasets import load_dataset
 from cnnlab.data.pipeline import make_index_stream
-from cnnlab.loop import run_steps
-from cnnlab.tf1 import tf
-from cnnlab.tower import FROZEN
+from cnnlab.layers.tower import FROZEN
+from cnnlab.run.loop import run_steps
 
 
 class CnnlabContestant(Contestant):

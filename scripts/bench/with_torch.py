@@ -43,7 +43,7 @@ class TorchContestant(Contestant):
         self._batch_size, self._is_expert = workload.batch_size, is_expert
         self._images, self._labels = self._tensors(dataset.train)
         self._test_images, self._test_labels = self._tensors(dataset.test)
-        self._model = Network(workload, dataset.train.images.shape[1:])
+        self._model = SessionOwner(workload, dataset.train.images.shape[1:])
         if is_expert:
             self._model.to(memory_format=torch.channels_last)
         self._optimizer = _make_optimizer(workload, self._model, fused=is_expert)
@@ -146,7 +146,7 @@ class TorchContestant(Contestant):
         return F.cross_entropy(self._model(images), labels, label_smoothing=label_smoothing)
 
 
-class Network(nn.Module):
+class SessionOwner(nn.Module):
     """A workload's network, from uint8 images [batch, channels, height, width] to logits."""
 
     def __init__(self, workload: Workload, image_shape: tuple[int, int, int]) -> None:

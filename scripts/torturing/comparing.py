@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnlab.tf1 import tf
+from cnnlab.base.tf1 import tf
 
 TIMING_FIELDS = ("images_per_sec", "seconds")
 

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from cnnlab import layers
-from cnnlab.tf1 import tf
-from cnnlab.tower import current
+from cnnlab.base.tf1 import tf
+from cnnlab.layers.tower import current
 
 # Short distances between all kinds of writes, so that kills hit each of them.
 _RHYTHM = {"summary_steps": 10, "eval_steps": 30, "checkpoint_steps": 40, "eval_examples": 300}

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from cnnlab.base.errors import DataError
 from cnnlab.data.specs import OFFICIAL_FILES, OfficialFile
-from cnnlab.errors import DataError
 
 RECORDS = 4  # in each of the fake files
 

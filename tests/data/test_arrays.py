@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cnnlab.base.errors import DataError, UsageError
 from cnnlab.data.datasets import Split, dataset_from_arrays, split_validation, validation_size
-from cnnlab.errors import DataError, UsageError
 
 IMAGES = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
 

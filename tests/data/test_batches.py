@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
+from cnnlab.base.errors import DataError, UsageError
 from cnnlab.data.batches import class_weight_array
-from cnnlab.errors import DataError, UsageError
 from tests import tiny
 
 LABELS = np.array([0, 0, 0, 1, 1, 2], np.int32)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnlab.data import formats, sources
+from cnnlab.base.errors import DataError
 from cnnlab.data.datasets import Dataset, load_dataset
+from cnnlab.data.files import formats, sources
 from cnnlab.data.specs import OFFICIAL_FILES
-from cnnlab.errors import DataError
 from tests.data import fakes
 
 Files = dict[str, bytes]

@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from cnnlab.base.tf1 import tf
 from cnnlab.data.pipeline import build_resident_data, make_batch_stream, make_index_stream
-from cnnlab.tf1 import tf
 
 
 def batches(

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
+from cnnlab.base.errors import UsageError
 from cnnlab.data.datasets import dataset_spec, load_dataset
 from cnnlab.data.specs import DATASETS, OFFICIAL_FILES, label_files
-from cnnlab.errors import UsageError
 
 
 def test_unknown_names() -> None:

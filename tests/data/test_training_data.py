@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnlab import options as opts
-from cnnlab.config import Config
+from cnnlab.base.errors import UsageError
+from cnnlab.config import options as opts
+from cnnlab.config.config import Config
 from cnnlab.data import training_data as module
 from cnnlab.data.training_data import TrainingData
-from cnnlab.errors import UsageError
 from tests import small as tiny
 
 

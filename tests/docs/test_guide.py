@@ -1,6 +1,5 @@
 """What the documentation tells a user to type does what it says."""
 
-import importlib
 import os
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cnnlab import cli, options
+from cnnlab.config import cli, options
 from tests.commands import ROOT
 from tests.docs.pages import GUIDE, blocks, commands
 
@@ -32,9 +31,8 @@ def test_commands_have_options_that_are_there(page: Path, monkeypatch: Any) -> N
     monkeypatch.setattr(cli, "run", catch)
     for name, words in commands(page):
         assert name in cli.COMMANDS, name
-        module = f"cnnlab.{name}.__main__" if name == "data" else f"cnnlab.{name}"
         with pytest.raises(SystemExit):
-            importlib.import_module(module).main(words)
+            cli.load_main(name)(words)
         if "--help" in words:
             continue
         _, flags = cli.collect(seen["words"], seen["options_class"])
@@ -51,7 +49,7 @@ def test_examples_run(page: Path, tmp_path: Path) -> None:
     programs.mkdir()
     for name, words in {
         "python": "",
-        "cnnlab": ' -c "from cnnlab.cli import main; main()"',
+        "cnnlab": ' -c "from cnnlab.config.cli import main; main()"',
     }.items():
         program = programs / name
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}"{words} "$@"\n')

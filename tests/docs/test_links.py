@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab.recipes import recipe_paths
+from cnnlab.config.recipes import recipe_paths
 from tests.commands import ROOT
 
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]

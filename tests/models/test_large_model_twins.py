@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnlab.tf1 import tf
+from cnnlab.base.tf1 import tf
 from tests import small as tiny
 from tests.models.test_large_models import build, random_images
 

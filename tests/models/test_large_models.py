@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from cnnlab import Train
-from cnnlab.errors import CnnlabError
-from cnnlab.models import MODELS, arrangement
-from cnnlab.tf1 import onednn_is_on, tf
-from cnnlab.tower import Tower, building
+from cnnlab.base.errors import CnnlabError
+from cnnlab.base.tf1 import onednn_is_on, tf
+from cnnlab.layers import data_format as arrangement
+from cnnlab.layers.tower import Tower, building
+from cnnlab.models import MODELS
 
 # With 1000 classes and the moving averages: Keras Applications' count_params() for VGG, ResNet-50
 # and 101, Inception-V3 and DenseNet; torchvision's parameters for the others, with 4c in place of

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnlab.errors import UsageError
+from cnnlab.base.errors import UsageError
+from cnnlab.base.tf1 import tf
 from cnnlab.models import MODELS, check_model_options
-from cnnlab.tf1 import tf
 from tests import small
 
 BATCH, STEPS = 8, 10
@@ -85,7 +85,7 @@ def linear(torch: Any, weights: dict[str, Any], name: str, before: int, after: i
 
 def test_dropout_is_after_the_first_dense_layer() -> None:
     """A share of a fifth is zero beyond relu's, the rest is scaled."""
-    from cnnlab.tower import Tower, building
+    from cnnlab.layers.tower import Tower, building
 
     images = np.random.default_rng(4).random((40, 28, 28, 1), np.float32)
     with tf.Graph().as_default(), tf.Session() as session:

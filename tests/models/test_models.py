@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pytest
 
 from cnnlab import Train
-from cnnlab.errors import UsageError
+from cnnlab.base.errors import UsageError
+from cnnlab.base.tf1 import tf
 from cnnlab.models import MODELS, check_model_options, find_model
-from cnnlab.tf1 import tf
 from tests import small as tiny
 
 SHAPES = {
@@ -66,7 +66,7 @@ LAYERS = {
 
 
 def test_every_model_is_tested_in_this_folder() -> None:
-    tests = "".join(file.read_text() for file in Path(__file__).parent.glob("test_*.py"))
+    tests = "".join(file.read_text() for file in Path(__file__).parent.rglob("test_*.py"))
     assert [name for name in MODELS if f'"{name}"' not in tests] == []
 
 
@@ -215,7 +215,7 @@ def test_starts(
 @pytest.mark.parametrize(("name", "rate"), [("mnist_cnn", 0.5), ("mnist_convnet", 0.4)])
 def test_dropout_is_where_the_text_has_it(name: str, rate: float) -> None:
     """A share `rate` of the 1024 is zero beyond relu's, the rest is scaled."""
-    from cnnlab.tower import Tower, building
+    from cnnlab.layers.tower import Tower, building
 
     images, _ = images_for(name, 20)
     with tf.Graph().as_default(), tf.Session() as session:

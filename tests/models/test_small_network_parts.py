@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.tf1 import tf
+from cnnlab.layers.tower import Tower, building
 from cnnlab.models import MODELS, check_model_options
 from cnnlab.models.airbench import whitening_filters
 from cnnlab.models.lenet import C3_INPUTS, DIGITS, centres
 from cnnlab.models.spatial_transformer import transform
-from cnnlab.tf1 import tf
-from cnnlab.tower import Tower, building
 from tests.models.test_small_networks import CIFAR, CROP, GOLDEN, MNIST, build, layer, normalized
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnnlab.base.tf1 import tf
+from cnnlab.layers.tower import Tower, building
 from cnnlab.models import MODELS
-from cnnlab.tf1 import tf
-from cnnlab.tower import Tower, building
 
 CIFAR, MNIST, CROP = (32, 32, 3), (28, 28, 1), (24, 24, 3)
 

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from cnnlab import Hook, Train, layers
-from cnnlab.checkpoint import Checkpoints
-from cnnlab.errors import CnnlabError
+from cnnlab.base.errors import CnnlabError
+from cnnlab.base.tf1 import tf
 from cnnlab.evaluate import evaluate
-from cnnlab.tf1 import make_saver, tf
+from cnnlab.run.disk.checkpoint import Checkpoints
+from cnnlab.run.disk.saver import make_saver
 from tests.safety.conftest import OPTIONS
 
 
@@ -150,7 +151,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_one_line(
     if error == "tensorflow":
         monkeypatch.setattr(tf.Session, "run", fail_to_save)
     else:
-        monkeypatch.setattr("cnnlab.checkpoint.sync", fail_to_sync)
+        monkeypatch.setattr("cnnlab.run.disk.checkpoint.sync", fail_to_sync)
     with pytest.raises(CnnlabError, match=r"cannot write .*No space left on device.* is kept"):
         train_on(run_dir, steps=60)
     assert {path.name: path.read_bytes() for path in run_dir.glob("model.ckpt-30.*")} == before

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from cnnlab.errors import CnnlabError
-from cnnlab.events import EventWriter
-from cnnlab.tf1 import tf
+from cnnlab.base.errors import CnnlabError
+from cnnlab.base.tf1 import tf
+from cnnlab.run.tensorboard.events import EventWriter
 from tests.safety.test_checkpoints import train_on
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cnnlab import Hook, Train
-from cnnlab.checkpoint import Checkpoints
-from cnnlab.interrupts import Interrupted, raising_on_signals
+from cnnlab.base.signals import Interrupted, raising_on_signals
+from cnnlab.run.disk.checkpoint import Checkpoints
 from tests.safety.conftest import OPTIONS
 from tests.safety.test_checkpoints import train_on
 
@@ -31,7 +31,7 @@ class Sender(Hook):
 
 def variables(run: Path, step: int) -> dict[str, bytes]:
     reader = Checkpoints(run)
-    from cnnlab.tf1 import tf
+    from cnnlab.base.tf1 import tf
 
     found = tf.train.load_checkpoint(str(reader.path(step)))
     return {name: found.get_tensor(name).tobytes() for name in found.get_variable_to_shape_map()}
@@ -46,7 +46,7 @@ def test_a_stop_signal_saves_and_resuming_is_exact(
     options = {**OPTIONS, "save_dir": str(tmp_path / "a"), "log_dir": str(tmp_path / "logs")}
     with Train(**options, hooks=[Sender(7, number)]) as train:
         result = train.train()
-        assert train.stop_signal == number
+        assert train.control.stop_signal == number
     assert result["finished"] is False
     assert json.loads((tmp_path / "a" / "result.json").read_text())["finished"] is False
     assert Checkpoints(tmp_path / "a").steps() == [result["step"]]

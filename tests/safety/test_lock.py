@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab.errors import CnnlabError
-from cnnlab.lock import LOCK_FILE, locked
+from cnnlab.base.errors import CnnlabError
+from cnnlab.run.disk.lock import LOCK_FILE, locked
 
-HOLD = "import sys; from pathlib import Path; from cnnlab.lock import locked\n" + (
+HOLD = "import sys; from pathlib import Path; from cnnlab.run.disk.lock import locked\n" + (
     "with locked(Path(sys.argv[1])): print('held', flush=True); input()"
 )
 

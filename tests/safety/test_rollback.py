@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from cnnlab import Train, layers
-from cnnlab.errors import NonFiniteError, UsageError
-from cnnlab.tf1 import tf
-from cnnlab.tower import current
+from cnnlab.base.errors import NonFiniteError, UsageError
+from cnnlab.base.tf1 import tf
+from cnnlab.layers.tower import current
 from tests.safety.conftest import OPTIONS
 from tests.safety.test_interrupts import Sender, variables
 

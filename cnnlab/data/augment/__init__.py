@@ -1,7 +1,7 @@
 """Augmentation: batched, in the graph, each image with random numbers of its own.
 
-Every augmentation is a function (images, tower, **arguments) -> images, or, where it mixes images
-and so their labels, (images, targets, weights, tower, **arguments). images: uint8 or float
+Every augmentation is a function (images, keys, **arguments) -> images, or, where it mixes images
+and so their labels, (images, targets, weights, keys, **arguments). images: uint8 or float
 [batch, height, width, channels] of any size, range [0, 255]; what comes back has the same type.
 On uint8 what is computed is rounded and saturated, on floats it is neither. Randomness comes from
 stateless ops keyed by (seed, step, purpose), in order of the position in the batch.
@@ -14,25 +14,22 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from cnnlab.base.randomness import StepKeys
+from cnnlab.base.tf1 import is_on_cpu, tf
+from cnnlab.config.augmentations import MIXING, SCALINGS
 from cnnlab.data.augment.recipe import (
     AUGMENTATIONS,
-    SCALINGS,
-    mixes_labels,
     parse_augmentations,
     scaling_of,
     shape_after,
 )
-from cnnlab.tf1 import is_on_cpu, tf
-from cnnlab.tower import Tower
 
 __all__ = [
     "AUGMENTATIONS",
-    "SCALINGS",
     "Mixed",
     "augment",
     "augment_and_mix",
     "evaluation_view",
-    "mixes_labels",
     "parse_augmentations",
     "scaling_of",
     "shape_after",
@@ -52,18 +49,18 @@ class Mixed(NamedTuple):
     weights: Any = None
 
 
-def augment(images: Any, entries: list[Any], tower: Tower) -> Any:
+def augment(images: Any, entries: list[Any], keys: StepKeys) -> Any:
     """Apply a recipe's augmentations in order; entries must not mix labels.
 
     Args:
         images: uint8 or float32 [batch, height, width, channels], range [0, 255].
         entries: NAME or {NAME: {argument: value}}.
-        tower: gives the random keys.
+        keys: gives the random keys.
     """
-    return augment_and_mix(Mixed(images), entries, tower).images
+    return augment_and_mix(Mixed(images), entries, keys).images
 
 
-def augment_and_mix(batch: Mixed, entries: list[Any], tower: Tower) -> Mixed:
+def augment_and_mix(batch: Mixed, entries: list[Any], keys: StepKeys) -> Mixed:
     """As `augment`, for entries that may mix labels; these want `batch.targets`."""
     for name, arguments in parse_augmentations(entries):
         if name in SCALINGS:  # always the last; `scale` does it
@@ -73,10 +70,10 @@ def augment_and_mix(batch: Mixed, entries: list[Any], tower: Tower) -> Mixed:
             # TensorFlow moves uint8 on CPUs alone: on a GPU it would fetch the batch from there.
             if not entry.moves_only or not is_on_cpu(batch.images):
                 batch = batch._replace(images=tf.cast(batch.images, tf.float32))
-            if entry.mixes:
-                batch = Mixed(*entry.function(*batch, tower, **arguments))
+            if name in MIXING:
+                batch = Mixed(*entry.function(*batch, keys, **arguments))
             else:
-                batch = batch._replace(images=entry.function(batch.images, tower, **arguments))
+                batch = batch._replace(images=entry.function(batch.images, keys, **arguments))
     return batch
 
 

@@ -6,53 +6,53 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from cnnlab.base.randomness import StepKeys
+from cnnlab.base.tf1 import tf
 from cnnlab.data.augment.pixels import as_given
-from cnnlab.tf1 import tf
-from cnnlab.tower import Tower
 
 Delta = Annotated[float, Field(gt=0, le=255)]
 Factor = Annotated[float, Field(ge=0, le=10)]
 
 
-def brightness(images: Any, tower: Tower, max_delta: Delta = 63.0) -> Any:
+def brightness(images: Any, keys: StepKeys, max_delta: Delta = 63.0) -> Any:
     """Add to each image a number uniform in [-max_delta, max_delta] grey levels of 255."""
-    return adjust_brightness(images, _draw(images, tower, "brightness", -max_delta, max_delta))
+    return adjust_brightness(images, _draw(images, keys, "brightness", -max_delta, max_delta))
 
 
-def contrast(images: Any, tower: Tower, lower: Factor = 0.2, upper: Factor = 1.8) -> Any:
+def contrast(images: Any, keys: StepKeys, lower: Factor = 0.2, upper: Factor = 1.8) -> Any:
     """Stretch each channel about its mean by a factor uniform in [lower, upper], one an image."""
-    return adjust_contrast(images, _draw(images, tower, "contrast", lower, upper))
+    return adjust_contrast(images, _draw(images, keys, "contrast", lower, upper))
 
 
-def saturation(images: Any, tower: Tower, lower: Factor = 0.5, upper: Factor = 1.5) -> Any:
+def saturation(images: Any, keys: StepKeys, lower: Factor = 0.5, upper: Factor = 1.5) -> Any:
     """Multiply the saturation by a factor uniform in [lower, upper]; 0 makes an image grey."""
-    return adjust_hsv(images, saturations=_draw(images, tower, "saturation", lower, upper))
+    return adjust_hsv(images, saturations=_draw(images, keys, "saturation", lower, upper))
 
 
-def hue(images: Any, tower: Tower, max_delta: Annotated[float, Field(gt=0, le=0.5)] = 0.1) -> Any:
+def hue(images: Any, keys: StepKeys, max_delta: Annotated[float, Field(gt=0, le=0.5)] = 0.1) -> Any:
     """Turn the hue by a share of the colour circle uniform in [-max_delta, max_delta]."""
-    return adjust_hsv(images, hues=_draw(images, tower, "hue", -max_delta, max_delta))
+    return adjust_hsv(images, hues=_draw(images, keys, "hue", -max_delta, max_delta))
 
 
-def channel_shift(images: Any, tower: Tower, max_delta: Delta = 20.0) -> Any:
+def channel_shift(images: Any, keys: StepKeys, max_delta: Delta = 20.0) -> Any:
     """Add to each channel of each image a number of its own, uniform in [-max_delta, max_delta]."""
     shape = tf.shape(images)
-    key = tower.random_key("augment/channel_shift")
+    key = keys.random_key("augment/channel_shift")
     deltas = tf.random.stateless_uniform([shape[0], 1, 1, shape[3]], key, -max_delta, max_delta)
     return as_given(tf.cast(images, tf.float32) + deltas, images)
 
 
 def gaussian_noise(
-    images: Any, tower: Tower, stddev: Annotated[float, Field(gt=0, le=255)] = 8.0
+    images: Any, keys: StepKeys, stddev: Annotated[float, Field(gt=0, le=255)] = 8.0
 ) -> Any:
     """Add to each value a draw from N(0, stddev**2), in grey levels of 255."""
-    key = tower.random_key("augment/gaussian_noise")
+    key = keys.random_key("augment/gaussian_noise")
     noise = tf.random.stateless_normal(tf.shape(images), key, 0.0, stddev)
     return as_given(tf.cast(images, tf.float32) + noise, images)
 
 
-def _draw(images: Any, tower: Tower, name: str, lower: float, upper: float) -> Any:
-    key = tower.random_key(f"augment/{name}")
+def _draw(images: Any, keys: StepKeys, name: str, lower: float, upper: float) -> Any:
+    key = keys.random_key(f"augment/{name}")
     return tf.random.stateless_uniform([tf.shape(images)[0]], key, lower, upper)
 
 

@@ -6,25 +6,25 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from cnnlab.base.randomness import StepKeys
+from cnnlab.base.tf1 import tf
 from cnnlab.data.augment.pixels import as_given
-from cnnlab.tf1 import tf
-from cnnlab.tower import Tower
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-def cutout(images: Any, tower: Tower, size: Annotated[int, Field(ge=1)] = 8) -> Any:
+def cutout(images: Any, keys: StepKeys, size: Annotated[int, Field(ge=1)] = 8) -> Any:
     """Set a square to 0, whose centre is uniform over the pixels, so that it may overhang.
 
     DeVries and Taylor 2017 (arXiv 1708.04552).
 
     Args:
         images: [batch, height, width, channels], any dtype.
-        tower: gives the random key.
+        keys: gives the random key.
         size: side of the square, in pixels.
     """
     shape = tf.shape(images)
-    key = tower.random_key("augment/cutout")
+    key = keys.random_key("augment/cutout")
     draws = tf.random.stateless_uniform([shape[0], 2], key)
     centres = tf.cast(draws * tf.cast(shape[1:3], tf.float32), tf.int32)
     corners = centres - size // 2
@@ -34,7 +34,7 @@ def cutout(images: Any, tower: Tower, size: Annotated[int, Field(ge=1)] = 8) -> 
 
 def random_erasing(
     images: Any,
-    tower: Tower,
+    keys: StepKeys,
     probability: Share = 0.5,
     lower: Share = 0.02,
     upper: Share = 0.4,
@@ -47,14 +47,14 @@ def random_erasing(
 
     Args:
         images: uint8 or float [batch, height, width, channels].
-        tower: gives the random key.
+        keys: gives the random key.
         probability: share of the images that are touched.
         lower, upper: the rectangle's area, as a share of the image's, is uniform between them.
         aspect: height over width lies between it and 1 / aspect.
     """
     shape = tf.shape(images)
     size = tf.cast(shape[1:3], tf.float32)
-    key = tower.random_key("augment/random_erasing")
+    key = keys.random_key("augment/random_erasing")
     draws = tf.random.stateless_uniform([shape[0], 5], key)
     area = (lower + (upper - lower) * draws[:, 0]) * size[0] * size[1]
     ratio = tf.exp(tf.math.log(aspect) * (2 * draws[:, 1] - 1))
@@ -63,7 +63,7 @@ def random_erasing(
     corners = tf.cast(draws[:, 2:4] * (size - sides + 1), tf.int32)
     inside = boxes(corners, corners + tf.cast(sides, tf.int32), shape[1], shape[2])
     inside = tf.logical_and(inside, (draws[:, 4] < probability)[:, None, None, None])
-    noise_key = tower.random_key("augment/random_erasing/noise")
+    noise_key = keys.random_key("augment/random_erasing/noise")
     noise = tf.random.stateless_uniform(shape, noise_key, 0.0, 255.0)
     return as_given(tf.where_v2(inside, noise, tf.cast(images, tf.float32)), images)
 

@@ -7,33 +7,33 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from cnnlab.base.errors import CnnlabError
+from cnnlab.base.randomness import StepKeys, derive_seed
+from cnnlab.base.tf1 import tf
 from cnnlab.data.augment.pixels import as_given
-from cnnlab.errors import CnnlabError
-from cnnlab.tf1 import tf
-from cnnlab.tower import Tower, derive_seed
 
 Mode = Literal["zero", "reflect"]
 
 
-def flip(images: Any, tower: Tower) -> Any:
+def flip(images: Any, keys: StepKeys) -> Any:
     """Mirror each image left to right with probability 1/2.
 
     Args:
         images: [batch, height, width, channels], any dtype.
-        tower: gives the random key.
+        keys: gives the random key.
     """
-    draws = tf.random.stateless_uniform([tf.shape(images)[0]], tower.random_key("augment/flip"))
+    draws = tf.random.stateless_uniform([tf.shape(images)[0]], keys.random_key("augment/flip"))
     return tf.where_v2(draws[:, None, None, None] < 0.5, images[:, :, ::-1], images)
 
 
-def vertical_flip(images: Any, tower: Tower) -> Any:
+def vertical_flip(images: Any, keys: StepKeys) -> Any:
     """Mirror each image top to bottom with probability 1/2; see `flip`."""
-    key = tower.random_key("augment/vertical_flip")
+    key = keys.random_key("augment/vertical_flip")
     draws = tf.random.stateless_uniform([tf.shape(images)[0]], key)
     return tf.where_v2(draws[:, None, None, None] < 0.5, images[:, ::-1], images)
 
 
-def alternating_flip(images: Any, tower: Tower) -> Any:
+def alternating_flip(images: Any, keys: StepKeys) -> Any:
     """Mirror each image left to right in every other epoch, half of them starting in epoch 0.
 
     Keller Jordan 2024 (arXiv 2404.00498, section 3.6): two epochs in a row then never see the same
@@ -41,12 +41,12 @@ def alternating_flip(images: Any, tower: Tower) -> Any:
 
     Args:
         images: [batch, height, width, channels], any dtype.
-        tower: its `origin` says which images of which epoch these are.
+        keys: its `origin` says which images of which epoch these are.
     """
-    origin = tower.origin
+    origin = keys.origin
     if origin is None:
         raise CnnlabError("alternating_flip goes by the epoch, which only training knows")
-    key = [derive_seed(tower.seed, "augment/alternating_flip"), 0]
+    key = [derive_seed(keys.seed, "augment/alternating_flip"), 0]
     starts = tf.random.stateless_uniform([origin.num_train], tf.constant(key, tf.int64)) < 0.5
     is_odd = tf.equal(tf.math.floormod(origin.epochs, 2), 1)
     mirrored = tf.not_equal(tf.gather(starts, origin.indices), is_odd)
@@ -55,7 +55,7 @@ def alternating_flip(images: Any, tower: Tower) -> Any:
 
 def pad_and_crop(
     images: Any,
-    tower: Tower,
+    keys: StepKeys,
     pixels: Annotated[int, Field(ge=1)] = 4,
     mode: Mode = "zero",
 ) -> Any:
@@ -63,16 +63,16 @@ def pad_and_crop(
 
     Args:
         images: [batch, height, width, channels], any dtype.
-        tower: gives the random key.
+        keys: gives the random key.
         pixels: width of the padding; each offset is uniform over 2 * pixels + 1 values.
         mode: what the padding holds: zeros, or the image mirrored at its edge pixels.
     """
-    return _shift(images, tower.random_key("augment/pad_and_crop"), pixels, mode)
+    return _shift(images, keys.random_key("augment/pad_and_crop"), pixels, mode)
 
 
 def translate(
     images: Any,
-    tower: Tower,
+    keys: StepKeys,
     pixels: Annotated[int, Field(ge=1)] = 4,
     mode: Mode = "reflect",
 ) -> Any:
@@ -81,7 +81,7 @@ def translate(
     The same as `pad_and_crop`, whose texts pad with zeros; those that speak of a translation
     mirror the image at its edges.
     """
-    return _shift(images, tower.random_key("augment/translate"), pixels, mode)
+    return _shift(images, keys.random_key("augment/translate"), pixels, mode)
 
 
 def _shift(images: Any, key: Any, pixels: int, mode: str) -> Any:
@@ -97,19 +97,19 @@ def pad(images: Any, pixels: int, mode: str) -> Any:
     return tf.pad(images, [[0, 0], [pixels, pixels], [pixels, pixels], [0, 0]], kinds[mode])
 
 
-def random_crop(images: Any, tower: Tower, size: Annotated[int, Field(ge=1)] = 24) -> Any:
+def random_crop(images: Any, keys: StepKeys, size: Annotated[int, Field(ge=1)] = 24) -> Any:
     """Cut a window at a random place; evaluation sees the central one (`central_crop`).
 
     Args:
         images: [batch, height, width, channels], any dtype.
-        tower: gives the random key.
+        keys: gives the random key.
         size: height and width of the window, in pixels, at most the image's.
 
     Returns:
         [batch, size, size, channels].
     """
     shape = tf.shape(images)
-    key = tower.random_key("augment/random_crop")
+    key = keys.random_key("augment/random_crop")
     draws = tf.random.stateless_uniform([shape[0], 2], key)  # [0, 1)
     room = tf.cast(shape[1:3] - size + 1, tf.float32)
     offsets = tf.minimum(tf.cast(draws * room, tf.int32), shape[1:3] - size)
@@ -130,33 +130,33 @@ def _windows(images: Any, offsets: Any, height: Any, width: Any) -> Any:
     return tf.gather(tf.gather(images, rows, batch_dims=1), columns, axis=2, batch_dims=1)
 
 
-def rotate(images: Any, tower: Tower, degrees: Annotated[float, Field(gt=0, le=180)] = 15) -> Any:
+def rotate(images: Any, keys: StepKeys, degrees: Annotated[float, Field(gt=0, le=180)] = 15) -> Any:
     """Turn about the centre by an angle uniform in [-degrees, degrees]; counter-clockwise if > 0.
 
     Bilinear; beyond the edges the image is mirrored.
     """
-    angles = _draw(images, tower, "rotate", degrees * math.pi / 180)
+    angles = _draw(images, keys, "rotate", degrees * math.pi / 180)
     return transform(images, rotations(angles))
 
 
-def shear(images: Any, tower: Tower, amount: Annotated[float, Field(gt=0, le=1)] = 0.3) -> Any:
+def shear(images: Any, keys: StepKeys, amount: Annotated[float, Field(gt=0, le=1)] = 0.3) -> Any:
     """Shift each row by a x its distance from the middle row, a uniform in [-amount, amount].
 
     Bilinear; beyond the edges the image is mirrored.
     """
-    return transform(images, shears(_draw(images, tower, "shear", amount)))
+    return transform(images, shears(_draw(images, keys, "shear", amount)))
 
 
-def zoom(images: Any, tower: Tower, amount: Annotated[float, Field(gt=0, lt=1)] = 0.3) -> Any:
+def zoom(images: Any, keys: StepKeys, amount: Annotated[float, Field(gt=0, lt=1)] = 0.3) -> Any:
     """Magnify about the centre by a factor uniform in [1 - amount, 1 + amount], on both axes.
 
     Bilinear; beyond the edges the image is mirrored.
     """
-    return transform(images, zooms(1 + _draw(images, tower, "zoom", amount)))
+    return transform(images, zooms(1 + _draw(images, keys, "zoom", amount)))
 
 
-def _draw(images: Any, tower: Tower, name: str, limit: float) -> Any:
-    key = tower.random_key(f"augment/{name}")
+def _draw(images: Any, keys: StepKeys, name: str, limit: float) -> Any:
+    key = keys.random_key(f"augment/{name}")
     return tf.random.stateless_uniform([tf.shape(images)[0]], key, -limit, limit)
 
 

@@ -10,16 +10,16 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from cnnlab.base.randomness import StepKeys
+from cnnlab.base.tf1 import tf
 from cnnlab.data.augment.erasing import boxes
 from cnnlab.data.augment.pixels import as_given
-from cnnlab.tf1 import tf
-from cnnlab.tower import Tower
 
 Alpha = Annotated[float, Field(gt=0, le=100)]
 
 
 def mixup(
-    images: Any, targets: Any, weights: Any, tower: Tower, alpha: Alpha = 0.2
+    images: Any, targets: Any, weights: Any, keys: StepKeys, alpha: Alpha = 0.2
 ) -> tuple[Any, Any, Any]:
     """share x image + (1 - share) x next image, the share from Beta(alpha, alpha), one an image.
 
@@ -29,20 +29,20 @@ def mixup(
         images: uint8 or float [batch, height, width, channels].
         targets: float32 [batch, num_classes].
         weights: float32 [batch], or None.
-        tower: gives the random key.
+        keys: gives the random key.
         alpha: of the Beta distribution; small values mix little.
 
     Returns:
         images, targets and weights, mixed.
     """
-    shares = _beta(images, tower, "mixup", alpha)
+    shares = _beta(images, keys, "mixup", alpha)
     floats = tf.cast(images, tf.float32)
     mixed = _mix(floats, shares[:, None, None, None])
     return as_given(mixed, images), _mix(targets, shares[:, None]), _mix(weights, shares)
 
 
 def cutmix(
-    images: Any, targets: Any, weights: Any, tower: Tower, alpha: Alpha = 1.0
+    images: Any, targets: Any, weights: Any, keys: StepKeys, alpha: Alpha = 1.0
 ) -> tuple[Any, Any, Any]:
     """Paste a rectangle of the next image at the same place; labels go by the area.
 
@@ -53,8 +53,8 @@ def cutmix(
     """
     shape = tf.shape(images)
     size = tf.cast(shape[1:3], tf.float32)
-    sides = size * tf.sqrt(1 - _beta(images, tower, "cutmix", alpha))[:, None]
-    key = tower.random_key("augment/cutmix/centre")
+    sides = size * tf.sqrt(1 - _beta(images, keys, "cutmix", alpha))[:, None]
+    key = keys.random_key("augment/cutmix/centre")
     centres = tf.random.stateless_uniform([shape[0], 2], key) * size
     starts = tf.cast(tf.round(centres - sides / 2), tf.int32)
     ends = tf.cast(tf.round(centres + sides / 2), tf.int32)
@@ -64,9 +64,9 @@ def cutmix(
     return mixed, _mix(targets, shares[:, None]), _mix(weights, shares)
 
 
-def _beta(images: Any, tower: Tower, name: str, alpha: float) -> Any:
+def _beta(images: Any, keys: StepKeys, name: str, alpha: float) -> Any:
     """float32 [batch] from Beta(alpha, alpha): a / (a + b) of two Gamma(alpha) draws."""
-    key = tower.random_key(f"augment/{name}")
+    key = keys.random_key(f"augment/{name}")
     # float64: for a small alpha both draws may lie below what float32 can tell from 0.
     draws = tf.random.stateless_gamma(
         [tf.shape(images)[0], 2], key, tf.constant(alpha, tf.float64), dtype=tf.float64

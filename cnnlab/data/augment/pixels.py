@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnlab.tf1 import tf
+from cnnlab.base.tf1 import tf
 
 
 def as_given(computed: Any, images: Any) -> Any:

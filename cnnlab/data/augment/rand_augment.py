@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from cnnlab.base.randomness import StepKeys
+from cnnlab.base.tf1 import tf
 from cnnlab.data.augment import colour, geometry
 from cnnlab.data.augment.erasing import boxes
-from cnnlab.tf1 import tf
-from cnnlab.tower import Tower
 
 LINEAR = ("rotate", "shear", "zoom")
 GREY = ("identity", *LINEAR, "translate", "brightness", "contrast", "cutout")
@@ -19,7 +19,7 @@ COLOUR = (*GREY, "saturation", "hue")
 
 def rand_augment(
     images: Any,
-    tower: Tower,
+    keys: StepKeys,
     count: Annotated[int, Field(ge=1, le=10)] = 2,
     magnitude: Annotated[float, Field(gt=0, le=10)] = 5.0,
 ) -> Any:
@@ -32,7 +32,7 @@ def rand_augment(
 
     Args:
         images: uint8 or float [batch, height, width, channels].
-        tower: gives the random keys.
+        keys: gives the random keys.
         count: operations an image.
         magnitude: strength, in (0, 10].
     """
@@ -40,9 +40,9 @@ def rand_augment(
     strength = magnitude / 10
     for _ in range(count):
         batch = tf.shape(images)[0]
-        key = tower.random_key("augment/rand_augment")
+        key = keys.random_key("augment/rand_augment")
         chosen = tf.random.stateless_uniform([batch], key, 0, len(names), tf.int32)
-        place_key = tower.random_key("augment/rand_augment/place")
+        place_key = keys.random_key("augment/rand_augment/place")
         draws = tf.random.stateless_uniform([batch, 4], place_key)
         signs = tf.where_v2(draws[:, 0] < 0.5, -strength, strength)
         images = _apply(images, names, chosen, signs, draws, strength)

@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from cnnlab import arguments as function_arguments
+from cnnlab.base.errors import UsageError
+from cnnlab.config import arguments as function_arguments
+from cnnlab.config.augmentations import SCALINGS, parse_entry
 from cnnlab.data.augment import colour, erasing, geometry, mixing, rand_augment
-from cnnlab.errors import UsageError
-from cnnlab.options import nearest
 
 
 class Augmentation(NamedTuple):
     """One augmentation.
 
-    function: (images, tower, **arguments) -> images; see the package.
+    function: (images, keys, **arguments) -> images; see the package.
     moves_only: whether pixels keep their values, so that uint8 is enough.
-    mixes: whether it mixes images of different labels.
     evaluation_view: what it does to images when evaluating, if anything.
     """
 
     function: Callable[..., Any]
     moves_only: bool = False
-    mixes: bool = False
     evaluation_view: Callable[..., Any] | None = None
 
 
@@ -46,13 +44,10 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "gaussian_noise": Augmentation(colour.gaussian_noise),
     "cutout": Augmentation(erasing.cutout, moves_only=True),
     "random_erasing": Augmentation(erasing.random_erasing),
-    "mixup": Augmentation(mixing.mixup, mixes=True),
-    "cutmix": Augmentation(mixing.cutmix, moves_only=True, mixes=True),
+    "mixup": Augmentation(mixing.mixup),
+    "cutmix": Augmentation(mixing.cutmix, moves_only=True),
     "rand_augment": Augmentation(rand_augment.rand_augment),
 }
-
-# Ways of `--scaling` that may also end the list; they act in evaluation as well.
-SCALINGS = ("standardize", "normalize", "zca", "pca")
 
 NEEDS_COLOUR = ("saturation", "hue")
 
@@ -66,16 +61,12 @@ def parse_augmentations(entries: list[Any]) -> list[tuple[str, dict[str, Any]]]:
     """
     parsed: list[tuple[str, dict[str, Any]]] = []
     for position, entry in enumerate(entries):
-        name, given = _name_and_arguments(entry)
+        name, given = parse_entry(entry)
         if name in SCALINGS:
             if given or position != len(entries) - 1:
                 raise UsageError(f"--augment: {name} takes no arguments and ends the list")
             parsed.append((name, {}))
             continue
-        if name not in AUGMENTATIONS:
-            known = (*AUGMENTATIONS, *SCALINGS)
-            hint = nearest(name, known) or f"; known: {', '.join(known)}"
-            raise UsageError(f"--augment: unknown augmentation {name}{hint}")
         checked = function_arguments.check(
             AUGMENTATIONS[name].function, given, f"--augment: {name}"
         )
@@ -85,25 +76,6 @@ def parse_augmentations(entries: list[Any]) -> list[tuple[str, dict[str, Any]]]:
             )
         parsed.append((name, checked))
     return parsed
-
-
-def _name_and_arguments(entry: Any) -> tuple[str, dict[str, Any]]:
-    if isinstance(entry, str):
-        return entry, {}
-    if isinstance(entry, dict) and len(entry) == 1:
-        name, given = next(iter(entry.items()))
-        if given is None or isinstance(given, dict):
-            return str(name), dict(given or {})
-    raise UsageError(f"--augment: {entry} is neither NAME nor {{NAME: {{argument: value}}}}")
-
-
-def mixes_labels(entries: list[Any]) -> str | None:
-    """The name of the first entry that mixes labels, or None. Wrong entries are passed over."""
-    for entry in entries:
-        name = next(iter(entry), "") if isinstance(entry, dict) else entry
-        if isinstance(name, str) and name in AUGMENTATIONS and AUGMENTATIONS[name].mixes:
-            return name
-    return None
 
 
 def scaling_of(entries: list[Any], scaling: str) -> str:

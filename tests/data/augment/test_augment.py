@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cnnlab.base.randomness import Origin, StepKeys
+from cnnlab.config.augmentations import MIXING
 from cnnlab.data.augment import (
     AUGMENTATIONS,
     augment,
@@ -14,21 +16,20 @@ from cnnlab.data.augment import (
     evaluation_view,
     geometry,
 )
-from cnnlab.tower import Origin, Tower
 
 COUNT, HEIGHT, WIDTH = 64, 10, 14
 IMAGES = np.random.default_rng(1).integers(1, 256, (COUNT, HEIGHT, WIDTH, 3)).astype(np.uint8)
 
 
 def run(entries: list[Any], images: Any = IMAGES, step: int = 0, seed: int = 1) -> np.ndarray:
-    tower = Tower(seed, tf.constant(step, tf.int64))
-    return augment(tf.constant(images), entries, tower).numpy()
+    keys = StepKeys(seed, tf.constant(step, tf.int64))
+    return augment(tf.constant(images), entries, keys).numpy()
 
 
 def call(name: str, images: Any = IMAGES, step: int = 0, **arguments: Any) -> np.ndarray:
     """One function by itself, on the type it is given."""
-    tower = Tower(1, tf.constant(step, tf.int64))
-    return AUGMENTATIONS[name].function(tf.constant(images), tower, **arguments).numpy()
+    keys = StepKeys(1, tf.constant(step, tf.int64))
+    return AUGMENTATIONS[name].function(tf.constant(images), keys, **arguments).numpy()
 
 
 def shares_of(found: np.ndarray, *candidates: np.ndarray) -> list[float]:
@@ -38,7 +39,7 @@ def shares_of(found: np.ndarray, *candidates: np.ndarray) -> list[float]:
     return [which.mean() for which in is_which]
 
 
-ALONE = [n for n in AUGMENTATIONS if not AUGMENTATIONS[n].mixes and n != "alternating_flip"]
+ALONE = [n for n in AUGMENTATIONS if n not in MIXING and n != "alternating_flip"]
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -79,8 +80,8 @@ def test_flips() -> None:
 def test_alternating_flip_mirrors_every_other_epoch() -> None:
     def view(epoch: int) -> np.ndarray:
         origin = Origin(tf.range(COUNT), tf.fill([COUNT], tf.constant(epoch, tf.int64)), COUNT)
-        tower = Tower(1, tf.constant(epoch * 7, tf.int64), origin=origin)
-        return geometry.alternating_flip(tf.constant(IMAGES), tower).numpy()
+        keys = StepKeys(1, tf.constant(epoch * 7, tf.int64), origin=origin)
+        return geometry.alternating_flip(tf.constant(IMAGES), keys).numpy()
 
     first, second = view(0), view(1)
     assert 0.25 < shares_of(first, IMAGES, IMAGES[:, :, ::-1])[0] < 0.75

@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cnnlab.base.randomness import StepKeys
 from cnnlab.data.augment import (
     Mixed,
     augment_and_mix,
 )
-from cnnlab.tower import Tower
 from tests.data.augment.test_augment import COUNT, IMAGES, run, shares_of
 
 
 def mixed(name: str, dtype: Any, **arguments: Any) -> Mixed:
-    tower = Tower(1, tf.constant(0, tf.int64))
+    keys = StepKeys(1, tf.constant(0, tf.int64))
     targets = tf.eye(COUNT)  # a class of its own for each image
     weights = tf.range(COUNT, dtype=tf.float32)
     batch = Mixed(tf.constant(IMAGES.astype(dtype)), targets, weights)
-    return Mixed(*(t.numpy() for t in augment_and_mix(batch, [{name: arguments}], tower)))
+    return Mixed(*(t.numpy() for t in augment_and_mix(batch, [{name: arguments}], keys)))
 
 
 def shares_in(targets: np.ndarray) -> np.ndarray:

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from cnnlab.data.augment import mixes_labels, parse_augmentations, scaling_of, shape_after
-from cnnlab.errors import UsageError
+from cnnlab.base.errors import UsageError
+from cnnlab.config import augmentations
+from cnnlab.config.augmentations import mixes_labels
+from cnnlab.data.augment import AUGMENTATIONS, parse_augmentations, scaling_of, shape_after
 
 REFUSED: list[tuple[list[Any], str]] = [
     (["flop"], "unknown augmentation flop; did you mean flip?"),
@@ -55,6 +57,10 @@ def test_what_does_not_fit_the_images() -> None:
         shape_after(["hue"], (28, 28, 1))
     with pytest.raises(UsageError, match="translate cannot reflect 8 pixels of images of 8 x 9"):
         shape_after([{"translate": {"pixels": 8}}], (8, 9, 3))
+
+
+def test_each_name_has_a_function() -> None:
+    assert tuple(AUGMENTATIONS) == augmentations.AUGMENTATIONS
 
 
 def test_which_mixes_labels() -> None:

@@ -1,0 +1,69 @@
+"""Random keys: everything random in a step is a pure function of (seed, step, purpose).
+
+A key is the seed of one of TensorFlow's stateless random ops. It depends on the run's seed, the
+step and a purpose, which is a text such as "augment/flip". It does not depend on what was drawn
+before. So a run that was stopped, resumed or cut up differently draws the same numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from typing import Any, NamedTuple
+
+from cnnlab.base.errors import CnnlabError
+from cnnlab.base.tf1 import tf
+
+
+def derive_seed(seed: int, purpose: str) -> int:
+    """Return a seed in [0, 2**31) for one purpose; different purposes give unrelated seeds."""
+    digest = hashlib.blake2b(f"{seed}/{purpose}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") % 2**31
+
+
+class Origin(NamedTuple):
+    """Where the images of a batch come from.
+
+    indices: int64 [batch], range [0, num_train), their places in the training set.
+    epochs: int64 [batch], the pass over the training set that each belongs to.
+    num_train: number of training images.
+    """
+
+    indices: Any
+    epochs: Any
+    num_train: int
+
+
+class StepKeys:
+    """The random keys of one step.
+
+    Attributes:
+        seed: the run's seed.
+        step: int64 scalar tensor; None where nothing random may be drawn, as in inference.
+        origin: which images of the training set the batch holds; None where that is unknown.
+    """
+
+    def __init__(self, seed: int, step: Any = None, origin: Origin | None = None) -> None:
+        self.seed, self.step, self.origin = seed, step, origin
+        self._uses: Counter[str] = Counter()
+
+    def unique_name(self, name: str) -> str:
+        """Return the name itself at its first use, then name_1, name_2 and so on."""
+        count = self._uses[name]
+        self._uses[name] += 1
+        return f"{name}_{count}" if count else name
+
+    def random_key(self, purpose: str) -> Any:
+        """Return int64 [2], the seed of a stateless random op for this purpose in this step.
+
+        A second key for the same purpose is another one. Stateless ops number their draws from the
+        start. So with the batch as the first axis, what an image gets depends on its position in
+        the batch, and not on the size of the batch.
+
+        Raises:
+            CnnlabError: there is no step, as in inference.
+        """
+        if self.step is None:
+            raise CnnlabError(f"{purpose} draws random numbers, which inference does not have")
+        purpose_key = derive_seed(self.seed, self.unique_name(purpose))
+        return tf.stack([tf.constant(purpose_key, tf.int64), self.step])

@@ -1,1 +1,0 @@
-"""What TensorBoard shows beyond curves: the graph, pictures, PR curves, the projector, traces."""

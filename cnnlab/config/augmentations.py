@@ -1,0 +1,69 @@
+"""The names of augmentations and the form of a recipe's list;
+`cnnlab.data.augment` has the rest."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, get_args
+
+from cnnlab.base.errors import UsageError, nearest
+
+Augmentation = Literal[
+    "flip",
+    "vertical_flip",
+    "alternating_flip",
+    "pad_and_crop",
+    "translate",
+    "random_crop",
+    "rotate",
+    "shear",
+    "zoom",
+    "brightness",
+    "contrast",
+    "saturation",
+    "hue",
+    "channel_shift",
+    "gaussian_noise",
+    "cutout",
+    "random_erasing",
+    "mixup",
+    "cutmix",
+    "rand_augment",
+]
+AUGMENTATIONS: Final[tuple[str, ...]] = get_args(Augmentation)
+MIXING: Final = ("mixup", "cutmix")  # they mix images of different labels
+
+# Values of `--scaling` that may also end the list; they act in evaluation as well.
+SCALINGS: Final = ("standardize", "normalize", "zca", "pca")
+
+
+def parse_entry(entry: Any) -> tuple[str, dict[str, Any]]:
+    """Return name and arguments of an entry, which is NAME or {NAME: {argument: value}}.
+
+    Raises:
+        UsageError: the entry is neither, or its name is unknown.
+    """
+    name, given = _name_and_arguments(entry)
+    known = (*AUGMENTATIONS, *SCALINGS)
+    if name not in known:
+        hint = nearest(name, known) or f"; known: {', '.join(known)}"
+        raise UsageError(f"--augment: unknown augmentation {name}{hint}")
+    return name, given
+
+
+def _name_and_arguments(entry: Any) -> tuple[str, dict[str, Any]]:
+    if isinstance(entry, str):
+        return entry, {}
+    if isinstance(entry, dict) and len(entry) == 1:
+        name, given = next(iter(entry.items()))
+        if given is None or isinstance(given, dict):
+            return str(name), dict(given or {})
+    raise UsageError(f"--augment: {entry} is neither NAME nor {{NAME: {{argument: value}}}}")
+
+
+def mixes_labels(entries: list[Any]) -> str | None:
+    """Return the name of the first entry that mixes labels, or None. Ignores wrong entries."""
+    for entry in entries:
+        name = next(iter(entry), "") if isinstance(entry, dict) else entry
+        if name in MIXING:
+            return str(name)
+    return None

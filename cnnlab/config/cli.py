@@ -1,0 +1,228 @@
+"""The command line: the only place that knows Fire, shared by every command.
+
+Fire calls the function it is given *before* it complains of a flag that the function does not know,
+so a typo would train first and fail after. Here Fire only collects words and flags; the options
+class then checks them, before TensorFlow is imported and before any file is made.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TextIO
+
+import fire
+
+from cnnlab.base.errors import CnnlabError, UsageError, nearest
+from cnnlab.base.signals import Interrupted, raising_on_signals
+from cnnlab.config import options as options_module
+from cnnlab.config.options import Options, OptionsT
+
+COMMANDS = ("train", "evaluate", "predict", "report", "tune", "export", "reproduce", "data")
+
+
+class Exit(SystemExit):
+    """Leave with this code, after printing the answer where `--json` asks for it, and the error if
+    there is one."""
+
+    def __init__(self, code: int, answer: Any = None, error: str = "") -> None:
+        super().__init__(code)
+        self.answer, self.error = answer, error
+
+
+_NO_SEPARATOR = "\0"  # no word of a command line has it
+MAX_LINE = 1000  # characters of an error: a file name in it may have thousands
+
+Command = Callable[[Any, tuple[str, ...]], Mapping[str, Any] | Sequence[Any] | None]
+
+
+def main() -> None:
+    """Entry point of the console script: `cnnlab NAME ...` is `python -m cnnlab.NAME ...`."""
+    words = sys.argv[1:]
+    if not words or words[0] in ("-h", "--help"):
+        print(f"usage: cnnlab {{{','.join(COMMANDS)}}} [--help] [options]")
+        sys.exit(0 if words else 2)
+    if words[0] not in COMMANDS:
+        hint = nearest(words[0], COMMANDS) or f"; one of {', '.join(COMMANDS)}"
+        print(f"error: unknown command {words[0]}{hint}", file=sys.stderr)
+        sys.exit(2)
+    load_main(words[0])(words[1:])
+
+
+def load_main(command: str) -> Callable[[Sequence[str]], None]:
+    """Return the function that runs one of COMMANDS with the words after its name."""
+    module = importlib.import_module(f"cnnlab.{command}")
+    if hasattr(module, "__path__"):  # a package, whose command is in its __main__
+        module = importlib.import_module(f"cnnlab.{command}.__main__")
+    main: Callable[[Sequence[str]], None] = module.main
+    return main
+
+
+def collect(
+    words: Sequence[str], options_class: type[Options]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Split a command line into positional words and flags, as Fire reads them, all as text.
+
+    Raises:
+        UsageError: a word that means something to Fire alone.
+    """
+    for word in words:
+        if word == "--" or word.startswith("--="):
+            raise UsageError(f"unexpected argument {word}; options are written --name=value")
+    # A switch is on by its name alone; Fire would take the next word for its value.
+    switches = {f"--{name}" for name in options_module.switches_of(options_class)}
+    words = [
+        f"{word}=True" if word.replace("-", "_").replace("__", "--", 1) in switches else word
+        for word in words
+    ]
+    found: dict[str, Any] = {"words": (), "flags": {}}
+
+    @fire.decorators.SetParseFn(str)
+    def take(*words: str, **flags: str) -> None:
+        found.update(words=words, flags=flags)
+
+    # To Fire - would end the arguments; to us it is a word, which stands for standard input.
+    fire.Fire(take, command=[*words, "--", f"--separator={_NO_SEPARATOR}"], name="cnnlab")
+    return found["words"], found["flags"]
+
+
+def run(
+    command: Command,
+    options_class: type[OptionsT],
+    words: Sequence[str] | None,
+    *,
+    usage: str,
+    about: str,
+    resolve: Callable[[dict[str, Any]], OptionsT] | None = None,
+    takes_words: bool = False,
+) -> None:
+    """Run one command under the contract of exit codes and output, then exit.
+
+    Args:
+        command: called with the options and the positional words; what it returns is printed as
+            JSON with `--json`. It may raise SystemExit with another code.
+        options_class: the command's options.
+        words: the command line; None for this process's own.
+        usage: the first line of `--help`.
+        about: what the command does, for `--help`.
+        resolve: makes the options from the flags' values; the plain constructor unless given.
+        takes_words: whether positional words are admitted.
+
+    Exits with 0 when done, 2 on bad usage, 1 on failure with one line `error: ...` on stderr.
+    """
+    _open_closed_streams()
+    code = 1
+    try:
+        with raising_on_signals():
+            code = _run(command, options_class, words, usage, about, resolve, takes_words)
+        sys.stdout.flush()
+    except Interrupted as error:
+        complain(str(error))
+        code = 128 + error.number
+    except KeyboardInterrupt:
+        complain("interrupted")
+        code = 128 + signal.SIGINT
+    except BrokenPipeError:
+        silence(sys.stdout)
+        code = 128 + signal.SIGPIPE  # what a shell reports of a program that a closed pipe ends
+    sys.exit(code)
+
+
+def _run(
+    command: Command,
+    options_class: type[OptionsT],
+    words: Sequence[str] | None,
+    usage: str,
+    about: str,
+    resolve: Callable[[dict[str, Any]], OptionsT] | None,
+    takes_words: bool,
+) -> int:
+    """Run the command; returns the exit code."""
+    words = sys.argv[1:] if words is None else list(words)
+    if "--help" in words or "-h" in words:
+        print(options_module.help_text(options_class, usage, about))
+        return 0
+    debug = any(word in ("--debug", "--debug=True", "--debug=1") for word in words)
+    try:
+        options, positional = _parse(options_class, words, resolve, takes_words)
+        code, error = 0, ""
+        try:
+            answer = command(options, positional)
+        except Exit as stopped:
+            code, answer, error = int(str(stopped.code)), stopped.answer, stopped.error
+        if options.json and answer is not None:
+            print(json.dumps(answer), flush=True)
+        if error:
+            complain(error)
+    except BrokenPipeError:
+        raise
+    except (CnnlabError, OSError, MemoryError) as failure:
+        if debug:
+            traceback.print_exc()
+        complain(str(failure) or "out of memory")
+        return int(getattr(failure, "exit_code", 1))
+    return code
+
+
+def complain(text: str, kind: str = "error") -> None:
+    """Print one line `kind: text` on stderr, if there is still someone to read it."""
+    line = " ".join(text.split())
+    if len(line) > MAX_LINE:
+        line = f"{line[:MAX_LINE]} ..."
+    try:
+        print(f"{kind}: {line}", file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        silence(sys.stderr)
+
+
+def silence(stream: TextIO) -> None:
+    """Send a stream whose reader has left to nowhere, so that Python does not stumble over it when
+    it ends."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _open_closed_streams() -> None:
+    """Give a process that was started without stdin, stdout or stderr, as by `>&-`, empty ones.
+
+    Otherwise the next file opened gets their number, and what TensorFlow prints goes into it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file name that cannot be printed is no error
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(text: str, options: Options | None = None) -> None:
+    """Print a line for people: on stdout, or on stderr where `--json` has stdout to itself."""
+    stream = sys.stderr if options is not None and options.json else sys.stdout
+    print(text, file=stream, flush=True)
+
+
+def _parse(
+    options_class: type[OptionsT],
+    words: Sequence[str],
+    resolve: Callable[[dict[str, Any]], OptionsT] | None,
+    takes_words: bool,
+) -> tuple[OptionsT, tuple[str, ...]]:
+    positional, flags = collect(words, options_class)
+    if positional and not takes_words:
+        raise UsageError(f"unexpected argument {positional[0]}; options are written --name=value")
+    options_module.check_names(flags, options_class, "the command line")
+    values = {
+        name: options_module.parse_text(name, text, options_class) for name, text in flags.items()
+    }
+    make = resolve or (lambda given: options_module.build(options_class, given))
+    return make(values), positional

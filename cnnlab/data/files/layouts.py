@@ -1,0 +1,257 @@
+"""Where the files of a named data set lie, in every layout, and whether they are right.
+
+    data_dir/cifar-10-batches-bin/data_batch_1.bin ...   binary: what a fetch makes
+    data_dir/cifar-10-batches-py/data_batch_1 ...        python: pickles
+    data_dir/cifar-10-{binary,python}.tar.gz             archives as downloaded, read in memory
+    data_dir/{mnist,MNIST/raw}/train-images-idx3-ubyte   idx: plain or .gz
+    data_dir/mnist.npz                                   npz
+CIFAR-100 and Fashion-MNIST likewise. Everything is also found directly in data_dir and in
+data_dir/NAME. Whatever the layout, a file becomes the array of the official file that it stands for
+(`OfficialFile.shape`), so one table of checksums serves them all.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from cnnlab.base.errors import DataError
+from cnnlab.data.files import archives, formats, pickles
+from cnnlab.data.specs import DATASETS, OFFICIAL_FILES, OfficialFile, dataset_spec
+
+Layout = Literal["binary", "python", "idx", "npz"]
+
+_BINARY_FOLDERS: Final = {"cifar10": "cifar-10-batches-bin", "cifar100": "cifar-100-binary"}
+_PYTHON_FOLDERS: Final = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
+_ARCHIVES: Final = {
+    "cifar10": ("cifar-10-binary.tar.gz", "cifar-10-python.tar.gz"),
+    "cifar100": ("cifar-100-binary.tar.gz", "cifar-100-python.tar.gz"),
+}
+_IDX_FOLDERS: Final = {
+    "mnist": ("mnist", "MNIST/raw", "mnist/MNIST/raw", "MNIST", "."),
+    "fashion_mnist": (
+        *("fashion_mnist", "FashionMNIST/raw", "fashion_mnist/FashionMNIST/raw"),
+        *("fashion-mnist", "FashionMNIST", "."),
+    ),
+}
+_NPZ_KEYS: Final = {
+    "train-images-idx3-ubyte": "x_train",
+    "train-labels-idx1-ubyte": "y_train",
+    "t10k-images-idx3-ubyte": "x_test",
+    "t10k-labels-idx1-ubyte": "y_test",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """What stands for one official file: a file, or a member of an archive."""
+
+    official: OfficialFile
+    layout: Layout
+    path: Path
+    member: str = ""  # in a .tar.gz or .npz
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.member}" if self.member else str(self.path)
+
+
+def find_parts(name: str, data_dir: str | Path) -> list[Part]:
+    """Find the files of a data set under `data_dir`, in the first layout that is complete.
+
+    Returns:
+        a part for each of OFFICIAL_FILES[name], in that order; empty if there is none of them.
+
+    Raises:
+        DataError: some are there but no layout is complete; the message names the missing file.
+    """
+    root = Path(data_dir).expanduser()
+    incomplete = ""
+    for layout, folder in _folders(name, root):
+        parts, missing = [], []
+        for official in OFFICIAL_FILES[name]:
+            spellings = _spellings(official, layout)
+            path = next((folder / s for s in spellings if (folder / s).is_file()), None)
+            if path:
+                parts.append(Part(official, layout, path))
+            else:
+                missing.append(spellings[0])
+        if not missing:
+            return parts
+        if parts and not incomplete:
+            incomplete = (
+                f"{folder / missing[0]} is missing, though {len(parts)} of the "
+                f"{len(parts) + len(missing)} files of {name} are in {folder}; put it there, "
+                f"or run python -m cnnlab.data fetch {name}"
+            )
+    for folder in (root, root / name):
+        for archive in _ARCHIVES.get(name, ()):
+            if (folder / archive).is_file():
+                return _archive_parts(name, folder / archive)
+        if name in _IDX_FOLDERS and (folder / f"{name}.npz").is_file():
+            return [
+                Part(official, "npz", folder / f"{name}.npz", _NPZ_KEYS[official.name])
+                for official in OFFICIAL_FILES[name]
+            ]
+    if incomplete:
+        raise DataError(incomplete)
+    return []
+
+
+def _folders(name: str, root: Path) -> Iterator[tuple[Layout, Path]]:
+    if name in _IDX_FOLDERS:
+        for folder in _IDX_FOLDERS[name]:
+            yield "idx", root / folder
+        return
+    layouts: tuple[tuple[Layout, str], ...] = (
+        ("binary", _BINARY_FOLDERS[name]),
+        ("python", _PYTHON_FOLDERS[name]),
+    )
+    for layout, folder in layouts:
+        for path in (root / folder, root / name / folder, root / name, root):
+            yield layout, path
+
+
+def _spellings(official: OfficialFile, layout: Layout) -> list[str]:
+    if layout == "python":
+        return [official.name.removesuffix(".bin")]
+    if layout == "idx":  # some unpackers turn the last dash into a dot
+        plain = [official.name, official.name.replace("-idx", ".idx")]
+        return plain + [f"{spelling}.gz" for spelling in plain]
+    return [official.name]
+
+
+def _archive_parts(name: str, path: Path) -> list[Part]:
+    layout: Layout = "python" if "python" in path.name else "binary"
+    folder = (_PYTHON_FOLDERS if layout == "python" else _BINARY_FOLDERS)[name]
+    return [
+        Part(official, layout, path, f"{folder}/{_spellings(official, layout)[0]}")
+        for official in OFFICIAL_FILES[name]
+    ]
+
+
+def read_parts(parts: Sequence[Part]) -> Iterator[tuple[Part, bytes]]:
+    """Read the bytes behind each part, one at a time (the members of a .tar.gz in one pass).
+
+    Raises:
+        DataError: a file cannot be read, or a member is missing.
+    """
+    contents: dict[str, bytes] = {}
+    for part in parts:
+        try:
+            if part.member and part.layout != "npz":
+                if not contents:
+                    contents = archives.read_tar_members(part.path, {p.member for p in parts})
+                data = contents[part.member]
+            elif part.layout == "npz":
+                data = contents.get("") or part.path.read_bytes()
+                contents[""] = data
+            else:
+                data = part.path.read_bytes()
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise DataError(f"{part.path}: cannot be read: {reason}; check the file") from None
+        yield part, data
+
+
+def parse_part(name: str, part: Part, data: bytes, *, verify: bool) -> formats.Uint8Array:
+    """Decode a part to the array of its official file, and check it.
+
+    Args:
+        name: of the data set.
+        part, data: as `read_parts` gives them.
+        verify: whether it must be the official data; if not, any number of records will do.
+
+    Returns:
+        uint8 [n, ...]: `part.official.shape` (but for n, without `verify`).
+
+    Raises:
+        DataError: damaged, the wrong size, a label out of range, or (verify) another checksum.
+    """
+    official, shown = part.official, str(part)
+    if verify and part.layout == "binary" and len(data) != official.size_bytes:
+        raise DataError(
+            f"{shown}: expected {official.size_bytes} bytes, found {len(data)}; the file is "
+            f"truncated or not the official one: delete it and fetch it again{_OWN_FILES}"
+        )
+    array = _decode(part, data)
+    wanted = official.shape if verify else (len(array), *official.shape[1:])
+    if array.shape != wanted:
+        raise DataError(
+            f"{shown}: expected an array of {_by(wanted)} bytes, found {_by(array.shape)}; "
+            f"the file is not the official one: delete it and fetch it again"
+            f"{_OWN_FILES if verify else ''}"
+        )
+    if official.is_idx:
+        if len(official.shape) == 1:
+            formats.check_labels(array, shown, dataset_spec(name).num_classes)
+    elif name == "cifar100":
+        formats.check_labels(array[:, 0], shown, dataset_spec(name, "coarse").num_classes)
+        formats.check_labels(array[:, 1], shown, dataset_spec(name, "fine").num_classes)
+    else:
+        formats.check_labels(array[:, 0], shown, dataset_spec(name).num_classes)
+    if verify:
+        _check_sha256(name, part, array)
+    return array
+
+
+_OWN_FILES: Final = (
+    "; for files of your own in this layout, --verify_data=False turns this check off"
+)
+
+
+def _decode(part: Part, data: bytes) -> formats.Uint8Array:
+    shown, shape = str(part), part.official.shape
+    if part.layout == "binary":
+        return formats.parse_cifar_binary(
+            data, shown, label_bytes=shape[1] - formats.CIFAR_PIXEL_BYTES
+        )
+    if part.layout == "python":
+        two_labels = shape[1] - formats.CIFAR_PIXEL_BYTES == 2
+        keys = ("coarse_labels", "fine_labels") if two_labels else ("labels",)
+        return pickles.parse_cifar_pickle(data, shown, label_keys=keys)
+    if part.layout == "idx":
+        return formats.parse_idx(data, shown, ndim=len(shape))
+    array = formats.parse_npz(data, shown, key=part.member)
+    if array.ndim != len(shape):
+        raise DataError(
+            f"{shown}: expected {len(shape)} dimensions, found shape {array.shape}; "
+            f"get the file again"
+        )
+    if array.dtype != np.uint8:  # some files hold their labels as int64
+        if len(shape) > 1:
+            raise DataError(
+                f"{shown}: expected pixels as uint8, found {array.dtype}; get the file again"
+            )
+        formats.check_labels(array, shown, 256)
+    return array.astype(np.uint8, order="C", copy=False)
+
+
+def _sha256(part: Part, array: formats.Uint8Array) -> str:
+    """Return the checksum of the official file that this array would make."""
+    digest = hashlib.sha256(formats.idx_header(array.shape) if part.official.is_idx else b"")
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _check_sha256(name: str, part: Part, array: formats.Uint8Array) -> None:
+    expected, found = part.official.sha256, _sha256(part, array)
+    if expected is None:
+        # No checksum to hold it to; but MNIST under Fashion-MNIST's file names is a known accident.
+        for other in DATASETS:
+            if any(found == official.sha256 for official in OFFICIAL_FILES.get(other, ())):
+                raise DataError(
+                    f"{part}: this is {other}, not {name}; put the files of {name} there"
+                )
+    elif found != expected:
+        content = "" if part.layout == "binary" else f" (of its content as {part.official.name})"
+        raise DataError(
+            f"{part}: the data is not the official one: expected SHA-256 {expected}, "
+            f"found {found}{content}; delete the file and fetch it again{_OWN_FILES}"
+        )
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

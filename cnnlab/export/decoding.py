@@ -1,0 +1,54 @@
+"""From the bytes of image files to a network's input, inside the graph.
+
+The same as `cnnlab.data.image_files.images` does with Pillow, as far as TensorFlow has it: to the
+bit where the
+file has the network's own size, within some levels of 255 where it is resized. EXIF tags are not
+read, and of a GIF the transparent pixels are not white.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnlab.base.tf1 import tf, tf2
+
+
+def decode_images(image_bytes: Any, image_shape: tuple[int, int, int]) -> Any:
+    """Add the decoding of PNG, JPEG, GIF (its first frame) and BMP files.
+
+    Args:
+        image_bytes: string [batch], the files' contents.
+        image_shape: (height, width, channels), channels 1 or 3.
+
+    Returns:
+        uint8 [batch, height, width, channels], range [0, 255].
+    """
+    images = tf.map_fn(
+        lambda content: _decode(content, image_shape), image_bytes, dtype=tf.uint8, name="decode"
+    )
+    return tf.ensure_shape(images, [None, *image_shape])
+
+
+def _decode(content: Any, image_shape: tuple[int, int, int]) -> Any:
+    """uint8 [height, width, channels] of one file: string scalar."""
+    height, width, channels = image_shape
+    decoded = tf.cond(
+        tf.io.is_jpeg(content),
+        # Pillow has the accurate transform; TensorFlow's default is off by up to 15 of 255.
+        lambda: tf.io.decode_jpeg(content, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_image(content, expand_animations=False),
+    )  # [h, w, 1 to 4]
+    decoded = tf.ensure_shape(tf.cast(decoded, tf.int32), [None, None, None])
+    depth = tf.shape(decoded)[2]
+    has_alpha = 1 - depth % 2  # grey and alpha, or RGB and alpha
+    colours = decoded[:, :, : depth - has_alpha]
+    alpha = tf.where_v2(tf.equal(has_alpha, 1), decoded[:, :, -1:], 255)
+    on_white = (colours * alpha + 255 * (255 - alpha) + 127) // 255
+    plain = tf.tile(on_white, [1, 1, 3 // tf.shape(on_white)[2]])  # [h, w, 3]
+    if channels == 1:
+        # ITU-R 601-2 luma in 16 bits, as Pillow has it.
+        weights = tf.constant([19595, 38470, 7471])
+        luma = tf.reduce_sum(plain * weights, axis=2, keepdims=True)
+        plain = (luma + 0x8000) // 0x10000
+    resized = tf2.image.resize(plain, [height, width], method="bicubic", antialias=True)
+    return tf.cast(tf.clip_by_value(tf.floor(resized + 0.5), 0, 255), tf.uint8)

@@ -1,0 +1,17 @@
+"""The network with its weights as constants: one GraphDef."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnlab.base.tf1 import quiet_stderr, tf
+from cnnlab.export.program import CLASSES, PROBABILITIES, Program
+
+
+def frozen_graph(program: Program) -> Any:
+    """The `tf.GraphDef` from images:0 to probabilities:0 and classes:0, and nothing else."""
+    graph = program.session.graph
+    with graph.as_default(), quiet_stderr():
+        return tf.graph_util.convert_variables_to_constants(
+            program.session, graph.as_graph_def(), [PROBABILITIES, CLASSES]
+        )

@@ -1,0 +1,72 @@
+"""The SavedModel: what TensorFlow, TensorFlow Serving and most converters read.
+
+FOLDER/
+    saved_model.pb
+    variables/
+    assets/class_names.txt   a line for each class, in order
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from cnnlab.base.files import cannot_write
+from cnnlab.base.tf1 import quiet_stderr, reason_of, tf
+from cnnlab.export.decoding import decode_images
+from cnnlab.export.program import CLASSES, IMAGES, PROBABILITIES, Program, build_outputs
+
+SERVING, ENCODED = "serving_default", "encoded"
+IMAGE_BYTES = "image_bytes"  # TensorFlow Serving takes base64 for names that end in _bytes
+CLASS_NAMES_FILE = "class_names.txt"
+SAVED_MODEL_FILE = "saved_model.pb"
+
+
+def save_saved_model(program: Program, folder: Path) -> None:
+    """Write the SavedModel.
+
+    Signature serving_default: images uint8 [batch, height, width, channels]; encoded: image_bytes
+    string [batch]. Both give probabilities float32 [batch, num_classes] and classes int64 [batch].
+
+    Args:
+        folder: is made; must not exist.
+
+    Raises:
+        CnnlabError: the disk is full or the folder cannot be written.
+    """
+    outputs = (program.probabilities, program.classes)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        program.session.graph.as_default(),
+        quiet_stderr(),
+    ):
+        signatures = {SERVING: _signature({IMAGES: program.images_ph}, *outputs)}
+        if program.spec.image_shape[2] in (1, 3):  # else no image file can hold its images
+            image_bytes_ph = tf.placeholder(tf.string, [None], IMAGE_BYTES)
+            images = decode_images(image_bytes_ph, program.spec.image_shape)
+            outputs = build_outputs(program.config, program.spec, images)
+            signatures[ENCODED] = _signature({IMAGE_BYTES: image_bytes_ph}, *outputs)
+        path = Path(scratch) / CLASS_NAMES_FILE
+        path.write_text("".join(f"{name}\n" for name in program.spec.class_names), "utf-8")
+        tf.add_to_collection(
+            tf.GraphKeys.ASSET_FILEPATHS, tf.constant(str(path), name="class_names_file")
+        )
+        try:
+            builder = tf.saved_model.Builder(str(folder))
+            builder.add_meta_graph_and_variables(
+                program.session,
+                [tf.saved_model.tag_constants.SERVING],
+                signatures,
+                assets_collection=tf.get_collection(tf.GraphKeys.ASSET_FILEPATHS),
+                strip_default_attrs=True,
+            )
+            builder.save()
+        except tf.errors.OpError as error:
+            raise cannot_write(folder, reason_of(error)) from error
+
+
+def _signature(inputs: dict[str, Any], probabilities: Any, classes: Any) -> Any:
+    return tf.saved_model.predict_signature_def(
+        inputs, {PROBABILITIES: probabilities, CLASSES: classes}
+    )

@@ -1,0 +1,28 @@
+"""The weights alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnlab.base.tf1 import tf
+from cnnlab.export.program import Program
+from cnnlab.graph.update.averages import network_variables
+from cnnlab.layers.tower import average_name
+
+
+def network_weights(program: Program) -> dict[str, Any]:
+    """Name to value of each variable that inference reads: the network's, and what the scaling
+    knows of the training set.
+
+    Where evaluation is on an average of the weights, the average stands under the weight's own
+    name.
+    """
+    weights = program.config.resolved_eval_weights
+    with program.session.graph.as_default():
+        by_name = {variable.op.name: variable for variable in tf.global_variables()}
+        chosen = {name: v for name, v in by_name.items() if name.startswith("input_statistics/")}
+        for variable in network_variables():
+            name = variable.op.name  # of frozen ones there is no average
+            chosen[name] = by_name.get(average_name(weights, name), variable)
+    values: dict[str, Any] = program.session.run(chosen)
+    return values

@@ -1,0 +1,195 @@
+"""What a network is made of: each layer's output, operations, parameters and FLOPs.
+
+All of it is read off the inference tower's graph, so it holds for any model function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from cnnlab.base.tf1 import tf
+from cnnlab.graph.inference_graph import InferenceGraph
+from cnnlab.layers.tower import average_name
+
+CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
+MATRIX_PRODUCTS = ("MatMul", "BatchMatMulV2")
+REST = "(outside layers)"
+_VARIABLES = ("VarHandleOp", "VariableV2")
+# They move or name values and compute nothing that a reader of the table wants to know.
+_PLUMBING = (
+    *_VARIABLES,
+    *("Const", "ReadVariableOp", "Identity", "Shape", "StridedSlice", "Pack", "Prod", "GatherV2"),
+    *("ConcatV2", "ExpandDims", "Cast"),
+)
+
+
+class Layer(NamedTuple):
+    """One row of the summary.
+
+    Attributes:
+        name: of the layer.
+        operations: what it computes, in order, as in ("Conv2D 5x5", "BiasAdd", "Relu").
+        output_shape: of one image's output, without the batch.
+        parameters: trainable numbers; a weight that several layers share counts at the first.
+        fixed_parameters: numbers that are not trained: batch normalization's moving averages.
+        flops: floating-point operations for one image: 2 (a multiplication and an addition) for
+            each term of the sums in convolutions and matrix products; biases, activations, pooling
+            and normalization are not counted. None where a shape is known only as it runs.
+    """
+
+    name: str
+    operations: tuple[str, ...]
+    output_shape: tuple[int | None, ...]
+    parameters: int
+    fixed_parameters: int
+    flops: int | None
+
+
+def summarize(tower: InferenceGraph) -> list[Layer]:
+    """The layers of a network in the order in which they were made.
+
+    What belongs to no layer, if it has parameters or FLOPs, is the last row, named REST.
+    """
+    one_image = _graph_for_one_image(tower)
+    trainable = _trainable_names(tower)
+    outputs = {**tower.activations, REST: tower.logits}
+    rows = []
+    counted: set[str] = set()
+    for name, operations in operations_by_layer(tower).items():
+        variables = [op for op in operations if op.type in _VARIABLES and op.name not in counted]
+        counted.update(op.name for op in variables)
+        sizes = {op.name: tf.TensorShape(op.get_attr("shape")).num_elements() for op in variables}
+        parameters = sum(size for variable, size in sizes.items() if variable in trainable)
+        twins = [one_image.get_operation_by_name(f"one_image/{op.name}") for op in operations]
+        output = one_image.get_tensor_by_name(f"one_image/{outputs[name].name}")
+        row = Layer(
+            name,
+            tuple(_described(op) for op in twins if op.type not in _PLUMBING),
+            tuple(output.shape.as_list()[1:]) if output.shape.rank else (),
+            parameters,
+            sum(sizes.values()) - parameters,
+            _sum_or_none(_flops(op) for op in twins),
+        )
+        if name != REST or row.parameters or row.flops:
+            rows.append(row)
+    return rows
+
+
+def operations_by_layer(tower: InferenceGraph) -> dict[str, list[Any]]:
+    """The operations that lead from the layers before, or the input, to each layer's output.
+
+    Each belongs to the first layer that wants it; those of the logits that no layer wants are
+    REST's. In the order in which they were made, which is one in which they can run.
+    """
+    order = {op.name: i for i, op in enumerate(tower.logits.graph.get_operations())}
+    seen = {tower.inputs.op.name}
+    found = {}
+    for name, output in {**tower.activations, REST: tower.logits}.items():
+        region, waiting = [], [output.op]
+        while waiting:
+            op = waiting.pop()
+            if op.name not in seen:
+                seen.add(op.name)
+                region.append(op)
+                waiting += [tensor.op for tensor in op.inputs]
+        found[name] = sorted(region, key=lambda op: order[op.name])
+    return found
+
+
+def first_weights(tower: InferenceGraph) -> tuple[str, Any] | None:
+    """The first layer with weights and these, if it sees the input directly; else None.
+
+    Returns:
+        the layer's name, and float32 [height, width, channels, filters] of a convolution or
+        [values, units] of a dense layer.
+    """
+    for name, operations in operations_by_layer(tower).items():
+        for op in operations:
+            if op.type in (*CONVOLUTIONS, *MATRIX_PRODUCTS):
+                seen = op.inputs[0].op
+                while seen.type in ("Reshape", "Identity", "Pad"):
+                    seen = seen.inputs[0].op
+                return (name, op.inputs[1]) if seen.name == tower.inputs.op.name else None
+    return None
+
+
+def last_feature_maps(tower: InferenceGraph) -> tuple[str, Any] | None:
+    """The feature maps of the last convolution and the layer they are the output of, or None.
+
+    Where layers follow that keep the shape (normalization, activation), the last of them.
+
+    Returns:
+        the layer's name, and float32 [batch, height, width, channels].
+    """
+    by_layer = {n: ops for n, ops in operations_by_layer(tower).items() if n != REST}
+    names = list(by_layer)
+    last = max(
+        (i for i, name in enumerate(names) if any(map(_is_convolution, by_layer[name]))),
+        default=None,
+    )
+    if last is None:
+        return None
+    maps = names[last]
+    for name in names[last + 1 :]:
+        if tower.activations[name].shape.as_list() != tower.activations[maps].shape.as_list():
+            break
+        maps = name
+    return maps, tower.activations[maps]
+
+
+def _is_convolution(op: Any) -> bool:
+    """Whether it is one whose channels stand last, as the maps that are drawn have them."""
+    return op.type in CONVOLUTIONS and op.get_attr("data_format") == b"NHWC"
+
+
+def _graph_for_one_image(tower: InferenceGraph) -> Any:
+    """The same graph for a batch of one image, so that every shape in it is known."""
+    graph = tf.Graph()
+    with graph.as_default():
+        image = tf.zeros([1, *tower.images_ph.shape[1:]], tf.uint8)
+        tf.import_graph_def(
+            tower.logits.graph.as_graph_def(), {tower.images_ph.name: image}, name="one_image"
+        )
+    return graph
+
+
+def _trainable_names(tower: InferenceGraph) -> set[str]:
+    """Names of the variables that are trained, and of their averages, which may stand for them."""
+    variables = tower.logits.graph.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES)
+    names = {variable.op.name for variable in variables}
+    return names | {average_name(a, name) for a in ("ema", "lookahead") for name in names}
+
+
+def _described(op: Any) -> str:
+    """An operation's type, with the size of its window, and its stride where that is not 1."""
+    if op.type in CONVOLUTIONS:
+        window, strides = op.inputs[1].shape.as_list()[:2], op.get_attr("strides")
+    elif op.type in ("MaxPool", "AvgPool"):
+        window, strides = op.get_attr("ksize")[1:3], [1, 1]
+    else:
+        return str(op.type)
+    stride = max(strides)
+    text = f"{op.type} {window[0]}x{window[1]}"
+    return f"{text}, stride {stride}" if stride != 1 else text
+
+
+def _flops(op: Any) -> int | None:
+    """FLOPs of one operation at a batch of one; None if its shapes are not known."""
+    if op.type == "Conv2D":
+        terms = op.inputs[1].shape[:3].num_elements()  # kernel [height, width, in, out]
+    elif op.type == "DepthwiseConv2dNative":
+        terms = op.inputs[1].shape[:2].num_elements()  # kernel [height, width, in, factor]
+    elif op.type == "MatMul":
+        terms = op.inputs[0].shape[0 if op.get_attr("transpose_a") else 1]
+    elif op.type == "BatchMatMulV2":
+        terms = op.inputs[0].shape[-2 if op.get_attr("adj_x") else -1]
+    else:
+        return 0
+    elements = op.outputs[0].shape.num_elements()
+    return None if terms is None or elements is None else 2 * int(terms) * int(elements)
+
+
+def _sum_or_none(values: Iterable[int | None]) -> int | None:
+    known = list(values)
+    return None if None in known else sum(value for value in known if value is not None)

@@ -1,0 +1,100 @@
+"""Averages of the weights, which evaluation may use in their stead.
+
+Averaged are all variables of the network, batch normalization's statistics too. An average is a
+global variable, so it is in every checkpoint: `ema/NAME` or `lookahead/NAME`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnlab.base.tf1 import tf
+from cnnlab.config.config import Config
+from cnnlab.layers.tower import FROZEN, average_name
+
+
+def network_variables() -> list[Any]:
+    """The network's own variables in the default graph; to be asked before training adds any."""
+    others = ("global_step", "ema/", "lookahead/", "input_statistics/")
+    return [
+        variable for variable in tf.global_variables() if not variable.op.name.startswith(others)
+    ]
+
+
+class Averages:
+    """The averages that the options ask for, as variables of the default graph."""
+
+    def __init__(self, config: Config, variables: list[Any], total_steps: int) -> None:
+        """Make the variables; they start as the weights do.
+
+        Args:
+            config: gives ema_decay and the options of lookahead.
+            variables: the network's; of frozen ones there is no average.
+            total_steps: T, for lookahead_ramp.
+        """
+        self._config = config
+        frozen = {variable.op.name for variable in tf.get_collection(FROZEN)}
+        self._variables = [v for v in variables if v.op.name not in frozen]
+        self._total_steps = total_steps
+        self._ema = self._make("ema") if config.ema_decay is not None else []
+        self._slow = self._make("lookahead") if config.lookahead_steps is not None else []
+
+    def _make(self, average: str) -> list[Any]:
+        with tf.variable_scope("", use_resource=True, reuse=tf.AUTO_REUSE):
+            return [
+                tf.get_variable(
+                    average_name(average, variable.op.name),
+                    initializer=variable.initial_value,
+                    trainable=False,
+                )
+                for variable in self._variables
+            ]
+
+    def build_update(self, step: Any, update_op: Any) -> Any:
+        """Add what follows the update of the weights: lookahead's, then the moving average's.
+
+        Args:
+            step: int64 scalar, of the update: 0 for the first.
+            update_op: updates the weights.
+
+        Returns:
+            an op that has done both.
+        """
+        if self._slow:
+            update_op = self._update_lookahead(step, update_op)
+        if self._ema:
+            update_op = self._update_ema(step, update_op)
+        return update_op
+
+    def _update_ema(self, step: Any, update_op: Any) -> Any:
+        """a -= (1 - d) (a - w), with d = min(ema_decay, (1 + s) / (10 + s)), as
+        `tf.train.ExponentialMovingAverage` with num_updates: a young average is not ruled by the
+        start."""
+        s = tf.cast(step, tf.float32)
+        decay = tf.minimum(self._config.ema_decay, (1 + s) / (10 + s))
+        with tf.control_dependencies([update_op]):
+            pairs = zip(self._ema, self._variables, strict=True)
+            updates = [
+                average.assign_sub((1 - decay) * (average.read_value() - variable.read_value()))
+                for average, variable in pairs
+            ]
+        return tf.group(*updates)
+
+    def _update_lookahead(self, step: Any, update_op: Any) -> Any:
+        """Zhang et al. 2019 (arXiv 1907.08610); with the ramp as airbench94 has it (arXiv
+        2404.00498, section 3.4)."""
+        decay = tf.constant(self._config.lookahead_decay, tf.float32)
+        if self._config.lookahead_ramp:
+            share = tf.cast(step + 1, tf.float32) / float(self._total_steps)
+            decay *= tf.minimum(share, 1.0) ** 3
+
+        def meet() -> Any:
+            updates = []
+            for slow, fast in zip(self._slow, self._variables, strict=True):
+                met = decay * slow.read_value() + (1 - decay) * fast.read_value()
+                updates += [slow.assign(met), fast.assign(met)]
+            return tf.group(*updates)
+
+        with tf.control_dependencies([update_op]):
+            is_due = tf.equal(tf.math.floormod(step + 1, self._config.lookahead_steps), 0)
+            return tf.cond(is_due, meet, tf.no_op)

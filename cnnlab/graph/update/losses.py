@@ -1,0 +1,160 @@
+"""Losses, an example each; the step takes their mean.
+
+The network's logits z become outputs p by `output`: softmax, sigmoid or linear (p = z). Targets y
+are float32 [batch, num_classes]: 1 for the label's class and 0 for the others, unless smoothed or
+mixed. "mean" below is over the classes, as in Keras.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cnnlab.base.tf1 import tf
+
+if TYPE_CHECKING:
+    from cnnlab.config.config import Config
+
+EPSILON = 1e-7  # keeps logarithms finite, as in Keras
+CROSS_ENTROPIES = ("softmax", "sparse_softmax")  # of one label an example
+
+
+def softmax_cross_entropy(labels: Any, logits: Any) -> Any:
+    """-log softmax(logits)[label], in nats.
+
+    Args:
+        labels: int64 [batch], range [0, num_classes).
+        logits: float32 [batch, num_classes], unscaled.
+
+    Returns:
+        float32 [batch], >= 0.
+    """
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+
+
+def soft_cross_entropy(targets: Any, logits: Any) -> Any:
+    """-sum y log softmax(z), in nats; gradients do not enter the targets."""
+    return tf.nn.softmax_cross_entropy_with_logits_v2(
+        labels=tf.stop_gradient(targets), logits=logits
+    )
+
+
+def binary_cross_entropy(targets: Any, logits: Any) -> Any:
+    """mean of -y log sigmoid(z) - (1 - y) log(1 - sigmoid(z)), in nats."""
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits)
+    return tf.reduce_mean(losses, axis=1)
+
+
+def mean_squared_error(targets: Any, outputs: Any) -> Any:
+    """mean (y - p)^2."""
+    return tf.reduce_mean(tf.math.squared_difference(targets, outputs), axis=1)
+
+
+def mean_squared_log_error(targets: Any, outputs: Any) -> Any:
+    """mean (log(1 + y) - log(1 + p))^2; outputs are >= 0."""
+    return mean_squared_error(tf.math.log1p(targets), tf.math.log1p(outputs))
+
+
+def mean_absolute_error(targets: Any, outputs: Any) -> Any:
+    """mean |y - p|."""
+    return tf.reduce_mean(tf.abs(targets - outputs), axis=1)
+
+
+def hinge(targets: Any, outputs: Any) -> Any:
+    """mean max(0, 1 - (2 y - 1) p)."""
+    return tf.reduce_mean(tf.nn.relu(1 - (2 * targets - 1) * outputs), axis=1)
+
+
+def squared_hinge(targets: Any, outputs: Any) -> Any:
+    """mean max(0, 1 - (2 y - 1) p)^2."""
+    return tf.reduce_mean(tf.square(tf.nn.relu(1 - (2 * targets - 1) * outputs)), axis=1)
+
+
+def kl_divergence(targets: Any, outputs: Any) -> Any:
+    """sum y log(y / p), in nats, y and p not below 1e-7."""
+    y, p = tf.clip_by_value(targets, EPSILON, 1.0), tf.clip_by_value(outputs, EPSILON, 1.0)
+    return tf.reduce_sum(y * tf.math.log(y / p), axis=1)
+
+
+# These take logits; the rest take outputs.
+OF_LOGITS = {"softmax": soft_cross_entropy, "sigmoid": binary_cross_entropy}
+OF_OUTPUTS = {
+    "mse": mean_squared_error,
+    "msle": mean_squared_log_error,
+    "mae": mean_absolute_error,
+    "hinge": hinge,
+    "squared_hinge": squared_hinge,
+    "kl": kl_divergence,
+}
+
+
+def outputs_of(logits: Any, output: str) -> Any:
+    """Bring logits [batch, num_classes] to outputs of the same shape."""
+    functions = {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid, "linear": tf.identity}
+    return functions[output](logits)
+
+
+def probabilities_of(logits: Any, output: str) -> Any:
+    """Each class's probability, float32 [batch, num_classes], whose rows sum to 1.
+
+    Sigmoid outputs are divided by their sum; linear ones are no probabilities, so their softmax is
+    taken, which leaves the order.
+    """
+    if output == "sigmoid":
+        log_outputs = tf.math.log_sigmoid(logits)  # the sum may be too small to divide by
+        return tf.nn.softmax(log_outputs, name="probabilities")
+    return tf.nn.softmax(logits, name="probabilities")
+
+
+def losses_of(config: Config, logits: Any, labels: Any, targets: Any = None) -> Any:
+    """Each example's loss as configured, without smoothing.
+
+    Args:
+        config: gives loss and output.
+        logits: float32 [batch, num_classes], unscaled.
+        labels: int64 [batch], range [0, num_classes).
+        targets: float32 [batch, num_classes], in place of the labels where these are mixed or
+            smoothed.
+
+    Returns:
+        float32 [batch].
+    """
+    if targets is None:
+        if config.loss in CROSS_ENTROPIES:
+            return softmax_cross_entropy(labels, logits)
+        targets = tf.one_hot(labels, logits.shape[1])
+    if config.loss in OF_LOGITS:
+        return OF_LOGITS[config.loss](targets, logits)
+    return OF_OUTPUTS[config.loss](targets, outputs_of(logits, config.resolved_output))
+
+
+def smooth(config: Config, targets: Any) -> Any:
+    """y (1 - e) + e / num_classes; for binary cross-entropy, whose classes are no alternatives,
+    + e / 2.
+
+    Szegedy et al. 2015 (arXiv 1512.00567, section 7).
+    """
+    share = 0.5 if config.loss == "sigmoid" else 1 / int(targets.shape[1])
+    return targets * (1 - config.label_smoothing) + config.label_smoothing * share
+
+
+def training_losses(config: Config, logits: Any, batch: dict[str, Any]) -> Any:
+    """Each example's loss in training: smoothed, and times its weight.
+
+    The step takes the mean over the batch, not over the sum of the weights: what one example
+    contributes does not depend on the others.
+
+    Args:
+        config: gives loss, output and label_smoothing.
+        logits: float32 [batch, num_classes], unscaled.
+        batch: labels, and where there are such, targets and weights; see `cnnlab.data.batches`.
+
+    Returns:
+        float32 [batch].
+    """
+    targets = batch.get("targets")
+    if config.label_smoothing:
+        if targets is None:
+            targets = tf.one_hot(batch["labels"], logits.shape[1])
+        targets = smooth(config, targets)
+    losses = losses_of(config, logits, batch["labels"], targets)
+    return losses * batch["weights"] if "weights" in batch else losses

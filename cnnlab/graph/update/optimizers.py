@@ -1,0 +1,183 @@
+"""Update rules, as TensorFlow 1's optimizers.
+
+w: a weight; g: its gradient; r: the learning rate.
+
+sgd: w -= r g.
+momentum: m = momentum m + g; w -= r m (Polyak 1964).
+nesterov: m = momentum m + g; w -= r (g + momentum m) (Sutskever et al. 2013).
+adagrad: a += g^2; w -= r g / sqrt(a), a starts at 0.1 (Duchi et al. 2011).
+rmsprop: a = rho a + (1 - rho) g^2; m = momentum m + r g / sqrt(a + epsilon); w -= m; a starts at 1
+    (Tieleman and Hinton 2012).
+adam: m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
+    w -= r sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + epsilon), t = 1, 2, ... (Kingma and Ba
+    2014, arXiv 1412.6980, end of section 2).
+adamw: w -= r weight_decay w, then adam (Loshchilov and Hutter 2017, arXiv 1711.05101).
+muon: see `cnnlab.graph.update.muon`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from cnnlab.base.errors import UsageError
+from cnnlab.base.tf1 import tf
+from cnnlab.config.config import Config
+from cnnlab.graph.update.muon import MOMENTUM_OF_REST, make_muon
+
+
+def _given(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def _momentum(config: Config, rate: Any) -> Any:
+    return tf.train.MomentumOptimizer(rate, _given(config.momentum, 0.9))
+
+
+def _nesterov(config: Config, rate: Any) -> Any:
+    return tf.train.MomentumOptimizer(rate, _given(config.momentum, 0.9), use_nesterov=True)
+
+
+def _rmsprop(config: Config, rate: Any) -> Any:
+    return tf.train.RMSPropOptimizer(
+        rate,
+        decay=_given(config.rho, 0.9),
+        momentum=_given(config.momentum, 0.0),
+        epsilon=_given(config.epsilon, 1e-10),
+    )
+
+
+def _adam(config: Config, rate: Any) -> Any:
+    return tf.train.AdamOptimizer(
+        rate,
+        beta1=_given(config.beta1, 0.9),
+        beta2=_given(config.beta2, 0.999),
+        epsilon=_given(config.epsilon, 1e-8),
+    )
+
+
+OPTIMIZERS: dict[str, Callable[[Config, Any], Any]] = {
+    "sgd": lambda _config, rate: tf.train.GradientDescentOptimizer(rate),
+    "momentum": _momentum,
+    "nesterov": _nesterov,
+    "adagrad": lambda _config, rate: tf.train.AdagradOptimizer(rate),
+    "rmsprop": _rmsprop,
+    "adam": _adam,
+    "adamw": _adam,  # the decay is taken before
+    # For what is not a convolution kernel.
+    "muon": lambda _config, rate: tf.train.MomentumOptimizer(
+        rate, MOMENTUM_OF_REST, use_nesterov=True
+    ),
+}
+
+
+def make_optimizer(config: Config, learning_rate: Any) -> Any:
+    """The optimizer that the configuration names; of muon, the part for other weights.
+
+    Args:
+        config: gives the optimizer's name and its options.
+        learning_rate: float32 scalar tensor.
+
+    Returns:
+        a `tf.train.Optimizer`.
+    """
+    return OPTIMIZERS[config.optimizer](config, learning_rate)
+
+
+class Treatment(NamedTuple):
+    """How one variable is updated: by Muon or not, factor of the rate, decay of the weight, in how
+    many of the first steps (None: all)."""
+
+    by_muon: bool
+    rate_factor: float
+    decay: float
+    steps: float | None
+
+
+def treatment_of(config: Config, variable: Any) -> Treatment:
+    """What the options say of a variable.
+
+    The first of parameter_groups whose pattern is found in its name counts. Without a word on decay
+    in it, kernels (and other weights of two or more dimensions) decay and the rest does not; what
+    Muon updates never does, because it is brought to a fixed norm.
+    """
+    by_muon = config.optimizer == "muon" and variable.shape.rank == 4
+    factors: dict[str, float] = {"weight_decay": 1.0 if variable.shape.rank >= 2 else 0.0}
+    for pattern, given in config.parameter_groups.items():
+        if re.search(pattern, variable.op.name):
+            factors.update(given if isinstance(given, dict) else {"rate": given})
+            break
+    decay = 0.0 if by_muon else config.weight_decay * factors["weight_decay"]
+    return Treatment(by_muon, factors.get("rate", 1.0), decay, factors.get("steps"))
+
+
+def build_update(
+    config: Config, gradients: list[Any], variables: list[Any], rate: Any, global_step: Any
+) -> Any:
+    """Add the update of all variables: clipping, decay, the rule itself; and one step more.
+
+    Args:
+        config: gives everything that shapes an update.
+        gradients: of each variable; None where it does not enter the loss.
+        variables: in the same order.
+        rate: float32 scalar, the schedule's learning rate.
+        global_step: the variable that counts steps.
+
+    Returns:
+        the op.
+
+    Raises:
+        UsageError: a pattern of parameter_groups fits no variable.
+    """
+    _check_patterns(config, variables)
+    pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
+    if config.clip_norm is not None:
+        # Pascanu et al. 2012 (arXiv 1211.5063).
+        clipped, _ = tf.clip_by_global_norm([g for g, _ in pairs], config.clip_norm)
+        pairs = [(g, v) for g, (_, v) in zip(clipped, pairs, strict=True)]
+    treated = [(g, v, treatment_of(config, v)) for g, v in pairs]
+
+    def rate_of(factor: float, steps: float | None) -> Any:
+        if steps is None:
+            return rate * factor
+        return tf.where_v2(global_step.read_value() < int(steps), rate * factor, 0.0)
+
+    is_decoupled = config.weight_decay_mode == "decoupled" or config.optimizer == "adamw"
+    decay_ops = []
+    if is_decoupled:
+        # Not before every gradient is there: they are those of the weights as they were.
+        with tf.control_dependencies([tf.group(*[g for g, _ in pairs])]):
+            decay_ops = [
+                v.assign_sub(rate_of(t.rate_factor * t.decay, t.steps) * v.read_value())
+                for _, v, t in treated
+                if t.decay and t.rate_factor
+            ]
+    else:
+        treated = [(g + t.decay * v if t.decay else g, v, t) for g, v, t in treated]
+    groups: dict[tuple[bool, float, float | None], list[Any]] = {}
+    for gradient, variable, treatment in treated:
+        if treatment.rate_factor:  # 0 freezes
+            key = (treatment.by_muon, treatment.rate_factor, treatment.steps)
+            groups.setdefault(key, []).append((gradient, variable))
+    with tf.control_dependencies([tf.group(*decay_ops)] if decay_ops else []):
+        if len(groups) == 1 and groups.keys() == {(False, 1.0, None)}:
+            return make_optimizer(config, rate).apply_gradients(
+                groups[False, 1.0, None], global_step=global_step
+            )
+        updates = []
+        for (by_muon, factor, steps), group in groups.items():
+            make = make_muon if by_muon else make_optimizer
+            updates.append(make(config, rate_of(factor, steps)).apply_gradients(group))
+    with tf.control_dependencies(updates):
+        return global_step.assign_add(1).op
+
+
+def _check_patterns(config: Config, variables: list[Any]) -> None:
+    names = [variable.op.name for variable in variables]
+    for pattern in config.parameter_groups:
+        if not any(re.search(pattern, name) for name in names):
+            raise UsageError(
+                f"--parameter_groups: {pattern} is found in no variable's name; these are "
+                f"{', '.join(names)}"
+            )

@@ -1,0 +1,135 @@
+"""Weights of Keras Applications' networks, read from the files that Keras writes.
+
+    weights = load_keras_weights("resnet50.weights.h5", "resnet50")
+
+Keras itself puts weights back by the order of a model's layers, not by their names (which count up
+within a process); so does this: the n-th convolution of the file is the n-th of the network, and
+likewise batch norms and dense layers. Then every shape must fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.tf1 import tf
+from cnnlab.layers.tower import Tower, building
+from cnnlab.models import check_model_options, find_model
+from cnnlab.models.pretrained.keras_file import KINDS, read_keras_file
+
+Array = npt.NDArray[np.float32]
+Shapes = dict[str, tuple[int, ...]]  # variable name to shape, of one layer
+
+NETWORKS: Final = ("densenet121", "inception_v3", "resnet50", "resnet101", "vgg16", "vgg19")
+
+# Keras lists the layers of an Inception module by how many follow them, most first.
+_INCEPTION_ORDER: Final = {
+    **dict.fromkeys(
+        ("mixed0", "mixed1", "mixed2"),
+        "3x3dbl_1 5x5_1 3x3dbl_2 1x1 5x5_2 3x3dbl_3 _pool",
+    ),
+    "mixed3": "3x3dbl_1 3x3dbl_2 3x3 3x3dbl_3",
+    **dict.fromkeys(
+        ("mixed4", "mixed5", "mixed6", "mixed7"),
+        "7x7dbl_1 7x7dbl_2 7x7_1 7x7dbl_3 7x7_2 7x7dbl_4 1x1 7x7_3 7x7dbl_5 _pool",
+    ),
+    "mixed8": "7x7x3_1 7x7x3_2 3x3_1 7x7x3_3 3x3_2 7x7x3_4",
+    **dict.fromkeys(
+        ("mixed9", "mixed10"),
+        "3x3dbl_1 3x3_1 3x3dbl_2 3x3_2a 3x3_2b 3x3dbl_3a 3x3dbl_3b 1x1 _pool",
+    ),
+}
+
+
+def load_keras_weights(
+    path: str | Path, model: str, *, image_size: int = 224, **model_options: Any
+) -> dict[str, Array]:
+    """Read a weight file of the Keras network that corresponds to one of ours.
+
+    Args:
+        path: a `.weights.h5` of Keras 3, or a `.h5` of Keras 2 or 3: weights or a whole model, with
+            or without the dense layers at its end ("notop").
+        model: densenet121, inception_v3, resnet50, resnet101, vgg16 or vgg19.
+        image_size: height and width of the images; matters to the dense layers of VGG alone.
+        **model_options: as the option of that name, where the file is of such a network.
+
+    Returns:
+        variable name to value, float32, for every variable of our network; without the dense layers
+        where the file has none.
+
+    Raises:
+        UsageError: no such network.
+        CnnlabError: the file cannot be read, is not of this network (it says which layer does not
+            fit), or holds something that a weight file has no reason to hold.
+    """
+    if model not in NETWORKS:
+        raise UsageError(f"no Keras weights for model {model}; there are for {', '.join(NETWORKS)}")
+    check_model_options(find_model(model), model_options)
+    path = Path(path)
+    found = read_keras_file(path)
+    dense = [layer for layer in found if layer.kind == "dense"]
+    num_classes = dense[-1].weights[0].shape[1] if dense else 1
+    wanted = _shapes_of(model, num_classes, image_size, model_options)
+    result: dict[str, Array] = {}
+    for kind in KINDS.values():
+        ours = [layer for layer in wanted if _kind_of(layer) == kind]
+        theirs = [layer for layer in found if layer.kind == kind]
+        if kind == "dense" and not theirs:
+            continue
+        if len(ours) != len(theirs):
+            raise CnnlabError(
+                f"{path} has {len(theirs)} {kind} layers, where {model} has {len(ours)}"
+            )
+        for our, their in zip(ours, theirs, strict=True):
+            given = [array.shape for array in their.weights]
+            if given != list(our.values()):
+                raise CnnlabError(
+                    f"{path}: layer {their.name} has weights of {_text(given)}, where "
+                    f"{_name_of(our)} of {model} has {_text(our.values())}"
+                )
+            result.update(zip(our, their.weights, strict=True))
+    return result
+
+
+def _shapes_of(
+    model: str, num_classes: int, image_size: int, model_options: dict[str, Any]
+) -> list[Shapes]:
+    """The layers of our network that have weights, in Keras's order."""
+    layers: dict[str, Shapes] = {}
+    with tf.Graph().as_default(), tf.device("/cpu:0"):
+        with building(Tower(0)):
+            images = tf.zeros([1, image_size, image_size, 3])
+            find_model(model)(images, num_classes, training=False, **model_options)
+        for variable in tf.global_variables():
+            name = variable.op.name
+            layer = layers.setdefault(name.rpartition("/")[0], {})
+            layer[name] = tuple(variable.shape.as_list())
+    if model == "inception_v3":
+        return sorted(layers.values(), key=_inception_place)
+    return list(layers.values())  # ours are made in Keras's order
+
+
+def _inception_place(layer: Shapes) -> tuple[int, int]:
+    """Where Keras has this layer: module, and place in it; sorting keeps the order of equals."""
+    module, _, branch = _name_of(layer).removesuffix("_norm").partition("/branch")
+    if module in _INCEPTION_ORDER:
+        place = _INCEPTION_ORDER[module].split().index(branch)
+        return 1 + list(_INCEPTION_ORDER).index(module), place
+    return (len(_INCEPTION_ORDER) + 1 if module == "logits" else 0), 0
+
+
+def _name_of(layer: Shapes) -> str:
+    return next(iter(layer)).rpartition("/")[0]
+
+
+def _kind_of(layer: Shapes) -> str:
+    return KINDS[len(next(iter(layer.values())))]
+
+
+def _text(shapes: Iterable[tuple[int, ...]]) -> str:
+    return ", ".join("x".join(map(str, shape)) for shape in list(shapes)[:5])

@@ -1,0 +1,48 @@
+"""The command `python -m cnnlab.report`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cnnlab.base.errors import UsageError
+from cnnlab.config import cli
+from cnnlab.report import ReportOptions, report
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """The command `python -m cnnlab.report`."""
+    cli.run(
+        _report_command,
+        ReportOptions,
+        words,
+        usage="python -m cnnlab.report [RUN ...] [--out=DIR] [--name=value ...]",
+        about="Write report.html on a run, or on several side by side, and its pictures as PNGs.",
+        takes_words=True,
+    )
+
+
+def _report_command(options: ReportOptions, runs: tuple[str, ...]) -> dict[str, Any]:
+    if runs and options.save_dir != "./save":
+        raise UsageError("name the runs, or one with --save_dir, not both")
+    answer = report(
+        runs or options.save_dir,
+        out=options.out,
+        checkpoint=options.checkpoint,
+        split=options.split,
+        data_dir=options.data_dir,
+        images=options.images,
+        examples=options.examples,
+    )
+    if not options.json:
+        for run in answer["runs"]:
+            print(
+                f"{run['save_dir']}: step {run['step']}, accuracy {run['accuracy']:.4f} on "
+                f"{run['n']} {run['split']} images"
+            )
+        print(f"{answer['report']} and {len(answer['pictures'])} PNGs beside it")
+    return answer
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Where in an image the evidence for a class is: gradients and Grad-CAM, in the predict graph."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnlab.base.tf1 import tf
+from cnnlab.graph.inference_graph import InferenceGraph
+from cnnlab.graph.model_summary import last_feature_maps
+
+
+class SaliencyGraph(NamedTuple):
+    """What `build_saliency` adds.
+
+    Attributes:
+        classes_ph: int64 [batch], range [0, num_classes): the class asked about, for each image.
+        gradient: float32 [batch, height, width], >= 0.
+        grad_cam: float32 [batch, map height, map width], >= 0; None without a convolution.
+        cam_layer: the layer whose feature maps `grad_cam` weighs.
+    """
+
+    classes_ph: Any
+    gradient: Any
+    grad_cam: Any
+    cam_layer: str | None
+
+
+class SaliencyMaps(NamedTuple):
+    """Values of the tensors of the same names in SaliencyGraph."""
+
+    gradient: npt.NDArray[np.float32]
+    grad_cam: npt.NDArray[np.float32] | None
+
+
+def build_saliency(tower: InferenceGraph) -> SaliencyGraph:
+    """Add both maps to the tower's graph, of the logit S_c of the class c that is fed.
+
+    gradient: max over the channels of |dS_c / dx|, x the network's scaled input (Simonyan et al.
+    2013, arXiv 1312.6034, section 3.1).
+
+    grad_cam: relu(sum_k a_k A^k), A^k the feature maps of the last convolution and a_k the mean of
+    dS_c / dA^k over all places (Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2).
+    """
+    with tf.name_scope("saliency"):
+        classes_ph = tf.placeholder(tf.int64, [None], "classes_ph")
+        # One image's logits do not depend on another's input, so the sum's gradient is each one's.
+        chosen = tf.one_hot(classes_ph, int(tower.logits.shape[1]), dtype=tower.logits.dtype)
+        score = tf.reduce_sum(tower.logits * chosen)
+        found = last_feature_maps(tower)
+        wanted = [tower.inputs] + ([found[1]] if found else [])
+        gradients = tf.gradients(score, wanted, unconnected_gradients="zero")
+        gradient = tf.reduce_max(tf.abs(gradients[0]), axis=3)
+        if found is None:
+            return SaliencyGraph(classes_ph, gradient, None, None)
+        layer, maps = found
+        weights = tf.reduce_mean(gradients[1], axis=[1, 2], keepdims=True)
+        grad_cam = tf.nn.relu(tf.reduce_sum(weights * maps, axis=3))
+        return SaliencyGraph(classes_ph, gradient, grad_cam, layer)
+
+
+def run_saliency(
+    session: Any,
+    tower: InferenceGraph,
+    saliency: SaliencyGraph,
+    images: npt.NDArray[np.uint8],
+    classes: npt.NDArray[np.int64],
+) -> SaliencyMaps:
+    """The maps of a few images.
+
+    Args:
+        session: holds the weights.
+        tower: the inference tower.
+        saliency: what was added to it.
+        images: uint8 [n, height, width, channels].
+        classes: int64 [n], the class asked about, for each.
+    """
+    feed = {tower.images_ph: images, saliency.classes_ph: classes}
+    if saliency.grad_cam is None:
+        return SaliencyMaps(session.run(saliency.gradient, feed), None)
+    return SaliencyMaps(*session.run((saliency.gradient, saliency.grad_cam), feed))

@@ -1,0 +1,125 @@
+"""config.yaml: the options that a run directory remembers.
+
+Resuming, evaluating and predicting need only `--save_dir`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import yaml
+
+from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.files import write_atomically
+from cnnlab.config import options as opts
+from cnnlab.config.config import Config
+from cnnlab.config.resolve import differing_options, override, resolve, with_recipe
+from cnnlab.config.yaml_text import read_yaml_mapping
+from cnnlab.data.specs import DATASETS, DatasetSpec
+from cnnlab.data.training_data import TrainingData
+from cnnlab.run.disk.warm_start import with_init_step
+
+CONFIG_FILE = "config.yaml"
+# What was asked of one process only, and is not remembered with the run.
+OF_ONE_PROCESS = ("json", "debug", "overwrite", "max_secs", "profile")
+
+
+def resolve_for_run(given: Mapping[str, Any]) -> Config:
+    """As `resolve`, but where save_dir holds a run, its options stand in for the defaults.
+
+    So `--save_dir` alone goes on with a run. A new run that starts from another's weights gets the
+    step of that one's checkpoint.
+
+    Raises:
+        UsageError: as `resolve`, or a given option differs from the run's (without --overwrite), or
+            there is nothing at --init_from.
+    """
+    fresh: Config = resolve(given)
+    if fresh.overwrite or not (Path(fresh.save_dir) / CONFIG_FILE).is_file():
+        return with_init_step(fresh)
+    earlier = load_config(fresh.save_dir)
+    config = opts.build(Config, override(opts.as_dict(earlier), with_recipe(given)))
+    differing = differing_options(earlier, config)
+    if differing:
+        changes = ", ".join(
+            f"{name} ({getattr(earlier, name)} there, {getattr(config, name)} here)"
+            for name in differing
+        )
+        raise UsageError(
+            f"{fresh.save_dir} holds another run: {changes}; choose another --save_dir, give the "
+            "same options to go on with it, or --overwrite to delete it"
+        )
+    return config
+
+
+def save_config(
+    config: Config, save_dir: Path, versions: Mapping[str, str], spec: DatasetSpec
+) -> None:
+    """Write every option as resolved, the versions it runs with, and the shape and classes of its
+    data to save_dir/config.yaml."""
+    data = {**dataclasses.asdict(spec), "image_shape": list(spec.image_shape)}
+    data["class_names"] = list(spec.class_names)
+    document = {**opts.as_dict(config), "data": data, "versions": dict(versions)}
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    write_atomically(save_dir / CONFIG_FILE, text)
+
+
+def load_config(save_dir: str | Path) -> Config:
+    """The options of the run in save_dir, wherever that was when the run was made.
+
+    Raises:
+        CnnlabError: there is no run, or its config.yaml is damaged.
+    """
+    path = Path(save_dir) / CONFIG_FILE
+    values = _read_config(path)
+    for name in ("data", "versions", *OF_ONE_PROCESS):
+        values.pop(name, None)
+    try:
+        config = opts.build(Config, values)
+        return opts.replace(
+            config, save_dir=str(save_dir), log_dir=_moved_log_dir(config, save_dir)
+        )
+    except UsageError as error:
+        raise CnnlabError(f"{path} is damaged or from another version: {error}") from error
+
+
+def load_run_data(config: Config) -> TrainingData:
+    """The data of a run whose options were loaded; of one on arrays of a script, shape and classes
+    alone.
+
+    Raises:
+        CnnlabError: what its config.yaml says of the arrays is damaged.
+    """
+    if config.dataset in DATASETS:
+        return TrainingData(config, None)
+    path = Path(config.save_dir) / CONFIG_FILE
+    try:
+        spec = pydantic.TypeAdapter(DatasetSpec).validate_python(_read_config(path).get("data"))
+        if min(spec.image_shape) < 1 or not spec.class_names:
+            raise ValueError("no image or no class")
+    except ValueError as error:  # pydantic's own are such
+        raise CnnlabError(f"{path} does not say what data the run has: edited by hand?") from error
+    return TrainingData(config, None, spec)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        save_dir = path.parent
+        raise CnnlabError(
+            f"{save_dir} holds no run (no {CONFIG_FILE}); train one with --save_dir={save_dir}"
+        )
+    try:
+        return read_yaml_mapping(path)
+    except UsageError as error:
+        raise CnnlabError(f"{path} is damaged: {error}") from error
+
+
+def _moved_log_dir(config: Config, save_dir: str | Path) -> str | None:
+    """The log_dir, which is still in save_dir if it was in it."""
+    if config.log_dir is None or not Path(config.log_dir).is_relative_to(config.save_dir):
+        return config.log_dir
+    return str(Path(save_dir) / Path(config.log_dir).relative_to(config.save_dir))

@@ -1,0 +1,83 @@
+"""One process a run directory: a lock that dies with its holder, however it dies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cnnlab.base.errors import CnnlabError
+from cnnlab.base.files import naming_failures, remove_if_possible
+
+LOCK_FILE = ".lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock while the block runs; makes the folder.
+
+    The kernel's `flock` is the lock; the file only carries it, and the holder's process id for
+    messages. So a killed holder leaves a file but no lock. Readers (evaluate, predict) take none.
+
+    Raises:
+        CnnlabError: another process holds it (named), or the folder cannot be written.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    with naming_failures(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = _acquire(folder / LOCK_FILE)
+    try:
+        yield
+    finally:
+        # Removed while still held: whoever opened it meanwhile sees that it is gone, and retries.
+        remove_if_possible(folder / LOCK_FILE)
+        os.close(descriptor)
+        _remove_empty(made)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Leave no folder behind that was made for the lock alone: what failed left nothing in it."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:  # it is in use
+            return
+
+
+def _acquire(path: Path) -> int:
+    """The descriptor of the lock file, locked."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows: there, two processes are not kept apart
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            who = "this process" if holder == str(os.getpid()) else f"process {holder}"
+            raise CnnlabError(
+                f"{path.parent} is in use: {who} is training there; wait for it or choose another "
+                "--save_dir"
+            ) from None
+        except OSError:
+            os.close(descriptor)
+            raise
+        if _is_still(path, descriptor):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            return descriptor
+        os.close(descriptor)
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    """Whether the path names the file that was opened, and not a later one or none."""
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    ours = os.fstat(descriptor)
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)

@@ -1,0 +1,271 @@
+"""The run directory as a whole: whether it can be used, what stands in it, how a run ends there.
+
+SAVE_DIR/
+    config.yaml            every option as resolved, and the versions it ran with
+    model.ckpt-STEP.*      checkpoints; `checkpoint` points at the latest
+    best/                  the best by validation accuracy
+    metrics.jsonl          a line for each set of figures
+    result.json            written last
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cnnlab.base.background import Background
+from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.files import read_text, write_atomically
+from cnnlab.base.machine import versions
+from cnnlab.config.config import Config
+from cnnlab.data.specs import DatasetSpec
+from cnnlab.run.disk.checkpoint import BEST_DIR, Checkpoints
+from cnnlab.run.disk.config_file import CONFIG_FILE, save_config
+from cnnlab.run.disk.metrics_file import METRICS_FILE, read_metrics
+from cnnlab.run.disk.saver import saved_tensors
+from cnnlab.run.metrics.monitored import is_better
+
+RESULT_FILE = "result.json"
+_MAX_RESULT_BYTES = 10_000_000
+_MAX_HELD_BYTES = 2**28  # of variables: so many are in memory twice while they are written
+
+
+class RunDirectory:
+    """The save_dir of one run.
+
+    Attributes:
+        path: the folder.
+        checkpoints: its checkpoints.
+        best: the best step's checkpoint.
+        saving: what is still to do of the last `save`.
+    """
+
+    def __init__(self, config: Config) -> None:
+        """Look at the folder without changing it.
+
+        Raises:
+            UsageError: the folder cannot hold a run, or holds checkpoints of an unknown one.
+        """
+        self.path = Path(config.save_dir)
+        self.checkpoints = Checkpoints(self.path, config.max_to_keep, config.keep_every)
+        self.best = Checkpoints(self.path / BEST_DIR)
+        self.saving = Background()
+        self._config = config
+        for name, folder in (("save_dir", self.path), ("log_dir", config.resolved_log_dir)):
+            _check_writable(name, folder)
+        holds_run = (self.path / CONFIG_FILE).exists()
+        if not config.overwrite and not holds_run and self.checkpoints.steps():
+            raise UsageError(
+                f"{self.path} holds checkpoints but no {CONFIG_FILE}; choose another --save_dir, "
+                "or --overwrite to delete them"
+            )
+
+    def result(self) -> dict[str, Any] | None:
+        """What result.json says, or None if there is none or the run starts anew."""
+        return None if self._config.overwrite else read_result(self.path)
+
+    def finished_result(self, total_steps: int) -> dict[str, Any] | None:
+        """The result if the run is finished, by early stopping or because no more steps are asked
+        for."""
+        result = self.result()
+        is_done = result and (
+            result.get("finished") is True
+            and (result.get("stopped_early") or result["step"] >= total_steps)
+        )
+        return result if is_done else None
+
+    def latest_step(self) -> int:
+        """The step to go on from: the newest intact checkpoint's, or 0."""
+        if self._config.overwrite:
+            return 0
+        return self.checkpoints.latest_intact() or 0
+
+    def begin(self, first_step: int, spec: DatasetSpec) -> None:
+        """Clear away the run that is to be overwritten, or what lies after the step that it goes on
+        from, and save the options and what the data is like."""
+        if self._config.overwrite:
+            for name in (RESULT_FILE, METRICS_FILE, CONFIG_FILE):
+                (self.path / name).unlink(missing_ok=True)
+            self.checkpoints.remove_all()
+            shutil.rmtree(self.path / BEST_DIR, ignore_errors=True)
+        elif first_step:
+            self.checkpoints.set_aside_after(first_step)  # newer, and yet not used: damaged
+            # A kill may have come after a best step and before the checkpoint that covers it.
+            if any(step <= first_step for step in self.best.steps()):
+                self.best.remove_after(first_step)
+            self._prune_best(None)
+        save_config(self._config, self.path, versions(), spec)
+        (self.path / RESULT_FILE).unlink(missing_ok=True)
+
+    def tensors_to_hold(self, saver: Any, graph: Any) -> list[Any]:
+        """What `save` wants the values of, to write them while training goes on; nothing of a
+        network whose variables are too many to be in memory twice.
+
+        Args: saver: a `tf.train.Saver`; graph: that it was made for.
+        """
+        tensors = saved_tensors(saver, graph)
+        size = sum(tensor.shape.num_elements() * tensor.dtype.size for tensor in tensors)
+        return tensors if size <= _MAX_HELD_BYTES else []
+
+    def save(
+        self,
+        saver: Any,
+        session: Any,
+        step: int,
+        values: dict[Any, Any],
+        total_steps: int,
+        log: Callable[[], None],
+    ) -> None:
+        """Begin to write a checkpoint of the run.
+
+        It counts when the disk has it, at the latest when `saving` has been waited for: a run that
+        is killed before goes on from the checkpoint before it.
+
+        Args:
+            saver: a `tf.train.Saver`.
+            session: writes it.
+            step: the checkpoint's.
+            values: of each of `tensors_to_hold`, after that step.
+            total_steps: where the run ends.
+            log: waits until the disk has the lines of the steps up to this one.
+
+        Raises:
+            CnnlabError: the disk is full or the folder cannot be written, now or at the save
+                before.
+        """
+        self.saving.wait()
+        write = partial(self.checkpoints.write, saver, session, step, values)
+
+        def commit() -> None:
+            # Lines must not be lost that a checkpoint of a later step takes for written.
+            log()
+            is_last = step == total_steps
+            protect = frozenset() if is_last else frozenset(self._regular_steps()[-1:])
+            self.checkpoints.commit(step, protect=protect)
+            self._prune_best(None if is_last else protect)
+
+        if values:
+            self.saving.start(write, commit)
+        else:
+            write()
+            self.saving.start(commit)
+
+    def save_best(self, saver: Any, session: Any, step: int) -> None:
+        """Save the best step's weights.
+
+        The best before it stays until a checkpoint of the run is as late as this step: a run that
+        is killed goes back to that checkpoint, and what was best by then must be there.
+
+        Raises:
+            CnnlabError: the disk is full or the folder cannot be written.
+        """
+        self.saving.wait()
+        self.best.save(saver, session, step)
+        self._prune_best(frozenset(self._regular_steps()[-1:]))
+
+    def rollback_step(self) -> int:
+        """The newest intact checkpoint that was saved on schedule, or 0.
+
+        Those saved on a signal do not count: when a run was stopped must not change its course.
+        """
+        for step in reversed(self._regular_steps()):
+            if self.checkpoints.damage(step) is None:
+                return step
+        return 0
+
+    def go_back_to(self, step: int) -> None:
+        """Forget the checkpoints after a step; 0 forgets all."""
+        self.checkpoints.remove_after(step)
+        self.best.remove_after(step)
+
+    def _regular_steps(self) -> list[int]:
+        """Steps saved on schedule, where a rollback may need them, ascending."""
+        every_steps = self._config.checkpoint_steps
+        if self._config.on_nan != "rollback":
+            return []
+        return [step for step in self.checkpoints.steps() if step % every_steps == 0]
+
+    def _prune_best(self, anchors: frozenset[int] | None) -> None:
+        """Keep the best step, and the best as of the latest checkpoint and the given ones."""
+        best_steps = self.best.steps()
+        kept = set(best_steps[-1:])
+        for anchor in {*(anchors or ()), *self.checkpoints.steps()[-1:]}:
+            kept.update([step for step in best_steps if step <= anchor][-1:])
+        for step in best_steps:
+            if step not in kept:
+                self.best.remove(step)
+
+    def best_so_far(self, last_step: int) -> dict[str, Any] | None:
+        """Step, accuracy and, where it is monitored, loss of the best validation up to
+        `last_step`; None before the first."""
+        best: dict[str, Any] | None = None
+        kept = ["step", "accuracy", *(["loss"] if self._config.monitor == "loss" else [])]
+        for line in read_metrics(self.path, last_step):
+            if line["split"] == "val" and (
+                best is None or is_better(line, best, self._config.monitor)
+            ):
+                best = {name: line[name] for name in kept}
+        return best
+
+    def evaluations_so_far(self, last_step: int) -> list[dict[str, Any]]:
+        """The figures of each validation up to `last_step` that early stopping counts."""
+        return [
+            line
+            for line in read_metrics(self.path, last_step)
+            if line["split"] == "val" and line["step"] % self._config.eval_steps == 0
+        ]
+
+    def secs_so_far(self, last_step: int) -> float:
+        """Seconds of training before `last_step`, as far as they were written down."""
+        secs = [line["seconds"] for line in read_metrics(self.path, last_step) if "seconds" in line]
+        return secs[-1] if secs else 0.0
+
+    def write_result(self, result: dict[str, Any]) -> None:
+        """Write result.json: the last thing a run does."""
+        write_atomically(self.path / RESULT_FILE, json.dumps(result, indent=2) + "\n")
+
+
+def read_result(save_dir: Path) -> dict[str, Any] | None:
+    """What result.json says, or None if there is none.
+
+    Raises:
+        CnnlabError: it is damaged.
+    """
+    path = save_dir / RESULT_FILE
+    if not path.exists():
+        return None
+    try:
+        result = json.loads(read_text(path, _MAX_RESULT_BYTES))
+        if not isinstance(result, dict) or type(result.get("step")) is not int:
+            raise ValueError("no step")
+    except (ValueError, RecursionError, CnnlabError) as error:
+        problem = str(error)[:200]
+        raise CnnlabError(f"{path} is damaged ({problem}); delete it to go on") from error
+    return result
+
+
+def describe_result(result: Mapping[str, Any], config: Config) -> str:
+    """What a run came to, for people."""
+    if not result["finished"]:
+        return f"stopped at step {result['step']}, saved; the same command goes on from there"
+    return (
+        f"step {result['step']}: test accuracy {result['accuracy']:.4f}, loss {result['loss']:.4f} "
+        f"on {result['n']} images, {result['seconds']:.0f} s; checkpoints in {config.save_dir}; "
+        f"tensorboard --logdir={config.resolved_log_dir}"
+    )
+
+
+def _check_writable(option: str, folder: Path) -> None:
+    """Refuse a folder that cannot be made or written, before any work is done for it."""
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise UsageError(f"--{option}={folder}: {existing} is a file, not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UsageError(f"--{option}={folder}: no permission to write in {existing}")

@@ -1,0 +1,125 @@
+"""Starting a new run from another one's weights: `--init_from`.
+
+A variable of the network starts with the value that a variable of the same name, type and shape has
+there. The rest starts as it would have: layers of other shapes, the optimizer's state, the step,
+and what the scaling knows of the training set, which belongs to the data. Averages of the weights
+start as the weights do.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.config.config import Config
+from cnnlab.config.options import replace
+from cnnlab.run.disk.checkpoint import Checkpoints
+from cnnlab.run.disk.signatures import Signatures, belongs_to, listed, signatures_of
+from cnnlab.run.disk.weights_file import npz_signatures, read_npz
+
+# Of a checkpoint, but not of the network.
+_STATE = (
+    "global_step",
+    "ema/",
+    "lookahead/",
+    "input_statistics/",
+    "optimizer/",
+    "plateau/",
+    "rollbacks",
+)
+
+
+def with_init_step(config: Config) -> Config:
+    """The options of a new run, with the step of the checkpoint that it starts from.
+
+    It is remembered with the run, so that a run which is killed before its first checkpoint starts
+    from the same one again, even if the other run has gone on.
+
+    Raises:
+        UsageError: there is no file or folder at init_from, or it is the run itself.
+        CnnlabError: the folder holds no checkpoint, or every one is damaged.
+    """
+    if config.init_from is None:
+        return config
+    source = Path(config.init_from)
+    if not (source.is_file() if config.starts_from_file else source.is_dir()):
+        kind = "file" if config.starts_from_file else "run directory"
+        raise UsageError(f"--init_from={source}: there is no such {kind}")
+    own = Path(config.save_dir).resolve()
+    if own in (source.resolve(), *source.resolve().parents):
+        raise UsageError(
+            f"--init_from={source} is in the run's own --save_dir, {config.save_dir}; choose "
+            "another --save_dir"
+        )
+    if config.starts_from_file or config.init_step is not None:
+        return config
+    step = Checkpoints(source).latest_intact()
+    if step is None:
+        raise CnnlabError(f"--init_from={source} holds no checkpoint")
+    return replace(config, init_step=step)
+
+
+def start_values(config: Config, variables: list[Any]) -> dict[Any, Any]:
+    """What the network's variables start with, if not with what their initializers give.
+
+    Says on stderr what is loaded, and each variable that is not.
+
+    Args:
+        config: gives init_from and init_step, see `with_init_step`.
+        variables: the network's.
+
+    Returns:
+        a feed of the initializers: initial value to array.
+
+    Raises:
+        CnnlabError: init_from cannot be read, is damaged, or has nothing that fits.
+    """
+    if config.init_from is None:
+        return {}
+    source, step = Path(config.init_from), config.init_step
+    ours = signatures_of(variables)
+    theirs: Signatures = (
+        npz_signatures(source) if step is None else Checkpoints(source).signatures(step)
+    )
+    names = [name for name, signature in ours.items() if theirs.get(name) == signature]
+    if not names:
+        raise CnnlabError(
+            f"--init_from={source}: no variable there has name and shape of one of this model: "
+            f"{listed(list(_network_part(theirs)), 'there: ')}; {listed(list(ours), 'here: ')}"
+        )
+    _say_what_is_loaded(config, theirs, ours, names)
+    values = read_npz(source, names) if step is None else Checkpoints(source).read(step, names)
+    with variables[0].graph.as_default():
+        return {v.initial_value: values[v.op.name] for v in variables if v.op.name in values}
+
+
+def _network_part(signatures: Signatures) -> Signatures:
+    """Without the state of training."""
+    return {
+        name: signature
+        for name, signature in signatures.items()
+        if not name.startswith(_STATE) and not belongs_to(name, signatures)
+    }
+
+
+def _say_what_is_loaded(
+    config: Config, theirs: Signatures, ours: Signatures, names: list[str]
+) -> None:
+    """One line on what is loaded, and one for each variable that is not."""
+    where = str(config.init_from)
+    if config.init_step is not None:
+        where += f", step {config.init_step}"
+    lines = [f"starting from {where}: {len(names)} of {len(ours)} variables loaded"]
+    for name, signature in ours.items():
+        if name not in theirs:
+            lines.append(f"  not loaded: {name} ({signature}) is not there")
+        elif name not in names:
+            lines.append(f"  not loaded: {name} is {theirs[name]} there, {signature} here")
+    lines += [
+        f"  not used: {name} ({signature}) is not in this model"
+        for name, signature in sorted(_network_part(theirs).items())
+        if name not in ours
+    ]
+    print("\n".join(lines), file=sys.stderr)

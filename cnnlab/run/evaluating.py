@@ -1,0 +1,190 @@
+"""Evaluation during training, and what listens to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from cnnlab.base.errors import NonFiniteError
+from cnnlab.run.disk.run_directory import RunDirectory
+from cnnlab.run.hook import Hook, Run, StepState, is_time
+from cnnlab.run.inference import EvaluationStoppedError
+from cnnlab.run.log import RunLog
+from cnnlab.run.metrics.monitored import goodness, is_better
+
+
+class Evaluation(NamedTuple):
+    """One evaluation on the validation set.
+
+    step: steps made before it.
+    figures: loss, accuracy, top5_accuracy and n.
+    is_regular: whether the step is a multiple of eval_steps. The evaluation after the last step may
+        not be: a longer run would not make it, so nothing that shapes the result may depend on it.
+    """
+
+    step: int
+    figures: Mapping[str, Any]
+    is_regular: bool
+
+
+class EvaluationListener:
+    """Something that reacts to evaluations during training; override the methods that you need.
+
+    Attributes:
+        wants_batches: whether `batch` is to be called.
+    """
+
+    wants_batches = False
+
+    def start(self, run: Run) -> None:
+        """Called once, before the first step of this process."""
+
+    def begin(self) -> None:
+        """Called when an evaluation begins."""
+
+    def batch(self, logits: Any, probabilities: Any) -> None:
+        """Called with each batch, both float32 [batch, num_classes], in the order of the images."""
+
+    def after(self, run: Run, evaluation: Evaluation) -> None:
+        """Called after each evaluation, before the checkpoint of its step is saved."""
+
+
+class PlateauListener(EvaluationListener):
+    """Passes the monitored figure to the schedule plateau, whose state is in the graph."""
+
+    def after(self, run: Run, evaluation: Evaluation) -> None:
+        if evaluation.is_regular:
+            plateau = run.train_graph.plateau
+            assert plateau is not None
+            figure = goodness(evaluation.figures, run.config.monitor)
+            run.session.run(plateau.update_op, {plateau.figure_ph: figure})
+
+
+class EarlyStopping(EvaluationListener):
+    """Ends the run after `patience` evaluations in a row that are not better than the best.
+
+    Its state follows from the evaluations written to metrics.jsonl up to the step where the run
+    resumes.
+
+    Attributes:
+        has_stopped: whether the run is at its end.
+    """
+
+    def __init__(self, patience: int, earlier: Sequence[Mapping[str, Any]]) -> None:
+        """Args:
+        patience: number of evaluations.
+        earlier: figures of the evaluations so far, in order.
+        """
+        self._patience = patience
+        self._earlier = earlier
+        self._best: Mapping[str, Any] | None = None
+        self._waited = 0
+        self.has_stopped = False
+
+    def start(self, run: Run) -> None:
+        for figures in self._earlier:
+            self._count(figures, run.config.monitor)
+        if self.has_stopped:  # killed after the decision and before the result was written
+            self._stop(run)
+
+    def after(self, run: Run, evaluation: Evaluation) -> None:
+        if evaluation.is_regular:
+            self._count(evaluation.figures, run.config.monitor)
+            if self.has_stopped:
+                self._stop(run)
+
+    def _count(self, figures: Mapping[str, Any], monitor: str) -> None:
+        if self._best is None or is_better(figures, self._best, monitor):
+            self._best, self._waited = figures, 0
+        else:
+            self._waited += 1
+        self.has_stopped = self._waited >= self._patience
+
+    def _stop(self, run: Run) -> None:
+        run.stop(f"validation {run.config.monitor} not better {self._waited} times in a row")
+
+
+class EvaluationHook(Hook):
+    """Evaluates on the validation set, keeps the best weights, and informs the listeners."""
+
+    def __init__(
+        self,
+        every_steps: int,
+        total_steps: int,
+        log: RunLog,
+        directory: RunDirectory,
+        first_step: int,
+        listeners: Sequence[EvaluationListener] = (),
+    ) -> None:
+        """Args:
+        every_steps: steps between two evaluations.
+        total_steps: the last step of the run.
+        log: where the figures are written.
+        directory: where the best weights are saved.
+        first_step: the step at which this process begins.
+        listeners: informed of each evaluation, in this order.
+        """
+        self.every_steps = every_steps
+        self._total_steps = total_steps
+        self._log = log
+        self._directory = directory
+        self._best = directory.best_so_far(first_step)
+        self._listeners = listeners
+        self._batch_listeners = [one for one in listeners if one.wants_batches]
+
+    def begin(self, train: Run) -> None:
+        for listener in self._listeners:
+            listener.start(train)
+        self._catch_up(train)
+
+    def _catch_up(self, train: Run) -> None:
+        """Repeat an evaluation that a signal cut short before the checkpoint was saved."""
+        step = train.step
+        is_due = step > 0 and is_time(step, self.every_steps, self._total_steps)
+        if is_due and not self._log.has("val", step):
+            self._evaluate(train, step, float(train.session.run(train.train_graph.last_rate)))
+
+    def after_step(self, train: Run, state: StepState) -> None:
+        self._evaluate(train, state.step, state.learning_rate)
+
+    def _evaluate(self, train: Run, step: int, learning_rate: float) -> None:
+        started = time.perf_counter()
+        for listener in self._listeners:
+            listener.begin()
+        try:
+            figures = train.evaluate(
+                "validation",
+                limit=train.config.eval_examples,
+                tta="none",
+                should_stop=lambda: train.control.is_interrupted,
+                on_batch=self._pass_on if self._batch_listeners else None,
+            )
+        except EvaluationStoppedError:
+            return
+        except NonFiniteError as error:
+            raise NonFiniteError(f"{error} after step {step}") from error
+        secs = time.perf_counter() - started
+        if self._best is None or is_better(figures, self._best, train.config.monitor):
+            self._best = figures
+            self._directory.save_best(train.saver, train.session, step)
+        train.say(
+            f"step {step}: validation accuracy {figures['accuracy']:.4f}, "
+            f"loss {figures['loss']:.4f}"
+        )
+        evaluation = Evaluation(step, figures, is_regular=step % self.every_steps == 0)
+        for listener in self._listeners:
+            listener.after(train, evaluation)
+        # The line is written last: a kill before it repeats the whole evaluation.
+        self._log.write(
+            "val",
+            step,
+            loss=figures["loss"],
+            accuracy=figures["accuracy"],
+            learning_rate=learning_rate,
+            images_per_sec=figures["n"] / secs,
+        )
+
+    def _pass_on(self, logits: Any, probabilities: Any) -> None:
+        for listener in self._batch_listeners:
+            listener.batch(logits, probabilities)

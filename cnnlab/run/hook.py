@@ -1,0 +1,142 @@
+"""Hooks: what happens between training steps, and what a hook sees of the run.
+
+The loop calls every hook in the order of the list:
+
+    begin(run)                        once, before the first step of this process
+    while there are steps to make:
+        before_run(plan)              before each session run, which makes one or more steps
+        (the session run)
+        after_step(run, state)        after each multiple of every_steps, and after the last step
+        after_run(run, state)         after each session run
+    after_stop(run, state)            once, if the run was stopped before its last step
+    end(run)                          once, also after an error
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from cnnlab.config.config import Config
+from cnnlab.data.training_data import TrainingData
+from cnnlab.graph.training_graph import TrainGraph
+from cnnlab.run.control import Control
+
+
+class Run(Protocol):
+    """What hooks see of a training run; `cnnlab.Train` is one. The attributes are described there.
+
+    control: whether the run is to stop or to save, and why.
+    """
+
+    config: Config
+    data: TrainingData
+    control: Control
+
+    @property
+    def graph(self) -> Any:
+        """The `tf.Graph`."""
+
+    @property
+    def train_graph(self) -> TrainGraph:
+        """Every tensor of the graph by name."""
+
+    @property
+    def session(self) -> Any:
+        """The `tf.Session`."""
+
+    @property
+    def saver(self) -> Any:
+        """The `tf.train.Saver` of all variables."""
+
+    @property
+    def images_ph(self) -> Any:
+        """Placeholder, uint8 [batch, height, width, channels], range [0, 255]."""
+
+    @property
+    def step(self) -> int:
+        """The number of steps made so far."""
+
+    def evaluate(
+        self,
+        split: str,
+        limit: int | None = None,
+        tta: str | None = None,
+        should_stop: Callable[[], bool] = ...,
+        on_batch: Callable[[Any, Any], None] | None = None,
+    ) -> dict[str, Any]:
+        """Evaluate the session's weights; see `cnnlab.Train.evaluate`."""
+
+    def stop(self, reason: str) -> None:
+        """End the training loop after the current session run; the run is then saved."""
+
+    def say(self, text: str) -> None:
+        """Print a line of progress on stderr."""
+
+
+class StepState(NamedTuple):
+    """What is known after a session run.
+
+    step: steps made since the start of training.
+    total_steps: the last step of the run.
+    loss: mean loss of the last step's batch, before its update.
+    accuracy: accuracy on the same batch, in [0, 1].
+    learning_rate: learning rate of the last step.
+    step_secs: seconds that this process has spent in training steps.
+    """
+
+    step: int
+    total_steps: int
+    loss: float
+    accuracy: float
+    learning_rate: float
+    step_secs: float
+
+
+@dataclass
+class RunPlan:
+    """The next session run; hooks may change it.
+
+    step: steps made so far.
+    steps: the number of steps that the session run makes; a hook may lower it, to 1 at least.
+    arguments: further arguments of `session.run`: options, run_metadata.
+    """
+
+    step: int
+    steps: int
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+def is_time(step: int, every_steps: int, total_steps: int) -> bool:
+    """Return whether something done every `every_steps`, and at the end, is due after `step`."""
+    return step % every_steps == 0 or step == total_steps
+
+
+class Hook:
+    """Something to do during training; override the methods that you need.
+
+    Attributes:
+        every_steps: `after_step` is called after each multiple of it, and after the last step. A
+            session run never crosses such a step, so a small number costs speed.
+    """
+
+    every_steps: int = 100
+
+    def begin(self, train: Run) -> None:
+        """Called once, when the variables are ready and before the first step of this process."""
+
+    def before_run(self, plan: RunPlan) -> None:
+        """Called before each session run; may change the plan."""
+
+    def after_step(self, train: Run, state: StepState) -> None:
+        """Called when `every_steps` have passed, and after the last step."""
+
+    def after_run(self, train: Run, state: StepState) -> None:
+        """Called after each session run, at whatever step it ended."""
+
+    def after_stop(self, train: Run, state: StepState) -> None:
+        """Called once, when `train.stop()` has ended the loop before its last step."""
+
+    def end(self, train: Run) -> None:
+        """Called once, when the loop has ended or failed."""

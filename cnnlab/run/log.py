@@ -1,0 +1,104 @@
+"""What a run writes down while it goes: metrics.jsonl and TensorBoard's event files.
+
+Both splits use the same tags, in writers of their own (LOG_DIR/train and LOG_DIR/val), so
+TensorBoard lays their curves over each other. A resumed run takes back what an earlier process
+wrote after the checkpoint it goes on from, so that every step stands once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Self
+
+from cnnlab.base.errors import CnnlabError
+from cnnlab.base.files import naming_failures, write_atomically
+from cnnlab.base.tf1 import tf
+from cnnlab.run.disk.metrics_file import METRICS_FILE, SPLITS, read_metrics
+from cnnlab.run.tensorboard.drawn_graph import DrawnGraph
+from cnnlab.run.tensorboard.events import EventWriter
+
+NOT_DRAWN = ("seconds",)
+
+
+class RunLog:
+    """Writes metrics.jsonl and the event files of one run.
+
+    As a context manager it closes them; a failure to do so does not hide an earlier error.
+    """
+
+    def __init__(self, save_dir: Path, log_dir: Path, graph: Any, first_step: int) -> None:
+        """Open the files, keeping what was written up to `first_step` and nothing after it.
+
+        Raises:
+            CnnlabError: as for all methods here, a file cannot be written.
+        """
+        self._path = save_dir / METRICS_FILE
+        kept = "".join(json.dumps(line) + "\n" for line in read_metrics(save_dir, first_step))
+        write_atomically(self._path, kept)
+        with naming_failures(self._path):
+            self._file = self._path.open("a", encoding="utf-8")
+        self._writers = {split: EventWriter(log_dir / split) for split in SPLITS}
+        for writer in self._writers.values():
+            writer.add_restart(first_step + 1 if first_step else 0)
+        if not first_step:  # TensorBoard warns of a second one
+            self._writers["train"].add_graph(DrawnGraph(graph).definition)
+        self.flush()
+
+    def write(self, split: str, step: int, **figures: float) -> None:
+        """Add one line to metrics.jsonl and one point to each curve."""
+        line = {"step": step, "split": split, **figures}
+        with naming_failures(self._path):
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+        values = [
+            tf.Summary.Value(tag=name, simple_value=value)
+            for name, value in figures.items()
+            if name not in NOT_DRAWN
+        ]
+        self._writers[split].add_summary(tf.Summary(value=values), step)
+
+    def write_summary(self, split: str, step: int, summary: bytes) -> None:
+        """Add a serialized summary to the split's event file."""
+        self._writers[split].add_summary(summary, step)
+
+    def write_trace(self, step: int, metadata: Any) -> None:
+        """Add the `tf.RunMetadata` of a training step to the graph."""
+        self._writers["train"].add_run_metadata(metadata, f"step {step}", step)
+
+    def has(self, split: str, step: int) -> bool:
+        """Whether metrics.jsonl has a line of this split and step."""
+        lines = read_metrics(self._path.parent)
+        return any(line["split"] == split and line["step"] == step for line in lines)
+
+    def flush(self) -> None:
+        """Hand everything written so far to the operating system."""
+        with naming_failures(self._path):
+            self._file.flush()
+        for writer in self._writers.values():
+            writer.flush()
+
+    def sync(self) -> None:
+        """Wait until the disk has what metrics.jsonl was flushed of; on any thread."""
+        with naming_failures(self._path):
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Flush and close all files."""
+        with contextlib.ExitStack() as stack:  # closes each, even after one has failed
+            for writer in self._writers.values():
+                stack.callback(writer.close)
+            stack.enter_context(naming_failures(self._path))
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            self.close()
+        except CnnlabError:
+            if kind is None:
+                raise

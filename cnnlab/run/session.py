@@ -1,0 +1,300 @@
+"""The owner of a session: a configured graph, its session and its data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnlab.base.errors import UsageError
+from cnnlab.base.garbage import collected_later
+from cnnlab.base.tf1 import tf
+from cnnlab.config.config import Config
+from cnnlab.config.resolve import graph_options_differ, resolve
+from cnnlab.data.augment import scaling_of, shape_after
+from cnnlab.data.batches import check_class_weights
+from cnnlab.data.datasets import Dataset, Split
+from cnnlab.data.training_data import Arrays, TrainingData
+from cnnlab.graph.training_graph import TrainGraph, build_train_graph
+from cnnlab.models import ModelFunction, check_model_options, find_model
+from cnnlab.run.device import choose_device, describe_device, session_config, set_intra_op_threads
+from cnnlab.run.disk.config_file import resolve_for_run
+from cnnlab.run.disk.run_directory import RunDirectory
+from cnnlab.run.disk.saver import make_saver
+from cnnlab.run.disk.warm_start import start_values, with_init_step
+from cnnlab.run.inference import GraphSession, OnBatch
+
+
+class SessionOwner:
+    """A configured graph, its session and its data, made at their first use.
+
+    `cnnlab.Train` adds the training; the public attributes are described there.
+    """
+
+    config: Config
+    data: TrainingData
+    device: str
+
+    def __init__(
+        self,
+        model: str | ModelFunction | None,
+        data: Dataset | Arrays | None,
+        options: dict[str, Any],
+    ) -> None:
+        """Check the options; see `Train`."""
+        self._given = dict(options)
+        self._model = model if callable(model) else None
+        if callable(model):
+            self._given["model"] = f"{model.__module__}:{model.__qualname__}"
+        elif model is not None:
+            self._given["model"] = model
+        self._arrays = TrainingData.checked_arrays(data)
+        if self._arrays is not None:
+            self._given["dataset"] = self._arrays.spec.name
+        self._graph: Any = None
+        self._train_graph: TrainGraph | None = None
+        self._session: Any = None
+        self._saver: Any = None
+        self._graph_session: GraphSession | None = None
+        self._first_step = 0
+        self._set_config(resolve(self._given))
+
+    def build_graph(self, first_step: int = 0) -> Any:
+        """Build the static graph, unless it stands already; needs no data files.
+
+        Args:
+            first_step: the step that the input stream starts at.
+
+        Returns:
+            the `tf.Graph`.
+        """
+        if self._train_graph is None:
+            set_intra_op_threads(self.config)
+            self.device = choose_device(self.config)
+            self._graph = tf.Graph()
+            with self._graph.as_default(), tf.device(self.device), collected_later():
+                self._train_graph = build_train_graph(
+                    self.config,
+                    self.data.spec,
+                    self._model_function(),
+                    self.data.num_train,
+                    first_step,
+                    has_example_weights=self.data.has_example_weights,
+                )
+                self._first_step = first_step
+                self._saver = make_saver(self._graph)
+        return self._graph
+
+    def evaluate(
+        self,
+        split: str | Split = "test",
+        limit: int | None = None,
+        tta: str | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+        on_batch: OnBatch | None = None,
+    ) -> dict[str, Any]:
+        """Evaluate the session's weights; without a session, those of the run in save_dir if any.
+
+        Args:
+            split: "test", "validation" or "train", or a Split of images uint8
+                [n, height, width, channels] and labels int [n].
+            limit: use the first so many images.
+            tta: test-time augmentation, "none", "mirror" or "mirror_shift"; as configured unless
+                given.
+            should_stop: asked before each batch.
+            on_batch: called with the logits and probabilities of each batch.
+
+        Returns:
+            accuracy, loss, top5_accuracy and n.
+
+        Raises:
+            EvaluationStoppedError: `should_stop` said so.
+        """
+        weights = self._weights()
+        chosen = self.data.split(split) if isinstance(split, str) else split
+        chosen = Split(chosen.images[:limit], chosen.labels[:limit])
+        return weights.evaluate(chosen, tta, should_stop, on_batch).result()
+
+    def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Class probabilities, with the same weights as `evaluate`.
+
+        Args:
+            images: uint8 [n, height, width, channels], range [0, 255].
+
+        Returns:
+            float32 [n, num_classes], each row sums to 1.
+
+        Raises:
+            UsageError: the images have another shape than the network's.
+        """
+        wanted, given = self.data.spec.image_shape, np.shape(images)[1:]
+        if given != wanted:
+            raise UsageError(f"predict takes images [n, {wanted}], not [n, {given}]")
+        return self._weights().predict(images)
+
+    def restore(self, step: int | None = None) -> int:
+        """Load a checkpoint of the run in save_dir into the session.
+
+        Args:
+            step: the checkpoint's step; the newest unless given.
+
+        Returns:
+            the step.
+
+        Raises:
+            CnnlabError: no such checkpoint, or it is damaged or of another model.
+        """
+        self._set_config(resolve_for_run(self._given))
+        run = RunDirectory(self.config)
+        step = run.latest_step() if step is None else step
+        if self.step != step:
+            self.close()
+        self.build_graph(step)
+        run.checkpoints.restore(self.saver, self.session, step, exactly=True)
+        return step
+
+    def close(self) -> None:
+        """Free the session and the graph; the next use builds them anew, untrained."""
+        if self._session is not None:
+            self._session.close()
+        self._session = self._graph_session = None
+        self._train_graph = self._graph = self._saver = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def graph(self) -> Any:
+        """The `tf.Graph`; builds it if need be."""
+        return self.build_graph()
+
+    @property
+    def saver(self) -> Any:
+        """The `tf.train.Saver` of all variables."""
+        self.build_graph()
+        return self._saver
+
+    @property
+    def train_graph(self) -> TrainGraph:
+        """Every tensor of the graph by name; builds it if need be."""
+        self.build_graph()
+        assert self._train_graph is not None
+        return self._train_graph
+
+    @property
+    def session(self) -> Any:
+        """The session; its first use initializes the variables and loads the data."""
+        if self._session is None:
+            graph, train = self.train_graph, self.data.split("train")
+            session = tf.Session(graph=self.graph, config=session_config(self.config))
+            is_new = self._first_step == 0  # else a checkpoint will be restored, and has it all
+            self.config = with_init_step(self.config) if is_new else self.config
+            given = start_values(self.config, graph.variables) if is_new else {}
+            session.run(graph.init_op, given)
+            graph.fill_data(session, train)
+            if is_new:
+                if graph.inference.statistics is not None:
+                    graph.inference.statistics.fill(session, train.images)
+                for start in graph.inference.data_starts:
+                    if start.initial_value in given:
+                        continue  # the layers behind it were trained on this value
+                    start.fill(session, graph.inference.images_ph, train.images)
+            del train
+            self.data.release_train()
+            self.graph.finalize()
+            self._session = session
+        return self._session
+
+    @property
+    def step(self) -> int:
+        """Steps made so far; 0 before there is a session."""
+        return 0 if self._session is None else int(self._session.run(self.train_graph.global_step))
+
+    @property
+    def images_ph(self) -> Any:
+        """uint8 [batch, height, width, channels]; see the class."""
+        return self.train_graph.inference.images_ph
+
+    @property
+    def labels_ph(self) -> Any:
+        """int64 [batch]; see the class."""
+        return self.train_graph.inference.labels_ph
+
+    @property
+    def steps_ph(self) -> Any:
+        """int32 scalar; see the class."""
+        return self.train_graph.steps_ph
+
+    @property
+    def logits(self) -> Any:
+        """float32 [batch, num_classes]; see the class."""
+        return self.train_graph.inference.logits
+
+    @property
+    def loss(self) -> Any:
+        """float32 scalar; see the class."""
+        return self.train_graph.inference.loss
+
+    @property
+    def train_op(self) -> Any:
+        """The training operation; see the class."""
+        return self.train_graph.train_op
+
+    def describe(self) -> str:
+        """Return one phrase: number of parameters, size of the graph, device, oneDNN."""
+        with self.graph.as_default():
+            parameters = sum(int(np.prod(v.shape)) for v in tf.trainable_variables())
+        graph_mb = len(self.graph.as_graph_def().SerializeToString()) / 1e6
+        device = describe_device(self.config, self.device)
+        return f"{parameters:,} parameters, graph {graph_mb:.2f} MB; {device}"
+
+    def _set_config(self, config: Config) -> None:
+        """Take over options, after checking those that concern model and data."""
+        if self._model is None:
+            check_model_options(find_model(config.model), config.model_options)
+        scaling_of(config.augment, config.scaling)
+        unchanged = "config" in vars(self) and not graph_options_differ(self.config, config)
+        if unchanged and config.depends_on_length:
+            num_train = self.data.num_train
+            unchanged = self.config.schedule_length(num_train) == config.schedule_length(num_train)
+        self.config = config
+        if not unchanged:
+            self.close()
+            self.data = TrainingData(config, self._arrays)
+            if config.verify_data or self._arrays is not None:
+                self._check_data_options()
+
+    def _check_data_options(self) -> None:
+        """Refuse options that do not fit the data."""
+        spec, config = self.data.spec, self.config
+        shape_after(config.augment, spec.image_shape)
+        check_class_weights(config.class_weights, spec.class_names)
+        length = config.schedule_length(self.data.num_train)
+        if config.depends_on_length and config.warmup_steps >= length:
+            raise UsageError(
+                f"--warmup_steps={config.warmup_steps} leaves nothing of the {length} steps for "
+                f"--schedule={config.schedule}"
+            )
+
+    def _weights(self) -> GraphSession:
+        """Those of the session; without one, of the run in save_dir if any."""
+        if self._session is None and RunDirectory(resolve_for_run(self._given)).latest_step():
+            self.restore()
+        session = self.session
+        if self._graph_session is None:
+            self._graph_session = GraphSession(session, self.train_graph.inference, self.config)
+        return self._graph_session
+
+    def _model_function(self) -> ModelFunction:
+        return self._model if self._model is not None else find_model(self.config.model)

@@ -1,0 +1,96 @@
+"""The hooks of every run, in the order in which they act."""
+
+from __future__ import annotations
+
+from cnnlab.run import hooks as standard
+from cnnlab.run.disk.run_directory import RunDirectory
+from cnnlab.run.evaluating import (
+    EarlyStopping,
+    EvaluationHook,
+    EvaluationListener,
+    PlateauListener,
+)
+from cnnlab.run.hook import Hook, Run
+from cnnlab.run.log import RunLog
+from cnnlab.run.tensorboard.hooks import (
+    EvaluationPictures,
+    InputImagesHook,
+    ProjectorHook,
+    TraceHook,
+)
+
+WARM_UP_STEPS = 10  # TensorFlow's first steps are slower; a profile leaves them out
+PROFILED_STEPS = 10
+
+
+def make_hooks(
+    run: Run,
+    directory: RunDirectory,
+    log: RunLog,
+    total_steps: int,
+    started: float,
+    early_stopping: EarlyStopping | None,
+    *,
+    has_followers: bool,
+) -> list[Hook]:
+    """Return the standard hooks. The checkpoint of a step is saved after all else has been done.
+
+    Args:
+        run: the run, at the step where this process begins.
+        directory: its run directory.
+        log: where figures are written.
+        total_steps: the last step of the run.
+        started: see `SummaryHook`.
+        early_stopping: listens to the evaluations, if the run may end early.
+        has_followers: see `CheckpointHook`.
+    """
+    config = run.config
+    hooks: list[Hook] = [
+        standard.SummaryHook(config.summary_steps, log, started),
+        standard.ProgressHook(config.summary_steps, total_steps),
+        EvaluationHook(
+            config.eval_steps,
+            total_steps,
+            log,
+            directory,
+            run.step,
+            _make_listeners(run, log, early_stopping),
+        ),
+    ]
+    if config.layer_summaries:
+        samples = {
+            "train": run.data.split("train").images[: config.batch_size].copy(),
+            "val": run.data.split("validation").images[: config.batch_size],
+        }
+        hooks.append(standard.LayerSummaryHook(config.summary_steps, log, samples))
+    if "images" in config.tensorboard:
+        hooks.append(InputImagesHook(log))
+    if "projector" in config.tensorboard:
+        hooks.append(ProjectorHook(config.resolved_log_dir / "val"))
+    if config.trace_steps is not None or config.profile:
+        start = run.step + WARM_UP_STEPS
+        first, last = config.trace_steps or (start + 1, start + PROFILED_STEPS)
+        profile_path = directory.path / "profile.json" if config.profile else None
+        hooks.append(TraceHook(first, last, log, config.resolved_log_dir / "traces", profile_path))
+    if config.max_secs is not None:
+        hooks.append(standard.DeadlineHook(config.max_secs))
+    hooks.append(
+        standard.CheckpointHook(
+            config.checkpoint_steps, directory, log, has_followers=has_followers
+        )
+    )
+    return hooks
+
+
+def _make_listeners(
+    run: Run, log: RunLog, early_stopping: EarlyStopping | None
+) -> list[EvaluationListener]:
+    """Return what listens to the evaluations, in the order in which it is informed."""
+    listeners: list[EvaluationListener] = []
+    if parts := set(run.config.tensorboard) - {"projector"}:
+        listeners.append(EvaluationPictures(log, parts))
+    if run.config.schedule == "plateau":
+        listeners.append(PlateauListener())
+    if early_stopping is not None:
+        listeners.append(early_stopping)
+    return listeners

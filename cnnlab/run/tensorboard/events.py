@@ -1,0 +1,109 @@
+"""TensorBoard's event files, written in step with the program.
+
+TensorFlow's own FileWriter hands events to a thread: what it fails to write (a full disk) is told
+late or never, and two writers opened within a second write into the same file. Here each write has
+happened, or raised, when the call returns, and a file cut short by a kill is readable up to there.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from cnnlab.base.errors import CnnlabError
+from cnnlab.base.files import cannot_write
+from cnnlab.base.tf1 import reason_of, tf
+
+_FILE_NAME = re.compile(r"events\.out\.tfevents\.(\d+)\.")
+
+
+class EventWriter:
+    """Appends events to a new file in a folder.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, folder: Path, suffix: str = "") -> None:
+        """Open a file that TensorBoard reads after those that are there.
+
+        Args:
+            folder: made if need be.
+            suffix: ends the file's name.
+
+        Raises:
+            CnnlabError: the folder cannot be made or written.
+        """
+        self._folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # TensorBoard reads a folder's files in the order of their names, which hold seconds.
+            stamps = [int(m[1]) for path in folder.iterdir() if (m := _FILE_NAME.match(path.name))]
+            stamp = max([int(time.time()), *(stamp + 1 for stamp in stamps)])
+            self.path = folder / f"events.out.tfevents.{stamp:010d}.{platform.node()}{suffix}"
+            self._writer = tf.python_io.TFRecordWriter(str(self.path))
+        except (OSError, tf.errors.OpError) as error:
+            raise self._failure(error) from error
+        self.add(tf.Event(wall_time=time.time(), file_version="brain.Event:2"))
+
+    def add(self, event: Any) -> None:
+        """Append a `tf.Event`.
+
+        Raises:
+            CnnlabError: it cannot be written.
+        """
+        try:
+            self._writer.write(event.SerializeToString())
+        except tf.errors.OpError as error:
+            raise self._failure(error) from error
+
+    def add_summary(self, summary: Any, step: int) -> None:
+        """Append a `tf.Summary`, or one already serialized, of a step."""
+        if isinstance(summary, bytes):
+            summary = tf.Summary.FromString(summary)
+        self.add(tf.Event(wall_time=time.time(), step=step, summary=summary))
+
+    def add_restart(self, step: int) -> None:
+        """Declare void what earlier files drew from `step` on."""
+        start = tf.SessionLog(status=tf.SessionLog.START)
+        self.add(tf.Event(wall_time=time.time(), step=step, session_log=start))
+
+    def add_graph(self, definition: Any) -> None:
+        """Append a graph's definition, a `tf.GraphDef`."""
+        self.add(tf.Event(wall_time=time.time(), graph_def=definition.SerializeToString()))
+
+    def add_run_metadata(self, metadata: Any, tag: str, step: int) -> None:
+        """Append the `tf.RunMetadata` of a session run, under a name to choose it by."""
+        event = tf.Event(wall_time=time.time(), step=step)
+        event.tagged_run_metadata.tag = tag
+        event.tagged_run_metadata.run_metadata = metadata.SerializeToString()
+        self.add(event)
+
+    def flush(self) -> None:
+        """Hand everything written so far to the operating system.
+
+        Raises:
+            CnnlabError: it cannot be written.
+        """
+        try:
+            self._writer.flush()
+        except tf.errors.OpError as error:
+            raise self._failure(error) from error
+
+    def close(self) -> None:
+        """Flush and close the file.
+
+        Raises:
+            CnnlabError: what was left cannot be written.
+        """
+        try:
+            self._writer.close()
+        except tf.errors.OpError as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: Any) -> CnnlabError:
+        reason = getattr(error, "strerror", None) or reason_of(error)
+        return cannot_write(self._folder, reason)

@@ -1,0 +1,184 @@
+"""When TensorBoard's pictures, curves and traces are made: on request only (`--tensorboard`,
+`--trace_steps`, `--profile`)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnlab.base.files import naming_failures, write_atomically
+from cnnlab.base.tf1 import tf
+from cnnlab.data.show import displayable, load_batches, make_sheet
+from cnnlab.run.evaluating import Evaluation, EvaluationListener
+from cnnlab.run.hook import Hook, Run, RunPlan, StepState
+from cnnlab.run.log import RunLog
+from cnnlab.run.metrics.sums import confusion_matrix
+from cnnlab.run.tensorboard.curves import curve_values
+from cnnlab.run.tensorboard.drawn_graph import DrawnGraph
+from cnnlab.run.tensorboard.pictures import (
+    draw_confusion_matrix,
+    draw_mistakes,
+    picture_value,
+    worst_mistakes,
+)
+from cnnlab.run.tensorboard.profile import Profile, table
+from cnnlab.run.tensorboard.projector import MAX_IMAGES, write_projector
+from cnnlab.run.tensorboard.trace import chrome_trace, drawn_metadata
+
+INPUT_IMAGES = 32
+
+
+class EvaluationPictures(EvaluationListener):
+    """Shows each evaluation during training: mistakes, confusion matrix, PR curves."""
+
+    wants_batches = True
+
+    def __init__(self, log: RunLog, parts: Collection[str]) -> None:
+        """Args: parts: values of the option tensorboard."""
+        self._log = log
+        self._parts = parts
+        self._batches: list[tuple[Any, Any]] = []
+
+    def begin(self) -> None:
+        self._batches = []
+
+    def batch(self, logits: Any, probabilities: Any) -> None:
+        self._batches.append((logits, probabilities))
+
+    def after(self, run: Run, evaluation: Evaluation) -> None:
+        names, split = run.data.spec.class_names, run.data.split("validation")
+        logits, probabilities = map(np.concatenate, zip(*self._batches, strict=True))
+        labels = split.labels[: len(logits)]
+        values = []
+        if "images" in self._parts:
+            worst = worst_mistakes(probabilities, labels)
+            if len(worst):
+                images = split.images[worst]
+                picture = draw_mistakes(images, labels[worst], probabilities[worst], names)
+                values.append(picture_value("images/mistakes", picture))
+        if "confusion_matrix" in self._parts:
+            confusion = confusion_matrix(labels, logits.argmax(axis=1), len(names))
+            picture = draw_confusion_matrix(confusion, names)
+            values.append(picture_value("images/confusion_matrix", picture))
+        if "pr_curves" in self._parts:
+            values += curve_values(probabilities, labels, names)
+        self._log.write_summary(
+            "val", evaluation.step, tf.Summary(value=values).SerializeToString()
+        )
+
+
+class InputImagesHook(Hook):
+    """Shows the first images of a run, as they are and as training sees them."""
+
+    every_steps = sys.maxsize
+
+    def __init__(self, log: RunLog) -> None:
+        self._log = log
+
+    def begin(self, train: Run) -> None:
+        if train.step == 0:
+            originals, inputs = load_batches(train.config, INPUT_IMAGES, train.data)
+            sheet = make_sheet(originals, displayable(inputs, train.config))
+            summary = tf.Summary(value=[picture_value("images/inputs", sheet)])
+            self._log.write_summary("train", 0, summary.SerializeToString())
+            train.data.release_train()
+
+
+class ProjectorHook(Hook):
+    """Writes the last features of validation images, at the end of the run."""
+
+    every_steps = sys.maxsize
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def after_step(self, train: Run, state: StepState) -> None:
+        split, tower = train.data.split("validation"), train.train_graph.inference
+        batch_size, features, guesses = train.config.smallest_eval_batch_size, [], []
+        images, labels = split.images[:MAX_IMAGES], split.labels[:MAX_IMAGES]
+        for start in range(0, len(images), batch_size):
+            batch = images[start : start + batch_size]
+            found, logits = train.session.run(
+                (tower.features, tower.logits), {tower.images_ph: batch}
+            )
+            features.append(found)
+            guesses.append(logits.argmax(axis=1))
+        names = train.data.spec.class_names
+        write_projector(
+            self._folder, np.concatenate(features), images, labels, np.concatenate(guesses), names
+        )
+
+    def after_stop(self, train: Run, state: StepState) -> None:
+        if not train.control.is_interrupted:  # by early stopping or --max_secs
+            self.after_step(train, state)
+
+
+class TraceHook(Hook):
+    """Traces chosen steps: a Chrome trace each, and the times of nodes in TensorBoard's graph.
+
+    A traced step has a session run of its own; what it computes is the same.
+    """
+
+    every_steps = sys.maxsize
+
+    def __init__(
+        self, first: int, last: int, log: RunLog, folder: Path, profile_path: Path | None = None
+    ) -> None:
+        """Args: first, last: steps, counted from 1; folder: for the Chrome traces; profile_path:
+        for where their time went, if that is wanted."""
+        self._first, self._last = first, last
+        self._log = log
+        self._folder = folder
+        self._metadata: Any = None
+        self._drawn: DrawnGraph | None = None
+        self._profile_path = profile_path
+        self._profile: Profile | None = None
+
+    def begin(self, train: Run) -> None:
+        if self._profile_path is not None:
+            self._profile = Profile(train.train_graph.inference.activations)
+
+    def before_run(self, plan: RunPlan) -> None:
+        if plan.step + 1 < self._first:
+            plan.steps = min(plan.steps, self._first - plan.step - 1)
+        elif plan.step + 1 <= self._last:
+            plan.steps = 1
+            self._metadata = tf.RunMetadata()
+            plan.arguments["options"] = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
+            plan.arguments["run_metadata"] = self._metadata
+
+    def after_run(self, train: Run, state: StepState) -> None:
+        if self._metadata is None:
+            return
+        metadata, self._metadata = self._metadata, None
+        if self._drawn is None:
+            self._drawn = DrawnGraph(train.graph)
+        self._log.write_trace(state.step, drawn_metadata(metadata, self._drawn))
+        with naming_failures(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"step_{state.step}.json"
+        write_atomically(path, chrome_trace(metadata))
+        train.say(f"step {state.step}: traced, {path}")
+        if self._profile is not None:
+            self._profile.add(state.step, metadata)
+            if state.step == self._last:
+                self._write_profile(train)
+
+    def end(self, train: Run) -> None:
+        if self._profile is not None:  # the loop has ended before the last of its steps
+            self._write_profile(train)
+
+    def _write_profile(self, train: Run) -> None:
+        assert self._profile is not None
+        assert self._profile_path is not None
+        figures, self._profile = self._profile.figures(), None
+        if figures is None:
+            train.say(f"no profile: steps {self._first} to {self._last} were not made")
+            return
+        write_atomically(self._profile_path, json.dumps(figures, indent=2) + "\n")
+        train.say(f"{table(figures)}\n{self._profile_path}")

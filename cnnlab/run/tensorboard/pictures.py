@@ -1,0 +1,172 @@
+"""Pictures for TensorBoard's Images tab, drawn with Pillow."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from cnnlab.base.tf1 import tf
+
+MISTAKES = 24
+_COLUMNS = 4
+_TILE = 96  # pixels: smaller images are magnified by a whole factor
+_CAPTION = 34  # pixels below a tile, for two lines
+_GAP = 8
+_CELL = 44  # pixels of a cell of the confusion matrix, with few classes
+_MAX_SIDE = 900  # pixels of the matrix, with many
+_MIN_NUMBERED_CELL = 22  # smaller cells have no room for a number
+_DARK = (8, 48, 107)  # of a cell that holds its whole row
+
+
+def picture_value(tag: str, picture: Image.Image) -> Any:
+    """A `tf.Summary.Value` that shows a picture."""
+    png = io.BytesIO()
+    picture.save(png, format="PNG", optimize=True)
+    image = tf.Summary.Image(
+        height=picture.height,
+        width=picture.width,
+        colorspace=3,
+        encoded_image_string=png.getvalue(),
+    )
+    return tf.Summary.Value(tag=tag, image=image)
+
+
+def as_picture(image: npt.NDArray[np.uint8], zoom: int = 1) -> Image.Image:
+    """An image uint8 [height, width, channels], magnified; of more than three channels three
+    show."""
+    pixels = image[:, :, 0] if image.shape[2] in (1, 2) else image[:, :, :3]
+    picture = Image.fromarray(pixels)
+    size = (picture.width * zoom, picture.height * zoom)
+    return picture.resize(size, Image.Resampling.NEAREST).convert("RGB")
+
+
+def worst_mistakes(
+    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[Any], limit: int = MISTAKES
+) -> npt.NDArray[np.int64]:
+    """The images that the network got wrong, those first whose truth it held least likely.
+
+    Args:
+        probabilities: float32 [n, num_classes].
+        labels: int [n], range [0, num_classes).
+        limit: at most so many.
+
+    Returns:
+        int64 [at most limit], range [0, n).
+    """
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    truth = probabilities[wrong, labels[wrong]]
+    return wrong[np.argsort(truth, kind="stable")][:limit]
+
+
+def draw_mistakes(
+    images: npt.NDArray[np.uint8],
+    labels: npt.NDArray[Any],
+    probabilities: npt.NDArray[np.float32],
+    class_names: Sequence[str],
+) -> Image.Image:
+    """Images, each over what it shows and what the network took it for, and how surely.
+
+    Args:
+        images: uint8 [n, height, width, channels], n >= 1.
+        labels: int [n], the truth.
+        probabilities: float32 [n, num_classes].
+        class_names: one for each class.
+    """
+    height, width = images.shape[1:3]
+    zoom = max(1, _TILE // max(height, width))
+    cell_width = max(width * zoom, _TILE) + _GAP
+    cell_height = height * zoom + _CAPTION + _GAP
+    rows, columns = -(-len(images) // _COLUMNS), min(len(images), _COLUMNS)
+    sheet = Image.new("RGB", (columns * cell_width + _GAP, rows * cell_height + _GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    for index, image in enumerate(images):
+        row, column = divmod(index, _COLUMNS)
+        left, top = _GAP + column * cell_width, _GAP + row * cell_height
+        sheet.paste(as_picture(image, zoom), (left, top))
+        guess = int(probabilities[index].argmax())
+        lines = (
+            (f"is {class_names[labels[index]]}", "black"),
+            (f"{probabilities[index, guess]:.0%} {class_names[guess]}", "firebrick"),
+        )
+        for number, (text, colour) in enumerate(lines):
+            y = top + height * zoom + 2 + 15 * number
+            font = _font_for(text, 13, cell_width - _GAP)
+            draw.text((left, y), _shortened(text, font, cell_width - _GAP), colour, font)
+    return sheet
+
+
+def draw_confusion_matrix(
+    confusion: npt.NDArray[np.int64], class_names: Sequence[str]
+) -> Image.Image:
+    """Counts of each truth (row) and prediction (column), shaded by the share of the row.
+
+    Args:
+        confusion: int64 [num_classes, num_classes]; rows: truth.
+        class_names: one for each class.
+    """
+    count = len(confusion)
+    cell = min(_CELL, max(1, _MAX_SIDE // count))
+    has_numbers = cell >= _MIN_NUMBERED_CELL
+    font = ImageFont.load_default(min(14.0, max(9.0, 0.6 * cell)))
+    names = class_names if has_numbers else ()  # else they would not be legible either
+    margin = 34 + max((int(font.getlength(name)) for name in names), default=0)
+    side = margin + count * cell + _GAP
+    sheet = Image.new("RGB", (side, side), "white")
+    draw = ImageDraw.Draw(sheet)
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    for row in range(count):
+        for column in range(count):
+            left, top = margin + column * cell, margin + row * cell
+            share = float(shares[row, column])
+            shade = tuple(round(255 - share * (255 - part)) for part in _DARK)
+            line = "lightgrey" if has_numbers else shade
+            draw.rectangle((left, top, left + cell, top + cell), shade, line)
+            if has_numbers and confusion[row, column]:
+                text = str(confusion[row, column])
+                ink = "white" if share > 0.5 else "black"
+                place = (left + cell / 2, top + cell / 2)
+                draw.text(place, text, ink, _font_for(text, 14, cell - 4), anchor="mm")
+    _write_names(sheet, names, margin, cell, font)
+    return sheet
+
+
+def _write_names(
+    sheet: Image.Image, names: Sequence[str], margin: int, cell: int, font: Any
+) -> None:
+    """Names along the left and, turned by a quarter, the top; and what the two sides are."""
+    draw = ImageDraw.Draw(sheet)
+    for index, name in enumerate(names):
+        start = margin + index * cell
+        draw.text((margin - 6, start + cell / 2), name, "black", font, anchor="rm")
+        upright = _text_image(name, (margin - 30, cell), (0, cell / 2), "lm", "black", font)
+        sheet.paste(upright, (start, 26))
+    middle = (margin + sheet.width) // 2
+    draw.text((middle, 12), "predicted", "dimgrey", font, anchor="mm")
+    sheet.paste(_text_image("true", (60, 20), (30, 10), "mm", "dimgrey", font), (3, middle - 30))
+
+
+def _text_image(
+    text: str, size: tuple[int, int], place: tuple[float, float], anchor: str, ink: str, font: Any
+) -> Image.Image:
+    """A text in a picture of a size, turned by a quarter so that it reads upwards."""
+    picture = Image.new("RGB", size, "white")
+    ImageDraw.Draw(picture).text(place, text, ink, font, anchor=anchor)
+    return picture.transpose(Image.Transpose.ROTATE_90)
+
+
+def _font_for(text: str, size: float, width: float) -> Any:
+    """The font at a size, or as much smaller as the text needs to fit in so many pixels."""
+    length = ImageFont.load_default(size).getlength(text)
+    return ImageFont.load_default(max(7.0, size * min(1.0, width / max(length, 1))))
+
+
+def _shortened(text: str, font: Any, width: float) -> str:
+    """The text, or as much of its beginning as fits in so many pixels."""
+    while text and font.getlength(text) > width:
+        text = text[:-1]
+    return text

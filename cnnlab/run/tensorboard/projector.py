@@ -1,0 +1,101 @@
+"""The last features of validation images, for TensorBoard's projector.
+
+FOLDER/
+    projector_config.pbtxt     what TensorBoard looks for
+    projector/features.tsv     an image a line
+    projector/labels.tsv       index, what it was taken for, whether that is right, class
+    projector/images.png       the images in rows
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from cnnlab.base.files import naming_failures, write_atomically
+from cnnlab.run.tensorboard.pictures import as_picture
+
+MAX_IMAGES = 2000  # the browser computes t-SNE of as many in a minute or two
+_MAX_SPRITE = 8192  # pixels a side; TensorBoard shows no larger one
+_CONFIG = """embeddings {{
+  tensor_name: "features"
+  tensor_path: "projector/features.tsv"
+  metadata_path: "projector/labels.tsv"
+  sprite {{
+    image_path: "projector/images.png"
+    single_image_dim: [{width}, {height}]
+  }}
+}}
+"""
+
+
+def write_projector(
+    folder: Path,
+    features: npt.NDArray[np.float32],
+    images: npt.NDArray[np.uint8],
+    labels: npt.NDArray[Any],
+    predictions: npt.NDArray[Any],
+    class_names: Sequence[str],
+) -> None:
+    """Write what the projector shows, in place of what an earlier process wrote.
+
+    Args:
+        folder: one with event files.
+        features: float32 [n, ...]; of an image's map of features the mean is shown.
+        images: uint8 [n, height, width, channels].
+        labels: int [n], the truth.
+        predictions: int [n], what the network took them for.
+        class_names: one for each class.
+
+    Raises:
+        CnnlabError: a file cannot be written.
+    """
+    features = features.mean(axis=tuple(range(1, features.ndim - 1)))  # [n, channels]
+    lines = ["index\tpredicted\tright\tclass"]  # TensorBoard labels points by the last column
+    for index, (label, guess) in enumerate(zip(labels, predictions, strict=True)):
+        right = "yes" if label == guess else "no"
+        lines.append(f"{index}\t{class_names[guess]}\t{right}\t{class_names[label]}")
+    text = io.StringIO()
+    np.savetxt(text, features, fmt="%.5g", delimiter="\t")
+    sprite = draw_sprite(images)
+    png = io.BytesIO()
+    sprite.save(png, format="PNG")
+    with naming_failures(folder):
+        (folder / "projector").mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "projector/features.tsv", text.getvalue())
+    write_atomically(folder / "projector/labels.tsv", "\n".join(lines) + "\n")
+    write_atomically(folder / "projector/images.png", png.getvalue())
+    per_row = sprite_columns(len(images))
+    config = _CONFIG.format(width=sprite.width // per_row, height=sprite.height // per_row)
+    write_atomically(folder / "projector_config.pbtxt", config)
+
+
+def sprite_columns(count: int) -> int:
+    """Images a row, and rows: the projector wants a square."""
+    return int(np.ceil(np.sqrt(count)))
+
+
+def draw_sprite(images: npt.NDArray[np.uint8]) -> Image.Image:
+    """All images in rows, as many a row as rows; large ones made smaller.
+
+    Args:
+        images: uint8 [n, height, width, channels], n >= 1.
+    """
+    per_row = sprite_columns(len(images))
+    height, width = images.shape[1:3]
+    shrink = max(1.0, max(height, width) * per_row / _MAX_SPRITE)
+    size = (max(1, int(width / shrink)), max(1, int(height / shrink)))
+    sprite = Image.new("RGB", (per_row * size[0], per_row * size[1]), "white")
+    for index, image in enumerate(images):
+        row, column = divmod(index, per_row)
+        picture = as_picture(image)
+        if picture.size != size:
+            picture = picture.resize(size)
+        sprite.paste(picture, (column * size[0], row * size[1]))
+    return sprite

@@ -1,0 +1,81 @@
+"""The weights of a run directory, ready to evaluate and predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnlab.base.garbage import collected_later
+from cnnlab.base.tf1 import tf
+from cnnlab.config.config import Config
+from cnnlab.data.datasets import Split
+from cnnlab.data.specs import DatasetSpec
+from cnnlab.graph.inference_graph import build_inference_graph
+from cnnlab.models import find_model
+from cnnlab.run.device import choose_device, session_config
+from cnnlab.run.disk.checkpoint import find_checkpoint
+from cnnlab.run.disk.saver import make_saver
+from cnnlab.run.inference import GraphSession, OnBatch
+from cnnlab.run.metrics.sums import EvaluationSums
+
+
+class TrainedModel:
+    """The weights of a run directory in a session, ready to evaluate and predict.
+
+    Attributes:
+        config: the run's options.
+        spec: its data set's shape and classes.
+        step: of the checkpoint.
+        graph: the inference graph.
+        session: holds the weights.
+    """
+
+    def __init__(
+        self,
+        save_dir: str | Path,
+        config: Config,
+        spec: DatasetSpec,
+        checkpoint: str = "latest",
+        *,
+        as_written: bool = False,
+    ) -> None:
+        """Build the inference graph and load the weights.
+
+        Args:
+            save_dir: a run directory.
+            config: its options.
+            spec: its data set's shape and classes.
+            checkpoint: "latest", "best" or the number of a step.
+            as_written: see `cnnlab.layers.tower.Tower`.
+
+        Raises:
+            UsageError: the checkpoint's name is none of these, or the model is a script's function.
+            CnnlabError: no such checkpoint, or it is damaged.
+        """
+        checkpoints, step = find_checkpoint(save_dir, checkpoint)
+        self.config, self.spec, self.step = config, spec, step
+        model = find_model(config.model)
+        graph = tf.Graph()
+        with graph.as_default(), tf.device(choose_device(config)), collected_later():
+            self.graph = build_inference_graph(config, spec, model, as_written=as_written)
+            saver = make_saver(graph)
+        self.session = tf.Session(graph=graph, config=session_config(config))
+        checkpoints.restore(saver, self.session, step)
+        self._graph_session = GraphSession(self.session, self.graph, config)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.session.close()
+
+    def evaluate(self, split: Split, on_batch: OnBatch | None = None) -> EvaluationSums:
+        """Evaluate every image of a split; on_batch: see `GraphSession.evaluate`."""
+        return self._graph_session.evaluate(split, on_batch=on_batch)
+
+    def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Class probabilities float32 [n, num_classes] of uint8 [n, height, width, channels]."""
+        return self._graph_session.predict(images)

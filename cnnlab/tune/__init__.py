@@ -1,0 +1,170 @@
+"""Search for a run's best options: a function, and the command `python -m cnnlab.tune`."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.config.options import fields_of
+from cnnlab.config.resolve import resolve
+from cnnlab.run.disk.config_file import CONFIG_FILE
+from cnnlab.run.disk.lock import locked
+from cnnlab.train import Train
+from cnnlab.tune.options import DEFAULT_TRIALS, TuneOptions
+from cnnlab.tune.space import Point, Space
+
+if TYPE_CHECKING:
+    from cnnlab.tune.crew import Plan
+    from cnnlab.tune.study import Study
+
+STUDY_FILE = "study.db"
+
+
+def tune(space: Mapping[str, Any] | str, **options: Any) -> dict[str, Any]:
+    """Train trials with varied options, or go on with the study in save_dir.
+
+        tune({"dense_units": [16, 32], "dropout": [0.1, 0.2]}, config="tune_mnist", workers=2)
+
+    Each trial is a run of its own in SAVE_DIR/trial-NNNN, and a pure function of its options: a
+    study that was stopped or killed goes on as if it had not been.
+
+    Args:
+        space: what varies, as `--space` has it; or a path.
+        **options: as the flags of `python -m cnnlab.tune`; see its `--help`.
+
+    Returns:
+        as `--json` prints it; see `cnnlab.tune.results.summarize`.
+
+    Raises:
+        UsageError: an option is wrong, or save_dir holds another study.
+        CnnlabError: Optuna is not installed, every trial failed, or data, disk or database fail.
+    """
+    return run_search(resolve({**options, "space": space}, TuneOptions))
+
+
+def run_search(options: TuneOptions) -> dict[str, Any]:
+    """Make the trials; see `tune`."""
+    space, run_options = options.parsed_space(), options.run_options()
+    space.check(run_options, _check)
+    grid = _make_grid(options, space, run_options)
+    if (options.folder / CONFIG_FILE).exists():
+        raise UsageError(f"{options.folder} holds a run, not a study; choose another --save_dir")
+    if importlib.util.find_spec("optuna") is None:
+        raise CnnlabError("tune wants Optuna: pip install 'cnnlab[tune]'")
+    if options.validation_split == 0:
+        split = run_options["validation_split"]
+        _say(f"{split:.0%} of the training images are set aside for validation")
+
+    from cnnlab.tune.crew import Crew, Plan  # here, because Optuna takes a second to load
+
+    total = options.trials or (DEFAULT_TRIALS if grid is None else len(grid))
+    plan = Plan(
+        options=run_options,
+        space=space,
+        total=total if grid is None else min(total, len(grid)),
+        metric=options.metric,
+        prunes=options.pruner != "none",
+        folder=options.folder,
+        log_dir=options.resolved_log_dir,
+        max_secs=options.max_secs,
+    )
+    with locked(plan.folder):
+        study = _open_study(options, plan, grid)
+        if not study.is_done(plan.total):
+            Crew(study, plan, _say).run(min(options.workers, plan.total))
+        return _conclude(study, plan, options.study_name)
+
+
+def _open_study(options: TuneOptions, plan: Plan, grid: list[Point] | None) -> Study:
+    """The study in its database, and a study directory that belongs to it."""
+    from cnnlab.tune.crew import TRIAL_PATTERN
+    from cnnlab.tune.study import Study
+
+    folder = plan.folder.resolve()
+    sampler = "tpe" if options.sampler == "auto" else options.sampler
+    if grid is not None:
+        sampler = "grid"
+    study = Study(
+        options.storage or f"sqlite:///{folder / STUDY_FILE}",
+        options.study_name,
+        identity=_identity(options, plan.options, sampler),
+        space=plan.space,
+        grid=grid,
+        sampler=sampler,
+        pruner=options.pruner,
+        seed=options.seed,
+        metric=options.metric,
+        owner=f"{platform.node()}:{folder}",
+        is_private=options.storage is None,
+        overwrite=options.overwrite,
+    )
+    if options.overwrite:
+        for place in (plan.folder, plan.log_dir):
+            for path in place.glob(TRIAL_PATTERN):
+                shutil.rmtree(path)
+    elif not study.rows() and any(plan.folder.glob(TRIAL_PATTERN)):
+        raise UsageError(
+            f"{plan.folder} holds trials of another study; choose another --save_dir, or "
+            "--overwrite to delete them"
+        )
+    return study
+
+
+def _conclude(study: Study, plan: Plan, name: str) -> dict[str, Any]:
+    """Write the best trial's recipe, and say what the search came to so far."""
+    from cnnlab.tune.results import best_of, summarize, write_recipe
+
+    rows, is_done = study.rows(), study.is_done(plan.total)
+    best = best_of(rows, plan.metric)
+    if best is not None:
+        ended = sum(row.state in ("complete", "pruned", "failed") for row in rows)
+        write_recipe(best, plan, study=name, ended=ended)
+    elif is_done:
+        errors = (row.facts["error"] for row in rows if "error" in row.facts)
+        why = next(errors, "all are pruned")
+        raise CnnlabError(f"none of the {plan.total} trials is complete; of the first: {why}")
+    return summarize(rows, plan, study=name, is_done=is_done)
+
+
+def _check(values: dict[str, Any]) -> None:
+    """Refuse wrong options of a run, as far as they can be told without data and TensorFlow."""
+    Train(**values)
+
+
+def _make_grid(
+    options: TuneOptions, space: Space, run_options: Mapping[str, Any]
+) -> list[Point] | None:
+    """The grid's points, where a grid is searched."""
+    is_asked_for = options.sampler == "grid"
+    if options.sampler == "auto":
+        is_asked_for = space.is_finite and (
+            options.trials is None or options.trials >= space.grid_size
+        )
+    if not is_asked_for:
+        return None
+    points, left_out = space.grid(run_options, _check)
+    if left_out:
+        _say(left_out)
+    return points
+
+
+def _identity(options: TuneOptions, run_options: Mapping[str, Any], sampler: str) -> dict[str, Any]:
+    """What makes the study another one, where it is another."""
+    fields = fields_of(TuneOptions)
+    shaping = {
+        name: value
+        for name, value in run_options.items()
+        if fields[name].json_schema_extra["shapes_result"] or name in ("steps", "epochs")
+    }
+    search = {"space": options.given_space(), "pruner": options.pruner, "metric": options.metric}
+    return {**search, "sampler": sampler, **shaping}
+
+
+def _say(text: str) -> None:
+    """Print a line of progress."""
+    print(text, file=sys.stderr, flush=True)

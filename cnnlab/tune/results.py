@@ -1,0 +1,144 @@
+"""What a search came to: rows for programs, a table for people, the best trial's recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cnnlab.base.files import write_atomically
+from cnnlab.config.config import Config
+from cnnlab.config.options import as_dict, build, fields_of
+from cnnlab.tune.crew import Plan, trial_name
+from cnnlab.tune.dimensions import short
+from cnnlab.tune.study import Row
+
+RECIPE_FILE = "best.yaml"
+_ALWAYS_WRITTEN = ("dataset", "model", "batch_size", "optimizer", "learning_rate", "seed")
+
+
+def best_of(rows: Sequence[Row], metric: str) -> Row | None:
+    """The complete trial with the best metric; of equal ones the first."""
+    complete = [row for row in rows if row.state == "complete" and row.value is not None]
+    sign = 1 if metric == "accuracy" else -1
+    return max(complete, key=lambda row: sign * (row.value or 0), default=None)
+
+
+def summarize(rows: Sequence[Row], plan: Plan, *, study: str, is_done: bool) -> dict[str, Any]:
+    """What `--json` prints.
+
+    Returns:
+        study, metric, finished, best (None if no trial is complete; else trial, params, value,
+        test_accuracy, recipe) and trials (each with trial, state, params, value, and as far as
+        known step, seconds and error). The test accuracy of the best trial alone is told: the test
+        set chooses nothing.
+    """
+    best = best_of(rows, plan.metric)
+    return {
+        "study": study,
+        "metric": f"validation {plan.metric}",
+        "finished": is_done,
+        "best": best
+        and {
+            "trial": best.number,
+            "params": plan.space.named(best.point),
+            "value": best.value,
+            "test_accuracy": best.facts.get("test_accuracy"),
+            "recipe": str(plan.folder / RECIPE_FILE),
+        },
+        "trials": [
+            {
+                "trial": row.number,
+                "state": row.state,
+                "params": plan.space.named(row.point),
+                "value": row.value,
+                **{n: row.facts[n] for n in ("step", "seconds", "error") if n in row.facts},
+            }
+            for row in rows
+        ],
+    }
+
+
+def table(summary: Mapping[str, Any]) -> str:
+    """The trials for people, the best first."""
+    sign = -1 if summary["metric"].endswith("accuracy") else 1
+    states = ("complete", "pruned", "running", "waiting", "failed")
+
+    def rank(trial: Mapping[str, Any]) -> tuple[int, float]:
+        return states.index(trial["state"]), sign * (trial["value"] or 0)
+
+    trials = sorted(summary["trials"], key=rank)
+    names = list(trials[0]["params"]) if trials else []
+    rows = [["trial", "state", summary["metric"], *names, "seconds"]]
+    rows += [
+        [
+            str(trial["trial"]),
+            trial["state"],
+            "" if trial["value"] is None else f"{trial['value']:.4f}",
+            *(short(trial["params"][name]) for name in names),
+            f"{trial['seconds']:.0f}" if "seconds" in trial else "",
+        ]
+        for trial in trials
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def describe_best(summary: Mapping[str, Any], log_dir: Path) -> str:
+    """The last line for people."""
+    best = summary["best"]
+    if best is None:
+        return "no trial is complete"
+    test = best["test_accuracy"]
+    return (
+        f"best: trial {best['trial']}, {summary['metric']} {best['value']:.4f}, test accuracy "
+        f"{test:.4f}; recipe {best['recipe']}; tensorboard --logdir={log_dir}"
+    )
+
+
+def write_recipe(best: Row, plan: Plan, *, study: str, ended: int) -> Path:
+    """Write the best trial's options as a recipe; training with it repeats the trial.
+
+    Args:
+        best: the trial.
+        plan: the search.
+        study: its name.
+        ended: how many trials the best was chosen from.
+
+    Returns:
+        the file.
+
+    Raises:
+        CnnlabError: it cannot be written.
+    """
+    config = build(Config, plan.space.apply(plan.options, best.point))
+    defaults = as_dict(Config())
+    fields = fields_of(Config)
+    shaping = [
+        name
+        for name, field in fields.items()
+        if field.json_schema_extra["shapes_result"] or name in ("steps", "epochs")
+    ]
+    varied = {name for dimension in plan.space.dimensions for name in dimension.names}
+    values = {
+        name: value
+        for name, value in as_dict(config).items()
+        if name in shaping and (value != defaults[name] or name in {*_ALWAYS_WRITTEN, *varied})
+    }
+    path = plan.folder / RECIPE_FILE
+    assert best.value is not None
+    heading = (
+        f"# Source: trial {best.number} of the study {study}, the best of {ended}; it was trained "
+        f"in {trial_name(best.number)}.\n"
+        f"# Command: python -m cnnlab.train --config={path}\n"
+        f"# Expected: validation {plan.metric} {best.value:.4f}, "
+        f"test accuracy {best.facts['test_accuracy']:.4f}\n"
+    )
+    body = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None)
+    write_atomically(path, heading + body)
+    return path

@@ -1,0 +1,274 @@
+"""The search space: which options vary, and over what.
+
+dense_units: [16, 32]                                     # choices
+learning_rate: {low: 1e-4, high: 1e-1, log: true}         # a range of numbers
+batch_size: {low: 32, high: 128, step: 32}                # whole numbers, as both ends are
+optimizer, learning_rate: [[adam, 0.001], [sgd, 0.01]]    # options that go together
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cnnlab.base.errors import UsageError, nearest
+from cnnlab.config.resolve import override
+from cnnlab.tune.dimensions import MAX_GRID_POINTS, Choices, Dimension, Range, Stored
+
+_TRIED_COMBINATIONS = 64  # of other options' values, for one value to go with
+_RANGE_KEYS = ("low", "high", "step", "log")
+
+Point = dict[str, Stored]
+Check = Callable[[dict[str, Any]], object]
+
+
+@dataclass(frozen=True)
+class Space:
+    """All that varies.
+
+    Attributes:
+        dimensions: in the order given.
+    """
+
+    dimensions: tuple[Dimension, ...]
+
+    def named(self, point: Mapping[str, Stored]) -> dict[str, Any]:
+        """A point as people write it: each option's short name and value."""
+        return {
+            _short(name): value
+            for dimension in self.dimensions
+            for name, value in zip(
+                dimension.names, dimension.decode(point[dimension.key]), strict=True
+            )
+        }
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every option has a list of choices."""
+        return all(isinstance(dimension, Choices) for dimension in self.dimensions)
+
+    @property
+    def grid_size(self) -> int:
+        """Combinations of all values, valid or not.
+
+        Raises:
+            UsageError: there is no end to them.
+        """
+        return math.prod(len(dimension.grid()) for dimension in self.dimensions)
+
+    def domains(self) -> dict[str, list[Any] | tuple[float, float]]:
+        """Each option's short name, and its choices or its lowest and highest value, as a
+        dashboard has them: numbers, texts or switches, all of one kind."""
+        found: dict[str, list[Any] | tuple[float, float]] = {}
+        for dimension in self.dimensions:
+            if isinstance(dimension, Range):
+                found[_short(dimension.names[0])] = (dimension.low, dimension.high)
+                continue
+            rows = [dimension.decode(stored) for stored in dimension.grid()]
+            for name, column in zip(dimension.names, zip(*rows, strict=True), strict=True):
+                found[_short(name)] = list(dict.fromkeys(_of_one_kind(column)))
+        return found
+
+    def shown(self, point: Mapping[str, Stored]) -> dict[str, Any]:
+        """A point as a dashboard has it; see `domains`."""
+        domains = self.domains()
+        return {
+            name: str(value) if isinstance(next(iter(domains[name])), str) else value
+            for name, value in self.named(point).items()
+        }
+
+    def apply(self, options: Mapping[str, Any], point: Mapping[str, Stored]) -> dict[str, Any]:
+        """A run's options at a point.
+
+        Args:
+            options: name to value of the options that do not vary.
+            point: each dimension's stored value.
+        """
+        changes: dict[str, Any] = {}
+        arguments = {}
+        for dimension in self.dimensions:
+            values = dimension.decode(point[dimension.key])
+            for name, value in zip(dimension.names, values, strict=True):
+                group, _, argument = name.partition(".")
+                if argument:
+                    arguments[argument] = value
+                else:
+                    changes[group] = value
+        merged = override(options, changes)
+        return {**merged, "model_options": {**merged["model_options"], **arguments}}
+
+    def check(self, options: Mapping[str, Any], check: Check) -> None:
+        """Refuse a value that is valid in no combination.
+
+        Args:
+            options: those that do not vary.
+            check: raises UsageError where a run's options are wrong.
+
+        Raises:
+            UsageError: what is wrong with the value.
+        """
+        for dimension in self.dimensions:
+            others = [other for other in self.dimensions if other is not dimension]
+            for value in dimension.samples():
+                combinations = itertools.product(*(other.samples() for other in others))
+                problem: UsageError | None = None
+                for rest in itertools.islice(combinations, _TRIED_COMBINATIONS):
+                    point = dict(zip([other.key for other in others], rest, strict=True))
+                    problem = self._problem(options, {**point, dimension.key: value}, check)
+                    if problem is None:
+                        break
+                if problem is not None:
+                    raise UsageError(f"--space: {dimension.key}: {problem}") from problem
+
+    def grid(self, options: Mapping[str, Any], check: Check) -> tuple[list[Point], str]:
+        """Every combination that is valid, the last dimension varying fastest.
+
+        Returns:
+            the points, and why others were left out; '' if none was.
+
+        Raises:
+            UsageError: a range has no step, or there are too many points.
+        """
+        count = self.grid_size
+        if count > MAX_GRID_POINTS:
+            raise UsageError(
+                f"--space is a grid of {count:,} points; at most {MAX_GRID_POINTS:,} are searched "
+                "one by one; take --sampler=random or tpe"
+            )
+        points, left_out = [], ""
+        for values in itertools.product(*(dimension.grid() for dimension in self.dimensions)):
+            point = {d.key: value for d, value in zip(self.dimensions, values, strict=True)}
+            problem = self._problem(options, point, check)
+            if problem is None:
+                points.append(point)
+            else:
+                left_out = left_out or str(problem)
+        if left_out:
+            left_out = f"{count - len(points)} of {count} combinations are left out: {left_out}"
+        return points, left_out
+
+    def _problem(
+        self, options: Mapping[str, Any], point: Mapping[str, Stored], check: Check
+    ) -> UsageError | None:
+        try:
+            check(self.apply(options, point))
+        except UsageError as error:
+            return error
+        return None
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("model_options.")
+
+
+def _of_one_kind(values: Sequence[Any]) -> Sequence[Any]:
+    """The values if all are numbers or all are switches, else their texts."""
+    are_switches = [isinstance(value, bool) for value in values]
+    are_numbers = all(isinstance(value, int | float) for value in values)
+    is_one_kind = are_numbers and all(are_switches) == any(are_switches)
+    return values if is_one_kind else [str(value) for value in values]
+
+
+def parse_space(
+    given: Mapping[Any, Any], options: Sequence[str], arguments: Sequence[str]
+) -> Space:
+    """Read a space.
+
+    Args:
+        given: option, or several with commas between, to a list of choices or a range.
+        options: the names that can vary of a run's options.
+        arguments: names of the model's own options.
+
+    Raises:
+        UsageError: a name is unknown or ambiguous, or something is neither choices nor a range.
+    """
+    dimensions: list[Dimension] = []
+    taken: set[str] = set()
+    for key, values in given.items():
+        names = tuple(_find(name.strip(), options, arguments) for name in str(key).split(","))
+        for name in names:
+            if name in taken:
+                raise UsageError(f"--space has {name} twice")
+            taken.add(name)
+        dimensions.append(_dimension(str(key), names, values))
+    return Space(tuple(dimensions))
+
+
+def _find(name: str, options: Sequence[str], arguments: Sequence[str]) -> str:
+    """The full name of an option, by its short or full name."""
+    group, _, rest = name.partition(".")
+    if rest and group in ("train", "model_options"):
+        known = options if group == "train" else arguments
+        if rest in known:
+            return rest if group == "train" else name
+        raise UsageError(f"--space: unknown option {name}{nearest(rest, known)}")
+    if name in options and name in arguments:
+        raise UsageError(
+            f"--space: {name} is an option of training and of the model; write train.{name} or "
+            f"model_options.{name}"
+        )
+    if name in arguments:
+        return f"model_options.{name}"
+    if name not in options:
+        hint = nearest(name, [*arguments, *options]) or "; see python -m cnnlab.train --help"
+        raise UsageError(f"--space: unknown option {name}, or one that no search can vary{hint}")
+    return name
+
+
+def _dimension(key: str, names: tuple[str, ...], values: Any) -> Dimension:
+    if isinstance(values, list):
+        return _choices(key, names, values)
+    if isinstance(values, dict) and len(names) == 1:
+        return _range(key, names, values)
+    wanted = "a list of choices" + (
+        ", or a range as in {low: 1e-4, high: 1e-1, log: true}" if len(names) == 1 else ""
+    )
+    raise UsageError(f"--space: {key}: {str(values)[:100]} is not {wanted}")
+
+
+def _choices(key: str, names: tuple[str, ...], values: list[Any]) -> Choices:
+    if not values:
+        raise UsageError(f"--space: {key} has no choices")
+    for value in values:
+        if len(names) > 1 and (not isinstance(value, list) or len(value) != len(names)):
+            raise UsageError(
+                f"--space: {key}: {str(value)[:100]} is not a list of {len(names)} values"
+            )
+    choices = Choices(key, names, tuple(values))
+    for number, stored in enumerate(choices.stored):
+        if stored in choices.stored[:number]:
+            raise UsageError(f"--space: {key} has {stored} twice")
+    return choices
+
+
+def _range(key: str, names: tuple[str, ...], given: dict[Any, Any]) -> Range:
+    where = f"--space: {key}: a range"
+    for name in given:
+        if name not in _RANGE_KEYS:
+            raise UsageError(f"{where} has {', '.join(_RANGE_KEYS)}, no {name}")
+    for name in ("low", "high"):
+        if name not in given:
+            raise UsageError(f"{where} wants {name}, as in {{low: 1e-4, high: 1e-1, log: true}}")
+    log, numbers = given.get("log", False), {n: v for n, v in given.items() if n != "log"}
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise UsageError(f"{where} has {name}: {number}, which is no number")
+        if not math.isfinite(number):
+            raise UsageError(f"{where} has {name}: {number}, which is no finite number")
+    if not isinstance(log, bool):
+        raise UsageError(f"{where} has log: {log}; it is true or false")
+    low, high, step = numbers["low"], numbers["high"], numbers.get("step")
+    if low >= high:
+        raise UsageError(f"{where} has low: {low}, which is not below high: {high}")
+    if log and (low <= 0 or step is not None):
+        raise UsageError(f"{where} with log: true has low > 0 and no step")
+    if step is not None and not 0 < step <= high - low:
+        raise UsageError(f"{where} has step: {step}, which is not above 0 and within the range")
+    if not all(isinstance(number, int) for number in numbers.values()):
+        low, high, step = float(low), float(high), None if step is None else float(step)
+    if step is not None:
+        high = low + math.floor((high - low) / step + 1e-9) * step  # the last that a step reaches
+    return Range(key, names, low, high, step, log)

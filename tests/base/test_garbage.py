@@ -1,0 +1,25 @@
+"""Garbage collection put off."""
+
+import gc
+
+import pytest
+
+from cnnlab.base.garbage import collected_later
+
+
+@pytest.mark.parametrize("was_enabled", [True, False])
+def test_it_is_off_in_the_block_and_then_as_before(was_enabled: bool) -> None:
+    found, inside = gc.isenabled(), []
+
+    def block() -> None:
+        with collected_later():
+            inside.append(gc.isenabled())
+            raise KeyError
+
+    try:
+        (gc.enable if was_enabled else gc.disable)()
+        with pytest.raises(KeyError):
+            block()
+        assert (inside, gc.isenabled()) == ([False], was_enabled)
+    finally:
+        (gc.enable if found else gc.disable)()

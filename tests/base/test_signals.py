@@ -1,0 +1,85 @@
+"""SIGINT and SIGTERM end a run in order."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from cnnlab.base.signals import stopping_on_signals
+from tests import commands
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_calls_stop(number: signal.Signals) -> None:
+    received = []
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    with stopping_on_signals(lambda *given: received.append(given), lambda: None):
+        os.kill(os.getpid(), number)
+    assert received == [(int(number), number.name)]
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_handlers_come_back_after_an_error() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(RuntimeError), stopping_on_signals(lambda *_: None, lambda: None):
+        raise RuntimeError
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_signal_ends_the_process(second: signal.Signals, tmp_path: Path) -> None:
+    script = (
+        "import os, signal\nfrom cnnlab.base.signals import stopping_on_signals\n"
+        "with stopping_on_signals(lambda number, name: print(name, flush=True), lambda: None):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"    os.kill(os.getpid(), {int(second)})\n"
+        "    print('still here', flush=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(commands.ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == -second
+    assert done.stdout == "SIGTERM\n"
+
+
+def test_another_thread_just_runs() -> None:
+    ran = []
+
+    def work() -> None:
+        with stopping_on_signals(lambda *_: None, lambda: None):
+            ran.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert ran == [signal.getsignal(signal.SIGTERM)]
+
+
+def test_while_a_command_is_imported_an_interrupt_leaves_quietly(tmp_path: Path) -> None:
+    """It comes while the command imports a module, here one that takes its time."""
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    (modules / "fire.py").write_text(
+        "import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(100)\n"
+    )
+    path = f"{modules}{os.pathsep}{commands.ROOT}"
+    # A program started with the signal ignored, as a shell's background jobs are, leaves it so, and
+    # these tests may be part of one.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = commands.start("cnnlab.train", cwd=tmp_path, PYTHONPATH=path)
+    signal.signal(signal.SIGINT, before)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "importing").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (-signal.SIGINT, "")

@@ -1,0 +1,136 @@
+"""Declaring, parsing, checking and explaining options."""
+
+from typing import Any, Literal
+
+import pytest
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from cnnlab.base.errors import UsageError
+from cnnlab.config import options as opts
+from cnnlab.config.config import Config
+from cnnlab.config.options import STRICT, Options, option
+from cnnlab.data.__main__ import DataOptions
+from cnnlab.evaluate import EvaluateOptions
+from cnnlab.predict import PredictOptions
+
+
+@pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
+class Fruit(Options):
+    """One option of each type."""
+
+    count: int = option(3, "how many", unit="apples", group="size", ge=1, lt=100)
+    weight: float | None = option(None, "of all", unit="kg", group="size", gt=0)
+    kind: Literal["red", "green"] = option("red", "colour", group="look")
+    tags: list[Any] = option([], "notes", group="look")
+    extra: dict[str, Any] = option({}, "more", group="look")
+    fresh: bool = option(True, "not old", group="look")
+    name: str = option("x", "called", min_length=1)
+
+
+def parsed(**texts: str) -> Fruit:
+    return opts.build(Fruit, {n: opts.parse_text(n, t, Fruit) for n, t in texts.items()})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("count", "7", 7),
+        ("weight", "1e-3", 0.001),
+        ("weight", "none", None),
+        ("weight", "NULL", None),
+        ("kind", "green", "green"),
+        ("tags", "[flip, {crop: {pixels: 4}}]", ["flip", {"crop": {"pixels": 4}}]),
+        ("extra", "{rate: 0.5}", {"rate": 0.5}),
+        ("fresh", "False", False),
+        ("fresh", "true", True),
+        ("name", "none", "none"),
+        ("name", "3", "3"),
+    ],
+)
+def test_text_becomes_the_value(name: str, text: str, value: object) -> None:
+    found = getattr(parsed(**{name: text}), name)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "count",
+            "0",
+            r"--count=0 is not valid: .*greater than or equal to 1 .*INT, >= 1 and < 10",
+        ),
+        ("count", "100", r"--count=100 is not valid: less than 100 \(takes INT.*apples\)"),
+        ("count", "-3", "--count=-3 is not valid"),
+        ("count", "many", r"--count=many is not valid: a valid integer.*\(takes INT, .*apples\)"),
+        ("count", "2.5", r"--count=2\.5 is not valid"),
+        ("count", "1e3", "--count=1e3 is not valid"),
+        ("count", "none", "--count=none is not valid"),
+        ("weight", "0", r"--weight=0 is not valid: greater than 0 .*NUMBER\|none, .*kg"),
+        ("weight", "nan", "--weight=nan is not valid"),
+        ("weight", "", "--weight= is not valid"),
+        ("kind", "blue", r"--kind=blue is not valid: 'red' or 'green' \(takes red\|green\)"),
+        ("tags", "flip", "--tags=flip is not valid.*LIST"),
+        ("tags", "[flip", r"--tags=\[flip is not valid YAML"),
+        ("extra", "[1]", "--extra=.* is not valid.*MAPPING"),
+        ("fresh", "perhaps", r"--fresh=perhaps is not valid.*True\|False"),
+        ("name", "", "--name= is not valid"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_right(name: str, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as error:
+        parsed(**{name: text})
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"unknown option cuont in the options; did you mean cou"):
+        opts.build(Fruit, {"cuont": 3})
+    with pytest.raises(UsageError, match=r"unknown option --wieght .*; did you mean --weight\?"):
+        opts.check_names({"wieght": 1}, Fruit, "the command line")
+    with pytest.raises(UsageError, match="unknown option zzzzzz in recipe r; see --help"):
+        opts.check_names({"zzzzzz": 1}, Fruit, "recipe r")
+
+
+def test_nearest() -> None:
+    assert opts.nearest("mnits", ["cifar10", "mnist"]) == "; did you mean mnist?"
+    assert opts.nearest("qqq", ["cifar10", "mnist"]) == ""
+
+
+def test_options_do_not_change_but_are_replaced() -> None:
+    fruit = Fruit(count=5)
+    other = opts.replace(fruit, kind="green")
+    assert (other.count, other.kind, fruit.kind) == (5, "green", "red")
+    assert opts.as_dict(other)["count"] == 5
+    assert opts.build(Fruit, opts.as_dict(other)) == other
+    with pytest.raises(UsageError, match="--count=0"):
+        opts.replace(fruit, count=0)
+    with pytest.raises(AttributeError):
+        fruit.count = 6  # type: ignore[misc]
+
+
+def test_defaults_are_not_shared() -> None:
+    Fruit().tags.append("worm")
+    assert Fruit().tags == []
+
+
+def test_help_has_type_range_unit_and_default_under_the_group() -> None:
+    lines = opts.help_text(Fruit, "fruit [--name=value]", "About fruit.").splitlines()
+    assert lines[0] == "usage: fruit [--name=value]"
+    assert "About fruit." in lines
+    by_flag = {line.split()[0]: line for line in lines if line.startswith("  --")}
+    assert by_flag["--count=INT"].endswith("how many [>= 1 and < 100; apples; default: 3]")
+    assert by_flag["--weight=NUMBER|none"].endswith("of all [> 0; kg; default: None]")
+    assert by_flag["--kind=red|green"].endswith("[default: red]")
+    assert lines.index("size:") < lines.index(by_flag["--weight=NUMBER|none"])
+    assert lines.index(by_flag["--weight=NUMBER|none"]) < lines.index("look:")
+
+
+@pytest.mark.parametrize("options_class", [Config, EvaluateOptions, PredictOptions, DataOptions])
+def test_help_of_every_command_is_complete(options_class: type) -> None:
+    text = opts.help_text(options_class, "u", "a")
+    flags = [line.split("=")[0].strip() for line in text.splitlines() if line.startswith("  --")]
+    assert sorted(flags) == sorted(f"--{name}" for name in opts.fields_of(options_class))
+    assert "VALUE" not in text  # every type has a name
+    assert "default: PydanticUndefined" not in text

@@ -1,0 +1,113 @@
+"""Recipes: by name or path, and those that come with the package."""
+
+from pathlib import Path
+
+import pytest
+
+from cnnlab.base.errors import UsageError
+from cnnlab.config.recipes import load_recipe, recipe_paths
+from cnnlab.config.resolve import resolve
+from cnnlab.data.augment import parse_augmentations
+from cnnlab.models import check_model_options, find_model
+
+SHIPPED = ("cifar_cnn", "mnist_cnn", "mnist_convnet", "mnist_perceptron")
+
+
+def test_the_shipped_recipes_are_there() -> None:
+    assert set(SHIPPED) <= set(recipe_paths())
+
+
+@pytest.mark.parametrize("name", recipe_paths())
+def test_a_shipped_recipe_is_valid_and_says_where_it_is_from(name: str) -> None:
+    config = resolve({"config": name})
+    check_model_options(find_model(config.model), config.model_options)
+    parse_augmentations(config.augment)
+    text = recipe_paths()[name].read_text()
+    for part in ("# Source: ", f"# Command: python -m cnnlab.train --config={name}\n", "Expected"):
+        assert part in text
+
+
+def test_the_texts_figures() -> None:
+    """What the four texts state, spelled out again."""
+    figures = {
+        name: (c.dataset, c.model, c.batch_size, c.optimizer, c.learning_rate, c.steps)
+        for name in SHIPPED
+        for c in [resolve({"config": name})]
+    }
+    assert figures == {
+        "cifar_cnn": ("cifar10", "cifar_cnn", 500, "adam", 0.001, 20_000),
+        "mnist_cnn": ("mnist", "mnist_cnn", 50, "adam", 0.0001, 20_000),
+        "mnist_convnet": ("mnist", "mnist_convnet", 100, "adam", 0.001, 200),
+        "mnist_perceptron": ("mnist", "mnist_perceptron", 100, "sgd", 0.5, 4000),
+    }
+    cifar = resolve({"config": "cifar_cnn"})
+    assert (cifar.schedule, cifar.decay_steps, cifar.decay_rate) == ("exponential", 1000, 0.9)
+    assert cifar.max_to_keep is None
+
+
+def test_the_texts_figures_of_the_small_networks() -> None:
+    figures = {
+        name: (c.dataset, c.batch_size, c.optimizer, c.learning_rate, c.schedule, c.steps, c.epochs)
+        for name in ("cifar_lrn", "mnist_simple", "fashion_simple", "cifar_two_conv")
+        for c in [resolve({"config": name})]
+    }
+    simple = (128, "adam", 0.001, "constant", None, 2)
+    assert figures == {
+        "cifar_lrn": ("cifar10", 128, "adam", 0.001, "constant", 3000, None),
+        "mnist_simple": ("mnist", *simple),
+        "fashion_simple": ("fashion_mnist", *simple),
+        "cifar_two_conv": ("cifar10", 64, "momentum", 0.01, "constant", None, 3),
+    }
+    distortions = [{"random_crop": {"size": 24}}, "flip", {"brightness": {"max_delta": 63}}]
+    distortions += [{"contrast": {"lower": 0.2, "upper": 1.8}}, "standardize"]
+    for name in ("cifar_lrn", "cifar_lrn_cosine", "cifar_lrn_long"):
+        assert resolve({"config": name}).augment == distortions
+    long = resolve({"config": "cifar_lrn_long"})
+    assert (long.model, long.optimizer, long.batch_size) == ("cifar_lrn", "nesterov", 128)
+
+
+def test_the_record_s_recipe() -> None:
+    """The schedule at its corners, and the products that the record states."""
+    c = resolve({"config": "airbench94"})
+    assert (c.batch_size, c.steps, c.optimizer, c.momentum) == (1024, 476, "nesterov", 0.85)
+    assert (c.learning_rate, c.start_factor, c.peak_at, c.end_factor) == (1.5, 0.2, 0.23, 0.07)
+    shifts = c.parameter_groups["norm/beta"]
+    assert c.learning_rate * shifts["rate"] == 96
+    assert c.weight_decay * shifts["weight_decay"] == pytest.approx(2.08e-5, rel=1e-3)
+    assert c.parameter_groups["whitening/bias"] == {"weight_decay": 1, "steps": 3 * 48}
+    assert (c.lookahead_decay, c.lookahead_steps) == (pytest.approx(0.95**5), 5)
+    assert c.label_smoothing == 0.2
+
+
+def test_a_recipe_by_path(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("batch_size: 7\naugment: [flip]\n")
+    assert load_recipe("own.yaml") == {"batch_size": 7, "augment": ["flip"]}
+    assert load_recipe(str(tmp_path / "own.yaml"))["batch_size"] == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"batch_size: [", r"own\.yaml is not valid YAML: "),
+        (b"\xff\xfe", r"own\.yaml is not UTF-8 text: "),
+        (b"- batch_size", "is not a mapping of option names"),
+        (b"", "is not a mapping of option names"),
+        (b"1: 2", "is not a mapping of option names"),
+        (b"config: cifar_cnn", "names another recipe"),
+        (b"!!python/object/apply:os.getcwd []", "is not valid YAML"),
+    ],
+)
+def test_a_recipe_that_is_none(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_bytes(content)
+    with pytest.raises(UsageError, match=message) as error:
+        load_recipe("own.yaml")
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_recipes() -> None:
+    with pytest.raises(UsageError, match=r"unknown recipe cifar_cmn; did you mean cifar_cnn\?"):
+        load_recipe("cifar_cmn")
+    with pytest.raises(UsageError, match=r"unknown recipe q; known: .*cifar_cnn, .*mnist_cnn"):
+        load_recipe("q")
+    with pytest.raises(UsageError, match=r"no recipe file there\.yml"):
+        load_recipe("there.yml")

@@ -1,0 +1,185 @@
+"""Image files of any size and mode to a network's input."""
+
+import contextlib
+import io
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from cnnlab.base.errors import DataError
+from cnnlab.data.image_files.images import load_image
+
+RGB, GREY = (4, 6, 3), (4, 6, 1)  # height, width, channels
+PIXELS = np.random.default_rng(2).integers(0, 256, RGB, np.uint8)
+
+
+def test_a_fitting_image_comes_as_it_is() -> None:
+    Image.fromarray(PIXELS).save("a.png")
+    found = load_image("a.png", RGB)
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, PIXELS)
+
+
+def test_grey_is_the_standard_luma() -> None:
+    Image.fromarray(PIXELS).save("a.png")
+    found = load_image(Path("a.png"), GREY)
+    luma = PIXELS @ np.array([0.299, 0.587, 0.114])
+    assert found.shape == GREY
+    assert np.abs(found[..., 0] - luma).max() <= 1
+    Image.fromarray(PIXELS[..., 0]).save("g.png")
+    assert np.array_equal(load_image("g.png", GREY)[..., 0], PIXELS[..., 0])
+    assert np.array_equal(load_image("g.png", RGB), np.repeat(PIXELS[..., :1], 3, axis=2))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (60, 40), (3, 90)])
+def test_any_size(size: tuple[int, int]) -> None:
+    Image.new("RGB", size, (10, 20, 30)).save("a.bmp")
+    assert (load_image("a.bmp", RGB) == [10, 20, 30]).all()
+
+
+def test_left_stays_left() -> None:
+    wide = Image.new("RGB", (60, 40), "black")
+    wide.paste("white", (0, 0, 30, 40))
+    wide.save("a.png")
+    found = load_image("a.png", RGB)
+    assert found[:, 0].min() > 250
+    assert found[:, -1].max() < 5
+
+
+def test_transparency_lies_on_white() -> None:
+    Image.new("RGBA", (6, 4), (0, 0, 0, 0)).save("clear.png")
+    assert (load_image("clear.png", RGB) == 255).all()
+    Image.new("LA", (6, 4), (0, 128)).save("half.png")
+    assert np.abs(load_image("half.png", GREY).astype(int) - 127).max() <= 1
+    palette = Image.new("P", (6, 4), 1)
+    palette.putpalette([0, 0, 0, 9, 9, 9])
+    palette.save("p.png", transparency=1)
+    assert (load_image("p.png", RGB) == 255).all()
+
+
+def test_upright_by_exif() -> None:
+    picture = Image.new("RGB", (40, 60), "black")
+    picture.paste("white", (0, 0, 40, 30))  # the upper half
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise: the top comes to the right
+    picture.save("a.jpg", exif=exif)
+    found = load_image("a.jpg", RGB)
+    assert found[:, 0].max() < 30
+    assert found[:, -1].min() > 225
+
+
+def test_sixteen_bits() -> None:
+    values = np.array([[0, 257, 25_700, 65_535, 128, 40_000]] * 4, np.uint16)
+    Image.fromarray(values).save("a.png")
+    assert load_image("a.png", GREY)[0, :, 0].tolist() == [0, 1, 100, 255, 0, 156]
+    assert load_image("a.png", RGB)[0, 3].tolist() == [255] * 3
+
+
+def test_more_than_sixteen_bits_are_cut_off_not_wrapped_around() -> None:
+    Image.fromarray(np.array([[-5, 70_000, 65_535, 0, 257, 514]] * 4, np.int32)).save("a.tiff")
+    assert load_image("a.tiff", GREY)[0, :, 0].tolist() == [0, 255, 255, 0, 1, 2]
+
+
+def test_one_bit_and_palette() -> None:
+    bits = np.array([[0, 1, 1, 0, 1, 0]] * 4, bool)
+    Image.fromarray(bits).save("bits.png")
+    assert load_image("bits.png", GREY)[0, :, 0].tolist() == [0, 255, 255, 0, 255, 0]
+    palette = Image.fromarray(np.array([[0, 1, 2, 2, 1, 0]] * 4, np.uint8), "L").convert("P")
+    palette.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    palette.save("p.gif")
+    assert load_image("p.gif", RGB)[0, :3].tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
+
+
+def test_the_first_frame_of_several() -> None:
+    frames = [Image.new("RGB", (6, 4), colour) for colour in ("red", "blue")]
+    for name in ("a.gif", "a.tiff", "a.webp"):
+        frames[0].save(name, save_all=True, append_images=frames[1:], lossless=True)
+        assert np.abs(load_image(name, RGB).astype(int) - [255, 0, 0]).max() <= 2, name
+
+
+def test_cmyk_of_a_camera() -> None:
+    Image.new("CMYK", (60, 40), (0, 255, 255, 0)).save("a.jpg", quality=95)
+    assert np.abs(load_image("a.jpg", RGB).astype(int) - [255, 0, 0]).max() <= 3
+
+
+def test_a_small_picture_is_the_mean_of_a_large_one() -> None:
+    """Without antialiasing a fine pattern would give black or white."""
+    fine = np.indices((400, 600)).sum(axis=0) % 2 * 255
+    Image.fromarray(fine.astype(np.uint8)).save("a.png")
+    assert np.abs(load_image("a.png", GREY).astype(int) - 127).max() <= 2
+
+
+@pytest.mark.parametrize("mode", ["1", "CMYK", "P", "YCbCr", "F", "LAB", "HSV"])
+def test_other_modes(mode: str) -> None:
+    Image.new("RGB", (6, 4), "white").convert("L").convert(
+        "L" if mode in ("LAB", "HSV") else mode
+    ).save("a.tiff")
+    assert load_image("a.tiff", RGB).min() >= 254
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gone.png", "no image file gone.png"),
+        ("text.png", "text.png is not an image that can be read"),
+        ("empty.png", "empty.png is not an image that can be read"),
+        ("folder", "folder is not a regular file"),
+        ("cut.png", "cut.png cannot be read as an image"),
+    ],
+)
+def test_files_that_are_none(name: str, message: str) -> None:
+    Path("text.png").write_text("no image")
+    Path("empty.png").write_bytes(b"")
+    Path("folder").mkdir()
+    Image.fromarray(PIXELS).save("whole.png")
+    Path("cut.png").write_bytes(Path("whole.png").read_bytes()[:-40])
+    with pytest.raises(DataError) as error:
+        load_image(name, RGB)
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("side", [8_000, 10_000, 30_000])
+def test_a_bomb_is_refused_before_it_is_decoded(side: int) -> None:
+    """A few bytes that claim a square of so many pixels a side; without a warning, too."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    Path("bomb.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 99))
+    )
+    with pytest.raises(DataError, match=r"bomb\.png") as error:
+        load_image("bomb.png", RGB)
+    assert "\n" not in str(error.value)
+
+
+def encoded(format_name: str) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.tile(PIXELS, (4, 4, 1))).save(file, format_name)
+    return file.getvalue()
+
+
+WHOLE = {name: encoded(name) for name in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")}
+
+
+@given(name=st.sampled_from(sorted(WHOLE)), data=st.data())
+def test_damaged_files_give_an_image_or_a_data_error(name: str, data: st.DataObject) -> None:
+    content = bytearray(WHOLE[name])
+    for _ in range(data.draw(st.integers(0, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.integers(0, len(content)))]
+    Path("any").write_bytes(content)
+    with warnings.catch_warnings(), contextlib.suppress(DataError):
+        warnings.simplefilter("ignore")  # Pillow warns of odd metadata
+        assert load_image("any", RGB).shape == RGB

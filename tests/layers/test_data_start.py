@@ -1,0 +1,44 @@
+"""Variables that start from the training images."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnlab import layers
+from cnnlab.layers.data_start import frozen_variable
+from tests import small as tiny
+
+IMAGES = 10
+
+
+def centred(images: Any, num_classes: int, *, training: bool) -> Any:
+    """A dense layer of the images less the mean of the first ten."""
+    del training
+    shape = images.shape[1:].as_list()
+    mean = frozen_variable("mean", shape, images, lambda inputs: inputs.mean(axis=0), IMAGES)
+    return layers.dense(layers.flatten(images - mean), num_classes, name="logits")
+
+
+def test_it_is_filled_once_and_kept(tmp_path: Path) -> None:
+    """From images as the network gets them; stopped and resumed it is the same; no average."""
+    (images, labels), test = tiny.arrays()
+    options = {"lookahead_steps": 2, "augment": ["flip"]}
+    with tiny.make(tmp_path / "whole", centred, steps=6, **options) as train:
+        train.train()
+        whole, result = tiny.variables(train), train.evaluate()
+    expected = images[:IMAGES].astype(np.float64).mean(axis=0) / 255
+    np.testing.assert_allclose(whole["mean"], expected, atol=1e-6)
+    assert "lookahead/logits/kernel" in whole
+    assert "lookahead/mean" not in whole
+    with tiny.make(tmp_path / "parts", centred, steps=3, **options) as train:
+        train.train()
+    # The images that it was computed from need not be at hand any more.
+    other = ((images[::-1].copy(), labels[::-1].copy()), test)
+    with tiny.make(tmp_path / "parts", centred, data=other, **options) as train:
+        train.restore()
+        np.testing.assert_array_equal(tiny.variables(train)["mean"], whole["mean"])
+    with tiny.make(tmp_path / "parts", centred, steps=6, **options) as train:
+        train.train()
+        tiny.assert_same_bits(tiny.variables(train), whole)
+        assert train.evaluate() == result

@@ -1,0 +1,219 @@
+"""The report of real runs: the page, the pictures, the numbers in it, and what is refused."""
+
+import base64
+import dataclasses
+import io
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn import metrics
+
+from cnnlab.data.specs import DATASETS
+from cnnlab.data.training_data import TrainingData
+from cnnlab.evaluate import evaluate
+from cnnlab.report import report
+from cnnlab.run.disk.config_file import load_config
+from cnnlab.run.trained_model import TrainedModel
+
+pytestmark = pytest.mark.slow  # each page takes seconds to draw
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "\"' onerror='alert(1)",
+    "$\\frac{",
+    "&amp;",
+    "日本語",
+    *("frame", "triangle", "diamond", "cross", "a" * 300),
+)
+VOID = {"meta", "img", "br"}
+SINGLE = {"accuracy", "activations", "confusion", "filters", "images_per_sec", "learning_rate"}
+SINGLE |= {"least_sure", "loss", "mistakes", "saliency"}
+
+
+class Page(HTMLParser):
+    """A page taken apart; it fails where tags do not match.
+
+    Attributes:
+        tables: caption to rows of the cells' texts.
+        images: (bytes, alternative text) of each picture.
+        fetched: what a browser would load from elsewhere.
+        text: all of it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tables: dict[str, list[list[str]]] = {}
+        self.images: list[tuple[bytes, str]] = []
+        self.fetched: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+        self._open: list[str] = []
+        self._rows: list[list[str]] = []
+        self._caption = ""
+        self.feed(path.read_text(encoding="utf-8"))
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        given = dict(attrs)
+        self.tags.append(tag)
+        assert not [name for name in given if name.startswith("on")]
+        if tag == "img":
+            kind, _, data = given["src"].partition(",")
+            if kind == "data:image/png;base64":
+                self.images.append((base64.b64decode(data, validate=True), given["alt"]))
+            else:
+                self.fetched.append(given["src"])
+        elif given.get("src") or not given.get("href", "#").startswith("#"):
+            self.fetched.append(str(given))
+        if tag == "table":
+            self._rows = []
+        if tag == "tr":
+            self._rows.append([])
+        if tag in ("td", "th"):
+            self._rows[-1].append("")
+        if tag == "caption":
+            self._caption = ""
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+        if tag == "table":
+            self.tables[self._caption] = self._rows
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self._open and self._open[-1] in ("td", "th"):
+            self._rows[-1][-1] += data
+        if self._open and self._open[-1] == "caption":
+            self._caption += data
+
+    def table(self, start: str) -> list[list[str]]:
+        return next(rows for caption, rows in self.tables.items() if caption.startswith(start))
+
+
+@pytest.fixture(scope="module")
+def made(trained: Any) -> tuple[dict[str, Any], Page]:
+    """The report of the shared run: what the function returned, and the page.
+
+    Its classes have names that a page or a picture must not take for its own.
+    """
+    spec = dataclasses.replace(DATASETS["shapes"], class_names=HOSTILE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(DATASETS, "shapes", spec)
+        answer = report(trained.folder / "save", images=[3, 5], examples=4)
+    return answer, Page(Path(answer["report"]))
+
+
+def test_the_page_is_whole_and_alone(trained: Any, made: Any) -> None:
+    answer, page = made
+    folder = trained.folder / "save/report"
+    assert answer["report"] == str(folder / "report.html")
+    assert page.fetched == []
+    assert "script" not in page.tags
+    assert "link" not in page.tags
+    for png, alt in page.images:
+        with Image.open(io.BytesIO(png)) as image:
+            image.load()
+        assert alt
+    # 4 curves, the matrix, 4 mistakes, 4 least sure, 10 classes' weights, 2 gradients, 2 layers'
+    # outputs, and the 2 chosen images twice.
+    assert len(page.images) == 4 + 1 + 4 + 4 + 10 + 2 + 2 + 4
+    assert {path.name for path in folder.iterdir()} == {"report.html", *answer["pictures"]}
+    assert set(answer["pictures"]) == {f"{name}.png" for name in SINGLE}
+    for name in SINGLE:
+        with Image.open(folder / f"{name}.png") as image:
+            image.load()
+
+
+def test_numbers_are_the_evaluations(trained: Any, made: Any) -> None:
+    answer, page = made
+    save_dir = str(trained.folder / "save")
+    expected = evaluate(save_dir)
+    run = answer["runs"][0]
+    assert {name: run[name] for name in ("accuracy", "loss", "top5_accuracy", "n", "step")} == {
+        name: expected[name] for name in ("accuracy", "loss", "top5_accuracy", "n", "step")
+    }
+    for figure in ("accuracy", "loss", "top5_accuracy"):
+        assert f"{expected[figure]:.4f}" in page.text
+    rows = page.table("Each class against all others")[1:]
+    assert [row[0] for row in rows] == list(HOSTILE)
+    for row, figures in zip(rows, expected["per_class"], strict=True):
+        names = ("precision", "recall", "f1", "fpr", "fnr")
+        assert row[2:] == [f"{figures[name]:.4f}" for name in names]
+    images = np.array(expected["confusion_matrix"]).sum(axis=1)
+    assert [row[1] for row in rows] == [f"{n:,}" for n in images]
+
+
+def test_galleries_and_confusions(trained: Any, made: Any) -> None:
+    """Against scikit-learn and a search by hand over all probabilities."""
+    answer, page = made
+    save_dir = str(trained.folder / "save")
+    config = load_config(save_dir)
+    data = TrainingData(config, None)
+    split = data.split("test")
+    with TrainedModel(save_dir, config, data.spec) as model:
+        probabilities = model.predict(split.images)
+    predicted = probabilities.argmax(axis=1)
+    surest = probabilities.max(axis=1)
+    wrong = sorted((-surest[i], i) for i in range(len(surest)) if predicted[i] != split.labels[i])
+    assert answer["runs"][0]["mistakes"] == [i for _, i in wrong[:4]]
+    assert answer["runs"][0]["least_sure"] == list(np.argsort(surest, kind="stable")[:4])
+    names = HOSTILE
+    first = wrong[0][1]
+    truth = split.labels[first]
+    alt = f"image {first}, is {names[truth]} ({probabilities[first, truth]:.3f}), "
+    alt += f"taken for {names[predicted[first]]} ({surest[first]:.3f})"
+    found = [(png, text) for png, text in page.images if text.startswith(alt)]
+    with Image.open(io.BytesIO(found[0][0])) as image:
+        np.testing.assert_array_equal(np.asarray(image), split.images[first])
+    confusion = metrics.confusion_matrix(split.labels, predicted)
+    np.fill_diagonal(confusion, 0)
+    actual, prediction, count, share = page.table("The most frequent mistakes")[1]
+    assert int(count) == confusion.max()
+    assert confusion[names.index(actual), names.index(prediction)] == confusion.max()
+    assert share == f"{confusion.max() / (split.labels == names.index(actual)).sum():.4f}"
+
+
+def test_model_and_configuration(made: Any) -> None:
+    _, page = made
+    assert page.table("For one image")[1:] == [
+        ["flatten", "Reshape", "3072", "0", "0"],
+        ["logits", "MatMul, BiasAdd", "10", "30,730", "61,440"],
+        ["in all", "", "", "30,730", "61,440"],
+    ]
+    changed = {row[0]: row[1:] for row in page.table("Options that are not at their default")}
+    assert changed["batch_size"] == ["50", "500"]
+    assert "seed" not in changed
+    assert ["seed", "1", "1"] in page.table("All options")
+    assert "tensorflow" in [row[0] for row in page.table("Trained with")]
+    assert "Grad-CAM is left out: the network has no convolution." in page.text
+    assert "finished: 40 of 40 steps made" in page.text
+    assert [text for _, text in page.images if text.startswith(("image 3,", "image 5,"))]
+
+
+def test_another_report_takes_its_place(trained: Any, made: Any, tmp_path: Path) -> None:
+    """And nothing else does."""
+    save_dir = trained.folder / "save"
+    out = tmp_path / "out"
+    out.mkdir()  # empty is as good as absent
+    both = report([save_dir, save_dir], out=out, examples=1, images=[])
+    names = set(both["pictures"])
+    assert {"loss.png", "run1_loss.png", "run2_confusion.png"} <= names
+    page = Page(out / "report.html")
+    assert "The runs have the same options." in page.text
+    rows = page.table("Figures on the test split")
+    assert rows[1][0] == f"1. {save_dir}"
+    assert rows[1][1:] == rows[2][1:]
+    assert rows[1][1] == f"{both['runs'][0]['accuracy']:.4f}"
+    (out / "own.png").write_bytes(b"mine")
+    report(save_dir, out=out, examples=1, images=[])
+    left = {path.name for path in out.iterdir()}
+    assert "own.png" in left
+    assert not [name for name in left if name.startswith("run")]
+    assert "No image was chosen." in Page(out / "report.html").text

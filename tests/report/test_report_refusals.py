@@ -1,0 +1,125 @@
+"""What a report leaves alone, refuses, or shows of other networks."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from cnnlab import Train
+from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.evaluate import evaluate
+from cnnlab.report import report
+from cnnlab.report.__main__ import main
+from tests import commands, tiny
+from tests.report.test_report import Page
+
+
+@pytest.mark.slow
+def test_what_is_no_report_is_left_alone(trained: Any, tmp_path: Path) -> None:
+    save_dir = trained.folder / "save"
+    (tmp_path / "report.html").write_text("<html>my own page</html>")
+    with pytest.raises(UsageError, match="is there and is no report of cnnlab"):
+        report(save_dir, out=tmp_path)
+    assert (tmp_path / "report.html").read_text() == "<html>my own page</html>"
+    (tmp_path / "report.html").rename(tmp_path / "notes.html")
+    with pytest.raises(UsageError, match=r"holds files and no report\.html; choose another folder"):
+        report(save_dir, out=tmp_path)
+    with pytest.raises(UsageError, match="is a file, not a folder"):
+        report(save_dir, out=tmp_path / "notes.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.html"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["nowhere"], 1, "nowhere holds no run (no config.yaml)"),
+        (["--split=tset"], 2, "--split=tset is not valid"),
+        (["--image=[1]"], 2, "unknown option --image in the command line; did you mean --images?"),
+        (["--examples=0"], 2, "--examples=0 is not valid"),
+        (["RUN", "--save_dir=other"], 2, "name the runs, or one with --save_dir, not both"),
+        (["RUN", "--images=[1000]"], 2, "there is no image 1000; the test split of shapes has 0"),
+        (["RUN", "--checkpoint=7"], 1, "has no checkpoint of step 7; it has: 20, 40"),
+    ],
+)
+def test_what_is_refused(
+    words: list[str], code: int, message: str, trained: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(trained.folder / "save") if word == "RUN" else word for word in words]
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--out=new"])
+    assert end.value.code == code
+    assert message in commands.assert_one_error_line(capsys.readouterr().err)
+    assert not Path("new").exists()
+
+
+def test_a_run_without_a_checkpoint(trained: Any, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/config.yaml").write_text((trained.folder / "save/config.yaml").read_text())
+    with pytest.raises(CnnlabError, match="run holds no checkpoint yet"):
+        report(tmp_path / "run")
+    assert not (tmp_path / "run/report").exists()
+
+
+def test_the_model_of_a_script(tmp_path: Path) -> None:
+    with tiny.make(tmp_path / "run", steps=2) as train:
+        train.train()
+    with pytest.raises(UsageError, match="is a function of a script; use it from there"):
+        report(tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_the_command(trained: Any, tmp_path: Path) -> None:
+    """On a run that goes on as it is reported on: without result.json, its last line cut short."""
+    run = tmp_path / "run"
+    run.mkdir()
+    for path in (trained.folder / "save").glob("*.*"):
+        if path.is_file() and path.name != "result.json":
+            (run / path.name).write_bytes(path.read_bytes())
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 50, "sp')
+    words = ("run", "--checkpoint=20", "--split=validation", "--json", "--examples=2")
+    made = commands.finish(commands.start("cnnlab.report", *words, cwd=tmp_path), tmp_path)
+    assert made.code == 0, made.stderr
+    answer = json.loads(made.stdout)
+    assert (answer["runs"][0]["step"], answer["runs"][0]["split"]) == (20, "validation")
+    page = Page(tmp_path / "run/report/report.html")
+    assert "not finished: 40 of 40 steps made" in page.text
+
+
+@pytest.mark.slow
+def test_a_convolutional_network_with_everything_on(tmp_path: Path) -> None:
+    """Averages, test-time augmentation, a cropped view, batch normalization."""
+    save_dir = tmp_path / "<i>run"
+    options: dict[str, Any] = {
+        "dataset": "shapes",
+        "model": "cifar_cnn",
+        "model_options": {"batch_norm": "before"},
+        "augment": [{"random_crop": {"size": 24}}, "flip", "normalize"],
+        "ema_decay": 0.9,
+        "tta": "mirror",
+        "steps": 4,
+        "batch_size": 20,
+        "summary_steps": 2,
+        "eval_steps": 2,
+        "eval_examples": 20,
+    }
+    with Train(**options, save_dir=str(save_dir), log_dir=str(tmp_path / "l")) as train:
+        train.train()
+    answer = report(save_dir, examples=3)
+    expected = evaluate(str(save_dir))
+    assert answer["runs"][0]["accuracy"] == expected["accuracy"]
+    assert answer["runs"][0]["loss"] == expected["loss"]
+    assert answer["runs"][0]["parameters"] == 5 * 5 * 3 * 64 + 64 + 102_464 + 51_232 + (
+        3 * 3 * 32 * 128 + 128 + 8_256 + 650 + 704
+    )
+    page = Page(Path(answer["report"]))
+    assert "where the feature maps of conv3_relu speak for the class" in page.text
+    assert "<i>run" in page.text
+    assert "704 more are not trained" in page.text
+    # The image beside a saliency map is the part that the network saw.
+    studied = [png for png, alt in page.images if alt.startswith("gradient")]
+    with Image.open(io.BytesIO(studied[0])) as image:
+        assert image.size == (24, 24)

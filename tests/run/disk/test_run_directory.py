@@ -1,0 +1,149 @@
+"""The run directory: whether it can be used, what stands in it."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.machine import versions
+from cnnlab.config import options as opts
+from cnnlab.config.config import Config
+from cnnlab.data.specs import DATASETS
+from cnnlab.run.disk.run_directory import RunDirectory
+
+SAVE = Path("save")
+
+
+def directory(**values: Any) -> RunDirectory:
+    return RunDirectory(opts.build(Config, {"save_dir": "save", **values}))
+
+
+def test_looking_changes_nothing() -> None:
+    run = directory()
+    assert run.result() is None
+    assert run.finished_result(5) is None
+    assert run.latest_step() == 0
+    assert run.best_so_far(5) is None
+    assert run.secs_so_far(5) == 0
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["save_dir", "log_dir"])
+def test_a_file_is_no_folder(name: str) -> None:
+    Path("file").write_text("x")
+    for path in ("file", "file/below"):
+        with pytest.raises(UsageError, match=f"--{name}={path}: file is a file, not a folder"):
+            directory(**{name: path})
+    assert Path("file").read_text() == "x"
+
+
+@pytest.mark.parametrize("name", ["save_dir", "log_dir"])
+def test_a_folder_that_cannot_be_written(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("locked").mkdir(mode=0o555)
+    if os.geteuid() == 0:  # root may write everywhere
+        monkeypatch.setattr(os, "access", lambda path, _mode: str(path) != "locked")
+    for path in ("locked", "locked/below"):
+        message = f"--{name}={path}: no permission to write in locked"
+        with pytest.raises(UsageError, match=message):
+            directory(**{name: path})
+    assert list(Path("locked").iterdir()) == []
+
+
+def test_begin_writes_options_and_versions() -> None:
+    Path("a/b").mkdir(parents=True)
+    directory(seed=5, save_dir="a/b").begin(0, DATASETS["shapes"])
+    document = yaml.safe_load(Path("a/b/config.yaml").read_text())
+    assert document["seed"] == 5
+    assert set(document["versions"]) == {*("python", "cnnlab", "tensorflow", "tf-keras", "numpy")}
+    assert document["versions"] == versions()
+
+
+def line(step: int, split: str, **figures: float) -> str:
+    return json.dumps({"step": step, "split": split, **figures}) + "\n"
+
+
+def test_best_and_seconds_up_to_a_step() -> None:
+    run = directory()
+    run.path.mkdir(parents=True, exist_ok=True)
+    run.begin(0, DATASETS["shapes"])
+    lines = [
+        line(10, "train", accuracy=0.9, seconds=1.5),
+        line(10, "val", accuracy=0.5),
+        line(20, "train", accuracy=0.9, seconds=2.5),
+        line(20, "val", accuracy=0.7),
+        line(30, "val", accuracy=0.7),
+        line(40, "val", accuracy=0.8),
+    ]
+    (SAVE / "metrics.jsonl").write_text("".join(lines) + '{"step": 50, "spl')
+    assert run.best_so_far(9) is None
+    assert run.best_so_far(10) == {"step": 10, "accuracy": 0.5}
+    assert run.best_so_far(39) == {"step": 20, "accuracy": 0.7}  # the first among equals
+    assert run.best_so_far(99) == {"step": 40, "accuracy": 0.8}
+    assert (run.secs_so_far(9), run.secs_so_far(10), run.secs_so_far(99)) == (0, 1.5, 2.5)
+
+
+def test_results() -> None:
+    run = directory()
+    run.path.mkdir(parents=True, exist_ok=True)
+    run.begin(0, DATASETS["shapes"])
+    result = {"step": 10, "finished": True, "accuracy": 0.5}
+    run.write_result(result)
+    assert directory().result() == result
+    assert directory().finished_result(10) == result
+    assert directory().finished_result(11) is None
+    assert directory(overwrite=True).finished_result(10) is None
+    run.write_result({**result, "finished": False})
+    assert directory().finished_result(10) is None
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"\x80\x81", b'{"finished": true, "step'])
+def test_a_damaged_result_is_named(content: bytes) -> None:
+    run = directory()
+    run.path.mkdir(parents=True, exist_ok=True)
+    run.begin(0, DATASETS["shapes"])
+    (SAVE / "result.json").write_bytes(content)
+    with pytest.raises(CnnlabError, match=r"save/result\.json is damaged.*delete it") as error:
+        run.finished_result(10)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"{]\n", b"\x80\x81\n", b"[]\n", b'{"loss": 1}\n'])
+def test_damaged_metrics_are_named(content: bytes) -> None:
+    run = directory()
+    run.path.mkdir(parents=True, exist_ok=True)
+    run.begin(0, DATASETS["shapes"])
+    (SAVE / "metrics.jsonl").write_bytes(line(1, "val", accuracy=1).encode() + content)
+    with pytest.raises(CnnlabError, match=r"save/metrics\.jsonl") as error:
+        run.best_so_far(10)
+    assert "\n" not in str(error.value)
+
+
+def fill(folder: Path) -> None:
+    """What a run leaves, and a file that is not its own."""
+    names = ("model.ckpt-5.index", "model.ckpt-5.data-00000-of-00001", "checkpoint")
+    for name in (*names, "best/checkpoint", "best/model.ckpt-3.index", "metrics.jsonl", "mine.txt"):
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (folder / name).write_text("")
+
+
+def test_checkpoints_of_an_unknown_run_are_not_touched() -> None:
+    fill(SAVE)
+    with pytest.raises(UsageError, match=r"save holds checkpoints but no config\.yaml"):
+        directory()
+    directory(overwrite=True)
+    assert (SAVE / "model.ckpt-5.index").exists()
+
+
+def test_overwriting_clears_the_run_and_nothing_else() -> None:
+    fill(SAVE)
+    (SAVE / "result.json").write_text("{}")
+    run = directory(overwrite=True, seed=9)
+    assert run.latest_step() == 0
+    run.path.mkdir(parents=True, exist_ok=True)
+    run.begin(0, DATASETS["shapes"])
+    assert sorted(path.name for path in SAVE.iterdir()) == ["config.yaml", "mine.txt"]
+    assert yaml.safe_load((SAVE / "config.yaml").read_text())["seed"] == 9

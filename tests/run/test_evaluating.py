@@ -1,0 +1,109 @@
+"""Early stopping, the best weights, the plateau."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnnlab.run.evaluating import EarlyStopping, Evaluation
+from tests import tiny
+
+OPTIONS: dict[str, Any] = {
+    "steps": 60,
+    "validation_split": 0.2,
+    "schedule": "constant",
+    "optimizer": "sgd",
+    "learning_rate": 1e-12,  # nothing gets better
+    "model": "mnist_perceptron",
+}
+
+
+class Told:
+    """Stands for a Train that may be told to stop."""
+
+    class config:  # noqa: N801
+        monitor = "accuracy"
+
+    stopped = ""
+
+    def stop(self, reason: str) -> None:
+        self.stopped = reason
+
+
+def test_patience_counts_evaluations_without_a_better_one() -> None:
+    told: Any = Told()
+    stopping = EarlyStopping(3, [])
+    for accuracy in (0.2, 0.3, 0.3, 0.1, 0.4, 0.4, 0.4):
+        stopping.after(told, Evaluation(1, {"accuracy": accuracy}, True))
+        assert not told.stopped
+    stopping.after(told, Evaluation(1, {"accuracy": 0.39}, True))
+    assert told.stopped == "validation accuracy not better 3 times in a row"
+
+
+def test_a_run_stops_early_and_is_finished(tmp_path: Path) -> None:
+    with tiny.make(tmp_path, early_stopping=3, **OPTIONS) as train:
+        result = train.train()
+    assert result["stopped_early"] is True
+    assert result["finished"] is True
+    assert result["step"] == 8  # evaluations at 2, 4, 6, 8: the first is the best
+    assert result["best"]["step"] == 2
+    assert 0 <= result["accuracy"] <= 1
+    with tiny.make(tmp_path, early_stopping=3, **OPTIONS) as train:
+        assert train.train() == result
+        assert train._session is None  # nothing was run
+
+
+def test_a_run_killed_after_the_decision_decides_again(tmp_path: Path) -> None:
+    with tiny.make(tmp_path, early_stopping=3, **OPTIONS) as train:
+        result = train.train()
+    (tmp_path / "result.json").unlink()
+    with tiny.make(tmp_path, early_stopping=3, **OPTIONS) as train:
+        again = train.train()
+    assert {**again, "seconds": 0} == {**result, "seconds": 0}
+
+
+def test_the_best_weights_come_back(tmp_path: Path) -> None:
+    """With a rate that ruins the weights, the first evaluation is the best."""
+    options = {**OPTIONS, "learning_rate": 1e3, "monitor": "loss"}
+    with tiny.make(tmp_path, early_stopping=2, restore_best=True, **options) as train:
+        result = train.train()
+        weights = tiny.variables(train)
+        figures = train.evaluate()
+    assert result["weights"] == "best"
+    assert weights["global_step"] == result["best"]["step"] < result["step"]
+    assert figures["accuracy"] == result["accuracy"]
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    losses = {line["step"]: line["loss"] for line in lines if line["split"] == "val"}
+    assert result["best"] == {
+        "step": min(losses, key=lambda step: losses[step]),
+        "accuracy": result["best"]["accuracy"],
+        "loss": min(losses.values()),
+    }
+
+
+def test_the_plateau_reduces_the_rate_after_its_patience(tmp_path: Path) -> None:
+    options = {**OPTIONS, "schedule": "plateau", "plateau_patience": 2, "plateau_factor": 0.5}
+    options |= {"plateau_min_rate": 2e-13, "steps": 16, "summary_steps": 2}
+    with tiny.make(tmp_path, **options) as train:
+        train.train()
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    rates = [line["learning_rate"] / 1e-12 for line in lines if line["split"] == "train"]
+    # Evaluations at 2 (the best), then two in vain each time: at 6, 10, 14.
+    expected = [1, 1, 1, 0.5, 0.5, 0.25, 0.25, 0.2]
+    np.testing.assert_allclose(rates, expected, rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("monitor", ["accuracy", "loss"])
+def test_the_plateau_s_state_survives_a_stop(tmp_path: Path, monitor: str) -> None:
+    options = {**OPTIONS, "schedule": "plateau", "plateau_patience": 3, "monitor": monitor}
+    options["steps"] = 12
+    whole = tiny.run(tmp_path / "whole", **options)
+    assert whole["plateau/reductions"] == 1
+    for stop in (5, 6):
+        folder = tmp_path / f"stopped{stop}"
+        with tiny.make(folder, [tiny.StopAt(stop)], **options) as train:
+            train.train()
+        tiny.assert_same(whole, tiny.run(folder, **options))

@@ -1,0 +1,98 @@
+"""Prepared runs of the inference tower against `session.run`."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnnlab.base.errors import CnnlabError
+from cnnlab.base.tf1 import tf
+from cnnlab.models import ModelFunction
+from cnnlab.run.inference import GraphSession, eval_batch_size
+from tests import small as tiny
+
+
+# Cross-entropy is counted from the logits, by NumPy; other losses are the tower's own bits.
+@pytest.mark.parametrize(("loss", "tolerance"), [("mse", 1e-14), ("softmax", 1e-6)])
+def test_the_same_bits_as_a_session_run(tmp_path: Path, loss: str, tolerance: float) -> None:
+    (images, labels), _ = tiny.arrays()
+    with tiny.make(tmp_path, steps=3, eval_batch_size=6, loss=loss) as train:
+        train.train()
+        tower = train.train_graph.inference
+        fetches = (tower.probabilities, tower.losses)
+        probabilities, losses = [], []
+        for start in range(0, len(images), 6):
+            part = slice(start, start + 6)
+            feed = {tower.images_ph: images[part], tower.labels_ph: labels[part]}
+            found = train.session.run(fetches, feed)
+            probabilities.append(found[0])
+            losses.append(found[1])
+        expected = np.concatenate(probabilities)
+        assert np.array_equal(train.predict(images), expected)
+        assert np.array_equal(train.predict(images.astype(np.int64)), expected)
+        assert np.array_equal(train.predict(np.asfortranarray(images)), expected)
+        assert train.predict(images[:0]).shape == (0, 4)
+        mean = np.concatenate(losses).astype(np.float64).mean()
+        figures = train.evaluate("train")
+        assert figures["n"] == len(images)
+        assert figures["loss"] == pytest.approx(mean, rel=tolerance)
+
+
+def test_new_weights_are_seen(tmp_path: Path) -> None:
+    """What is prepared once is the run, not its result."""
+    images = tiny.arrays()[0][0]
+    with tiny.make(tmp_path, steps=3) as train:
+        before = train.predict(images)
+        train.train()
+        after = train.predict(images)
+        found = train.session.run(
+            train.train_graph.inference.probabilities, {train.images_ph: images}
+        )
+    assert not np.array_equal(before, after)
+    np.testing.assert_allclose(after, found, rtol=1e-5)
+
+
+def wide(images: Any, num_classes: int, *, training: bool) -> Any:
+    """A layer that cnnlab does not know of."""
+    rows = tf.tile(tf.reshape(images, [-1, 192]), [1, 100])
+    return tiny.linear(rows[:, :192], num_classes, training=training)
+
+
+def unknown(images: Any, num_classes: int, *, training: bool) -> Any:
+    """Nothing is known of a layer's size."""
+    vague = tf.placeholder_with_default(images, [None, None, None, 3])
+    return tiny.linear(tf.ensure_shape(vague, images.shape), num_classes, training=training)
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "expected"),
+    [
+        (tiny.linear, 7, 7),
+        (tiny.linear, "auto", 2**23 // (4 * 8 * 8 * 3) // 64 * 64),
+        (wide, "auto", 500),
+        (unknown, "auto", 500),
+    ],
+)
+def test_a_batch_is_larger_where_layers_are_small(
+    model: ModelFunction, given: int | str, expected: int, tmp_path: Path
+) -> None:
+    with tiny.make(tmp_path, model, eval_batch_size=given) as train:
+        assert eval_batch_size(train.config, train.train_graph.inference) == expected
+
+
+def test_the_size_of_a_batch_changes_nothing_but_rounding(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (12000, *tiny.IMAGE_SHAPE), np.uint8)
+    found = []
+    for size in ("auto", 500):
+        with tiny.make(tmp_path / str(size), tiny.linear, eval_batch_size=size) as train:
+            found.append(train.predict(images))
+    # With AVX2 alone, oneDNN multiplies few rows by another kernel than many.
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+
+
+def test_a_failure_is_one_line(tmp_path: Path) -> None:
+    with tiny.make(tmp_path) as train:
+        tower_session = GraphSession(train.session, train.train_graph.inference, train.config)
+        with pytest.raises(CnnlabError, match=r"^prediction: [^\n]+$"):
+            tower_session.predict(np.zeros((2, 5, 5, 3), np.uint8))

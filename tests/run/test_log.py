@@ -1,0 +1,182 @@
+"""metrics.jsonl and TensorBoard's event files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util import tensor_util
+
+from cnnlab import Hook, Train
+from cnnlab.base.tf1 import tf
+from cnnlab.run.disk.metrics_file import read_metrics
+from cnnlab.run.log import RunLog
+from tests import small as tiny
+
+
+def events(folder: Path) -> EventAccumulator:
+    """Everything in a folder's event files, as TensorBoard reads them."""
+    accumulator = EventAccumulator(str(folder), size_guidance={"scalars": 0, "histograms": 0})
+    accumulator.Reload()
+    return accumulator
+
+
+def scalars(folder: Path, tag: str) -> list[tuple[int, float]]:
+    return [(event.step, event.value) for event in events(folder).Scalars(tag)]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run in `save` and `save-logs`."""
+    folder = tmp_path_factory.mktemp("summaries")
+    options = {"summary_steps": 4, "eval_steps": 6, "steps": 12, "layer_summaries": True}
+    with tiny.make(folder / "save", **options) as train:
+        train.train()
+    return folder
+
+
+def lines(save_dir: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (save_dir / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_lines_of_metrics(run: Path) -> None:
+    found = lines(run / "save")
+    assert [(line["step"], line["split"]) for line in found] == [
+        *[(4, "train"), (6, "val"), (8, "train"), (12, "train"), (12, "val")]
+    ]
+    names = {"step", "split", "loss", "accuracy", "learning_rate", "images_per_sec"}
+    for line in found:
+        assert set(line) == names | ({"seconds"} if line["split"] == "train" else set())
+        assert line["images_per_sec"] > 0
+    # Steps 0..11 with decay_steps 5; the rate is that of the step that was just made.
+    rates = [line["learning_rate"] for line in found]
+    assert rates == pytest.approx([0.01, 0.009, 0.009, 0.0081, 0.0081])
+    secs = [line["seconds"] for line in found if "seconds" in line]
+    assert secs == sorted(secs)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_tensorboard_reads_the_same_figures(split: str, run: Path) -> None:
+    for tag in ("loss", "accuracy", "learning_rate"):
+        expected = [(n["step"], n[tag]) for n in lines(run / "save") if n["split"] == split]
+        found = scalars(run / "save-logs" / split, tag)
+        assert [step for step, _ in found] == [step for step, _ in expected]
+        np.testing.assert_allclose([v for _, v in found], [v for _, v in expected], rtol=1e-6)
+    assert "seconds" not in events(run / "save-logs" / split).Tags()["scalars"]
+
+
+def test_the_graph_is_there_with_readable_scopes(run: Path) -> None:
+    log = events(run / "save-logs/train")
+    assert log.Tags()["graph"]
+    graph = tf.GraphDef.FromString(log.Graph().SerializeToString())
+    scopes = {node.name.split("/")[0] for node in graph.node}
+    boxes = {"input", "model", "loss", "optimizer", "metrics", "training", "evaluation"}
+    assert scopes == boxes
+
+
+def test_layer_statistics_and_histograms(run: Path) -> None:
+    layers = ("conv1", "norm1", "pool1", "flatten", "logits")
+    for split in ("train", "val"):
+        log = events(run / "save-logs" / split)
+        tags = log.Tags()
+        assert {f"{n}/{s}" for n in layers for s in ("mean", "sd", "max", "min")} <= set(
+            tags["scalars"]
+        )
+        histograms = {f"{name}/histogram" for name in layers} | {"weights/conv1/kernel"}
+        assert histograms <= set(tags["histograms"]) | set(tags["tensors"])
+
+
+def test_layer_statistics_are_right(tmp_path: Path) -> None:
+    """The five statistics of the logits against NumPy."""
+    images = tiny.arrays()[0][0][:6]
+    options = {"layer_summaries": True, "summary_steps": 3, "steps": 3}
+    with tiny.make(tmp_path / "save", tiny.linear, **options) as train:
+        train.train()
+        logits = train.session.run(train.logits, {train.images_ph: images}).astype(np.float64)
+    folder = tmp_path / "save-logs/train"
+    for name, expected in {
+        "mean": logits.mean(),
+        "sd": logits.std(),
+        "max": logits.max(),
+        "min": logits.min(),
+    }.items():
+        assert scalars(folder, f"logits/{name}") == [(3, pytest.approx(expected, rel=1e-5))]
+    histogram = events(folder)
+    if "logits/histogram" in histogram.Tags()["histograms"]:
+        assert histogram.Histograms("logits/histogram")[0].histogram_value.num == logits.size
+    else:
+        tensor = histogram.Tensors("logits/histogram")[0].tensor_proto
+        assert tensor_util.make_ndarray(tensor)[:, 2].sum() == logits.size
+
+
+def test_a_resumed_run_stands_once(tmp_path: Path) -> None:
+    """What was written after the checkpoint is taken back, in the file and in TensorBoard."""
+
+    class InjectedError(RuntimeError):
+        pass
+
+    class StopsAt9(Hook):
+        every_steps = 9
+
+        def after_step(self, train: Train, state: Any) -> None:
+            if state.step == 9:
+                raise InjectedError
+
+    options = {"summary_steps": 1, "checkpoint_steps": 4, "steps": 12}
+    save_dir = tmp_path / "save"
+    with (
+        tiny.make(save_dir, tiny.linear, hooks=[StopsAt9()], **options) as train,
+        pytest.raises(InjectedError),
+    ):
+        train.train()
+    assert lines(save_dir)[-1]["step"] == 9
+    first = {line["step"]: line["loss"] for line in lines(save_dir)}
+    with tiny.make(save_dir, tiny.linear, **options) as train:
+        train.train()
+    steps = [line["step"] for line in lines(save_dir) if line["split"] == "train"]
+    assert steps == list(range(1, 13))
+    second = {line["step"]: line["loss"] for line in lines(save_dir) if line["split"] == "train"}
+    assert all(second[step] == loss for step, loss in first.items())
+    drawn = [step for step, _ in scalars(tmp_path / "save-logs/train", "loss")]
+    assert drawn == list(range(1, 13))
+
+
+def log_of(save_dir: Path, first_step: int) -> RunLog:
+    return RunLog(save_dir, save_dir / "logs", tf.Graph(), first_step)
+
+
+def test_read_metrics_up_to_a_step_without_a_cut_line(tmp_path: Path) -> None:
+    assert read_metrics(tmp_path) == []
+    log = log_of(tmp_path, 0)
+    for step in (1, 2, 3):
+        log.write("train", step, loss=step / 10, accuracy=0.5)
+    log.close()
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4, "split": "train"}')  # whole, but for its newline
+    assert [line["step"] for line in read_metrics(tmp_path)] == [1, 2, 3]
+    assert [line["step"] for line in read_metrics(tmp_path, 2)] == [1, 2]
+    log = log_of(tmp_path, 2)
+    log.write("val", 3, loss=0.5, accuracy=0.5)
+    log.close()
+    assert [(line["step"], line["loss"]) for line in lines(tmp_path)] == [
+        *[(1, 0.1), (2, 0.2), (3, 0.5)]
+    ]
+
+
+def test_a_log_opened_again_within_a_second_keeps_the_first(tmp_path: Path) -> None:
+    for first_step in (0, 1):
+        log = log_of(tmp_path, first_step)
+        log.write("train", first_step + 1, loss=0.5, accuracy=0.5)
+        log.close()
+    assert scalars(tmp_path / "logs/train", "loss") == [(1, 0.5), (2, 0.5)]
+
+
+def test_lines_are_there_at_once(tmp_path: Path) -> None:
+    log = log_of(tmp_path, 0)
+    log.write("train", 1, loss=0.5)
+    assert lines(tmp_path)[0]["loss"] == 0.5
+    log.write_summary("val", 2, tf.Summary(value=[]).SerializeToString())
+    log.flush()
+    log.close()

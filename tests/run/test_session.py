@@ -1,0 +1,182 @@
+"""Network: built when needed, kept while it fits, and the weights that it works with."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnnlab import Train
+from cnnlab.base.errors import CnnlabError, DataError, UsageError
+from cnnlab.base.tf1 import tf
+from cnnlab.data.datasets import Split
+from tests import small as tiny
+
+
+def test_build_graph_needs_neither_data_nor_options() -> None:
+    """`Train().build_graph()` of the card: the CIFAR-10 network, with no data there."""
+    with Train() as train:
+        graph = train.build_graph()
+        assert isinstance(graph, tf.Graph)
+        assert train.graph is graph
+        assert train.build_graph() is graph
+        assert train.step == 0
+        with graph.as_default():
+            sizes = [int(np.prod(v.shape)) for v in tf.trainable_variables()]
+        assert sum(sizes) == 233_130
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.slow
+def test_close_and_begin_anew(tmp_path: Path) -> None:
+    train = tiny.make(tmp_path / "save", tiny.linear)
+    train.session.run(train.train_op)
+    assert train.step == 1
+    train.close()
+    assert train.step == 0
+    train.session.run(train.train_op, {train.steps_ph: 2})
+    assert train.step == 2
+    train.close()
+    train.close()
+
+
+@pytest.mark.slow
+def test_several_in_one_process(tmp_path: Path) -> None:
+    first, second = (tiny.make(tmp_path / n, tiny.linear, steps=2) for n in "ab")
+    with first, second:
+        assert first.graph is not second.graph
+        first.train()
+        assert (first.step, second.step) == (2, 0)
+        second.train()
+        tiny.assert_same_bits(tiny.variables(second), tiny.variables(first))
+
+
+def test_evaluate_counts_every_image_whatever_the_batch(tmp_path: Path) -> None:
+    _, (images, labels) = tiny.arrays()
+    found = []
+    for batch_size in (1, 3, 7, 500):
+        with tiny.make(tmp_path / "none", eval_batch_size=batch_size) as train:
+            result = train.evaluate()
+            logits = train.session.run(train.logits, {train.images_ph: images})
+            assert result["accuracy"] == np.mean(logits.argmax(1) == labels)
+            found.append(result)
+    assert {result["n"] for result in found} == {7}
+    assert len({result["accuracy"] for result in found}) == 1
+    np.testing.assert_allclose([r["loss"] for r in found], found[0]["loss"], rtol=1e-6)
+    assert not (tmp_path / "none").exists()
+
+
+def test_splits(tmp_path: Path) -> None:
+    with tiny.make(tmp_path / "save", tiny.linear, validation_split=0.2) as train:
+        sizes = {name: train.evaluate(name)["n"] for name in ("train", "validation", "test")}
+        assert sizes == {"train": 16, "validation": 4, "test": 7}
+        assert train.evaluate("train", limit=5)["n"] == 5
+        images, labels = tiny.arrays()[0]
+        assert train.evaluate(Split(images[:3], labels[:3].astype(np.int32)))["n"] == 3
+        with pytest.raises(UsageError, match="unknown split dev; it is one of train, validation"):
+            train.evaluate("dev")
+
+
+def test_predict(tmp_path: Path) -> None:
+    images = tiny.arrays()[1][0]
+    with tiny.make(tmp_path / "save", tiny.linear, eval_batch_size=3) as train:
+        found = train.predict(images)
+        assert found.shape == (7, 4)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+        probabilities = train.train_graph.inference.probabilities
+        expected = train.session.run(probabilities, {train.images_ph: images})
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+        assert train.predict(images[:0]).shape == (0, 4)
+
+
+def test_evaluate_and_predict_take_the_runs_weights(tmp_path: Path) -> None:
+    images = tiny.arrays()[1][0]
+    with tiny.make(tmp_path / "save", steps=5) as train:
+        result = train.train()
+        expected = train.predict(images)
+    with tiny.make(tmp_path / "save") as train:
+        assert train.evaluate()["loss"] == result["loss"]
+        assert train.step == 5
+    with tiny.make(tmp_path / "save") as train:
+        assert np.array_equal(train.predict(images), expected)
+
+
+@pytest.mark.slow
+def test_after_overwriting_the_new_run_is_used(tmp_path: Path) -> None:
+    """--overwrite is for the start of training; it must not hide the run that was then made."""
+    with tiny.make(tmp_path / "save", steps=3, overwrite=True) as train:
+        result = train.train()
+        train.close()
+        assert train.evaluate()["loss"] == result["loss"]
+        assert train.step == 3
+
+
+def test_restore(tmp_path: Path) -> None:
+    with tiny.make(tmp_path / "save", steps=6, checkpoint_steps=2) as train:
+        train.train()
+        last = tiny.variables(train)
+        assert train.restore(4) == 4
+        assert train.step == 4
+        train.session.run(train.train_op, {train.steps_ph: 2})  # the stream is there as well
+        tiny.assert_same_bits(tiny.variables(train), last)
+        assert train.restore() == 6
+        with pytest.raises(CnnlabError, match="has no checkpoint of step 5; it has: 2, 4, 6"):
+            train.restore(5)
+
+
+def test_the_saver_writes_what_tensorflow_reads(tmp_path: Path) -> None:
+    with tiny.make(tmp_path / "save", tiny.linear) as train:
+        path = train.saver.save(train.session, str(tmp_path / "mine"))
+        kernel = tiny.variables(train)["logits/kernel"]
+    assert np.array_equal(tf.train.load_checkpoint(path).get_tensor("logits/kernel"), kernel)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_sise": 5}, "unknown option batch_sise in the options; did you mean batch_size?"),
+        ({"batch_size": 0}, "--batch_size=0 is not valid"),
+        ({"batch_size": 21}, "--batch_size=21 is more than the 20 training images of arrays"),
+        (
+            {"batch_size": 17, "validation_split": 0.2},
+            "--batch_size=17 is more than the 16 training images",
+        ),
+        ({"augment": ["flipp"]}, "unknown augmentation flipp; did you mean flip?"),
+        ({"validation_split": 0.99}, "leaves none to train on"),
+    ],
+)
+def test_wrong_options_are_refused_at_once(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        tiny.make("save", **options)
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"model": "cifar_cmn"}, "unknown model cifar_cmn; did you mean cifar_cnn?"),
+        ({"model_options": {"dropuot": 1}}, "takes no dropuot; it takes: "),
+        ({"dataset": "mnits"}, "unknown dataset 'mnits': did you mean 'mnist'?"),
+        ({"dataset": "shapes", "batch_size": 5001}, "more than the 5000 training images of shapes"),
+        ({"dataset": "mnist", "label_mode": "coarse"}, "label_mode 'coarse' is for cifar100"),
+        ({"config": "mnist_cmn"}, "unknown recipe mnist_cmn; did you mean mnist_cnn?"),
+    ],
+)
+def test_unknown_names_are_refused_at_once(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Train(**given)
+
+
+def test_arrays_of_another_kind_are_refused_at_once() -> None:
+    (images, labels), test = tiny.arrays()
+    with pytest.raises(DataError, match="train images are float64, expected uint8"):
+        Train(data=((images / 255, labels), test))
+
+
+def test_images_of_another_shape_are_refused(tmp_path: Path) -> None:
+    with (
+        tiny.make(tmp_path / "save", tiny.linear) as train,
+        pytest.raises(UsageError, match="8, 8, 3"),
+    ):
+        train.predict(np.zeros((2, 9, 9, 3), np.uint8))
