@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import DataError, UsageError
-from cnnlab.base.files import naming_failures, replacing
+from cnnlab.base.files import replacing, translate_os_errors
 from cnnlab.config import cli
 from cnnlab.config.options import STRICT, Options, option, replace
 from cnnlab.config.training_options import TTA_HELP, Tta
@@ -270,7 +270,7 @@ def _predict_command(options: PredictOptions, words: tuple[str, ...]) -> None:
 
 def _write(path: Path, pieces: Iterable[str]) -> None:
     """Write the file piece by piece; it is there when it is complete."""
-    with naming_failures(path):
+    with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         for piece in pieces:

@@ -28,7 +28,7 @@ def can_flush() -> bool:
 
 
 @contextmanager
-def flushing() -> Iterator[None]:
+def denormals_flushed() -> Iterator[None]:
     """Denormal numbers are zero for this thread while the block runs, where it can be told to."""
     if not can_flush():
         yield

@@ -32,7 +32,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             does if the block fails for a reason of its own.
     """
     partial = path.with_name(path.name + ".partial")
-    with naming_failures(path):
+    with translate_os_errors(path):
         try:
             with partial.open("wb") as file:
                 yield file
@@ -57,7 +57,7 @@ def replace_folder(path: Path, write: Callable[[Path], None]) -> None:
             new one is complete.
     """
     partial = path.with_name(path.name + ".partial")
-    with naming_failures(path):
+    with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
         try:
@@ -82,7 +82,7 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def naming_failures(path: Path, hint: str = "") -> Iterator[None]:
+def translate_os_errors(path: Path, hint: str = "") -> Iterator[None]:
     """Turn the operating system's refusal to write into an error that names what was written.
 
     Raises:

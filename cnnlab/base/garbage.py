@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def collected_later() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """No search while the block runs. It goes through everything that is there, again and again as
     more is made, and of a module or a graph nothing is unreachable yet."""
     was_enabled = gc.isenabled()

@@ -33,7 +33,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 @contextmanager
-def raising_on_signals() -> Iterator[None]:
+def signals_raised() -> Iterator[None]:
     """Raise `Interrupted` at the first stop signal, and let the second end the process.
 
     A request to save comes to nothing, where its default would end the process.
@@ -48,9 +48,7 @@ def raising_on_signals() -> Iterator[None]:
 
 
 @contextmanager
-def stopping_on_signals(
-    stop: Callable[[int, str], None], save: Callable[[], None]
-) -> Iterator[None]:
+def signals_deferred(stop: Callable[[int, str], None], save: Callable[[], None]) -> Iterator[None]:
     """Call `stop(number, name)` at the first stop signal, and `save()` at each SIGUSR1.
 
     After the first, the operating system itself ends the process at the second, so that not even a

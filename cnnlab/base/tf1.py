@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, BinaryIO, Final
 
 from cnnlab.base.errors import CnnlabError
-from cnnlab.base.garbage import collected_later
+from cnnlab.base.garbage import gc_paused
 from cnnlab.base.machine import cpu_features
 
 KERAS_WANTED: Final = "keras.src.optimizers"
@@ -38,7 +38,7 @@ class _LazyModule(ModuleType):
 
 
 def _load(name: str) -> ModuleType:
-    with collected_later():
+    with gc_paused():
         if "tensorflow" not in sys.modules:
             _load_tensorflow()
         return importlib.import_module(name)
@@ -104,7 +104,7 @@ def _held_output() -> BinaryIO:
 
 
 @contextmanager
-def naming_op_errors(what: str) -> Iterator[None]:
+def translate_op_errors(what: str) -> Iterator[None]:
     """Turn a failure of TensorFlow in the block into one line.
 
     Raises:

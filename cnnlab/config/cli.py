@@ -20,7 +20,7 @@ from typing import Any, TextIO
 import fire
 
 from cnnlab.base.errors import CnnlabError, UsageError, nearest
-from cnnlab.base.signals import Interrupted, raising_on_signals
+from cnnlab.base.signals import Interrupted, signals_raised
 from cnnlab.config import options as options_module
 from cnnlab.config.options import Options, OptionsT
 
@@ -119,7 +119,7 @@ def run(
     _open_closed_streams()
     code = 1
     try:
-        with raising_on_signals():
+        with signals_raised():
             code = _run(command, options_class, words, usage, about, resolve, takes_words)
         sys.stdout.flush()
     except Interrupted as error:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import UsageError
-from cnnlab.base.files import naming_failures, write_atomically
+from cnnlab.base.files import translate_os_errors, write_atomically
 from cnnlab.config.config import Config
 from cnnlab.config.options import STRICT, Options, build, option, replace
 from cnnlab.config.training_options import TTA_HELP, Tta
@@ -132,7 +132,7 @@ def evaluate(
         chosen = named_split(config, checked.split, checked.dataset)
     for path in (checked.csv, checked.predictions):
         if path is not None:  # a folder that cannot be made is to be known before the work is done
-            with naming_failures(Path(path)):
+            with translate_os_errors(Path(path)):
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
     return _evaluate(checked, config, chosen)
 

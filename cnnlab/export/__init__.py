@@ -11,7 +11,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import UsageError
-from cnnlab.base.files import naming_failures, replace_folder, write_atomically
+from cnnlab.base.files import replace_folder, translate_os_errors, write_atomically
 from cnnlab.config import options as opts
 from cnnlab.config.options import STRICT, Options, option
 from cnnlab.data.training_data import TrainingData
@@ -132,7 +132,7 @@ def _export(options: ExportOptions) -> dict[str, Any]:
             content = _model_file(options, program, data)
             answer |= _interface(options, program)
     answer["bytes"] = len(content)
-    with naming_failures(out):
+    with translate_os_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     # The description first: where the model is, its description is too.
     write_atomically(_description_path(out), json.dumps(answer, indent=2) + "\n")

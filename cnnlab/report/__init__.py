@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import UsageError
-from cnnlab.base.files import naming_failures, read_text, write_atomically
+from cnnlab.base.files import read_text, translate_os_errors, write_atomically
 from cnnlab.config.options import STRICT, Options, build, option
 from cnnlab.report import html
 from cnnlab.report.facts import RunFacts, Wishes, load_facts
@@ -163,7 +163,7 @@ def _title(text: str) -> str:
 def _write(folder: Path, text: str, pictures: dict[str, bytes]) -> None:
     """Write the page last, so that it is there only with its pictures; drop what an earlier
     report had and this one has not."""
-    with naming_failures(folder):
+    with translate_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         ours = re.compile(rf"(run[0-9]+_)?({'|'.join(PICTURES)})\.png")
         for path in folder.iterdir():

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab.base.errors import CnnlabError, UsageError
-from cnnlab.base.tf1 import naming_op_errors, tf
+from cnnlab.base.tf1 import tf, translate_op_errors
 from cnnlab.config.config import Config
 from cnnlab.config.options import replace
 from cnnlab.config.yaml_text import read_yaml_mapping
@@ -177,7 +177,7 @@ def _study(
     shown = {name: out for name, out in tower.activations.items() if out.op.type != "Reshape"}
     images = split.images[[example.place for example in chosen]]
     classes = np.array([example.predicted for example in chosen], np.int64)
-    with naming_op_errors("saliency"):
+    with translate_op_errors("saliency"):
         outputs = trained.session.run(shown, {tower.images_ph: images})
         maps: SaliencyMaps = run_saliency(trained.session, tower, saliency, images, classes)
     height, width = tower.inputs.shape.as_list()[1:3]

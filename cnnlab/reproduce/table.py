@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.base.errors import CnnlabError
-from cnnlab.base.files import cannot_write, naming_failures, read_text, write_atomically
+from cnnlab.base.files import cannot_write, read_text, translate_os_errors, write_atomically
 
 _MAX_BYTES = 100_000_000
 
@@ -44,7 +44,7 @@ class Table:
             CnnlabError: it cannot be made or written.
         """
         folder = self.path.parent
-        with naming_failures(folder):
+        with translate_os_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise cannot_write(folder, "Permission denied")

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 
 from tqdm import tqdm
 
-from cnnlab.base.signals import stopping_on_signals
+from cnnlab.base.signals import signals_deferred
 from cnnlab.config import cli
 
 
@@ -50,7 +50,7 @@ class Control:
 
     def deferring_signals(self) -> AbstractContextManager[None]:
         """Return a context in which signals set the switches instead of ending the process."""
-        return stopping_on_signals(self._stop_on_signal, self._request_save)
+        return signals_deferred(self._stop_on_signal, self._request_save)
 
     def _stop_on_signal(self, number: int, name: str) -> None:
         self.is_stopping, self.stop_signal = True, number

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab.base.aligned import ALIGNMENT
-from cnnlab.base.tf1 import config_pb2, naming_op_errors, on_calling_thread
+from cnnlab.base.tf1 import config_pb2, on_calling_thread, translate_op_errors
 from cnnlab.config.config import Config
 from cnnlab.data.datasets import Split
 from cnnlab.graph.inference_graph import InferenceGraph
@@ -97,7 +97,7 @@ class GraphSession:
             if should_stop():
                 raise EvaluationStoppedError
             part = slice(start, start + batch_size)
-            with naming_op_errors("evaluation"):
+            with translate_op_errors("evaluation"):
                 feeds = self._feeds(split.images[part], tta)
                 if self._fetches_losses:
                     feeds["labels_ph"] = split.labels[part]
@@ -117,7 +117,7 @@ class GraphSession:
         num_classes]."""
         batches = [np.zeros((0, self._tower.probabilities.shape[1]), np.float32)]
         for start in range(0, len(images), self._batch_size):
-            with naming_op_errors("prediction"):
+            with translate_op_errors("prediction"):
                 feeds = self._feeds(images[start : start + self._batch_size], self._tta)
                 batches.append(self.run(["probabilities"], feeds)["probabilities"])
         return np.concatenate(batches)

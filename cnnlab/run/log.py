@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from cnnlab.base.errors import CnnlabError
-from cnnlab.base.files import naming_failures, write_atomically
+from cnnlab.base.files import translate_os_errors, write_atomically
 from cnnlab.base.tf1 import tf
 from cnnlab.run.disk.metrics_file import METRICS_FILE, SPLITS, read_metrics
 from cnnlab.run.tensorboard.drawn_graph import DrawnGraph
@@ -38,7 +38,7 @@ class RunLog:
         self._path = save_dir / METRICS_FILE
         kept = "".join(json.dumps(line) + "\n" for line in read_metrics(save_dir, first_step))
         write_atomically(self._path, kept)
-        with naming_failures(self._path):
+        with translate_os_errors(self._path):
             self._file = self._path.open("a", encoding="utf-8")
         self._writers = {split: EventWriter(log_dir / split) for split in SPLITS}
         for writer in self._writers.values():
@@ -50,7 +50,7 @@ class RunLog:
     def write(self, split: str, step: int, **figures: float) -> None:
         """Add one line to metrics.jsonl and one point to each curve."""
         line = {"step": step, "split": split, **figures}
-        with naming_failures(self._path):
+        with translate_os_errors(self._path):
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
         values = [
@@ -75,14 +75,14 @@ class RunLog:
 
     def flush(self) -> None:
         """Hand everything written so far to the operating system."""
-        with naming_failures(self._path):
+        with translate_os_errors(self._path):
             self._file.flush()
         for writer in self._writers.values():
             writer.flush()
 
     def sync(self) -> None:
         """Wait until the disk has what metrics.jsonl was flushed of; on any thread."""
-        with naming_failures(self._path):
+        with translate_os_errors(self._path):
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ class RunLog:
         with contextlib.ExitStack() as stack:  # closes each, even after one has failed
             for writer in self._writers.values():
                 stack.callback(writer.close)
-            stack.enter_context(naming_failures(self._path))
+            stack.enter_context(translate_os_errors(self._path))
             self._file.close()
 
     def __enter__(self) -> Self:

@@ -6,9 +6,9 @@ import math
 import time
 from collections.abc import Sequence
 
-from cnnlab.base.denormals import can_flush, flushing
+from cnnlab.base.denormals import can_flush, denormals_flushed
 from cnnlab.base.errors import NonFiniteError
-from cnnlab.base.tf1 import naming_op_errors, on_calling_thread
+from cnnlab.base.tf1 import on_calling_thread, translate_op_errors
 from cnnlab.run.hook import Hook, Run, RunPlan, StepState, is_time
 
 TARGET_RUN_SECS = 0.1  # long enough that a run's fixed cost vanishes, short enough to stop at once
@@ -65,7 +65,7 @@ def run_steps(train: Run, hooks: Sequence[Hook], total_steps: int) -> None:
         for hook in hooks:
             hook.before_run(plan)
         started = time.perf_counter()
-        with naming_op_errors(f"training after step {step}"), flushing():
+        with translate_op_errors(f"training after step {step}"), denormals_flushed():
             _, objective, loss, accuracy, learning_rate = run(plan.steps, **plan.arguments)
         secs = time.perf_counter() - started
         if not math.isfinite(objective):

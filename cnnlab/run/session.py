@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab.base.errors import UsageError
-from cnnlab.base.garbage import collected_later
+from cnnlab.base.garbage import gc_paused
 from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
 from cnnlab.config.resolve import graph_options_differ, resolve
@@ -75,7 +75,7 @@ class SessionOwner:
             set_intra_op_threads(self.config)
             self.device = choose_device(self.config)
             self._graph = tf.Graph()
-            with self._graph.as_default(), tf.device(self.device), collected_later():
+            with self._graph.as_default(), tf.device(self.device), gc_paused():
                 self._train_graph = build_train_graph(
                     self.config,
                     self.data.spec,

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab.base.garbage import collected_later
+from cnnlab.base.garbage import gc_paused
 from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
 from cnnlab.data.datasets import Split
@@ -59,7 +59,7 @@ class TrainedModel:
         self.config, self.spec, self.step = config, spec, step
         model = find_model(config.model)
         graph = tf.Graph()
-        with graph.as_default(), tf.device(choose_device(config)), collected_later():
+        with graph.as_default(), tf.device(choose_device(config)), gc_paused():
             self.graph = build_inference_graph(config, spec, model, as_written=as_written)
             saver = make_saver(graph)
         self.session = tf.Session(graph=graph, config=session_config(config))

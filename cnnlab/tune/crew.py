@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnnlab.base.errors import CnnlabError
-from cnnlab.base.files import naming_failures
+from cnnlab.base.files import translate_os_errors
 from cnnlab.tune.dimensions import short
 from cnnlab.tune.space import Point, Space
 from cnnlab.tune.study import Study
@@ -72,7 +72,7 @@ class Worker:
         self._log = folder / f"worker-{number}.log"
         package = str(Path(__file__).parents[2])
         path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
-        with naming_failures(self._log), self._log.open("a", encoding="utf-8") as log:
+        with translate_os_errors(self._log), self._log.open("a", encoding="utf-8") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "cnnlab.tune.worker"],
                 stdin=subprocess.PIPE,

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.base.errors import CnnlabError, NonFiniteError
-from cnnlab.base.signals import Interrupted, raising_on_signals
+from cnnlab.base.signals import Interrupted, signals_raised
 from cnnlab.run.disk.metrics_file import read_metrics
 from cnnlab.run.hook import Hook, Run, StepState
 from cnnlab.train import Train
@@ -153,7 +153,7 @@ def main() -> None:
     messages: queue.Queue[Message] = queue.Queue()
     threading.Thread(target=_listen, args=(messages,), daemon=True).start()
     try:
-        with raising_on_signals():
+        with signals_raised():
             while True:
                 job = messages.get()
                 if "experiment" in job:

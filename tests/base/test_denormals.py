@@ -7,7 +7,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from cnnlab.base.denormals import can_flush, flushing
+from cnnlab.base.denormals import can_flush, denormals_flushed
 from cnnlab.run import loop
 
 needs_flushing = pytest.mark.skipif(not can_flush(), reason="threads cannot be told to flush here")
@@ -21,7 +21,7 @@ def test_they_are_zero_in_the_block_alone() -> None:
         assert smallest > smallest / 2 == 0
         raise RuntimeError
 
-    with pytest.raises(RuntimeError), flushing():
+    with pytest.raises(RuntimeError), denormals_flushed():
         fail()
     assert smallest > smallest / 2 > 0
 

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from cnnlab.base.garbage import collected_later
+from cnnlab.base.garbage import gc_paused
 
 
 @pytest.mark.parametrize("was_enabled", [True, False])
@@ -12,7 +12,7 @@ def test_it_is_off_in_the_block_and_then_as_before(was_enabled: bool) -> None:
     found, inside = gc.isenabled(), []
 
     def block() -> None:
-        with collected_later():
+        with gc_paused():
             inside.append(gc.isenabled())
             raise KeyError
 

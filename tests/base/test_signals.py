@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab.base.signals import stopping_on_signals
+from cnnlab.base.signals import signals_deferred
 from tests import commands
 
 
@@ -18,7 +18,7 @@ from tests import commands
 def test_the_first_signal_calls_stop(number: signal.Signals) -> None:
     received = []
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
-    with stopping_on_signals(lambda *given: received.append(given), lambda: None):
+    with signals_deferred(lambda *given: received.append(given), lambda: None):
         os.kill(os.getpid(), number)
     assert received == [(int(number), number.name)]
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
@@ -26,7 +26,7 @@ def test_the_first_signal_calls_stop(number: signal.Signals) -> None:
 
 def test_handlers_come_back_after_an_error() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(RuntimeError), stopping_on_signals(lambda *_: None, lambda: None):
+    with pytest.raises(RuntimeError), signals_deferred(lambda *_: None, lambda: None):
         raise RuntimeError
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -34,8 +34,8 @@ def test_handlers_come_back_after_an_error() -> None:
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 def test_the_second_signal_ends_the_process(second: signal.Signals, tmp_path: Path) -> None:
     script = (
-        "import os, signal\nfrom cnnlab.base.signals import stopping_on_signals\n"
-        "with stopping_on_signals(lambda number, name: print(name, flush=True), lambda: None):\n"
+        "import os, signal\nfrom cnnlab.base.signals import signals_deferred\n"
+        "with signals_deferred(lambda number, name: print(name, flush=True), lambda: None):\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         f"    os.kill(os.getpid(), {int(second)})\n"
         "    print('still here', flush=True)\n"
@@ -55,7 +55,7 @@ def test_another_thread_just_runs() -> None:
     ran = []
 
     def work() -> None:
-        with stopping_on_signals(lambda *_: None, lambda: None):
+        with signals_deferred(lambda *_: None, lambda: None):
             ran.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=work)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cnnlab import Hook, Train
-from cnnlab.base.signals import Interrupted, raising_on_signals
+from cnnlab.base.signals import Interrupted, signals_raised
 from cnnlab.run.disk.checkpoint import Checkpoints
 from tests.safety.conftest import OPTIONS
 from tests.safety.test_checkpoints import train_on
@@ -99,7 +99,7 @@ def test_sigusr1_saves_and_goes_on(tmp_path: Path) -> None:
 
 def test_before_the_loop_a_signal_leaves_and_a_request_to_save_does_not() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)]
-    with raising_on_signals():
+    with signals_raised():
         os.kill(os.getpid(), signal.SIGUSR1)
         with pytest.raises(Interrupted) as caught:
             os.kill(os.getpid(), signal.SIGTERM)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.base.errors import CnnlabError, UsageError
-from cnnlab.base.files import cannot_write, naming_failures, sync, write_atomically
+from cnnlab.base.files import cannot_write, sync, translate_os_errors, write_atomically
 from cnnlab.base.tf1 import reason_of, tf
 from cnnlab.run.disk.signatures import Signature, difference, signatures_of
 
@@ -156,7 +156,7 @@ class Checkpoints:
     @contextmanager
     def _keeping_others(self, step: int) -> Iterator[None]:
         try:
-            with naming_failures(self.path(step)):
+            with translate_os_errors(self.path(step)):
                 yield
         except CnnlabError as error:
             shutil.rmtree(self.folder / PARTIAL, ignore_errors=True)  # a full disk needs the room

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cnnlab.base.errors import CnnlabError
-from cnnlab.base.files import naming_failures, remove_if_possible
+from cnnlab.base.files import remove_if_possible, translate_os_errors
 
 LOCK_FILE = ".lock"
 
@@ -24,7 +24,7 @@ def locked(folder: Path) -> Iterator[None]:
         CnnlabError: another process holds it (named), or the folder cannot be written.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
-    with naming_failures(folder):
+    with translate_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = _acquire(folder / LOCK_FILE)
     try:

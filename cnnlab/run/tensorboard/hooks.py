@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnlab.base.files import naming_failures, write_atomically
+from cnnlab.base.files import translate_os_errors, write_atomically
 from cnnlab.base.tf1 import tf
 from cnnlab.data.show import displayable, load_batches, make_sheet
 from cnnlab.run.evaluating import Evaluation, EvaluationListener
@@ -159,7 +159,7 @@ class TraceHook(Hook):
         if self._drawn is None:
             self._drawn = DrawnGraph(train.graph)
         self._log.write_trace(state.step, drawn_metadata(metadata, self._drawn))
-        with naming_failures(self._folder):
+        with translate_os_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"step_{state.step}.json"
         write_atomically(path, chrome_trace(metadata))

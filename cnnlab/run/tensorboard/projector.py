@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from cnnlab.base.files import naming_failures, write_atomically
+from cnnlab.base.files import translate_os_errors, write_atomically
 from cnnlab.run.tensorboard.pictures import as_picture
 
 MAX_IMAGES = 2000  # the browser computes t-SNE of as many in a minute or two
@@ -66,7 +66,7 @@ def write_projector(
     sprite = draw_sprite(images)
     png = io.BytesIO()
     sprite.save(png, format="PNG")
-    with naming_failures(folder):
+    with translate_os_errors(folder):
         (folder / "projector").mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "projector/features.tsv", text.getvalue())
     write_atomically(folder / "projector/labels.tsv", "\n".join(lines) + "\n")
