@@ -1,15 +1,9 @@
 """Small stand-ins for the official files: the same names and layouts, a few records each."""
 
-import gzip
 import hashlib
 import io
 import pickle
 import struct
-import tarfile
-import zipfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,28 +12,16 @@ from PIL import Image
 
 from cnnlab.base.errors import DataError
 from cnnlab.data.specs import OFFICIAL_FILES, OfficialFile
-
-RECORDS = 4  # in each of the fake files
-
-
-def fake_files(name: str) -> dict[str, bytes]:
-    """Make contents for the official files of a data set, each with RECORDS random records."""
-    rng = np.random.default_rng(7)
-    files = {}
-    for official in OFFICIAL_FILES[name]:
-        shape = (RECORDS, *official.shape[1:])
-        array = rng.integers(0, 256, shape, np.uint8)
-        if official.is_idx:
-            if len(shape) == 1:
-                array %= 10
-            header = struct.pack(f">I{len(shape)}I", 0x800 + len(shape), *shape)
-            files[official.name] = header + array.tobytes()
-        else:
-            array[:, 0] %= 10
-            if shape[1] == 3074:
-                array[:, 1] %= 100
-            files[official.name] = array.tobytes()
-    return files
+from scripts.safety.fakes import (  # noqa: F401 (the tests use them from here)
+    RECORDS,
+    Bomb,
+    fake_files,
+    gzipped,
+    npz,
+    tar_gz,
+    write_files,
+    zipped,
+)
 
 
 def official_table(name: str, files: dict[str, bytes]) -> tuple[OfficialFile, ...]:
@@ -51,26 +33,6 @@ def official_table(name: str, files: dict[str, bytes]) -> tuple[OfficialFile, ..
         )
         for official in OFFICIAL_FILES[name]
     )
-
-
-def write_files(folder: Path, files: dict[str, bytes]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        (folder / name).write_bytes(data)
-
-
-def tar_gz(members: Mapping[str, bytes | tarfile.TarInfo]) -> bytes:
-    """Make an archive of files (bytes), or of members made by hand (TarInfo, without content)."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name, content in members.items():
-            if isinstance(content, tarfile.TarInfo):
-                archive.addfile(content)
-                continue
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return packed.getvalue()
 
 
 def python_layout(records: npt.NDArray[np.uint8], protocol: int = 4) -> bytes:
@@ -104,10 +66,6 @@ def python2_layout(records: npt.NDArray[np.uint8]) -> bytes:
     )
 
 
-def gzipped(data: bytes) -> bytes:
-    return gzip.compress(data, mtime=0)
-
-
 def record(*labels: int) -> bytes:
     """Make a record whose red is the row, whose green is the column, and whose blue is 200."""
     rows = bytes(row for row in range(32) for _ in range(32))
@@ -131,32 +89,8 @@ def assert_one_line(error: pytest.ExceptionInfo[DataError]) -> None:
     assert "\n" not in str(error.value)
 
 
-def npz(**arrays: Any) -> bytes:
-    """Make an .npz archive."""
-    file = io.BytesIO()
-    np.savez(file, **arrays)
-    return file.getvalue()
-
-
-def zipped(name: str, content: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", method) as archive:
-        archive.writestr(name, content)
-    return file.getvalue()
-
-
 def png(image: Image.Image) -> bytes:
     """Make a PNG file."""
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
-
-
-class Bomb:
-    """Pickles as a call of `function`."""
-
-    def __init__(self, function: Callable[..., Any], *args: object) -> None:
-        self.call = (function, args)
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[object, ...]]:
-        return self.call

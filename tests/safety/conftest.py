@@ -2,23 +2,11 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cnnlab import Train
-
-OPTIONS: dict[str, Any] = {
-    "dataset": "shapes",
-    "model": "mnist_perceptron",
-    "batch_size": 50,
-    "learning_rate": 1e-4,
-    "steps": 30,
-    "checkpoint_steps": 10,
-    "eval_steps": 10,
-    "eval_examples": 50,
-    "summary_steps": 5,
-}
+from scripts.safety.cases import OPTIONS
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.safety.cases import Case
-from tests.safety.corpus import cases
-from tests.safety.hostile import run_case
+from scripts.safety.cases import Case
+from scripts.safety.corpus import cases
+from scripts.safety.running import run_case
 
 CASES = cases()
 # What fails before TensorFlow is needed is quick.

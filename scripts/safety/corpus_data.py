@@ -1,4 +1,4 @@
-"""Bad data files, and commands that meet them."""
+"""Bad data files, and the commands that read them."""
 
 import os
 import pickle
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.data import fakes
-from tests.safety.cases import CODES_REFUSED, Case, writer
+from scripts.safety import fakes
+from scripts.safety.cases import CODES_REFUSED, Case, writer
 
 
 def _tar(*members: tarfile.TarInfo) -> bytes:
@@ -27,7 +27,7 @@ def _member(
 
 
 def data_files() -> Iterator[Case]:
-    """Data sets whose files are not what they should be."""
+    """Yield data sets with bad files."""
     wanted = "cifar-10-batches-bin/data_batch_1.bin"
     archives = {
         "parent": _tar(_member("../../{pwned}")),

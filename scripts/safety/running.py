@@ -1,4 +1,4 @@
-"""Runs the corpus of bad inputs through the real commands, in this process."""
+"""Run bad inputs through the real commands, inside this process."""
 
 import contextlib
 import gc
@@ -13,14 +13,21 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from tests.safety.cases import Case
+from scripts.safety.cases import Case
 
 LONGEST_SECS = 30
 MOST_GROWTH_MB = 600
 
 
 class Outcome(NamedTuple):
-    """What a command made of a bad input. code: its exit code. problem: what was wrong, or ''."""
+    """What a command did with a bad input.
+
+    Attributes:
+        code: the exit code; None if the command did not exit.
+        problem: what was wrong; empty if nothing was.
+        stderr: what the command printed there.
+        secs: seconds that it took.
+    """
 
     code: object
     problem: str
@@ -29,7 +36,7 @@ class Outcome(NamedTuple):
 
 
 def run_case(case: Case, finished_run: Path, folder: Path) -> Outcome:
-    """Run one case in an empty folder; it may write there and nowhere else."""
+    """Run one case in a fresh folder, the only place where it may write."""
     sandbox = folder / "sandbox"
     shutil.rmtree(folder, ignore_errors=True)
     sandbox.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What two runs of the same options must have in common, to the last bit."""
+"""Compare two runs of the same options, which must agree to the last bit."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ TIMING_FIELDS = ("images_per_sec", "seconds")
 
 
 def divergences(expected: Path, found: Path) -> list[str]:
-    """What differs between two finished runs; empty where nothing does.
+    """Return what differs between two finished runs; an empty list if they agree.
 
     Compares every variable of the last checkpoint and of the best, byte for byte; the steps of
-    both; metrics.jsonl and result.json without their timing fields; and looks for a step drawn
-    twice in the event files.
+    both; metrics.jsonl and result.json without their timing fields. Also reports a step that the
+    event files would draw twice.
     """
     problems = []
     for name in (".", "best"):
@@ -31,7 +31,7 @@ def divergences(expected: Path, found: Path) -> list[str]:
 
 
 def untimed(path: Path) -> list[str]:
-    """The file's JSON documents as text, without the timing fields."""
+    """Return the file's JSON documents as text, without the timing fields."""
     text = path.read_text(encoding="utf-8")
     documents = text.splitlines() if path.suffix == ".jsonl" else [text]
     kept = []
@@ -42,7 +42,7 @@ def untimed(path: Path) -> list[str]:
 
 
 def drawn_twice(log_dir: Path) -> list[str]:
-    """The steps that TensorBoard would draw more than once."""
+    """Return the steps that TensorBoard would draw more than once."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     problems = []

@@ -1,4 +1,4 @@
-"""A training process that is started, watched and killed."""
+"""Start a training process, watch it and kill it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from torturing.workloads import options_of
+from scripts.safety.workloads import options_of
 
 POLL_SECS = 0.0005
-# What a kill waits for before its random delay: nothing; a checkpoint's or best step's write; a new
-# line of metrics, after which evaluation and saving follow.
+# What a kill waits for before its random delay: nothing ("any"), the write of a checkpoint, the
+# write of a best step, or a new line of metrics, which evaluation and saving follow.
 AIMS = ("any", "saving", "best", "metrics")
 
 
 def train(workload: str, data_dir: str, save_dir: Path) -> None:
-    """Train the workload in this process, to its end."""
+    """Train the workload in this process until it is finished."""
     from cnnlab import Train
 
     options: dict[str, Any] = options_of(workload, data_dir)
@@ -33,16 +33,16 @@ def train(workload: str, data_dir: str, save_dir: Path) -> None:
 class Training:
     """One training process.
 
-    `start="spawn"` starts a new interpreter, as a user does. `start="fork"` forks this process,
-    which has imported TensorFlow but never made a graph, a session or a thread of its own: the
-    same code runs, and a restart saves the seconds of the import.
+    `start="spawn"` starts a new interpreter, as a user does. `start="fork"` forks this process.
+    This process has imported TensorFlow but has made no graph, session or thread. The same code
+    runs, and each restart saves the time of the import.
     """
 
     def __init__(self, start: str, workload: str, data_dir: str, save_dir: Path, log: Path) -> None:
         self.save_dir = save_dir
         self.code: int | None = None
         if start == "spawn":
-            script = Path(__file__).parent.parent / "torture.py"
+            script = Path(__file__).parent / "torture.py"
             words = [sys.executable, str(script), f"--child={save_dir}", f"--data_dir={data_dir}"]
             with log.open("ab") as out:
                 self.pid = subprocess.Popen(
@@ -63,10 +63,10 @@ class Training:
                 traceback.print_exc()
             finally:
                 sys.stderr.flush()
-                os._exit(code)  # never back into the caller's code
+                os._exit(code)  # the caller's code must not run twice
 
     def is_running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Return whether the process is still running."""
         if self.code is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -74,13 +74,17 @@ class Training:
         return self.code is None
 
     def wait(self) -> int:
-        """Wait for its end; the exit code."""
+        """Wait for the end of the process; return its exit code."""
         if self.code is None:
             self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         return self.code
 
     def kill_at(self, aim: str, delay_secs: float) -> bool:
-        """Kill it when what `aim` says has begun and the delay is over; False if it ended first."""
+        """Kill the process after the event that `aim` names and a delay.
+
+        Returns:
+            False if the process ended before that.
+        """
         while self.is_running() and not self._has_begun(aim):
             time.sleep(POLL_SECS)
         deadline = time.monotonic() + delay_secs
@@ -106,12 +110,12 @@ class Training:
 
 
 def delay_secs(aim: str, chance: random.Random, usual_secs: float) -> float:
-    """How long to wait after the aim was met, in seconds.
+    """Draw the seconds to wait after the event that `aim` names.
 
     Args:
         aim: one of AIMS.
-        chance: source of the choice.
-        usual_secs: how long a process takes from its start past a few checkpoints.
+        chance: source of the random delay.
+        usual_secs: seconds that a process needs from its start until after a few checkpoints.
     """
     longest = {"any": usual_secs, "saving": 0.03, "best": 0.03, "metrics": 0.5}[aim]
     return chance.uniform(0, longest)

@@ -1,9 +1,9 @@
-"""Run the corpus of bad inputs through the real commands and count what happens.
+"""Run bad inputs through the real commands and count what happens.
 
-    python scripts/hostile.py [--only=WORD]
+    python scripts/safety/hostile.py [--only=WORD]
 
-Exits 1 if any ends in a traceback, a hang, a wrong exit code or more than one error line, takes
-hundreds of megabytes, or writes where it should not.
+Exits with 1 if a command ends in a traceback, hangs, leaves with a wrong exit code, prints more
+than one error line, takes hundreds of megabytes, or writes outside its folder.
 """
 
 import argparse
@@ -12,18 +12,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's scripts and cnnlab
 
 from cnnlab import Train
-from tests.safety.conftest import OPTIONS
-from tests.safety.corpus import cases
-from tests.safety.hostile import run_case
+from scripts.safety.cases import OPTIONS
+from scripts.safety.corpus import cases
+from scripts.safety.running import run_case
 
 
 def main() -> int:
-    """Run all cases and report."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="cases whose name holds this")
+    """Run the cases and report; return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", default="", help="run only the cases whose name contains this")
     args = parser.parse_args()
     chosen = [case for case in cases() if args.only in case.name]
     codes: collections.Counter[object] = collections.Counter()

@@ -1,4 +1,4 @@
-"""Bad inputs, a few hundred: what is done to a folder, and the command that then meets it."""
+"""Several hundred bad inputs: what prepares a folder, and the command that then reads it."""
 
 import io
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.safety.cases import (
+from scripts.safety.cases import (
     CODES_FAILED,
     CODES_REFUSED,
     CODES_SURVIVED,
@@ -20,11 +20,11 @@ from tests.safety.cases import (
     Case,
     writer,
 )
-from tests.safety.corpus_data import data_files
+from scripts.safety.corpus_data import data_files
 
 
 def cases() -> list[Case]:
-    """The whole corpus."""
+    """Return every bad input."""
     families = (recipes, configs, records, checkpoints, images, data_files, flags)
     return [case for family in families for case in family()]
 
@@ -93,7 +93,7 @@ YAML_TEXTS: dict[str, bytes] = {
 
 
 def recipes() -> Iterator[Case]:
-    """YAML files given as --config."""
+    """Yield YAML files that are passed as --config."""
     words = (
         "train",
         "--config={folder}/bad.yaml",
@@ -113,15 +113,15 @@ def recipes() -> Iterator[Case]:
 
 
 def configs() -> Iterator[Case]:
-    """A run's config.yaml, edited by hand."""
+    """Yield config.yaml files of a run, edited by hand."""
     words = ("evaluate", "--save_dir={folder}/run")
     for name, text in YAML_TEXTS.items():
-        # On its own such a text may be a valid set of options, but not of this run's checkpoint.
+        # Some of these texts are valid options, but not the options of this run's checkpoint.
         yield Case(f"config: {name}", writer("run/config.yaml", text), words, CODES_REFUSED)
 
 
 def records() -> Iterator[Case]:
-    """A run's result.json and metrics.jsonl, damaged."""
+    """Yield damaged result.json and metrics.jsonl files of a run."""
     words = ("train", "--save_dir={folder}/run", "--steps=40")
     texts = {
         "empty object": b"{}",
@@ -149,7 +149,7 @@ def records() -> Iterator[Case]:
 
 
 def checkpoints() -> Iterator[Case]:
-    """The newest checkpoint, damaged; and folders in a checkpoint's place."""
+    """Yield damage to the newest checkpoint, and wrong values of --checkpoint."""
     words = ("evaluate", "--save_dir={folder}/run")
     chance = random.Random(5)
     index, data = "run/model.ckpt-30.index", "run/model.ckpt-30.data-00000-of-00001"
@@ -192,7 +192,7 @@ def checkpoints() -> Iterator[Case]:
 
 
 def _png(width: int, height: int, extra: bytes = b"") -> bytes:
-    """A PNG that claims a size and has next to nothing in it."""
+    """Return a PNG whose header claims a size and whose pixels are nearly absent."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         check = struct.pack(">I", zlib.crc32(kind + body))
@@ -204,7 +204,7 @@ def _png(width: int, height: int, extra: bytes = b"") -> bytes:
 
 
 def images() -> Iterator[Case]:
-    """Files for predict that are no images, or bad ones."""
+    """Yield files for predict that are no images, or damaged ones."""
     words = ("predict", "{folder}/bad", "--save_dir={folder}/run")
     chance = random.Random(6)
     pixels = Image.fromarray(np.random.default_rng(1).integers(0, 256, (40, 40, 3), np.uint8))
@@ -219,7 +219,7 @@ def images() -> Iterator[Case]:
             noisy = bytearray(good)
             for _ in range(60):
                 noisy[chance.randrange(len(noisy))] = chance.randrange(256)
-            # Pixels may be damaged and still be pixels.
+            # A file with damaged pixels can still be a valid image.
             yield Case(f"{kind} noisy {number}", writer("bad", bytes(noisy)), words, (0, 1))
     contents = {
         "empty": b"",
@@ -265,7 +265,7 @@ def images() -> Iterator[Case]:
 
 
 def flags() -> Iterator[Case]:
-    """Command lines."""
+    """Yield command lines with bad options."""
     nothing = lambda folder: None  # noqa: E731
     for words in (
         ("--stepz=1",), ("--steps=",), ("--steps=ten",), ("--steps=-1",), ("--steps=1e3",),

@@ -1,4 +1,4 @@
-"""What is trained while it is being killed. A new ingredient of training is added here, once."""
+"""What torture.py trains. Add each new ingredient of training to one of these workloads."""
 
 from __future__ import annotations
 
@@ -14,8 +14,16 @@ _RHYTHM = {"summary_steps": 10, "eval_steps": 30, "checkpoint_steps": 40, "eval_
 
 
 def all_features_model(images: Any, num_classes: int, *, training: bool) -> Any:
-    """A small network with batch norm and dropout: images float32 [batch, height, width, channels]
-    to logits float32 [batch, num_classes]."""
+    """Return the logits of a small network with batch norm and dropout.
+
+    Args:
+        images: float32 [batch, height, width, channels].
+        num_classes: number of classes.
+        training: whether batch norm and dropout work as in training.
+
+    Returns:
+        float32 [batch, num_classes], unscaled.
+    """
     x = layers.conv2d(images, 16, 3, padding="same", use_bias=False, name="conv1")
     x = tf.nn.relu(layers.batch_normalization(x, training=training, name="norm1"))
     x = layers.max_pooling2d(x, 2, 2, name="pool1")
@@ -25,9 +33,10 @@ def all_features_model(images: Any, num_classes: int, *, training: bool) -> Any:
 
 
 def fragile_model(images: Any, num_classes: int, *, training: bool) -> Any:
-    """A linear network whose loss becomes NaN when the sum of all learning rates so far passes 1.
+    """Return the logits of a linear network whose loss becomes NaN after a while.
 
-    So the first failure comes after 1 / learning_rate steps, and each rollback puts it off.
+    It becomes NaN when the sum of all learning rates so far exceeds 1: after 1 / learning_rate
+    steps, and later after each rollback. Arguments and result are those of `all_features_model`.
     """
     progress = tf.get_variable("progress", [], initializer=tf.zeros_initializer())
     logits = layers.dense(layers.flatten(images), num_classes, name="logits")
@@ -38,11 +47,11 @@ def fragile_model(images: Any, num_classes: int, *, training: bool) -> Any:
 
 
 def options_of(workload: str, data_dir: str) -> dict[str, Any]:
-    """The options of Train for a workload.
+    """Return the options of Train for a workload.
 
     Args:
         workload: a name of WORKLOADS.
-        data_dir: folder of the data files, for those that need some.
+        data_dir: folder of the data files, for the data sets that have some.
     """
     return {**WORKLOADS[workload], "data_dir": data_dir}
 
@@ -62,7 +71,7 @@ WORKLOADS: dict[str, dict[str, Any]] = {
         "schedule": "plateau",
         "plateau_patience": 2,
         "ema_decay": 0.99,
-        "early_stopping": 1000,  # watches, and does not stop: how long a run is must be known
+        "early_stopping": 1000,  # never stops the run, whose length must be known
         "keep_every": 400,
         "max_to_keep": 2,
     },

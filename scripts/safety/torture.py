@@ -1,11 +1,11 @@
-"""Kill training runs at random instants until they finish, and compare them with undisturbed ones.
+"""Kill training runs at random moments, resume them, and compare them with undisturbed runs.
 
-    python scripts/torture.py --kills=200 --data_dir=./data --out=./logs/torture
+    python scripts/safety/torture.py --kills=200 --data_dir=./data --out=./logs/torture
 
-For each workload: one run from start to end, then runs that are killed by SIGKILL, at any time or
-in the middle of writing a checkpoint, a best step or a line of metrics, and started again until
-they finish. A run that finishes before all kills are spent is compared and followed by another.
-Exits 1 if anything differs. Writes OUT.json and OUT.txt.
+Each workload is first trained once without a kill. Then runs are killed by SIGKILL and resumed
+until they finish. A kill comes at any time, or while a checkpoint, a best step or a line of metrics
+is written. A run that finishes before all kills are used is compared, and another run begins. Exits
+with 1 if anything differs. Writes OUT.json and OUT.txt.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from torturing.process import AIMS, Training, delay_secs, train
-from torturing.workloads import WORKLOADS
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's scripts and cnnlab
+
+from scripts.safety.killing import AIMS, Training, delay_secs, train
+from scripts.safety.workloads import WORKLOADS
 
 
 def main() -> int:
-    """Torture each workload and report."""
+    """Torture each workload and report; return the exit code."""
     args = parse_args()
     if args.child:
         train(args.workloads[0], args.data_dir, Path(args.child))
@@ -51,27 +53,31 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--kills", type=int, default=200, help="of each workload")
+    parser.add_argument("--kills", type=int, default=200, help="kills of each workload")
     parser.add_argument(
-        "--workloads", nargs="+", choices=WORKLOADS, default=["cifar_cnn", "all_features"]
+        "--workloads",
+        nargs="+",
+        choices=WORKLOADS,
+        default=["cifar_cnn", "all_features"],
+        help="what to train (default: %(default)s)",
     )
     parser.add_argument("--data_dir", default="./data", help="folder of the data files")
     parser.add_argument(
         "--start",
         choices=("fork", "spawn"),
         default="fork",
-        help="fork: from a process that has TensorFlow imported; spawn: a new interpreter each",
+        help="fork: fork a process that has imported TensorFlow; spawn: start a new interpreter",
     )
-    parser.add_argument("--seed", type=int, default=1, help="of the kills' times")
-    parser.add_argument("--out", help="where to write the report, without .json")
-    parser.add_argument("--work_dir", help="folder for the runs; a temporary one unless given")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the times of the kills")
+    parser.add_argument("--out", help="path of the report without its ending")
+    parser.add_argument("--work_dir", help="folder for the runs (default: a temporary one)")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def torture(workload: str, args: argparse.Namespace, work: Path) -> dict[str, Any]:
-    """Kill runs of one workload; the report."""
-    from torturing.comparing import divergences
+    """Kill runs of one workload; return the report."""
+    from scripts.safety.comparing import divergences
 
     chance = random.Random(args.seed)
     log = work / f"{workload}.log"
@@ -94,7 +100,7 @@ def torture(workload: str, args: argparse.Namespace, work: Path) -> dict[str, An
                 break
             aims[aim] += 1
             lost.append(lost_steps(save_dir))
-        else:  # the kills are spent: let the last run finish
+        else:  # all kills are used: let the last run finish
             must_finish(Training(args.start, workload, args.data_dir, save_dir, log), log)
         found = divergences(expected, save_dir)
         problems += [f"run {runs}: {problem}" for problem in found]
@@ -119,7 +125,7 @@ def torture(workload: str, args: argparse.Namespace, work: Path) -> dict[str, An
 
 
 def lost_steps(save_dir: Path) -> int:
-    """Steps that are known to be made and are to be made again: by metrics and checkpoint."""
+    """Return how many logged steps a resumed run repeats: those after the newest checkpoint."""
     from cnnlab.run.disk.checkpoint import Checkpoints
     from cnnlab.run.disk.metrics_file import read_metrics
 
@@ -128,14 +134,14 @@ def lost_steps(save_dir: Path) -> int:
 
 
 def must_finish(process: Training, log: Path) -> None:
-    """Wait for a process that is not killed; a failure of it ends the script."""
+    """Wait for a process that is not killed; exit if it failed."""
     if process.wait() != 0:
         print(log.read_text(encoding="utf-8", errors="replace")[-3000:], file=sys.stderr)
         sys.exit(f"a run that nobody killed failed with exit code {process.code}; its log is above")
 
 
 def text_of(report: dict[str, Any]) -> str:
-    """The report in one paragraph."""
+    """Return the report as one paragraph."""
     aims = ", ".join(f"{count} {aim}" for aim, count in sorted(report["kills_by_aim"].items()))
     lines = [
         f"{report['workload']}: {report['kills']} kills ({aims}) in {report['runs']} runs of "
