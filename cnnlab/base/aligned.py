@@ -1,4 +1,4 @@
-"""Arrays where TensorFlow can use their memory as it is."""
+"""NumPy arrays whose memory TensorFlow can share without copying it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-ALIGNMENT = 64  # bytes; what a session is fed at another address, it copies first
+ALIGNMENT = 64  # bytes; a session copies a fed array first if its address is no multiple of this
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """`numpy.empty`, but at an address that a session takes an array from without copying it.
+    """Return an uninitialized array like `numpy.empty`, at an address that a session can share.
 
-    NumPy's own large arrays never begin at one.
+    NumPy itself never puts a large array at such an address.
+
+    Args:
+        shape: the shape of the array.
+        dtype: its element type.
+
+    Returns:
+        an array whose address is a multiple of `ALIGNMENT` bytes.
     """
     num_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     memory = np.empty(num_bytes + ALIGNMENT, np.uint8)

@@ -1,4 +1,4 @@
-"""Work for a thread of its own, where the main one is not to wait for the disk."""
+"""Work on a second thread, so that the main thread does not wait for the disk."""
 
 from __future__ import annotations
 
@@ -7,25 +7,44 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 
 class Background:
-    """One piece of work at a time; what it raises is raised where it is asked after."""
+    """Runs one job at a time on a second thread.
+
+    An exception of the job is raised once, by the next call of `start`, `wait` or `check` that
+    finds the job done.
+    """
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
         self._work: Future[None] | None = None
 
     def start(self, *parts: Callable[[], None]) -> None:
-        """Begin with this, part after part, when what was begun before is done."""
+        """Wait for the job before, then start this one and return.
+
+        Args:
+            *parts: the functions to call, one after the other.
+
+        Raises:
+            Exception: whatever the job before raised.
+        """
         self.wait()
         self._work = self._thread.submit(_do_all, parts)
 
     def wait(self) -> None:
-        """Wait until it is done, if there is anything; raises what the work raised."""
+        """Wait until the current job is done, if there is one.
+
+        Raises:
+            Exception: whatever the job raised.
+        """
         work, self._work = self._work, None
         if work is not None:
             work.result()
 
     def check(self) -> None:
-        """Raise what the work raised, if it is done; wait for nothing."""
+        """Raise the exception of a job that is done. Never waits.
+
+        Raises:
+            Exception: whatever the job raised.
+        """
         if self._work is not None and self._work.done():
             self.wait()
 

@@ -1,9 +1,9 @@
-"""Numbers so small that they have fewer digits (denormal, below 1.2e-38 in float32): zero on the
-calling thread too.
+"""Treat denormal numbers as zero on the calling thread too.
 
-The threads that TensorFlow makes take such numbers for zero; the thread that calls it does not. So
-where operations may run on either, what an optimizer's average of the gradients fades to would
-depend on which it was.
+Denormal numbers are so small (below 1.2e-38 in float32) that they have fewer digits. TensorFlow's
+own threads treat them as zero, but the thread that calls TensorFlow does not. An operation may run
+on either. Without this module, the small values that an optimizer's moving averages fade to would
+depend on the thread.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-_WORDS: Final = 8  # of fenv_t on x86-64
-_MXCSR: Final = 7  # which of them is the register MXCSR
-_ARE_ZERO: Final = 0x8040  # its bits for results (FZ) and for operands (DAZ)
+_WORDS: Final = 8  # 32-bit words in fenv_t on x86-64
+_MXCSR: Final = 7  # the index of the word that holds the register MXCSR
+_ARE_ZERO: Final = 0x8040  # the bits for results (FZ) and for operands (DAZ)
 
 
 @functools.cache
 def can_flush() -> bool:
-    """Whether a thread can be told to: on Linux, on x86-64."""
+    """Return whether a thread can be switched to this: only on Linux, on x86-64."""
     return (sys.platform, platform.machine()) == ("linux", "x86_64")
 
 
 @contextmanager
 def denormals_flushed() -> Iterator[None]:
-    """Denormal numbers are zero for this thread while the block runs, where it can be told to."""
+    """Treat denormal numbers as zero on this thread inside the block, where `can_flush()`."""
     if not can_flush():
         yield
         return

@@ -1,4 +1,4 @@
-"""The errors that cnnlab reports to people: one line, and what to do about it."""
+"""The errors that cnnlab reports to people: one line that says what to do."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Iterable
 
 
 class CnnlabError(Exception):
-    """Something failed in a way the message explains; commands print it and exit 1."""
+    """A failure that the message explains. Commands print the message and exit with 1."""
 
     exit_code = 1
 
 
 class UsageError(CnnlabError):
-    """An option or argument is wrong; commands print the message and exit 2."""
+    """A wrong option or argument. Commands print the message and exit with 2."""
 
     exit_code = 2
 
 
 class DataError(CnnlabError):
-    """A data file is missing, damaged or not what it claims to be."""
+    """A data file that is missing, damaged or not what it claims to be."""
 
 
 class NonFiniteError(CnnlabError):
-    """The loss, a weight or an output became NaN or infinite."""
+    """A loss, weight or output that became NaN or infinite."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the hint "; did you mean X?" for a mistyped name, or "" when no name is near."""
+    """Return the hint "; did you mean X?" for a mistyped name, or "" if no known name is close."""
     matches = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
     return f"; did you mean {matches[0]}?" if matches else ""

@@ -1,4 +1,4 @@
-"""Writing files that are complete or absent, whenever the process is killed."""
+"""Write files so that each is complete or absent, whenever the process is killed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from cnnlab.base.errors import CnnlabError
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace the file by one with this content; a reader sees the old or the new, never a part.
+    """Replace a file's content. A reader sees the old or the new content, never a part of it.
+
+    Args:
+        path: the file; its folder must exist.
+        content: the new content. A text is written as UTF-8.
 
     Raises:
-        CnnlabError: the disk is full or the folder cannot be written; the old content stands.
+        CnnlabError: the disk is full or the folder cannot be written. The old file is kept.
     """
     with replacing(path) as file:
         file.write(content.encode("utf-8") if isinstance(content, str) else content)
@@ -25,11 +29,18 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """As `write_atomically`, for content that is written in the block piece by piece.
+    """Replace a file's content like `write_atomically`, but let the block write it in pieces.
+
+    If the block raises, the old file is kept.
+
+    Args:
+        path: the file; its folder must exist.
+
+    Yields:
+        the binary file to write to.
 
     Raises:
-        CnnlabError: the disk is full or the folder cannot be written; the old content stands, as it
-            does if the block fails for a reason of its own.
+        CnnlabError: the disk is full or the folder cannot be written. The old file is kept.
     """
     partial = path.with_name(path.name + ".partial")
     with translate_os_errors(path):
@@ -46,15 +57,16 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def replace_folder(path: Path, write: Callable[[Path], None]) -> None:
-    """Make a folder, or replace it; it is there with all that is written, or not at all.
+    """Create or replace a folder, so that it is never there with only a part of its files.
+
+    An old folder is kept until the new one is complete.
 
     Args:
-        path: the folder.
-        write: writes the new one at the path that it is given.
+        path: the folder; its parents are created.
+        write: creates the new folder at the path that is passed to it.
 
     Raises:
-        CnnlabError: the disk is full or the folder cannot be written; an old one stands until the
-            new one is complete.
+        CnnlabError: the disk is full or the folder cannot be written.
     """
     partial = path.with_name(path.name + ".partial")
     with translate_os_errors(path):
@@ -73,7 +85,7 @@ def replace_folder(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until the file's contents, or the folder's list of names, are on the disk."""
+    """Wait until a file's content, or a folder's list of names, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -83,7 +95,11 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def translate_os_errors(path: Path, hint: str = "") -> Iterator[None]:
-    """Turn the operating system's refusal to write into an error that names what was written.
+    """Translate an OSError of the block into a CnnlabError that names the path.
+
+    Args:
+        path: the file or folder that the block writes.
+        hint: what the user can do; follows the reason.
 
     Raises:
         CnnlabError: "cannot write PATH: No space left on device", and the hint.
@@ -95,12 +111,12 @@ def translate_os_errors(path: Path, hint: str = "") -> Iterator[None]:
 
 
 def cannot_write(path: Path, reason: str, hint: str = "") -> CnnlabError:
-    """The error for something that could not be written."""
+    """Return the error that says why a path could not be written."""
     return CnnlabError(f"cannot write {path}: {reason}" + (f"; {hint}" if hint else ""))
 
 
 def remove_if_possible(path: Path) -> None:
-    """Delete a file that is of no use, where that is still allowed."""
+    """Delete a file if it exists. Do nothing if it cannot be deleted."""
     try:
         path.unlink(missing_ok=True)
     except OSError:
@@ -108,17 +124,17 @@ def remove_if_possible(path: Path) -> None:
 
 
 def read_text(path: Path, max_bytes: int) -> str:
-    """The text of a small file.
+    """Return the text of a small file.
 
     Args:
-        path: a regular file; not a pipe or device, which might never end.
-        max_bytes: a larger file is refused before it is read.
+        path: a regular file. Pipes and devices are refused, because they might never end.
+        max_bytes: the largest size accepted; no more than one byte beyond it is read.
 
     Raises:
-        CnnlabError: it is too large, no regular file or not UTF-8.
-        OSError: it cannot be read.
+        CnnlabError: the file is too large, not a regular file or not UTF-8.
+        OSError: the file cannot be read.
     """
-    # Opening a pipe would wait for a writer; so look first, and look again at what was opened.
+    # O_NONBLOCK: otherwise opening a pipe would wait until another process writes to it.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

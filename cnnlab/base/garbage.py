@@ -1,4 +1,4 @@
-"""Python's search for unreachable objects, put off where many are made that stay."""
+"""Pause Python's garbage collector while many lasting objects are created."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """No search while the block runs. It goes through everything that is there, again and again as
-    more is made, and of a module or a graph nothing is unreachable yet."""
+    """Pause the garbage collector inside the block, then restore its earlier state.
+
+    While a module is imported or a graph is built, the collector searches all objects again and
+    again. It finds nothing to free, because everything is still in use.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""What a measured figure was measured on: the machine and the versions."""
+"""Facts to record beside a measured figure: the machine, the versions, the commit."""
 
 from __future__ import annotations
 
@@ -15,8 +15,15 @@ CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "am
 
 
 def describe_machine() -> dict[str, Any]:
-    """The CPU, its features that matter to matrix products, its cores that may be used, the memory
-    (GB of 2**30 bytes) and the system."""
+    """Describe this machine as a JSON-ready mapping.
+
+    Returns:
+        cpu: the name of the CPU, with family and model numbers where Linux reports them.
+        cpu_features: the features of `CPU_FEATURES` that the CPU has.
+        cores: the number of cores that this process may use.
+        ram_gb: the memory in units of 2**30 bytes.
+        system: the operating system.
+    """
     return {
         "cpu": _cpu_name(),
         "cpu_features": cpu_features(),
@@ -27,7 +34,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def _cpu_name() -> str:
-    """With the numbers of its kind, which virtual machines leave out of the name."""
+    # Virtual machines often report a vague name. Family and model numbers identify the CPU.
     cpu = _cpu()
     fields = {"family": "cpu family", "model": "model"}
     numbers = [f"{label} {cpu[field]}" for label, field in fields.items() if field in cpu]
@@ -36,14 +43,14 @@ def _cpu_name() -> str:
 
 
 def cpu_features() -> list[str]:
-    """Those of `CPU_FEATURES` that the CPU has."""
+    """Return the features of `CPU_FEATURES` that this CPU has."""
     flags = _cpu().get("flags", "").split()
     return [feature for feature in CPU_FEATURES if feature in flags]
 
 
 @functools.cache
 def _cpu() -> dict[str, str]:
-    """What Linux says of the first CPU; nothing elsewhere."""
+    """Return Linux's description of the first CPU by field name; empty on other systems."""
     cpu: dict[str, str] = {}
     if Path("/proc/cpuinfo").is_file():
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
@@ -53,8 +60,11 @@ def _cpu() -> dict[str, str]:
 
 
 def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
-    """Versions of Python and of packages; "not installed" for one that is not, as a checkout on
-    sys.path."""
+    """Return the versions of Python and of the packages, by name.
+
+    A package that is not installed has "not installed", as does a checkout that is only on
+    sys.path.
+    """
     found = {"python": platform.python_version()}
     for name in packages:
         try:
@@ -65,8 +75,10 @@ def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that cnnlab runs from, with "+changes" where files differ from it;
-    None outside of a checkout."""
+    """Return the Git commit that cnnlab runs from, or None outside a checkout.
+
+    "+changes" follows the commit if tracked files of the package or recipes differ from it.
+    """
     folder = Path(__file__).parents[2]
     if not (folder / ".git").exists():
         return None
@@ -81,6 +93,6 @@ def commit() -> str | None:
             text=True,
             check=True,
         ).stdout
-    except (OSError, subprocess.CalledProcessError):  # no git here
+    except (OSError, subprocess.CalledProcessError):  # git is missing, or cannot read the checkout
         return None
     return f"{head}+changes" if changes else head

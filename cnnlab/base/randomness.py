@@ -2,7 +2,8 @@
 
 A key is the seed of one of TensorFlow's stateless random ops. It depends on the run's seed, the
 step and a purpose, which is a text such as "augment/flip". It does not depend on what was drawn
-before. So a run that was stopped, resumed or cut up differently draws the same numbers.
+before. So a run draws the same numbers if it is stopped and resumed, or grouped into session runs
+of another length.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ def derive_seed(seed: int, purpose: str) -> int:
 class Origin(NamedTuple):
     """Where the images of a batch come from.
 
-    indices: int64 [batch], range [0, num_train), their places in the training set.
-    epochs: int64 [batch], the pass over the training set that each belongs to.
-    num_train: number of training images.
+    indices: int64 [batch], range [0, num_train), the positions in the training set.
+    epochs: int64 [batch], the epoch that each image belongs to.
+    num_train: the number of training images.
     """
 
     indices: Any
@@ -54,11 +55,17 @@ class StepKeys:
         return f"{name}_{count}" if count else name
 
     def random_key(self, purpose: str) -> Any:
-        """Return int64 [2], the seed of a stateless random op for this purpose in this step.
+        """Return the seed of a stateless random op for this purpose in this step.
 
-        A second key for the same purpose is another one. Stateless ops number their draws from the
-        start. So with the batch as the first axis, what an image gets depends on its position in
-        the batch, and not on the size of the batch.
+        Each further call for one purpose returns a different key. A stateless op numbers its draws
+        from the first element on. So if the batch is the first axis, the numbers of an image depend
+        on its position in the batch, not on the size of the batch.
+
+        Args:
+            purpose: what the numbers are for, as in "augment/flip".
+
+        Returns:
+            int64 [2].
 
         Raises:
             CnnlabError: there is no step, as in inference.

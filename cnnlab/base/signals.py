@@ -1,8 +1,8 @@
-"""Signals: a run ends in order, or saves and goes on, when it is told to.
+"""Signals: how Ctrl-C and `kill` stop a process, and how SIGUSR1 saves a run.
 
-Before the training loop and in the other commands, SIGINT and SIGTERM leave at once, as an
-exception. In the loop the first of them finishes the steps under way and saves; the second ends
-the process on the spot, which does no harm, because every file is complete or absent.
+Outside the training loop, the first SIGINT or SIGTERM raises an exception at once. Inside the loop
+the first one lets the current session run finish and saves a checkpoint. The second one always ends
+the process immediately. That does no harm, because every file is complete or absent.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# The terminal was closed: as SIGTERM, unless `nohup` has it ignored.
+# A closed terminal sends SIGHUP. It counts as SIGTERM, unless `nohup` made the process ignore it.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", None)]))
 SAVE_SIGNAL = getattr(signal, "SIGUSR1", None)
 
@@ -21,10 +21,10 @@ Handler = Callable[[int, FrameType | None], None]
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the process to leave.
+    """A signal that asks the process to stop.
 
     Attributes:
-        number: the signal's.
+        number: the number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -34,9 +34,12 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def signals_raised() -> Iterator[None]:
-    """Raise `Interrupted` at the first stop signal, and let the second end the process.
+    """Raise `Interrupted` at the first stop signal; let the second one end the process.
 
-    A request to save comes to nothing, where its default would end the process.
+    SIGUSR1 is ignored, because its default action would end the process.
+
+    Raises:
+        Interrupted: a stop signal arrived inside the block.
     """
 
     def leave(number: int, _frame: FrameType | None) -> None:
@@ -49,10 +52,14 @@ def signals_raised() -> Iterator[None]:
 
 @contextmanager
 def signals_deferred(stop: Callable[[int, str], None], save: Callable[[], None]) -> Iterator[None]:
-    """Call `stop(number, name)` at the first stop signal, and `save()` at each SIGUSR1.
+    """Call `stop` at the first stop signal, and `save` at each SIGUSR1, instead of raising.
 
-    After the first, the operating system itself ends the process at the second, so that not even a
-    long session run delays it.
+    The second stop signal ends the process. The operating system does that itself, so even a long
+    session run does not delay it.
+
+    Args:
+        stop: called with the number and the name of the signal.
+        save: called without arguments.
     """
 
     def receive(number: int, _frame: FrameType | None) -> None:
@@ -65,9 +72,9 @@ def signals_deferred(stop: Callable[[int, str], None], save: Callable[[], None])
 
 @contextmanager
 def _handling(stop: Handler, save: Handler | signal.Handlers) -> Iterator[None]:
-    """Handle the signals inside the block, and as before after it.
+    """Set the signal handlers for the block, then restore the earlier ones.
 
-    Only a process's main thread can receive signals; in another the block just runs.
+    Only the main thread of a process may set handlers. In any other thread the block simply runs.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

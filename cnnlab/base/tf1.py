@@ -1,10 +1,11 @@
-"""The only place that imports TensorFlow: environment first, quietly, and not before it is needed.
+"""TensorFlow: the only file that imports it, at its first use and without messages.
 
-`tf` is `tensorflow.compat.v1`; the legacy layers behind `tf.layers` live in tf_keras (TensorFlow's
-own alias raises under Keras 3). Both are imported at their first use, which takes some seconds, so
-that `import cnnlab`, `--help` and a mistyped flag do not pay for it. Nothing global is switched:
-eager execution and `tf.keras` stay as they were, because all our work is inside our own
-`tf.Graph()`.
+`tf` is `tensorflow.compat.v1`. The legacy layers behind `tf.layers` come from tf_keras, because
+TensorFlow's own alias for them raises under Keras 3.
+
+Importing TensorFlow takes some seconds. It happens at the first use of a name, so `import cnnlab`,
+`--help` and a mistyped flag are fast. No global setting of TensorFlow changes: eager execution
+stays on and `tf.keras` stays Keras 3, because cnnlab works only inside its own `tf.Graph()`.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ from cnnlab.base.errors import CnnlabError
 from cnnlab.base.garbage import gc_paused
 from cnnlab.base.machine import cpu_features
 
-KERAS_WANTED: Final = "keras.src.optimizers"
+KERAS_PROBE: Final = "keras.src.optimizers"  # TensorFlow loads Keras 3 by importing this
 ISAS_WITHOUT_AVX512: Final = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2")  # oneDNN's names
+
+
+# Modules that are imported at their first use.
 
 
 class _LazyModule(ModuleType):
@@ -33,8 +37,24 @@ class _LazyModule(ModuleType):
         module = _load(self.__name__)
         value = getattr(module, name)
         if not name.startswith("__"):
-            setattr(self, name, value)  # the next use does not pass here
+            setattr(self, name, value)  # later uses find it without this call
         return value
+
+
+tf: Any = _LazyModule("tensorflow.compat.v1")
+tf2: Any = _LazyModule("tensorflow.compat.v2")  # for names that version 1 lacks
+lite_errors: Any = _LazyModule("tensorflow.lite.python.convert_phase")
+function_def_to_graph: Any = _LazyModule("tensorflow.python.framework.function_def_to_graph")
+framework_ops: Any = _LazyModule("tensorflow.python.framework.ops")
+config_pb2: Any = _LazyModule("tensorflow.core.protobuf.config_pb2")
+kernels: Any = _LazyModule("tensorflow.python.framework.kernels")
+xla_ops: Any = _LazyModule("tensorflow.compiler.tf2xla.ops.gen_xla_ops")
+timeline: Any = _LazyModule("tensorflow.python.client.timeline")
+legacy_convolutional: Any = _LazyModule("tf_keras.src.legacy_tf_layers.convolutional")
+legacy_core: Any = _LazyModule("tf_keras.src.legacy_tf_layers.core")
+legacy_normalization: Any = _LazyModule("tf_keras.src.legacy_tf_layers.normalization")
+legacy_pooling: Any = _LazyModule("tf_keras.src.legacy_tf_layers.pooling")
+mixed_precision: Any = _LazyModule("tf_keras.mixed_precision")
 
 
 def _load(name: str) -> ModuleType:
@@ -45,7 +65,7 @@ def _load(name: str) -> ModuleType:
 
 
 def _load_tensorflow() -> None:
-    # TensorFlow leaves oneDNN off on AVX2 CPUs, where it doubles the speed of CNNs.
+    # By default TensorFlow leaves oneDNN off on CPUs with AVX2 only, where it speeds up CNNs.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
@@ -58,27 +78,30 @@ def _load_tensorflow() -> None:
 
 @contextmanager
 def _without_keras() -> Iterator[None]:
-    """Keep TensorFlow from loading Keras 3, which takes a second, before anyone wants it.
+    """Keep `import tensorflow` from loading Keras 3 as well, which is slow and rarely needed.
 
-    It asks for this module when all else is loaded, and goes on if there is none; `tf.keras` is
-    loaded at its first use, as always.
+    TensorFlow imports `KERAS_PROBE` last, and continues if that fails. `tf.keras` still loads Keras
+    at its first use.
     """
-    if KERAS_WANTED in sys.modules:
+    if KERAS_PROBE in sys.modules:
         yield
         return
-    sys.modules[KERAS_WANTED] = None  # type: ignore[assignment]
+    sys.modules[KERAS_PROBE] = None  # type: ignore[assignment]
     try:
         yield
     finally:
-        del sys.modules[KERAS_WANTED]
+        del sys.modules[KERAS_PROBE]
+
+
+# What TensorFlow prints, and the errors it raises.
 
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back what C++ code writes to stderr, and show it only if the block fails.
+    """Hold back what C++ code writes to stderr inside the block, and show it only on failure.
 
-    While it is loaded TensorFlow writes to the file descriptor itself, before its log level is
-    read.
+    While TensorFlow is loaded, it writes to the file descriptor directly, before it reads its log
+    level.
     """
     sys.stderr.flush()
     saved = os.dup(2)
@@ -96,7 +119,7 @@ def quiet_stderr() -> Iterator[None]:
 
 
 def _held_output() -> BinaryIO:
-    """A file to hold output for a while, or where there is no room for one, nothing."""
+    """Return a temporary file, or the null device where no temporary file can be made."""
     try:
         return tempfile.TemporaryFile()
     except OSError:
@@ -105,10 +128,13 @@ def _held_output() -> BinaryIO:
 
 @contextmanager
 def translate_op_errors(what: str) -> Iterator[None]:
-    """Turn a failure of TensorFlow in the block into one line.
+    """Translate an error of a TensorFlow op in the block into a CnnlabError of one line.
+
+    Args:
+        what: what the block does, as in "evaluation"; begins the message.
 
     Raises:
-        CnnlabError: what failed, and TensorFlow's reason.
+        CnnlabError: `what`, and TensorFlow's reason.
     """
     try:
         yield
@@ -119,53 +145,44 @@ def translate_op_errors(what: str) -> Iterator[None]:
 
 
 def reason_of(error: Exception) -> str:
-    """What went wrong, of all that TensorFlow says of it: one line of at most 300 characters."""
+    """Return the line of TensorFlow's message that says what went wrong, at most 300 characters."""
     text = str(getattr(error, "message", None) or error) or type(error).__name__
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     lines = [line for line in lines if line != "Graph execution error:"] or lines
-    # A long message says where the node was made; what went wrong stands after its name.
+    # A long message first says where each node was created. The reason follows the last node.
     named = [number for number, line in enumerate(lines[:-1]) if line.startswith("Node: ")]
     return lines[named[-1] + 1 if named else 0][:300]
 
 
+# Facts about this machine's TensorFlow, and settings of a session run.
+
+
 def on_calling_thread() -> Any:
-    """RunOptions of a session run whose operations start on the calling thread, one after the
-    other; each may still use all cores."""
+    """Return the RunOptions that start ops one after the other, on the calling thread.
+
+    Each op may still use all cores.
+    """
     return tf.RunOptions(inter_op_thread_pool=-1)
 
 
 def onednn_is_on() -> bool:
-    """Whether TensorFlow computes with oneDNN on this CPU."""
+    """Return whether TensorFlow uses oneDNN on this CPU."""
     with quiet_stderr():
         from tensorflow.python.util import _pywrap_util_port
     return bool(_pywrap_util_port.IsMklEnabled())
 
 
 def onednn_uses_avx512() -> bool:
-    """Whether oneDNN computes in vectors of 512 bits: the CPU has them, and no environment variable
-    keeps oneDNN from them."""
-    held_to = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
-    return "avx512f" in cpu_features() and held_to.upper() not in ISAS_WITHOUT_AVX512
+    """Return whether oneDNN uses AVX-512.
+
+    The CPU must have it, and no environment variable may limit oneDNN to an older instruction set.
+    """
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
+    return "avx512f" in cpu_features() and limit.upper() not in ISAS_WITHOUT_AVX512
 
 
 def is_on_cpu(tensor: Any) -> bool:
-    """Whether a tensor of a graph will be computed on the CPU."""
+    """Return whether a tensor of a graph will be computed on the CPU."""
     if tensor.device:
         return "CPU" in tensor.device.upper()
     return not tf.config.list_physical_devices("GPU")
-
-
-tf: Any = _LazyModule("tensorflow.compat.v1")
-tf2: Any = _LazyModule("tensorflow.compat.v2")  # for what version 1's names lack
-lite_errors: Any = _LazyModule("tensorflow.lite.python.convert_phase")
-function_def_to_graph: Any = _LazyModule("tensorflow.python.framework.function_def_to_graph")
-framework_ops: Any = _LazyModule("tensorflow.python.framework.ops")
-config_pb2: Any = _LazyModule("tensorflow.core.protobuf.config_pb2")
-kernels: Any = _LazyModule("tensorflow.python.framework.kernels")
-xla_ops: Any = _LazyModule("tensorflow.compiler.tf2xla.ops.gen_xla_ops")
-timeline: Any = _LazyModule("tensorflow.python.client.timeline")
-legacy_convolutional: Any = _LazyModule("tf_keras.src.legacy_tf_layers.convolutional")
-legacy_core: Any = _LazyModule("tf_keras.src.legacy_tf_layers.core")
-legacy_normalization: Any = _LazyModule("tf_keras.src.legacy_tf_layers.normalization")
-legacy_pooling: Any = _LazyModule("tf_keras.src.legacy_tf_layers.pooling")
-mixed_precision: Any = _LazyModule("tf_keras.mixed_precision")

@@ -1,4 +1,4 @@
-"""Work on a thread of its own."""
+"""Jobs on a second thread."""
 
 import threading
 from concurrent.futures import wait
@@ -8,17 +8,17 @@ import pytest
 from cnnlab.base.background import Background
 
 
-def test_work_goes_on_while_the_caller_does() -> None:
+def test_the_caller_does_not_wait_for_the_job() -> None:
     background, may_end, done = Background(), threading.Event(), []
     background.start(lambda: done.append(may_end.wait(10)))
-    background.check()  # waits for nothing
+    background.check()  # does not wait
     assert done == []
     may_end.set()
     background.wait()
     assert done == [True]
 
 
-def test_one_piece_of_work_follows_the_other() -> None:
+def test_a_second_job_waits_for_the_first() -> None:
     background, may_end, done = Background(), threading.Event(), []
     background.start(lambda: done.append(may_end.wait(10)))
     threading.Timer(0.05, may_end.set).start()
@@ -28,7 +28,7 @@ def test_one_piece_of_work_follows_the_other() -> None:
 
 
 @pytest.mark.parametrize("ask", ["wait", "check", "start"])
-def test_a_failure_is_raised_once_where_it_is_asked_after(ask: str) -> None:
+def test_a_failure_is_raised_once_by_the_next_call(ask: str) -> None:
     def fail() -> None:
         raise OSError("no disk")
 

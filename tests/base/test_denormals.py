@@ -1,4 +1,4 @@
-"""Numbers too small for all their digits are zero in every step, whichever thread makes it."""
+"""Denormal numbers are zero in every step, whichever thread computes it."""
 
 import sys
 from types import SimpleNamespace
@@ -10,11 +10,11 @@ import pytest
 from cnnlab.base.denormals import can_flush, denormals_flushed
 from cnnlab.run import loop
 
-needs_flushing = pytest.mark.skipif(not can_flush(), reason="threads cannot be told to flush here")
+needs_flushing = pytest.mark.skipif(not can_flush(), reason="a thread cannot flush denormals here")
 
 
 @needs_flushing
-def test_they_are_zero_in_the_block_alone() -> None:
+def test_denormals_are_zero_only_inside_the_block() -> None:
     smallest = sys.float_info.min
 
     def fail() -> None:
@@ -27,8 +27,8 @@ def test_they_are_zero_in_the_block_alone() -> None:
 
 
 @needs_flushing
-def test_they_are_zero_in_steps() -> None:
-    """What the calling thread computes of a step, it computes as TensorFlow's threads would."""
+def test_denormals_are_zero_in_steps() -> None:
+    """The calling thread computes its part of a step as TensorFlow's own threads would."""
     were_zero = []
 
     def run(*_: Any, **__: Any) -> tuple[None, float, float, float, float]:
@@ -48,7 +48,9 @@ def test_they_are_zero_in_steps() -> None:
     assert were_zero == [True, True]
 
 
-def test_only_a_thread_that_can_flush_makes_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_run_on_the_calling_thread_only_if_it_can_flush(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     plans = []
     for can in (True, False):
         monkeypatch.setattr(loop, "can_flush", lambda can=can: can)

@@ -1,4 +1,4 @@
-"""A file that is written piece by piece is complete or absent."""
+"""A file that is written in pieces is complete or absent."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from cnnlab.base.errors import CnnlabError
 from cnnlab.base.files import replacing, write_atomically
 
 
-def test_it_is_there_when_the_block_ends() -> None:
+def test_the_new_file_appears_when_the_block_ends() -> None:
     path = Path("a.txt")
     path.write_text("old")
     with replacing(path) as file:
@@ -20,7 +20,7 @@ def test_it_is_there_when_the_block_ends() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_the_old_one_stands_if_the_block_fails(error: type[BaseException]) -> None:
+def test_the_old_file_is_kept_if_the_block_fails(error: type[BaseException]) -> None:
     path = Path("a.txt")
     path.write_text("old")
 
@@ -35,7 +35,7 @@ def test_the_old_one_stands_if_the_block_fails(error: type[BaseException]) -> No
     assert [found.name for found in Path().iterdir()] == ["a.txt"]
 
 
-def test_where_nothing_can_be_written() -> None:
+def test_a_folder_that_is_missing() -> None:
     with (
         pytest.raises(CnnlabError, match=r"cannot write none/a\.txt: No such file"),
         replacing(Path("none/a.txt")),

@@ -1,4 +1,4 @@
-"""Garbage collection put off."""
+"""The garbage collector is paused inside the block."""
 
 import gc
 
@@ -8,7 +8,7 @@ from cnnlab.base.garbage import gc_paused
 
 
 @pytest.mark.parametrize("was_enabled", [True, False])
-def test_it_is_off_in_the_block_and_then_as_before(was_enabled: bool) -> None:
+def test_gc_is_off_in_the_block_and_then_as_before(was_enabled: bool) -> None:
     found, inside = gc.isenabled(), []
 
     def block() -> None:

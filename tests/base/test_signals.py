@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM end a run in order."""
+"""SIGINT and SIGTERM end a run after it is saved."""
 
 import os
 import signal
@@ -65,15 +65,15 @@ def test_another_thread_just_runs() -> None:
 
 
 def test_while_a_command_is_imported_an_interrupt_leaves_quietly(tmp_path: Path) -> None:
-    """It comes while the command imports a module, here one that takes its time."""
+    """The signal arrives while the command imports a module; a slow fake one is used here."""
     modules = tmp_path / "modules"
     modules.mkdir()
     (modules / "fire.py").write_text(
         "import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(100)\n"
     )
     path = f"{modules}{os.pathsep}{commands.ROOT}"
-    # A program started with the signal ignored, as a shell's background jobs are, leaves it so, and
-    # these tests may be part of one.
+    # A shell starts background jobs with SIGINT ignored, and their child processes inherit that.
+    # These tests may run in a background job, so make sure that the command does not ignore it.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = commands.start("cnnlab.train", cwd=tmp_path, PYTHONPATH=path)
     signal.signal(signal.SIGINT, before)

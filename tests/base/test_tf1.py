@@ -30,8 +30,8 @@ print(json.dumps({"codes": codes, "loaded": loaded}))
 """
 
 
-def test_nothing_but_work_imports_tensorflow(tmp_path: Path) -> None:
-    """Not `import cnnlab`, a `Train`, the modules of the commands, --help or a mistyped flag."""
+def test_help_and_mistyped_flags_do_not_import_tensorflow(tmp_path: Path) -> None:
+    """Nor do `import cnnlab`, making a `Train`, or importing the modules of the commands."""
     process = commands.start_python("-c", WITHOUT_TENSORFLOW, cwd=tmp_path)
     done = commands.finish(process, tmp_path)
     assert done.code == 0, done.stderr
@@ -43,7 +43,7 @@ GUEST = """
 import json, sys
 import tensorflow as tf
 layer = tf.keras.layers.Dense
-keras = tf.keras  # the same object from its second use on, as TensorFlow has it
+keras = tf.keras  # TensorFlow returns the same object only from the second use on
 before = (tf.executing_eagerly(), tf.keras.__name__, tf.keras.__version__)
 from tests import small as tiny
 with tiny.make("save", steps=3) as train:
@@ -65,8 +65,8 @@ print(json.dumps([before[0], inside, float(tape.gradient(y, x)), before[2][0]]))
 
 
 @pytest.mark.slow
-def test_a_good_guest(tmp_path: Path) -> None:
-    """Eager mode stays on and `tf.keras` the Keras 3 that it was, while and after training."""
+def test_training_changes_no_global_state(tmp_path: Path) -> None:
+    """During and after training, eager mode stays on and `tf.keras` stays Keras 3."""
     process = commands.start_python("-c", GUEST, cwd=tmp_path)
     done = commands.finish(process, tmp_path)
     assert done.code == 0, done.stderr
@@ -75,9 +75,9 @@ def test_a_good_guest(tmp_path: Path) -> None:
 
 KERAS_LATER = """
 import sys
-from cnnlab.tf1 import tf
+from cnnlab.base.tf1 import tf
 tf.Graph
-assert "keras" not in sys.modules, "it takes a second to load, and nobody wanted it"
+assert "keras" not in sys.modules, "Keras is slow to load, and nothing has used it yet"
 import tensorflow
 from tensorflow.keras import layers
 import keras
@@ -91,7 +91,7 @@ model.fit(tensorflow.ones([4, 2]), tensorflow.ones([4, 1]), verbose=0)
 
 
 @pytest.mark.slow
-def test_keras_is_loaded_when_it_is_wanted_and_not_before(tmp_path: Path) -> None:
+def test_keras_is_loaded_at_its_first_use(tmp_path: Path) -> None:
     process = commands.start_python("-c", KERAS_LATER, cwd=tmp_path)
     done = commands.finish(process, tmp_path)
     assert done.code == 0, done.stderr
