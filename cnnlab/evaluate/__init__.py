@@ -21,7 +21,8 @@ from cnnlab.evaluate.evaluation_data import (
     named_split,
 )
 from cnnlab.run.disk.config_file import load_config
-from cnnlab.run.metrics.per_class import averages, most_confused, per_class_figures
+from cnnlab.run.metrics.mistakes import most_confused
+from cnnlab.run.metrics.per_class import averages, per_class_figures
 from cnnlab.run.metrics.scores import (
     Outputs,
     accuracy_interval,

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 FIGURES = ("precision", "recall", "f1", "tpr", "tnr", "fpr", "fnr", "roc_auc", "pr_auc")
-MOST_CONFUSED = 10  # pairs to name
 
 
 def per_class_figures(
@@ -77,30 +76,6 @@ def averages(
         macro[name] = _mean(values, occurs)
         weighted[name] = _mean(values, support)
     return macro, weighted
-
-
-def most_confused(
-    confusion: npt.NDArray[np.int64], class_names: tuple[str, ...]
-) -> list[dict[str, Any]]:
-    """The MOST_CONFUSED commonest mistakes, in descending order, equals in the classes' order.
-
-    Returns:
-        of each: truth, predicted, count, and share, count over the images of the true class.
-    """
-    mistakes = confusion.copy()
-    np.fill_diagonal(mistakes, 0)
-    order = np.argsort(-mistakes, axis=None, kind="stable")[:MOST_CONFUSED]
-    pairs = zip(*np.unravel_index(order, mistakes.shape), strict=True)
-    return [
-        {
-            "truth": class_names[truth],
-            "predicted": class_names[predicted],
-            "count": int(mistakes[truth, predicted]),
-            "share": _ratio(int(mistakes[truth, predicted]), int(confusion[truth].sum())),
-        }
-        for truth, predicted in pairs
-        if mistakes[truth, predicted]
-    ]
 
 
 def _mean(values: Sequence[float | None], weights: npt.NDArray[Any]) -> float | None:

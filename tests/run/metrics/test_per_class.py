@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from cnnlab.run.metrics.per_class import FIGURES, averages, most_confused, per_class_figures
+from cnnlab.run.metrics.per_class import FIGURES, averages, per_class_figures
 
 NAMES = tuple("abcdefg")
 
@@ -75,12 +75,3 @@ def test_a_mean_leaves_out_who_has_no_figure() -> None:
     macro, weighted = averages(rows, confusion)
     assert macro["pr_auc"] == pytest.approx(0.6)
     assert weighted["pr_auc"] == pytest.approx(0.8)
-
-
-def test_most_confused() -> None:
-    confusion = np.array([[5, 2, 3], [0, 9, 0], [2, 0, 0]])
-    found = [tuple(pair.values()) for pair in most_confused(confusion, ("a", "b", "c"))]
-    assert found == [("a", "c", 3, 0.3), ("a", "b", 2, 0.2), ("c", "a", 2, 1.0)]
-    assert confusion[0, 0] == 5
-    assert most_confused(np.eye(3, dtype=np.int64), ("a", "b", "c")) == []
-    assert len(most_confused(np.ones((7, 7), np.int64), NAMES)) == 10
