@@ -1,4 +1,4 @@
-"""Train: from options to a trained network, and the command `python -m cnnlab.train`."""
+"""Training: the class Train, and the command `python -m cnnlab.train`."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ class Train(SessionOwner):
             train.train(save_dir="./save", steps=1000)
             print(train.evaluate()["accuracy"])
 
-    Attributes (graph and what follows are made at their first use):
+    Attributes (each but config and own_hooks is made at its first use):
         config: the resolved options.
+        own_hooks: the hooks passed to the constructor.
         graph: the `tf.Graph`; finalized once the session exists.
         session: the `tf.Session`, with initialized variables and the training set resident.
-        step: int, steps made so far.
-        images_ph: uint8 [batch, height, width, channels], range [0, 255]: feed it to compute
-            `logits` and `loss`, or to make `train_op` train on images of your own.
-        labels_ph: int64 [batch], range [0, num_classes); fed along with `images_ph`.
-        steps_ph: int32 scalar, how many steps one run of `train_op` makes; 1 unless fed.
-        logits: float32 [batch, num_classes], unscaled, in inference mode, of what is fed.
-        loss: float32 scalar, mean cross-entropy in nats, in inference mode, of what is fed.
+        step: int, number of steps made so far.
+        images_ph: uint8 [batch, height, width, channels], range [0, 255]. Feed it to compute
+            `logits` and `loss`, or to run `train_op` on your own images.
+        labels_ph: int64 [batch], range [0, num_classes). Feed it together with `images_ph`.
+        steps_ph: int32 scalar, number of steps that one run of `train_op` makes; default: 1.
+        logits: float32 [batch, num_classes], unscaled, of the fed images in inference mode.
+        loss: float32 scalar, mean cross-entropy of the fed images in inference mode, in nats.
         train_op: makes training steps, each on the next batch of the input stream.
         saver: the `tf.train.Saver` of all variables.
-        own_hooks: the hooks given.
     """
 
     def __init__(
@@ -60,44 +60,44 @@ class Train(SessionOwner):
         hooks: Sequence[Hook] = (),
         **options: Any,
     ) -> None:
-        """Check the options; nothing is built, read or written yet, and TensorFlow is not loaded.
+        """Check the options. This builds, reads and writes nothing, and does not load TensorFlow.
 
         Args:
             model: a name of `cnnlab.models.MODELS`, or a function
                 (images, num_classes, *, training) -> logits that makes its layers with
                 `cnnlab.layers`: images float32 [batch, height, width, channels], logits float32
                 [batch, num_classes].
-            data: NumPy arrays ((train_images, train_labels), (test_images, test_labels)), images
-                uint8 [n, height, width(, channels)], labels int [n]; the first pair may have a
-                third, each example's weight in the loss, numbers >= 0 [n]; or a Dataset. Else
-                `dataset` names it.
-            hooks: your own, called after the standard ones.
+            data: a Dataset, or NumPy arrays ((train_images, train_labels), (test_images,
+                test_labels)): images uint8 [n, height, width(, channels)], labels int [n]. The
+                first pair may have a third array, the weight of each example in the loss, numbers
+                >= 0 [n]. Default: the data set that the option `dataset` names.
+            hooks: your own hooks, called after the standard ones.
             **options: as the flags of `python -m cnnlab.train`; see its `--help`.
 
         Raises:
             UsageError: an option is unknown or has a wrong value.
-            DataError: the arrays are not what they should be.
+            DataError: an array has a wrong type, shape or range.
         """
         super().__init__(model, data, options)
         self.own_hooks = tuple(hooks)
         self.control = Control()
 
     def train(self, save_dir: str | None = None, **options: Any) -> dict[str, Any]:
-        """Train until the last step: a new run in save_dir, or the rest of the run that it holds.
+        """Train until the last step: start a run in save_dir, or resume the run that is there.
 
         Args:
             save_dir: the run directory; default: the one given before, or ./save.
-            **options: further options, over those given before.
+            **options: further options; they override those given before.
 
         Returns:
-            the content of result.json. Always: step, finished, seconds, and best (step and
-            accuracy of the best evaluation on validation data). Of a finished run also the figures
-            on the test set: accuracy, loss, top5_accuracy, n. They are those of the last step's
-            weights, or with restore_best of the best ones. stopped_early is True where early
-            stopping ended the run.
+            the content of result.json. It always has step, finished, seconds, and best (step and
+            accuracy of the best evaluation on the validation set). A finished run also has the
+            figures on the test set: accuracy, loss, top5_accuracy, n. They belong to the weights
+            of the last step, or with restore_best to the best weights. stopped_early is True if
+            early stopping ended the run.
 
         Raises:
-            UsageError: a wrong option, or save_dir holds a run with other options.
+            UsageError: an option is wrong, or save_dir holds a run with other options.
             CnnlabError: data, device or disk fail, or the loss is not finite.
         """
         total_steps = self._resolve(save_dir, options)
@@ -109,7 +109,7 @@ class Train(SessionOwner):
             self.data.split("train")  # reports missing files before any folder is made
         with locked(directory.path):
             started = self._restore_or_start(directory)
-            # From here on signals are deferred: until now there was nothing to save.
+            # Before this line there is nothing to save, so a signal ends the process at once.
             with self.control.deferring_signals(), hparams.run_session(self.config) as row:
                 self._make_all_steps(directory, total_steps, started)
                 result = self._finish(directory, total_steps)
@@ -130,28 +130,28 @@ class Train(SessionOwner):
         """Resolve the options of this run; return the number of its last step."""
         self._given.update(options, **({} if save_dir is None else {"save_dir": save_dir}))
         self._set_config(resolve_for_run(self._given))
-        self._given.pop("overwrite", None)  # asked for once, done once
+        self._given.pop("overwrite", None)  # a later call of train() must not delete this run
         if self.config.depends_on_length:
-            # The schedule keeps its shape when more steps are asked for later.
+            # Written to config.yaml: the schedule keeps its shape if --steps is raised later.
             length = self.config.schedule_length(self.data.num_train)
             self.config = replace(self.config, schedule_steps=length)
         return self.config.total_steps(self.data.num_train)
 
     def _restore_or_start(self, directory: RunDirectory) -> float:
-        """Make the session stand at the newest checkpoint, or at step 0.
+        """Bring the session to the newest checkpoint, or to step 0.
 
         Returns:
-            when the run would have begun, in `time.perf_counter` seconds, if this process had made
-            all of it.
+            the start of the run in `time.perf_counter` seconds, as if this process had made the
+            whole run.
         """
         self.control = Control()
         first_step = directory.latest_step()
         if self.step != first_step:
-            self.close()  # the input stream is built to start where training does
+            self.close()  # the graph's input stream must start at first_step
         self.build_graph(first_step)
         self.say(f"{self.config.model} on {self.config.dataset}: {self.describe()}")
         needs_restoring = self._session is None and first_step > 0
-        _ = self.session  # whatever can fail here fails before anything is written
+        _ = self.session  # made here, so that a failure comes before anything is written
         directory.begin(first_step, self.data.spec)
         if needs_restoring:
             directory.checkpoints.restore(self.saver, self.session, first_step, exactly=True)
@@ -159,7 +159,7 @@ class Train(SessionOwner):
         return time.perf_counter() - directory.secs_so_far(first_step)
 
     def _make_all_steps(self, directory: RunDirectory, total_steps: int, started: float) -> None:
-        """Make the steps until the end or a stop; after a rollback, go on from its checkpoint."""
+        """Make the steps until the last one or a stop; after each rollback, go on from there."""
         while True:
             try:
                 self._make_steps(directory, total_steps, started)
@@ -169,7 +169,7 @@ class Train(SessionOwner):
                 return
 
     def _make_steps(self, directory: RunDirectory, total_steps: int, started: float) -> None:
-        """Make the steps from where the session stands, with all hooks."""
+        """Make the steps from the session's step on, with all hooks."""
         self._early_stopping = None
         if self.config.early_stopping is not None:
             evaluations = directory.evaluations_so_far(self.step)
@@ -185,22 +185,23 @@ class Train(SessionOwner):
                 self._early_stopping,
                 has_followers=bool(self.own_hooks),
             )
-            with self._begun([*hooks, *self.own_hooks]) as all_hooks:
+            all_hooks = [*hooks, *self.own_hooks]
+            with self._begun(all_hooks):
                 run_steps(self, all_hooks, total_steps)
 
     @contextmanager
-    def _begun(self, hooks: Sequence[Hook]) -> Iterator[Sequence[Hook]]:
+    def _begun(self, hooks: Sequence[Hook]) -> Iterator[None]:
         """Begin all hooks, and end them when the block ends or fails."""
         for hook in hooks:
             hook.begin(self)
         try:
-            yield hooks
+            yield
         finally:
             for hook in hooks:
                 hook.end(self)
 
     def _finish(self, directory: RunDirectory, total_steps: int) -> dict[str, Any]:
-        """Return the result; of a finished run, with the figures on the test set."""
+        """Return the result; for a finished run it has the figures on the test set."""
         result: dict[str, Any] = {"step": self.step, "finished": self.step >= total_steps}
         best = directory.best_so_far(self.step)
         if self._early_stopping is not None and self._early_stopping.has_stopped:
@@ -210,8 +211,8 @@ class Train(SessionOwner):
                 directory.best.restore(self.saver, self.session, best["step"])
                 result["weights"] = "best"
             try:
-                is_interrupted = lambda: self.control.is_interrupted  # noqa: E731
-                result.update(self.evaluate("test", should_stop=is_interrupted), split="test")
+                figures = self.evaluate("test", should_stop=lambda: self.control.is_interrupted)
+                result.update(figures, split="test")
             except EvaluationStoppedError:
                 result["finished"] = False
         result["best"] = best
@@ -221,13 +222,13 @@ class Train(SessionOwner):
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """The command `python -m cnnlab.train`."""
+    """Run the command `python -m cnnlab.train`."""
     cli.run(
         _train_command,
         Config,
         words,
         usage="python -m cnnlab.train [--config=RECIPE] [--name=value ...]",
-        about="Train a network; in a save_dir that holds a run, go on with it.",
+        about="Train a network, or resume the run that save_dir holds.",
         resolve=resolve_for_run,
     )
 

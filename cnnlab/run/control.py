@@ -1,4 +1,4 @@
-"""Control: whether a run is to stop or to save, and what it says about it."""
+"""Control: whether a run must stop or save, and the lines that it prints about it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from cnnlab.config import cli
 
 
 class Control:
-    """The switches of a training run. Hooks and signals set them; the loop obeys them.
+    """The switches of a training run: hooks and signals set them, and the loop obeys them.
 
     Attributes:
-        is_stopping: whether the loop is to end after the current session run.
-        stop_signal: number of the signal that asked the run to stop; None: there was none.
-        is_save_requested: whether a checkpoint was asked for (SIGUSR1).
+        is_stopping: whether the loop ends after the current session run.
+        stop_signal: number of the signal that asked the run to stop; None: no signal did.
+        is_save_requested: whether SIGUSR1 asked for a checkpoint.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Control:
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether a signal asked the run to stop."""
+        """True if a signal asked the run to stop."""
         return self.stop_signal is not None
 
     def stop(self, reason: str) -> None:
@@ -40,7 +40,7 @@ class Control:
     def say(self, text: str) -> None:
         """Print a line of progress on stderr, above the progress bar if there is one.
 
-        If stderr is a pipe that nobody reads any more, the run stops as on a signal.
+        If stderr is a pipe that nobody reads any more, the run stops as it does on a signal.
         """
         try:
             tqdm.write(text, file=sys.stderr)
@@ -54,7 +54,7 @@ class Control:
 
     def _stop_on_signal(self, number: int, name: str) -> None:
         self.is_stopping, self.stop_signal = True, number
-        # Not by say(): the signal may have arrived in the middle of another line.
+        # say() is not safe here: the signal may have interrupted it in the middle of a line.
         with contextlib.suppress(OSError):
             os.write(2, f"stopping: {name}; saving (once more to leave at once)\n".encode())
 

@@ -1,4 +1,4 @@
-"""Where the graph runs: a GPU where there is one, and how much of it."""
+"""The device and threads of a run: a GPU if there is one, else the CPU."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from cnnlab.config.config import Config
 
 
 def choose_device(config: Config) -> str:
-    """The device string for `tf.device`: '' leaves the choice to TensorFlow, which takes GPU 0.
+    """Return the string for `tf.device`: the configured device, or by default GPU 0 if it exists.
 
     Raises:
-        CnnlabError: a GPU was asked for and TensorFlow sees none, or not that one.
+        CnnlabError: a GPU was asked for that TensorFlow does not see.
     """
     kind, _, index = config.device.partition(":")
     if kind == "cpu":
@@ -31,7 +31,10 @@ def choose_device(config: Config) -> str:
 
 
 def describe_device(config: Config, device: str) -> str:
-    """One phrase on what computes, with a warning where a GPU lies idle or a precision is slow."""
+    """Return one phrase that names the hardware.
+
+    It contains a warning if a GPU cannot be used, or if the precision is slow on this CPU.
+    """
     onednn = "oneDNN on" if onednn_is_on() else "oneDNN off"
     if "gpu" in device:
         gpu = tf.config.list_physical_devices("GPU")[int(device.rpartition(":")[2])]
@@ -48,17 +51,18 @@ def describe_device(config: Config, device: str) -> str:
 
 
 def _multiplies_quickly(precision: str) -> bool:
-    """Whether TensorFlow has a CPU's own instructions for products of 16 bits."""
+    """Return whether TensorFlow multiplies this 16-bit type with instructions of the CPU."""
     has_bfloat16 = not {"avx512_bf16", "amx_bf16"}.isdisjoint(cpu_features())
     return precision == "bfloat16" and has_bfloat16 and onednn_is_on()
 
 
 def set_intra_op_threads(config: Config) -> None:
-    """Have operations shared by as many threads as configured; for the process, before its first
-    graph, because TensorFlow makes these threads once.
+    """Set the number of threads that share one operation, if it is configured.
+
+    Call this before the first graph of the process: TensorFlow starts these threads only once.
 
     Raises:
-        UsageError: the process has other threads already.
+        UsageError: TensorFlow has already started another number of threads.
     """
     count = config.intra_op_threads
     if count is None:
@@ -67,20 +71,20 @@ def set_intra_op_threads(config: Config) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(count)
     except RuntimeError as error:
         raise UsageError(
-            f"--intra_op_threads={count} comes too late: TensorFlow has its threads already in "
-            "this process; give it to the first run of a new one"
+            f"--intra_op_threads={count} comes too late: TensorFlow has already started its "
+            "threads in this process; set it for the first run of a new process"
         ) from error
 
 
 def session_config(config: Config) -> Any:
-    """The ConfigProto of a run's session."""
+    """Return the ConfigProto of a run's session."""
     gpu_options = tf.GPUOptions(allow_growth=config.gpu_allow_growth)
     if config.gpu_memory_fraction is not None:
         gpu_options.per_process_gpu_memory_fraction = config.gpu_memory_fraction
-    # Soft placement, because the input stream and int32 bookkeeping have no GPU kernels.
+    # Soft placement, because the input stream and the int32 counters have no GPU kernels.
     session_config = tf.ConfigProto(allow_soft_placement=True, gpu_options=gpu_options)
     if config.inter_op_threads is not None:
         session_config.inter_op_parallelism_threads = config.inter_op_threads
-        # Otherwise all sessions of the process share the threads that the first one asked for.
+        # Without this, all sessions of the process share the threads of the first one.
         session_config.use_per_session_threads = True
     return session_config

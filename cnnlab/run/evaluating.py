@@ -1,4 +1,4 @@
-"""Evaluation during training, and what listens to it."""
+"""Evaluation during training, and the listeners that react to it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from cnnlab.run.metrics.monitored import goodness, is_better
 class Evaluation(NamedTuple):
     """One evaluation on the validation set.
 
-    step: steps made before it.
+    step: number of training steps made before it.
     figures: loss, accuracy, top5_accuracy and n.
     is_regular: whether the step is a multiple of eval_steps. The evaluation after the last step may
-        not be: a longer run would not make it, so nothing that shapes the result may depend on it.
+        not be regular. A longer run would not make it, so the training must not depend on it.
     """
 
     step: int
@@ -29,10 +29,10 @@ class Evaluation(NamedTuple):
 
 
 class EvaluationListener:
-    """Something that reacts to evaluations during training; override the methods that you need.
+    """A reaction to evaluations during training; override the methods that you need.
 
     Attributes:
-        wants_batches: whether `batch` is to be called.
+        wants_batches: whether to call `batch`.
     """
 
     wants_batches = False
@@ -51,7 +51,7 @@ class EvaluationListener:
 
 
 class PlateauListener(EvaluationListener):
-    """Passes the monitored figure to the schedule plateau, whose state is in the graph."""
+    """Passes the monitored figure to the plateau schedule, which keeps its state in the graph."""
 
     def after(self, run: Run, evaluation: Evaluation) -> None:
         if evaluation.is_regular:
@@ -62,19 +62,18 @@ class PlateauListener(EvaluationListener):
 
 
 class EarlyStopping(EvaluationListener):
-    """Ends the run after `patience` evaluations in a row that are not better than the best.
+    """Ends the run after `patience` evaluations in a row without a new best one.
 
-    Its state follows from the evaluations written to metrics.jsonl up to the step where the run
-    resumes.
+    A resumed run computes the state again from the evaluations in metrics.jsonl.
 
     Attributes:
-        has_stopped: whether the run is at its end.
+        has_stopped: whether early stopping has ended the run.
     """
 
     def __init__(self, patience: int, earlier: Sequence[Mapping[str, Any]]) -> None:
         """Args:
-        patience: number of evaluations.
-        earlier: figures of the evaluations so far, in order.
+        patience: number of evaluations, >= 1.
+        earlier: figures of the regular evaluations before this process, in order.
         """
         self._patience = patience
         self._earlier = earlier
@@ -85,7 +84,7 @@ class EarlyStopping(EvaluationListener):
     def start(self, run: Run) -> None:
         for figures in self._earlier:
             self._count(figures, run.config.monitor)
-        if self.has_stopped:  # killed after the decision and before the result was written
+        if self.has_stopped:  # the run was killed between this decision and writing its result
             self._stop(run)
 
     def after(self, run: Run, evaluation: Evaluation) -> None:
@@ -106,7 +105,7 @@ class EarlyStopping(EvaluationListener):
 
 
 class EvaluationHook(Hook):
-    """Evaluates on the validation set, keeps the best weights, and informs the listeners."""
+    """Evaluates on the validation set, saves the best weights, and informs the listeners."""
 
     def __init__(
         self,
@@ -120,10 +119,10 @@ class EvaluationHook(Hook):
         """Args:
         every_steps: steps between two evaluations.
         total_steps: the last step of the run.
-        log: where the figures are written.
-        directory: where the best weights are saved.
+        log: receives the figures.
+        directory: receives the best weights.
         first_step: the step at which this process begins.
-        listeners: informed of each evaluation, in this order.
+        listeners: are informed of each evaluation, in this order.
         """
         self.every_steps = every_steps
         self._total_steps = total_steps
@@ -133,31 +132,31 @@ class EvaluationHook(Hook):
         self._listeners = listeners
         self._batch_listeners = [one for one in listeners if one.wants_batches]
 
-    def begin(self, train: Run) -> None:
+    def begin(self, run: Run) -> None:
         for listener in self._listeners:
-            listener.start(train)
-        self._catch_up(train)
+            listener.start(run)
+        self._catch_up(run)
 
-    def _catch_up(self, train: Run) -> None:
-        """Repeat an evaluation that a signal cut short before the checkpoint was saved."""
-        step = train.step
+    def _catch_up(self, run: Run) -> None:
+        """Make the evaluation that a signal interrupted in the process before this one."""
+        step = run.step
         is_due = step > 0 and is_time(step, self.every_steps, self._total_steps)
         if is_due and not self._log.has("val", step):
-            self._evaluate(train, step, float(train.session.run(train.train_graph.last_rate)))
+            self._evaluate(run, step, float(run.session.run(run.train_graph.last_rate)))
 
-    def after_step(self, train: Run, state: StepState) -> None:
-        self._evaluate(train, state.step, state.learning_rate)
+    def after_step(self, run: Run, state: StepState) -> None:
+        self._evaluate(run, state.step, state.learning_rate)
 
-    def _evaluate(self, train: Run, step: int, learning_rate: float) -> None:
+    def _evaluate(self, run: Run, step: int, learning_rate: float) -> None:
         started = time.perf_counter()
         for listener in self._listeners:
             listener.begin()
         try:
-            figures = train.evaluate(
+            figures = run.evaluate(
                 "validation",
-                limit=train.config.eval_examples,
+                limit=run.config.eval_examples,
                 tta="none",
-                should_stop=lambda: train.control.is_interrupted,
+                should_stop=lambda: run.control.is_interrupted,
                 on_batch=self._pass_on if self._batch_listeners else None,
             )
         except EvaluationStoppedError:
@@ -165,16 +164,16 @@ class EvaluationHook(Hook):
         except NonFiniteError as error:
             raise NonFiniteError(f"{error} after step {step}") from error
         secs = time.perf_counter() - started
-        if self._best is None or is_better(figures, self._best, train.config.monitor):
+        if self._best is None or is_better(figures, self._best, run.config.monitor):
             self._best = figures
-            self._directory.save_best(train.saver, train.session, step)
-        train.say(
+            self._directory.save_best(run.saver, run.session, step)
+        run.say(
             f"step {step}: validation accuracy {figures['accuracy']:.4f}, "
             f"loss {figures['loss']:.4f}"
         )
         evaluation = Evaluation(step, figures, is_regular=step % self.every_steps == 0)
         for listener in self._listeners:
-            listener.after(train, evaluation)
+            listener.after(run, evaluation)
         # The line is written last: a kill before it repeats the whole evaluation.
         self._log.write(
             "val",

@@ -1,4 +1,4 @@
-"""Hooks: what happens between training steps, and what a hook sees of the run.
+"""Hooks, which act between training steps, and the view of the run that they get.
 
 The loop calls every hook in the order of the list:
 
@@ -25,9 +25,9 @@ from cnnlab.run.control import Control
 
 
 class Run(Protocol):
-    """What hooks see of a training run; `cnnlab.Train` is one. The attributes are described there.
+    """What hooks see of a training run. `cnnlab.Train` is a run; it describes the attributes.
 
-    control: whether the run is to stop or to save, and why.
+    control: whether the run must stop or save, and why.
     """
 
     config: Config
@@ -56,7 +56,7 @@ class Run(Protocol):
 
     @property
     def step(self) -> int:
-        """The number of steps made so far."""
+        """Number of steps made so far."""
 
     def evaluate(
         self,
@@ -76,9 +76,9 @@ class Run(Protocol):
 
 
 class StepState(NamedTuple):
-    """What is known after a session run.
+    """The state of training after a session run.
 
-    step: steps made since the start of training.
+    step: number of steps made since the start of training.
     total_steps: the last step of the run.
     loss: mean loss of the last step's batch, before its update.
     accuracy: accuracy on the same batch, in [0, 1].
@@ -98,8 +98,8 @@ class StepState(NamedTuple):
 class RunPlan:
     """The next session run; hooks may change it.
 
-    step: steps made so far.
-    steps: the number of steps that the session run makes; a hook may lower it, to 1 at least.
+    step: number of steps made so far.
+    steps: number of steps that the session run makes. A hook may lower it, but not below 1.
     arguments: further arguments of `session.run`: options, run_metadata.
     """
 
@@ -109,34 +109,36 @@ class RunPlan:
 
 
 def is_time(step: int, every_steps: int, total_steps: int) -> bool:
-    """Return whether something done every `every_steps`, and at the end, is due after `step`."""
+    """Return whether `step` is a multiple of `every_steps`, or the last step."""
     return step % every_steps == 0 or step == total_steps
 
 
 class Hook:
-    """Something to do during training; override the methods that you need.
+    """An action during training; override the methods that you need.
+
+    Every method but `before_run` gets the run, which is the `cnnlab.Train`.
 
     Attributes:
-        every_steps: `after_step` is called after each multiple of it, and after the last step. A
-            session run never crosses such a step, so a small number costs speed.
+        every_steps: `after_step` is called after each multiple of this number, and after the last
+            step. A session run never crosses one of these steps, so a small number costs speed.
     """
 
     every_steps: int = 100
 
-    def begin(self, train: Run) -> None:
+    def begin(self, run: Run) -> None:
         """Called once, when the variables are ready and before the first step of this process."""
 
     def before_run(self, plan: RunPlan) -> None:
         """Called before each session run; may change the plan."""
 
-    def after_step(self, train: Run, state: StepState) -> None:
-        """Called when `every_steps` have passed, and after the last step."""
+    def after_step(self, run: Run, state: StepState) -> None:
+        """Called after each multiple of `every_steps`, and after the last step."""
 
-    def after_run(self, train: Run, state: StepState) -> None:
+    def after_run(self, run: Run, state: StepState) -> None:
         """Called after each session run, at whatever step it ended."""
 
-    def after_stop(self, train: Run, state: StepState) -> None:
-        """Called once, when `train.stop()` has ended the loop before its last step."""
+    def after_stop(self, run: Run, state: StepState) -> None:
+        """Called once, if the run was stopped before its last step."""
 
-    def end(self, train: Run) -> None:
-        """Called once, when the loop has ended or failed."""
+    def end(self, run: Run) -> None:
+        """Called once, when the loop has ended, also after an error."""

@@ -1,4 +1,4 @@
-"""The standard hooks: summaries, layer statistics, checkpoints, deadline, progress."""
+"""The standard hooks: training metrics, layer statistics, checkpoints, deadline, progress."""
 
 from __future__ import annotations
 
@@ -20,20 +20,24 @@ class SummaryHook(Hook):
     """Writes the training metrics of the last step."""
 
     def __init__(self, every_steps: int, log: RunLog, started: float) -> None:
-        """Args: started: when the run would have begun, in `time.perf_counter` seconds, if one
-        process had made all of it."""
+        """Args:
+        every_steps: steps between two lines.
+        log: receives the metrics.
+        started: start of the run in `time.perf_counter` seconds. For a resumed run it is
+            computed as if one process had made the whole run.
+        """
         self.every_steps = every_steps
         self._log = log
         self._started = started
         self._step = 0
         self._step_secs = 0.0
 
-    def begin(self, train: Run) -> None:
-        self._step = train.step
+    def begin(self, run: Run) -> None:
+        self._step = run.step
 
-    def after_step(self, train: Run, state: StepState) -> None:
+    def after_step(self, run: Run, state: StepState) -> None:
         secs = state.step_secs - self._step_secs
-        images = (state.step - self._step) * train.config.batch_size
+        images = (state.step - self._step) * run.config.batch_size
         self._log.write(
             "train",
             state.step,
@@ -47,28 +51,38 @@ class SummaryHook(Hook):
 
 
 class LayerSummaryHook(Hook):
-    """Writes each layer's output statistics and histograms, on the same images each time."""
+    """Writes the statistics and histograms of each layer's output, always on the same images."""
 
     def __init__(self, every_steps: int, log: RunLog, samples: dict[str, Any]) -> None:
-        """Args: samples: split to uint8 images [batch, height, width, channels]."""
+        """Args:
+        every_steps: steps between two summaries.
+        log: receives the summaries.
+        samples: split to uint8 images [batch, height, width, channels].
+        """
         self.every_steps = every_steps
         self._log = log
         self._samples = samples
 
-    def after_step(self, train: Run, state: StepState) -> None:
+    def after_step(self, run: Run, state: StepState) -> None:
         for split, images in self._samples.items():
-            feed = {train.images_ph: images}
-            summary = train.session.run(train.train_graph.layer_summaries, feed)
+            feed = {run.images_ph: images}
+            summary = run.session.run(run.train_graph.layer_summaries, feed)
             self._log.write_summary(split, state.step, summary)
 
 
 class CheckpointHook(Hook):
-    """Saves checkpoints of finite weights: regularly, on request, and when the loop is stopped."""
+    """Saves checkpoints of finite weights: regularly, on request, and when the run is stopped."""
 
     def __init__(
         self, every_steps: int, directory: RunDirectory, log: RunLog, *, has_followers: bool
     ) -> None:
-        """Args: has_followers: whether further hooks act next, and may look for the checkpoint."""
+        """Args:
+        every_steps: steps between two checkpoints.
+        directory: receives the checkpoints.
+        log: is flushed before each checkpoint.
+        has_followers: whether further hooks act after this one. They may look for the
+            checkpoint, so this hook then waits until it is complete.
+        """
         self.every_steps = every_steps
         self._directory = directory
         self._has_followers = has_followers
@@ -77,68 +91,68 @@ class CheckpointHook(Hook):
         self._tensors: list[Any] = []
         self._read: Any = None
 
-    def begin(self, train: Run) -> None:
-        self._tensors = self._directory.tensors_to_hold(train.saver, train.graph)
-        fetches = [train.train_graph.weights_are_finite, *self._tensors]
-        # What `session.run` looks up each time is looked up once.
-        self._read = train.session.make_callable(fetches, accept_options=True)
+    def begin(self, run: Run) -> None:
+        self._tensors = self._directory.tensors_to_hold(run.saver, run.graph)
+        fetches = [run.train_graph.weights_are_finite, *self._tensors]
+        # A callable looks its fetches up once; `session.run` would do so at each save.
+        self._read = run.session.make_callable(fetches, accept_options=True)
 
-    def after_step(self, train: Run, state: StepState) -> None:
-        self._save(train, state)
+    def after_step(self, run: Run, state: StepState) -> None:
+        self._save(run, state)
 
-    def after_run(self, train: Run, state: StepState) -> None:
-        if train.control.is_save_requested:
-            train.control.is_save_requested = False
-            self._save(train, state)
+    def after_run(self, run: Run, state: StepState) -> None:
+        if run.control.is_save_requested:
+            run.control.is_save_requested = False
+            self._save(run, state)
             self._directory.saving.wait()
-            train.say(f"step {state.step}: checkpoint saved on request")
+            run.say(f"step {state.step}: checkpoint saved on request")
         self._directory.saving.check()
 
-    def after_stop(self, train: Run, state: StepState) -> None:
-        self._save(train, state)
+    def after_stop(self, run: Run, state: StepState) -> None:
+        self._save(run, state)
 
-    def end(self, train: Run) -> None:
+    def end(self, run: Run) -> None:
         self._directory.saving.wait()
 
-    def _save(self, train: Run, state: StepState) -> None:
+    def _save(self, run: Run, state: StepState) -> None:
         if state.step == self._saved_step:
             return
         is_finite, *values = self._read(options=on_calling_thread())
         if not is_finite:
-            name = _first_non_finite(train)
+            name = _first_non_finite(run)
             raise NonFiniteError(f"variable {name} is not finite after step {state.step}")
         self._log.flush()
         step, log = state.step, self._log.sync
         held = dict(zip(self._tensors, values, strict=True))
-        self._directory.save(train.saver, train.session, step, held, state.total_steps, log)
+        self._directory.save(run.saver, run.session, step, held, state.total_steps, log)
         if self._has_followers:
             self._directory.saving.wait()
         self._saved_step = step
 
 
-def _first_non_finite(train: Run) -> str:
-    """The name of the first variable, in the order they were made, with a NaN or an infinity."""
-    for variable in train.saver._var_list:
-        value = train.session.run(variable)
+def _first_non_finite(run: Run) -> str:
+    """Return the name of the first variable, in order of creation, with a NaN or an infinity."""
+    for variable in run.saver._var_list:
+        value = run.session.run(variable)
         if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
             return str(variable.op.name)
     return "unknown"
 
 
 class DeadlineHook(Hook):
-    """Stops the loop, which then saves, when the time is up."""
+    """Stops the run when its time is up; the run is then saved."""
 
     def __init__(self, max_secs: float) -> None:
         self.every_steps = sys.maxsize
         self._deadline = time.monotonic() + max_secs
 
-    def after_run(self, train: Run, state: StepState) -> None:
+    def after_run(self, run: Run, state: StepState) -> None:
         if time.monotonic() >= self._deadline and state.step < state.total_steps:
-            train.stop(f"the {train.config.max_secs:g} seconds of --max_secs are over")
+            run.stop(f"the {run.config.max_secs:g} seconds of --max_secs are over")
 
 
 class ProgressHook(Hook):
-    """Shows progress: a bar on a terminal, a plain line every so many steps elsewhere."""
+    """Shows progress: a bar on a terminal, elsewhere a line every `every_steps` steps."""
 
     def __init__(self, every_steps: int, total_steps: int) -> None:
         self._is_terminal = sys.stderr.isatty()
@@ -148,36 +162,36 @@ class ProgressHook(Hook):
         self._step = 0
         self._step_secs = 0.0
 
-    def begin(self, train: Run) -> None:
-        self._step, self._step_secs = train.step, 0.0
+    def begin(self, run: Run) -> None:
+        self._step, self._step_secs = run.step, 0.0
         if self._is_terminal:
-            self._bar = tqdm(total=self._total_steps, initial=train.step, unit="step")
+            self._bar = tqdm(total=self._total_steps, initial=run.step, unit="step")
 
-    def after_step(self, train: Run, state: StepState) -> None:
+    def after_step(self, run: Run, state: StepState) -> None:
         if not self._is_terminal:
-            train.say(self._line(train, state))
+            run.say(self._line(run, state))
 
-    def after_run(self, train: Run, state: StepState) -> None:
+    def after_run(self, run: Run, state: StepState) -> None:
         if self._bar is not None:
             self._bar.n = state.step
             self._bar.set_postfix_str(
                 f"loss {state.loss:.4f}, accuracy {state.accuracy:.3f}, "
-                f"{self._images_per_sec(train, state):.0f} images/s"
+                f"{self._images_per_sec(run, state):.0f} images/s"
             )
 
-    def end(self, train: Run) -> None:
+    def end(self, run: Run) -> None:
         if self._bar is not None:
             self._bar.close()
 
-    def _images_per_sec(self, train: Run, state: StepState) -> float:
-        """Over the steps since this was last asked."""
+    def _images_per_sec(self, run: Run, state: StepState) -> float:
+        """Return the throughput since the last call."""
         steps, secs = state.step - self._step, state.step_secs - self._step_secs
         self._step, self._step_secs = state.step, state.step_secs
-        return steps * train.config.batch_size / secs
+        return steps * run.config.batch_size / secs
 
-    def _line(self, train: Run, state: StepState) -> str:
-        rate = self._images_per_sec(train, state)
-        left = (state.total_steps - state.step) * train.config.batch_size / rate
+    def _line(self, run: Run, state: StepState) -> str:
+        rate = self._images_per_sec(run, state)
+        left = (state.total_steps - state.step) * run.config.batch_size / rate
         return (
             f"step {state.step}/{state.total_steps}: loss {state.loss:.4f}, "
             f"accuracy {state.accuracy:.3f}, learning rate {state.learning_rate:.3g}, "

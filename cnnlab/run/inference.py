@@ -1,4 +1,4 @@
-"""Running the inference tower over any number of images, none left out."""
+"""Evaluation and prediction: the inference graph over any number of images, none left out."""
 
 from __future__ import annotations
 
@@ -16,42 +16,43 @@ from cnnlab.graph.inference_graph import InferenceGraph
 from cnnlab.graph.update.losses import CROSS_ENTROPIES
 from cnnlab.run.metrics.sums import EvaluationSums
 
-WIDEST_BATCH_BYTES = 2**23  # larger arrays are slow to come by, and a batch's own cost is small
+WIDEST_BATCH_BYTES = 2**23  # larger arrays are slow to allocate, and few batches gain little
 
 OnBatch = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], None]
 
 
 class EvaluationStoppedError(Exception):
-    """An evaluation was told to stop before its end; it has no result."""
+    """An evaluation was asked to stop before its end, so it has no result."""
 
 
 class GraphSession:
-    """An inference tower and a session that holds its weights.
+    """An inference graph and a session that holds its weights.
 
-    For a small network `session.run` takes longer than the arithmetic, so each kind of run is
-    prepared once, and made on the calling thread.
+    For a small network, `session.run` takes longer than the arithmetic. So each kind of run is
+    prepared once, and runs on the calling thread.
     """
 
-    def __init__(self, session: Any, tower: InferenceGraph, config: Config) -> None:
-        """Args: tower: of the session's graph; config: gives batch size and augmentation."""
-        self._session, self._tower, self._tta = session, tower, config.tta
-        # Cross-entropy is counted from the logits, in less time than TensorFlow takes.
+    def __init__(self, session: Any, graph: InferenceGraph, config: Config) -> None:
+        """Args:
+        session: a `tf.Session` with the weights.
+        graph: the inference graph, part of the session's graph.
+        config: gives batch size, loss and test-time augmentation.
+        """
+        self._session, self._graph, self._tta = session, graph, config.tta
+        # NumPy computes the cross-entropy from the logits faster than TensorFlow does.
         self._fetches_losses = config.loss not in CROSS_ENTROPIES
-        self._batch_size = eval_batch_size(config, tower)
+        self._batch_size = eval_batch_size(config, graph)
         self._calls: dict[tuple[str, ...], Any] = {}
 
     def run(self, fetches: Sequence[str], feeds: dict[str, npt.ArrayLike]) -> dict[str, Any]:
-        """Fetch what the tower computes.
+        """Return the fetched arrays and the fed ones, by name.
 
         Args:
             fetches: names of attributes of `InferenceGraph`.
-            feeds: name of such an attribute to its value.
-
-        Returns:
-            name to array, of both.
+            feeds: name of an attribute of `InferenceGraph` to its value.
         """
         computed = [name for name in fetches if name not in feeds]
-        tensors = {name: getattr(self._tower, name) for name in (*feeds, *computed)}
+        tensors = {name: getattr(self._graph, name) for name in (*feeds, *computed)}
         if not computed:
             return dict(feeds)
         arrays = [np.asarray(feeds[name], tensors[name].dtype.as_numpy_dtype) for name in feeds]
@@ -62,7 +63,7 @@ class GraphSession:
                 fetch=[tensors[name].name for name in computed],
                 run_options=on_calling_thread(),
             )
-            # The public `make_callable` calls `session.run` where anything is fed.
+            # The public `make_callable` falls back to `session.run` if anything is fed.
             self._calls[kind] = self._session._make_callable_from_options(options)
         found = self._calls[kind](*arrays)
         return {**feeds, **dict(zip(computed, found, strict=True))}
@@ -74,22 +75,22 @@ class GraphSession:
         should_stop: Callable[[], bool] = lambda: False,
         on_batch: OnBatch | None = None,
     ) -> EvaluationSums:
-        """Evaluate every image of a split, the last partial batch too.
+        """Evaluate every image of a split, including those of a smaller last batch.
 
         Args:
             split: images uint8 [n, height, width, channels], labels int [n].
-            tta: test-time augmentation, if not as configured; see `weighted_views`.
-            should_stop: asked before each batch.
-            on_batch: called with each batch's logits and probabilities, float32
-                [batch, num_classes], where sums alone are not enough.
+            tta: test-time augmentation, see `weighted_views`; default: as configured.
+            should_stop: called before each batch; True stops the evaluation.
+            on_batch: called with each batch's logits and probabilities, both float32
+                [batch, num_classes], for a caller that needs more than sums.
 
         Raises:
-            EvaluationStoppedError: it was to stop.
+            EvaluationStoppedError: `should_stop` returned True.
             NonFiniteError: a logit is not finite.
-            CnnlabError: TensorFlow fails, for want of memory as a rule.
+            CnnlabError: TensorFlow fails, usually because memory is short.
         """
         batch_size, tta = self._batch_size, self._tta if tta is None else tta
-        sums = EvaluationSums(int(self._tower.logits.shape[1]))
+        sums = EvaluationSums(int(self._graph.logits.shape[1]))
         logits, losses = [], []
         fetches = ["logits"] + ["losses"] * self._fetches_losses
         fetches += ["probabilities"] * (on_batch is not None)
@@ -107,15 +108,21 @@ class GraphSession:
                 losses.append(found["losses"])
             if on_batch is not None:
                 on_batch(found["logits"], found["probabilities"])
-        if logits:  # counted at once: NumPy's calls cost more than the arithmetic
+        if logits:  # all batches in one call: NumPy's calls cost more than the arithmetic
             all_losses = np.concatenate(losses) if losses else None
             sums.add(np.concatenate(logits), split.labels, all_losses)
         return sums
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Class probabilities of images uint8 [n, height, width, channels]: float32 [n,
-        num_classes]."""
-        batches = [np.zeros((0, self._tower.probabilities.shape[1]), np.float32)]
+        """Return the class probabilities of images.
+
+        Args:
+            images: uint8 [n, height, width, channels], range [0, 255].
+
+        Returns:
+            float32 [n, num_classes], each row sums to 1.
+        """
+        batches = [np.zeros((0, self._graph.probabilities.shape[1]), np.float32)]
         for start in range(0, len(images), self._batch_size):
             with translate_op_errors("prediction"):
                 feeds = self._feeds(images[start : start + self._batch_size], self._tta)
@@ -123,8 +130,7 @@ class GraphSession:
         return np.concatenate(batches)
 
     def _feeds(self, images: npt.NDArray[np.uint8], tta: str) -> dict[str, npt.ArrayLike]:
-        """What to feed for these images: themselves, or the logits that their views have on
-        average."""
+        """Return what to feed for these images: the images, or the mean logits of their views."""
         if tta == "none":
             return {"images_ph": images}
         averaged = sum(
@@ -134,38 +140,47 @@ class GraphSession:
         return {"logits": averaged}  # float32 [n, num_classes]
 
 
-def eval_batch_size(config: Config, tower: InferenceGraph) -> int:
-    """Images a session run: as configured, or enough of them to fill some megabytes."""
+def eval_batch_size(config: Config, graph: InferenceGraph) -> int:
+    """Return the number of images a session run.
+
+    With "auto" it is the largest multiple of ALIGNMENT for which the largest float32 output of a
+    layer has at most WIDEST_BATCH_BYTES. It is never less than `config.smallest_eval_batch_size`,
+    which is also used if the size of an output is unknown.
+    """
     if config.eval_batch_size != "auto":
         return config.smallest_eval_batch_size
     scopes = ("input/", "model/")
     shapes = [
         output.shape
-        for op in tower.logits.graph.get_operations()
+        for op in graph.logits.graph.get_operations()
         for output in op.outputs
         if op.name.startswith(scopes)
     ]
-    # What has an image a row: its first axis is of no known length.
+    # Only outputs with one row an image: the length of their first axis is unknown.
     sizes = [s[1:].num_elements() for s in shapes if s.rank is None or (s.rank and s[0] is None)]
     if None in sizes:
         return config.smallest_eval_batch_size
     fitting = WIDEST_BATCH_BYTES // (4 * max(sizes))
-    # A multiple: so each batch begins where its memory can be used as it is.
+    # With a multiple of ALIGNMENT, TensorFlow can use each batch's memory without a copy.
     return max(config.smallest_eval_batch_size, fitting - fitting % ALIGNMENT)
 
 
 def weighted_views(
     images: npt.NDArray[np.uint8], tta: str
 ) -> list[tuple[float, npt.NDArray[np.uint8]]]:
-    """The views of test-time augmentation, and the weight of each one's logits; the sum is 1.
+    """Return the views of test-time augmentation, each with the weight of its logits.
 
-    As airbench94 has it (Keller Jordan 2024, arXiv 2404.00498): mirror is the image and its mirror
-    image; mirror_shift gives these half the weight, and the other half to the image shifted one
-    pixel down and right, one up and left, and their mirror images; edges are mirrored.
+    The views are those of airbench94 (Keller Jordan 2024, arXiv 2404.00498). `mirror` uses the
+    image and its mirror image. `mirror_shift` gives half of the weight to these two. The other
+    half goes to four more views: the image shifted one pixel down and right, the image shifted one
+    pixel up and left, and the mirror images of both. Shifted images are padded by reflection.
 
     Args:
         images: uint8 [n, height, width, channels].
         tta: none, mirror or mirror_shift.
+
+    Returns:
+        (weight, view) of each view; the weights sum to 1.
     """
     views = [images]
     if tta == "mirror_shift":

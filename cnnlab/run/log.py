@@ -1,8 +1,8 @@
-"""What a run writes down while it goes: metrics.jsonl and TensorBoard's event files.
+"""The log of a run: metrics.jsonl and TensorBoard's event files.
 
-Both splits use the same tags, in writers of their own (LOG_DIR/train and LOG_DIR/val), so
-TensorBoard lays their curves over each other. A resumed run takes back what an earlier process
-wrote after the checkpoint it goes on from, so that every step stands once.
+Each split has its own folder, LOG_DIR/train and LOG_DIR/val. Both use the same tags, so TensorBoard
+draws their curves in one chart. A resumed run first removes the lines after the checkpoint that it
+resumes from, so that no step appears twice.
 """
 
 from __future__ import annotations
@@ -26,14 +26,20 @@ NOT_DRAWN = ("seconds",)
 class RunLog:
     """Writes metrics.jsonl and the event files of one run.
 
-    As a context manager it closes them; a failure to do so does not hide an earlier error.
+    As a context manager, it closes them. A failure to close does not hide an earlier error.
     """
 
     def __init__(self, save_dir: Path, log_dir: Path, graph: Any, first_step: int) -> None:
-        """Open the files, keeping what was written up to `first_step` and nothing after it.
+        """Open the files, and keep their content up to `first_step` only.
+
+        Args:
+            save_dir: the run directory.
+            log_dir: the folder of the event files.
+            graph: the `tf.Graph` to draw.
+            first_step: the step at which this process begins.
 
         Raises:
-            CnnlabError: as for all methods here, a file cannot be written.
+            CnnlabError: a file cannot be written. All methods raise it.
         """
         self._path = save_dir / METRICS_FILE
         kept = "".join(json.dumps(line) + "\n" for line in read_metrics(save_dir, first_step))
@@ -43,7 +49,7 @@ class RunLog:
         self._writers = {split: EventWriter(log_dir / split) for split in SPLITS}
         for writer in self._writers.values():
             writer.add_restart(first_step + 1 if first_step else 0)
-        if not first_step:  # TensorBoard warns of a second one
+        if not first_step:  # TensorBoard warns of a second graph
             self._writers["train"].add_graph(DrawnGraph(graph).definition)
         self.flush()
 
@@ -69,25 +75,25 @@ class RunLog:
         self._writers["train"].add_run_metadata(metadata, f"step {step}", step)
 
     def has(self, split: str, step: int) -> bool:
-        """Whether metrics.jsonl has a line of this split and step."""
+        """Return whether metrics.jsonl has a line of this split and step."""
         lines = read_metrics(self._path.parent)
         return any(line["split"] == split and line["step"] == step for line in lines)
 
     def flush(self) -> None:
-        """Hand everything written so far to the operating system."""
+        """Pass everything written so far to the operating system."""
         with translate_os_errors(self._path):
             self._file.flush()
         for writer in self._writers.values():
             writer.flush()
 
     def sync(self) -> None:
-        """Wait until the disk has what metrics.jsonl was flushed of; on any thread."""
+        """Wait until the flushed lines of metrics.jsonl are on the disk; any thread may call it."""
         with translate_os_errors(self._path):
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Flush and close all files."""
-        with contextlib.ExitStack() as stack:  # closes each, even after one has failed
+        with contextlib.ExitStack() as stack:  # closes each file, even after one has failed
             for writer in self._writers.values():
                 stack.callback(writer.close)
             stack.enter_context(translate_os_errors(self._path))

@@ -1,24 +1,29 @@
-"""The session loop: runs of fused steps, cut where a hook wants to act."""
+"""The session loop: session runs of one or more steps, each ending where the next hook acts."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from cnnlab.base.denormals import can_flush, denormals_flushed
 from cnnlab.base.errors import NonFiniteError
 from cnnlab.base.tf1 import on_calling_thread, translate_op_errors
 from cnnlab.run.hook import Hook, Run, RunPlan, StepState, is_time
 
-TARGET_RUN_SECS = 0.1  # long enough that a run's fixed cost vanishes, short enough to stop at once
+# Long enough to make the fixed cost of a session run negligible, short enough to stop quickly.
+TARGET_RUN_SECS = 0.1
 MAX_STEPS_PER_RUN = 1000
-SHORT_STEP_SECS = 1e-3  # below, handing operations from thread to thread costs more than it gains
+# In shorter steps, passing operations between threads costs more than running them in parallel.
+SHORT_STEP_SECS = 1e-3
 
 
 class Pacer:
-    """Chooses how many steps a run makes, and on which threads; that changes nothing but the
-    speed."""
+    """Chooses how many steps a session run makes, and on which threads.
+
+    These choices change the speed and nothing else.
+    """
 
     def __init__(self, steps_per_run: int | str) -> None:
         self._fixed = None if steps_per_run == "auto" else int(steps_per_run)
@@ -26,7 +31,7 @@ class Pacer:
         self._step_secs = math.inf
 
     def plan(self, step: int, total_steps: int, hooks: Sequence[Hook]) -> RunPlan:
-        """The next run: no further than the end or a hook's next turn."""
+        """Return the next session run, which ends at the last step or the next hook's step."""
         boundaries = [total_steps - step]
         boundaries += [hook.every_steps - step % hook.every_steps for hook in hooks]
         plan = RunPlan(step, min(self._fixed or self._steps, *boundaries))
@@ -35,20 +40,53 @@ class Pacer:
         return plan
 
     def learn(self, steps: int, secs: float) -> None:
-        """Take a finished run's length into account."""
+        """Choose the number of steps of the next session run by the time of the last one.
+
+        Args:
+            steps: number of steps that it made.
+            secs: seconds that it took.
+        """
         self._step_secs = secs / steps
         aim = TARGET_RUN_SECS * steps / max(secs, 1e-9)
-        # Doubling at most: the first runs include TensorFlow's own warm-up.
+        # At most twice as many: the first runs include TensorFlow's warm-up.
         self._steps = int(max(1, min(aim, 2 * self._steps, MAX_STEPS_PER_RUN)))
 
 
-def run_steps(train: Run, hooks: Sequence[Hook], total_steps: int) -> None:
-    """Train until `total_steps` are made or `train.stop()` was called.
+def run_steps(run: Run, hooks: Sequence[Hook], total_steps: int) -> None:
+    """Train until `total_steps` are made or `run.stop()` was called.
+
+    Args:
+        run: the run, which has a session.
+        hooks: called in this order, see `cnnlab.run.hook`; they have begun.
+        total_steps: the last step of the run.
 
     Raises:
         NonFiniteError: the loss is not finite; names the step.
     """
-    graph, session = train.train_graph, train.session
+    make_steps = _prepare_training(run)
+    pacer = Pacer(run.config.steps_per_run)
+    step, step_secs, state = run.step, 0.0, None
+    while step < total_steps and not run.control.is_stopping:
+        plan = pacer.plan(step, total_steps, hooks)
+        for hook in hooks:
+            hook.before_run(plan)
+        figures, secs = _run_session(run, make_steps, plan)
+        pacer.learn(plan.steps, secs)
+        step += plan.steps
+        step_secs += secs
+        state = StepState(step, total_steps, *figures, step_secs)
+        _call_hooks(run, hooks, state)
+    if state is not None and step < total_steps:
+        for hook in hooks:
+            hook.after_stop(run, state)
+
+
+def _prepare_training(run: Run) -> Callable[..., Any]:
+    """Return a function of the number of steps that makes them and returns the figures.
+
+    It looks its tensors up once; `session.run` would do so in each call.
+    """
+    graph = run.train_graph
     fetches = (
         graph.train_op,
         graph.objective,
@@ -56,32 +94,36 @@ def run_steps(train: Run, hooks: Sequence[Hook], total_steps: int) -> None:
         graph.train_accuracy,
         graph.learning_rate,
     )
-    # What `session.run` looks up each time is looked up once.
-    run = session.make_callable(fetches, [graph.steps_ph], accept_options=True)
-    pacer = Pacer(train.config.steps_per_run)
-    step, step_secs, state = train.step, 0.0, None
-    while step < total_steps and not train.control.is_stopping:
-        plan = pacer.plan(step, total_steps, hooks)
-        for hook in hooks:
-            hook.before_run(plan)
-        started = time.perf_counter()
-        with translate_op_errors(f"training after step {step}"), denormals_flushed():
-            _, objective, loss, accuracy, learning_rate = run(plan.steps, **plan.arguments)
-        secs = time.perf_counter() - started
-        if not math.isfinite(objective):
-            failed_step = int(session.run(graph.global_step))
-            raise NonFiniteError(f"the loss is {objective} at step {failed_step}")
-        pacer.learn(plan.steps, secs)
-        step += plan.steps
-        step_secs += secs
-        state = StepState(
-            step, total_steps, float(loss), float(accuracy), float(learning_rate), step_secs
-        )
-        for hook in hooks:
-            if is_time(step, hook.every_steps, total_steps):
-                hook.after_step(train, state)
-        for hook in hooks:
-            hook.after_run(train, state)
-    if state is not None and step < total_steps:
-        for hook in hooks:
-            hook.after_stop(train, state)
+    make_steps: Callable[..., Any]
+    make_steps = run.session.make_callable(fetches, [graph.steps_ph], accept_options=True)
+    return make_steps
+
+
+def _run_session(
+    run: Run, make_steps: Callable[..., Any], plan: RunPlan
+) -> tuple[tuple[float, float, float], float]:
+    """Make the planned steps.
+
+    Returns:
+        loss, accuracy and learning rate of the last step; and the seconds that the steps took.
+
+    Raises:
+        NonFiniteError: the loss is not finite; names the step.
+    """
+    started = time.perf_counter()
+    with translate_op_errors(f"training after step {plan.step}"), denormals_flushed():
+        _, objective, loss, accuracy, learning_rate = make_steps(plan.steps, **plan.arguments)
+    secs = time.perf_counter() - started
+    if not math.isfinite(objective):
+        failed_step = int(run.session.run(run.train_graph.global_step))
+        raise NonFiniteError(f"the loss is {objective} at step {failed_step}")
+    return (float(loss), float(accuracy), float(learning_rate)), secs
+
+
+def _call_hooks(run: Run, hooks: Sequence[Hook], state: StepState) -> None:
+    """Call `after_step` of the hooks whose step it is, then `after_run` of all hooks."""
+    for hook in hooks:
+        if is_time(state.step, hook.every_steps, state.total_steps):
+            hook.after_step(run, state)
+    for hook in hooks:
+        hook.after_run(run, state)

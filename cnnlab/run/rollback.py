@@ -1,4 +1,4 @@
-"""Rollback: return to the last regular checkpoint when the loss or a weight is not finite."""
+"""Rollback: return to the last regular checkpoint if the loss or a weight is not finite."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ class RebuildableRun(Run, Protocol):
     """A run whose graph can be built again."""
 
     def build_graph(self, first_step: int = 0) -> Any:
-        """Build the graph, its input stream at `first_step`."""
+        """Build the graph, with its input stream at `first_step`."""
 
     def close(self) -> None:
         """Free the session and the graph."""
 
 
 def roll_back(run: RebuildableRun, directory: RunDirectory, error: NonFiniteError) -> None:
-    """Return to the last regular checkpoint, with a lower learning rate.
+    """Return to the last regular checkpoint, and lower the learning rate.
 
-    The effect is that of a run that was killed and resumed there. Only the count of rollbacks,
-    which lowers the rate, is carried over. It is a variable, so checkpoints hold it. A run that is
-    killed after a rollback and before its next checkpoint meets the same values again, and does
-    the same.
+    The run continues as if it had been killed and resumed there. Only the number of rollbacks,
+    which lowers the rate, is kept. It is a variable, so checkpoints contain it. If a run is killed
+    after a rollback and before its next checkpoint, it computes the same values when it resumes,
+    and rolls back again.
 
     Args:
         run: the run, whose loop has failed.
         directory: its run directory.
-        error: what was not finite.
+        error: says what is not finite.
 
     Raises:
-        NonFiniteError: rolling back is not asked for, or was done too often.
+        NonFiniteError: the option on_nan is not "rollback", or max_rollbacks were made.
     """
     config = run.config
     if config.on_nan != "rollback":

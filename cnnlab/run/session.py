@@ -1,9 +1,8 @@
-"""The owner of a session: a configured graph, its session and its data."""
+"""The session owner: a configured graph, its session and its data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -29,9 +28,9 @@ from cnnlab.run.inference import GraphSession, OnBatch
 
 
 class SessionOwner:
-    """A configured graph, its session and its data, made at their first use.
+    """A configured graph, its session and its data, each made at its first use.
 
-    `cnnlab.Train` adds the training; the public attributes are described there.
+    `cnnlab.Train` adds the training, and describes the public attributes.
     """
 
     config: Config
@@ -63,13 +62,10 @@ class SessionOwner:
         self._set_config(resolve(self._given))
 
     def build_graph(self, first_step: int = 0) -> Any:
-        """Build the static graph, unless it stands already; needs no data files.
+        """Return the `tf.Graph`; build it if there is none yet. No data files are needed.
 
         Args:
-            first_step: the step that the input stream starts at.
-
-        Returns:
-            the `tf.Graph`.
+            first_step: the step at which the input stream starts.
         """
         if self._train_graph is None:
             set_intra_op_threads(self.config)
@@ -79,7 +75,7 @@ class SessionOwner:
                 self._train_graph = build_train_graph(
                     self.config,
                     self.data.spec,
-                    self._model_function(),
+                    find_model(self.config.model) if self._model is None else self._model,
                     self.data.num_train,
                     first_step,
                     has_example_weights=self.data.has_example_weights,
@@ -101,17 +97,16 @@ class SessionOwner:
         Args:
             split: "test", "validation" or "train", or a Split of images uint8
                 [n, height, width, channels] and labels int [n].
-            limit: use the first so many images.
-            tta: test-time augmentation, "none", "mirror" or "mirror_shift"; as configured unless
-                given.
-            should_stop: asked before each batch.
+            limit: evaluate the first `limit` images only.
+            tta: test-time augmentation: "none", "mirror" or "mirror_shift"; default: as configured.
+            should_stop: called before each batch; True stops the evaluation.
             on_batch: called with the logits and probabilities of each batch.
 
         Returns:
             accuracy, loss, top5_accuracy and n.
 
         Raises:
-            EvaluationStoppedError: `should_stop` said so.
+            EvaluationStoppedError: `should_stop` returned True.
         """
         weights = self._weights()
         chosen = self.data.split(split) if isinstance(split, str) else split
@@ -119,7 +114,7 @@ class SessionOwner:
         return weights.evaluate(chosen, tta, should_stop, on_batch).result()
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Class probabilities, with the same weights as `evaluate`.
+        """Return class probabilities, with the same weights as `evaluate`.
 
         Args:
             images: uint8 [n, height, width, channels], range [0, 255].
@@ -128,24 +123,21 @@ class SessionOwner:
             float32 [n, num_classes], each row sums to 1.
 
         Raises:
-            UsageError: the images have another shape than the network's.
+            UsageError: the images do not have the network's shape.
         """
-        wanted, given = self.data.spec.image_shape, np.shape(images)[1:]
-        if given != wanted:
-            raise UsageError(f"predict takes images [n, {wanted}], not [n, {given}]")
+        expected, given = self.data.spec.image_shape, np.shape(images)[1:]
+        if given != expected:
+            raise UsageError(f"predict takes images [n, {expected}], not [n, {given}]")
         return self._weights().predict(images)
 
     def restore(self, step: int | None = None) -> int:
-        """Load a checkpoint of the run in save_dir into the session.
+        """Load a checkpoint of the run in save_dir into the session, and return its step.
 
         Args:
-            step: the checkpoint's step; the newest unless given.
-
-        Returns:
-            the step.
+            step: the checkpoint's step; default: the newest checkpoint's.
 
         Raises:
-            CnnlabError: no such checkpoint, or it is damaged or of another model.
+            CnnlabError: the checkpoint does not exist, is damaged, or is of another model.
         """
         self._set_config(resolve_for_run(self._given))
         run = RunDirectory(self.config)
@@ -157,7 +149,7 @@ class SessionOwner:
         return step
 
     def close(self) -> None:
-        """Free the session and the graph; the next use builds them anew, untrained."""
+        """Free the session and the graph; the next use builds them again, untrained."""
         if self._session is not None:
             self._session.close()
         self._session = self._graph_session = None
@@ -166,17 +158,12 @@ class SessionOwner:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     @property
     def graph(self) -> Any:
-        """The `tf.Graph`; builds it if need be."""
+        """The `tf.Graph`; its first use builds it."""
         return self.build_graph()
 
     @property
@@ -187,7 +174,7 @@ class SessionOwner:
 
     @property
     def train_graph(self) -> TrainGraph:
-        """Every tensor of the graph by name; builds it if need be."""
+        """Every tensor of the graph by name; its first use builds the graph."""
         self.build_graph()
         assert self._train_graph is not None
         return self._train_graph
@@ -196,29 +183,12 @@ class SessionOwner:
     def session(self) -> Any:
         """The session; its first use initializes the variables and loads the data."""
         if self._session is None:
-            graph, train = self.train_graph, self.data.split("train")
-            session = tf.Session(graph=self.graph, config=session_config(self.config))
-            is_new = self._first_step == 0  # else a checkpoint will be restored, and has it all
-            self.config = with_init_step(self.config) if is_new else self.config
-            given = start_values(self.config, graph.variables) if is_new else {}
-            session.run(graph.init_op, given)
-            graph.fill_data(session, train)
-            if is_new:
-                if graph.inference.statistics is not None:
-                    graph.inference.statistics.fill(session, train.images)
-                for start in graph.inference.data_starts:
-                    if start.initial_value in given:
-                        continue  # the layers behind it were trained on this value
-                    start.fill(session, graph.inference.images_ph, train.images)
-            del train
-            self.data.release_train()
-            self.graph.finalize()
-            self._session = session
+            self._session = self._start_session()
         return self._session
 
     @property
     def step(self) -> int:
-        """Steps made so far; 0 before there is a session."""
+        """Number of steps made so far; 0 before there is a session."""
         return 0 if self._session is None else int(self._session.run(self.train_graph.global_step))
 
     @property
@@ -259,8 +229,40 @@ class SessionOwner:
         device = describe_device(self.config, self.device)
         return f"{parameters:,} parameters, graph {graph_mb:.2f} MB; {device}"
 
+    def _start_session(self) -> Any:
+        """Return a session with initialized variables and the training set resident."""
+        graph, train = self.train_graph, self.data.split("train")
+        session = tf.Session(graph=self.graph, config=session_config(self.config))
+        loaded = self._initialize_variables(session)
+        graph.fill_data(session, train)
+        if self._first_step == 0:
+            self._fill_from_images(session, train.images, loaded)
+        del train
+        self.data.release_train()
+        self.graph.finalize()
+        return session
+
+    def _initialize_variables(self, session: Any) -> dict[Any, Any]:
+        """Initialize the variables; return the values that --init_from gives, by initial value."""
+        loaded: dict[Any, Any] = {}
+        if self._first_step == 0:  # a later first step means that a checkpoint will be restored
+            self.config = with_init_step(self.config)
+            loaded = start_values(self.config, self.train_graph.variables)
+        session.run(self.train_graph.init_op, loaded)
+        return loaded
+
+    def _fill_from_images(self, session: Any, images: Any, loaded: dict[Any, Any]) -> None:
+        """Compute the values that start from the training images, uint8 [n, height, width, ...]."""
+        graph = self.train_graph.inference
+        if graph.statistics is not None:
+            graph.statistics.fill(session, images)
+        for start in graph.data_starts:
+            # A loaded value must stay: the layers after it were trained with it.
+            if start.initial_value not in loaded:
+                start.fill(session, graph.images_ph, images)
+
     def _set_config(self, config: Config) -> None:
-        """Take over options, after checking those that concern model and data."""
+        """Check the options of model and data, and use these options from now on."""
         if self._model is None:
             check_model_options(find_model(config.model), config.model_options)
         scaling_of(config.augment, config.scaling)
@@ -276,7 +278,7 @@ class SessionOwner:
                 self._check_data_options()
 
     def _check_data_options(self) -> None:
-        """Refuse options that do not fit the data."""
+        """Raise UsageError if an option does not fit the data."""
         spec, config = self.data.spec, self.config
         shape_after(config.augment, spec.image_shape)
         check_class_weights(config.class_weights, spec.class_names)
@@ -288,13 +290,10 @@ class SessionOwner:
             )
 
     def _weights(self) -> GraphSession:
-        """Those of the session; without one, of the run in save_dir if any."""
+        """Return the session's weights; without a session, those of the run in save_dir if any."""
         if self._session is None and RunDirectory(resolve_for_run(self._given)).latest_step():
             self.restore()
         session = self.session
         if self._graph_session is None:
             self._graph_session = GraphSession(session, self.train_graph.inference, self.config)
         return self._graph_session
-
-    def _model_function(self) -> ModelFunction:
-        return self._model if self._model is not None else find_model(self.config.model)

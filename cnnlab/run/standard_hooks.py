@@ -19,7 +19,7 @@ from cnnlab.run.tensorboard.hooks import (
     TraceHook,
 )
 
-WARM_UP_STEPS = 10  # TensorFlow's first steps are slower; a profile leaves them out
+WARM_UP_STEPS = 10  # TensorFlow's first steps are slower, so a profile skips them
 PROFILED_STEPS = 10
 
 
@@ -33,15 +33,15 @@ def make_hooks(
     *,
     has_followers: bool,
 ) -> list[Hook]:
-    """Return the standard hooks. The checkpoint of a step is saved after all else has been done.
+    """Return the standard hooks, in order. The checkpoint of a step is saved last.
 
     Args:
         run: the run, at the step where this process begins.
         directory: its run directory.
-        log: where figures are written.
+        log: receives the figures.
         total_steps: the last step of the run.
         started: see `SummaryHook`.
-        early_stopping: listens to the evaluations, if the run may end early.
+        early_stopping: a listener to the evaluations; None: the run has no early stopping.
         has_followers: see `CheckpointHook`.
     """
     config = run.config
@@ -85,7 +85,7 @@ def make_hooks(
 def _make_listeners(
     run: Run, log: RunLog, early_stopping: EarlyStopping | None
 ) -> list[EvaluationListener]:
-    """Return what listens to the evaluations, in the order in which it is informed."""
+    """Return the listeners to the evaluations, in the order in which they are informed."""
     listeners: list[EvaluationListener] = []
     if parts := set(run.config.tensorboard) - {"projector"}:
         listeners.append(EvaluationPictures(log, parts))

@@ -27,10 +27,10 @@ class TrainedModel:
 
     Attributes:
         config: the run's options.
-        spec: its data set's shape and classes.
-        step: of the checkpoint.
+        spec: shape and classes of the run's data.
+        step: the step of the checkpoint.
         graph: the inference graph.
-        session: holds the weights.
+        session: the `tf.Session`, which holds the weights.
     """
 
     def __init__(
@@ -46,14 +46,14 @@ class TrainedModel:
 
         Args:
             save_dir: a run directory.
-            config: its options.
-            spec: its data set's shape and classes.
+            config: the run's options.
+            spec: shape and classes of the run's data.
             checkpoint: "latest", "best" or the number of a step.
             as_written: see `cnnlab.layers.tower.Tower`.
 
         Raises:
             UsageError: the checkpoint's name is none of these, or the model is a script's function.
-            CnnlabError: no such checkpoint, or it is damaged.
+            CnnlabError: the checkpoint does not exist, or it is damaged.
         """
         checkpoints, step = find_checkpoint(save_dir, checkpoint)
         self.config, self.spec, self.step = config, spec, step
@@ -73,9 +73,9 @@ class TrainedModel:
         self.session.close()
 
     def evaluate(self, split: Split, on_batch: OnBatch | None = None) -> EvaluationSums:
-        """Evaluate every image of a split; on_batch: see `GraphSession.evaluate`."""
+        """Evaluate every image of a split; for on_batch see `GraphSession.evaluate`."""
         return self._graph_session.evaluate(split, on_batch=on_batch)
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Class probabilities float32 [n, num_classes] of uint8 [n, height, width, channels]."""
+        """Return class probabilities, float32 [n, num_classes]; see `GraphSession.predict`."""
         return self._graph_session.predict(images)

@@ -103,7 +103,7 @@ def test_a_number_of_threads_is_for_its_own_session() -> None:
 
 def test_threads_of_an_operation_are_refused_when_there_are_others(tmp_path: Path) -> None:
     run_of.make(tmp_path / "first").train()
-    with pytest.raises(UsageError, match="--intra_op_threads=7 comes too late: TensorFlow has its"):
+    with pytest.raises(UsageError, match="--intra_op_threads=7 comes too late: TensorFlow has al"):
         run_of.make(tmp_path / "second", intra_op_threads=7).build_graph()
 
 

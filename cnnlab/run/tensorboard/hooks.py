@@ -17,20 +17,17 @@ from cnnlab.data.show import displayable, load_batches, make_sheet
 from cnnlab.run.evaluating import Evaluation, EvaluationListener
 from cnnlab.run.hook import Hook, Run, RunPlan, StepState
 from cnnlab.run.log import RunLog
+from cnnlab.run.metrics.mistakes import worst_mistakes
 from cnnlab.run.metrics.sums import confusion_matrix
 from cnnlab.run.tensorboard.curves import curve_values
 from cnnlab.run.tensorboard.drawn_graph import DrawnGraph
-from cnnlab.run.tensorboard.pictures import (
-    draw_confusion_matrix,
-    draw_mistakes,
-    picture_value,
-    worst_mistakes,
-)
+from cnnlab.run.tensorboard.pictures import draw_confusion_matrix, draw_mistakes, picture_value
 from cnnlab.run.tensorboard.profile import Profile, table
 from cnnlab.run.tensorboard.projector import MAX_IMAGES, write_projector
 from cnnlab.run.tensorboard.trace import chrome_trace, drawn_metadata
 
 INPUT_IMAGES = 32
+MISTAKES = 24  # images
 
 
 class EvaluationPictures(EvaluationListener):
@@ -56,7 +53,7 @@ class EvaluationPictures(EvaluationListener):
         labels = split.labels[: len(logits)]
         values = []
         if "images" in self._parts:
-            worst = worst_mistakes(probabilities, labels)
+            worst = worst_mistakes(probabilities, labels, MISTAKES)
             if len(worst):
                 images = split.images[worst]
                 picture = draw_mistakes(images, labels[worst], probabilities[worst], names)
@@ -80,13 +77,13 @@ class InputImagesHook(Hook):
     def __init__(self, log: RunLog) -> None:
         self._log = log
 
-    def begin(self, train: Run) -> None:
-        if train.step == 0:
-            originals, inputs = load_batches(train.config, INPUT_IMAGES, train.data)
-            sheet = make_sheet(originals, displayable(inputs, train.config))
+    def begin(self, run: Run) -> None:
+        if run.step == 0:
+            originals, inputs = load_batches(run.config, INPUT_IMAGES, run.data)
+            sheet = make_sheet(originals, displayable(inputs, run.config))
             summary = tf.Summary(value=[picture_value("images/inputs", sheet)])
             self._log.write_summary("train", 0, summary.SerializeToString())
-            train.data.release_train()
+            run.data.release_train()
 
 
 class ProjectorHook(Hook):
@@ -97,25 +94,25 @@ class ProjectorHook(Hook):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def after_step(self, train: Run, state: StepState) -> None:
-        split, tower = train.data.split("validation"), train.train_graph.inference
-        batch_size, features, guesses = train.config.smallest_eval_batch_size, [], []
+    def after_step(self, run: Run, state: StepState) -> None:
+        split, tower = run.data.split("validation"), run.train_graph.inference
+        batch_size, features, guesses = run.config.smallest_eval_batch_size, [], []
         images, labels = split.images[:MAX_IMAGES], split.labels[:MAX_IMAGES]
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
-            found, logits = train.session.run(
+            found, logits = run.session.run(
                 (tower.features, tower.logits), {tower.images_ph: batch}
             )
             features.append(found)
             guesses.append(logits.argmax(axis=1))
-        names = train.data.spec.class_names
+        names = run.data.spec.class_names
         write_projector(
             self._folder, np.concatenate(features), images, labels, np.concatenate(guesses), names
         )
 
-    def after_stop(self, train: Run, state: StepState) -> None:
-        if not train.control.is_interrupted:  # by early stopping or --max_secs
-            self.after_step(train, state)
+    def after_stop(self, run: Run, state: StepState) -> None:
+        if not run.control.is_interrupted:  # by early stopping or --max_secs
+            self.after_step(run, state)
 
 
 class TraceHook(Hook):
@@ -139,9 +136,9 @@ class TraceHook(Hook):
         self._profile_path = profile_path
         self._profile: Profile | None = None
 
-    def begin(self, train: Run) -> None:
+    def begin(self, run: Run) -> None:
         if self._profile_path is not None:
-            self._profile = Profile(train.train_graph.inference.activations)
+            self._profile = Profile(run.train_graph.inference.activations)
 
     def before_run(self, plan: RunPlan) -> None:
         if plan.step + 1 < self._first:
@@ -152,33 +149,33 @@ class TraceHook(Hook):
             plan.arguments["options"] = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
             plan.arguments["run_metadata"] = self._metadata
 
-    def after_run(self, train: Run, state: StepState) -> None:
+    def after_run(self, run: Run, state: StepState) -> None:
         if self._metadata is None:
             return
         metadata, self._metadata = self._metadata, None
         if self._drawn is None:
-            self._drawn = DrawnGraph(train.graph)
+            self._drawn = DrawnGraph(run.graph)
         self._log.write_trace(state.step, drawn_metadata(metadata, self._drawn))
         with translate_os_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"step_{state.step}.json"
         write_atomically(path, chrome_trace(metadata))
-        train.say(f"step {state.step}: traced, {path}")
+        run.say(f"step {state.step}: traced, {path}")
         if self._profile is not None:
             self._profile.add(state.step, metadata)
             if state.step == self._last:
-                self._write_profile(train)
+                self._write_profile(run)
 
-    def end(self, train: Run) -> None:
+    def end(self, run: Run) -> None:
         if self._profile is not None:  # the loop has ended before the last of its steps
-            self._write_profile(train)
+            self._write_profile(run)
 
-    def _write_profile(self, train: Run) -> None:
+    def _write_profile(self, run: Run) -> None:
         assert self._profile is not None
         assert self._profile_path is not None
         figures, self._profile = self._profile.figures(), None
         if figures is None:
-            train.say(f"no profile: steps {self._first} to {self._last} were not made")
+            run.say(f"no profile: steps {self._first} to {self._last} were not made")
             return
         write_atomically(self._profile_path, json.dumps(figures, indent=2) + "\n")
-        train.say(f"{table(figures)}\n{self._profile_path}")
+        run.say(f"{table(figures)}\n{self._profile_path}")

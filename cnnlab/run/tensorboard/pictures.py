@@ -12,7 +12,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cnnlab.base.tf1 import tf
 
-MISTAKES = 24
 _COLUMNS = 4
 _TILE = 96  # pixels: smaller images are magnified by a whole factor
 _CAPTION = 34  # pixels below a tile, for two lines
@@ -43,24 +42,6 @@ def as_picture(image: npt.NDArray[np.uint8], zoom: int = 1) -> Image.Image:
     picture = Image.fromarray(pixels)
     size = (picture.width * zoom, picture.height * zoom)
     return picture.resize(size, Image.Resampling.NEAREST).convert("RGB")
-
-
-def worst_mistakes(
-    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[Any], limit: int = MISTAKES
-) -> npt.NDArray[np.int64]:
-    """The images that the network got wrong, those first whose truth it held least likely.
-
-    Args:
-        probabilities: float32 [n, num_classes].
-        labels: int [n], range [0, num_classes).
-        limit: at most so many.
-
-    Returns:
-        int64 [at most limit], range [0, n).
-    """
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    truth = probabilities[wrong, labels[wrong]]
-    return wrong[np.argsort(truth, kind="stable")][:limit]
 
 
 def draw_mistakes(
