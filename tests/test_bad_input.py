@@ -33,7 +33,7 @@ SHAPES = ["--dataset=shapes", "--model=mnist_perceptron", "--device=cpu"]
 USAGE: list[tuple[Main, list[str], str]] = [
     (train.main, ["--lerning_rate=1"], "unknown option --lerning_rate in the command line; did y"),
     (train.main, ["--dataset=shape"], "unknown dataset 'shape': did you mean 'shapes'?"),
-    (train.main, ["--dataset=zzz"], "unknown dataset 'zzz': there are cifar10, cifar100, mnist"),
+    (train.main, ["--dataset=zzz"], "unknown dataset 'zzz': choose from cifar10, cifar100"),
     (train.main, ["--model=mnist_cn"], "unknown model mnist_cn; did you mean mnist_cnn?"),
     (train.main, ["--model=os:system"], "the model os:system is a function of a script"),
     (train.main, ["--config=cifar_cn"], "unknown recipe cifar_cn; did you mean cifar_cnn?"),
@@ -105,7 +105,7 @@ FAILURES: list[tuple[Main, list[str], str]] = [
     (export.main, ["--save_dir=none"], "none holds no run (no config.yaml)"),
     (predict.main, ["a.png", "--save_dir=none"], "none holds no run (no config.yaml)"),
     (train.main, ["--device=gpu:7"], "--device=gpu:7 was asked for, but TensorFlow sees "),
-    (data.main, ["verify", "mnist"], "no files of mnist in ./data; bring them with"),
+    (data.main, ["verify", "mnist"], "no files of mnist in ./data; fetch them with"),
 ]
 
 

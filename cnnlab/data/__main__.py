@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic.dataclasses import dataclass as pydantic_dataclass
+from rich.console import Console
+from rich.table import Table
 
 from cnnlab.base.errors import DataError, UsageError, nearest
 from cnnlab.config import cli
 from cnnlab.config.options import STRICT, Options, option
 from cnnlab.data.files.sources import fetch_dataset, verify_dataset
-from cnnlab.data.specs import DATASETS, dataset_spec
+from cnnlab.data.specs import DATASETS, OFFICIAL_FILES, dataset_spec
 
 ACTIONS = ("list", "fetch", "verify", "show")
 
@@ -21,12 +23,14 @@ ACTIONS = ("list", "fetch", "verify", "show")
 class DataOptions(Options):
     """Options of `python -m cnnlab.data`."""
 
-    dataset: str | None = option(None, "data set to fetch or verify; see list", group="data")
+    dataset: str | None = option(
+        None, "data set to fetch or verify; `list` shows their names", group="data"
+    )
     data_dir: str = option("./data", "folder of the data files", group="data", min_length=1)
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """The command `python -m cnnlab.data`."""
+    """Run the command `python -m cnnlab.data`."""
     words = sys.argv[1:] if words is None else list(words)
     if words[:1] == ["show"]:
         _show(words[1:])
@@ -35,14 +39,14 @@ def main(words: Sequence[str] | None = None) -> None:
         DataOptions,
         words,
         usage="python -m cnnlab.data list|fetch|verify|show [--dataset=NAME] [--data_dir=DIR]",
-        about="list: the data sets; fetch: bring one's files; verify: check them; show: a contact "
-        "sheet of what training sees, with options of its own (show --help).",
+        about="list: show the data sets; fetch: download the files of one; verify: check them; "
+        "show: write a contact sheet of what training sees (its options: show --help).",
         takes_words=True,
     )
 
 
 def _show(words: Sequence[str]) -> None:
-    """The command `python -m cnnlab.data show`, which takes the options of a training run."""
+    """Run the command `python -m cnnlab.data show`, which takes the options of a training run."""
     from cnnlab.config.resolve import resolve
     from cnnlab.data.show import ShowOptions, show
 
@@ -56,7 +60,7 @@ def _show(words: Sequence[str]) -> None:
         ShowOptions,
         words,
         usage="python -m cnnlab.data show [--config=RECIPE] [--out=FILE] [--name=value ...]",
-        about="Draw a contact sheet of the first images that training sees, below their originals.",
+        about="Draw a contact sheet: the first training images, and below each what training sees.",
         resolve=lambda given: resolve(given, ShowOptions),
     )
 
@@ -76,12 +80,29 @@ def _data_command(options: DataOptions, words: tuple[str, ...]) -> list[dict[str
         dataset_spec(names[0])
         rows = _fetch(names[0], options) if action == "fetch" else _verify(names[0], options)
     if not options.json:
-        for row in rows:
-            print("  ".join(str(value) for value in row.values()))
-    damaged = [row for row in rows if row.get("state", "ok") != "ok"]
-    if damaged:
-        raise DataError(f"{damaged[0]['file']}: {damaged[0]['state']}")
+        _print_rows(action, rows)
+    for row in rows:
+        if row.get("state", "ok") != "ok":
+            raise DataError(row["state"])
     return rows
+
+
+def _print_rows(action: str, rows: list[dict[str, Any]]) -> None:
+    if action == "list":
+        table = Table(box=None, pad_edge=False)
+        for name, value in rows[0].items():
+            table.add_column(name, justify="right" if isinstance(value, int) else "left")
+        for row in rows:
+            table.add_row(*map(str, row.values()))
+        console = Console()
+        with console.capture() as capture:  # rich itself would exit with 1 on a closed pipe
+            console.print(table)
+        print(capture.get(), end="")
+        return
+    # A path is never wrapped, so that it can be copied.
+    for row in rows:
+        state = row.get("state", "")
+        print(f"{row['file']}  {state}".rstrip() if state in ("", "ok") else state)
 
 
 def _list_datasets() -> list[dict[str, Any]]:
@@ -103,9 +124,11 @@ def _fetch(name: str, options: DataOptions) -> list[dict[str, Any]]:
 
 def _verify(name: str, options: DataOptions) -> list[dict[str, Any]]:
     found = verify_dataset(name, options.data_dir)
+    if not found and name not in OFFICIAL_FILES:
+        raise DataError(f"{name} has no files to verify: the program draws its images")
     if not found:
         raise DataError(
-            f"no files of {name} in {options.data_dir}; bring them with: "
+            f"no files of {name} in {options.data_dir}; fetch them with "
             f"python -m cnnlab.data fetch {name} --data_dir={options.data_dir}"
         )
     return [{"file": str(file), "state": state} for file, state in found]

@@ -1,4 +1,4 @@
-"""The data sets as arrays: by name from files, or from arrays at hand; and their validation split.
+"""Data sets in memory: loaded by name or made from arrays, and their validation split.
 
 images: uint8 [n, height, width, channels], range [0, 255].
 labels: int32 [n], range [0, num_classes).
@@ -32,13 +32,13 @@ __all__ = [
     "validation_size",
 ]
 
-_SPLIT_KEY: Final = 0x5641_4C49  # keeps the split's random bits apart from other uses of a seed
+_SPLIT_KEY: Final = 0x5641_4C49  # separates the split's random bits from other uses of the seed
 
 
 class Split(NamedTuple):
     """Images uint8 [n, height, width, channels] and their labels int32 [n].
 
-    weights: float32 [n], each example's weight in the training loss; None where all are equal.
+    weights: float32 [n], the weight of each example in the training loss; None if all are equal.
     """
 
     images: npt.NDArray[np.uint8]
@@ -48,7 +48,7 @@ class Split(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A data set in memory; `spec` has the sizes that the splits have."""
+    """A data set in memory; the sizes in `spec` are those of the splits."""
 
     spec: DatasetSpec
     train: Split
@@ -68,19 +68,19 @@ def load_dataset(
 
     Args:
         name: one of DATASETS.
-        data_dir: the folder of the files, or above it; see `layouts` for where they are looked for.
+        data_dir: the folder of the files or a folder above it; `layouts` lists where it looks.
         label_mode: "fine", or for cifar100 "coarse".
-        verify: whether the files must be the official ones, by size and SHA-256; if not, any number
-            of records will do, and the spec says how many there are.
-        fetch: whether to fetch the files into `data_dir` if there are none.
-        progress: of a fetch, as `sources.fetch_dataset` takes it.
+        verify: whether the files must be the official ones, by size and SHA-256. If False, any
+            number of records is accepted, and the spec has the actual number.
+        fetch: whether to fetch the files into `data_dir` if none are there.
+        progress: called during a fetch; see `sources.fetch_dataset`.
 
     Returns:
         the data set, in the order of the official files.
 
     Raises:
-        UsageError: no such data set or label mode.
-        DataError: a file is missing, damaged or not the official one, or could not be fetched.
+        UsageError: unknown data set or label mode.
+        DataError: a file is missing, damaged, not the official one, or cannot be fetched.
     """
     spec = dataset_spec(name, label_mode)
     if name == "shapes":
@@ -94,10 +94,10 @@ def load_dataset(
         parts = layouts.find_parts(name, data_dir)
     if not parts:
         raise DataError(
-            f"no files of {name} in {data_dir}: name their folder with --data_dir, or fetch them "
-            f"with python -m cnnlab.data fetch {name}, or do without any with --dataset=shapes"
+            f"no files of {name} in {data_dir}; set --data_dir to their folder, or fetch them with "
+            f"python -m cnnlab.data fetch {name} --data_dir={data_dir}, or use --dataset=shapes"
         )
-    # CIFAR-100's records begin with the coarse, then the fine label.
+    # A record of CIFAR-100 begins with the coarse label, followed by the fine label.
     label_column = 1 if name == "cifar100" and label_mode == "fine" else 0
     joined = {is_test: _Joined(spec, is_test) for is_test in (False, True)}
     images = None
@@ -111,7 +111,7 @@ def load_dataset(
         else:
             if len(images) != len(array):
                 raise DataError(
-                    f"{part}: {len(array)} labels for {len(images)} images; get both files again"
+                    f"{part}: {len(array)} labels for {len(images)} images; replace both files"
                 )
             target.add(images, array)
             images = None
@@ -121,12 +121,11 @@ def load_dataset(
 
 
 class _Joined:
-    """Joins arrays into one that is made beforehand, so that the data is in memory once."""
+    """Joins arrays into one that is allocated in advance, so the data is in memory only once."""
 
     def __init__(self, spec: DatasetSpec, is_test: bool) -> None:
         room = spec.num_test if is_test else spec.num_train
-        # This takes memory only as it is written.
-        # Those to train on are copied into a variable, and need no place of the other kind.
+        # Training images are copied into a variable. Only test images gain from alignment.
         make_empty = aligned_empty if is_test else np.empty
         self._images = make_empty((room, *spec.image_shape), np.uint8)
         self._labels = np.empty(room, np.int32)
@@ -134,11 +133,11 @@ class _Joined:
 
     def add(self, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> None:
         end = self._filled + len(labels)
-        if end > len(self._labels):  # not the official data
+        if end > len(self._labels):  # more than the official files hold
             self._images = np.concatenate([self._images[: self._filled], images])
             self._labels = np.concatenate([self._labels[: self._filled], labels.astype(np.int32)])
         else:
-            for channel in range(images.shape[-1]):  # 4 times as fast as all of them at once
+            for channel in range(images.shape[-1]):  # faster than one assignment of all channels
                 self._images[self._filled : end, ..., channel] = images[..., channel]
             self._labels[self._filled : end] = labels
         self._filled = end
@@ -153,25 +152,25 @@ def dataset_from_arrays(
     class_names: Sequence[str] | None = None,
     name: str = "arrays",
 ) -> Dataset:
-    """Make a data set of arrays at hand, such as `tf.keras.datasets.cifar10.load_data()` gives.
+    """Make a data set from arrays, such as those of `tf.keras.datasets.cifar10.load_data()`.
 
     Args:
         train, test: (images, labels). images: uint8 [n, height, width, channels] with 1, 3 or 4
             channels, or [n, height, width]. labels: integers [n] or [n, 1], from 0. train may
-            have weights as a third: numbers >= 0 [n], each example's weight in the loss.
-        class_names: one for each label; by default "0", "1", ... up to the largest label.
-        name: what reports call it.
+            have a third array, weights: numbers >= 0 [n], the weight of each example in the loss.
+        class_names: one name per label; default: "0", "1", ... up to the largest label.
+        name: the name of the data set in reports.
 
     Returns:
-        the data set, sharing memory with `train` and `test` where it can.
+        the data set. It shares memory with `train` and `test` where possible.
 
     Raises:
-        DataError: other types or shapes, nothing in a split, or labels out of range.
+        DataError: wrong types or shapes, an empty split, or labels out of range.
     """
     if len(train) not in (2, 3) or len(test) != 2:
         raise DataError(
-            f"the data has {len(train)} arrays to train and {len(test)} to test on: expected "
-            "(images, labels) each, or (images, labels, weights) to train on"
+            f"the training data has {len(train)} arrays and the test data {len(test)}; pass "
+            "(images, labels) for each, or (images, labels, weights) for training"
         )
     splits = {
         which: check_split(which, *arrays) for which, arrays in (("train", train), ("test", test))
@@ -179,7 +178,7 @@ def dataset_from_arrays(
     shapes = [split.images.shape[1:] for split in splits.values()]
     if shapes[0] != shapes[1]:
         raise DataError(
-            f"train images are {shapes[0]} but test images {shapes[1]}: make them the same shape"
+            f"train images are {shapes[0]} but test images {shapes[1]}; give both one shape"
         )
     if class_names is None:
         largest = max(int(split.labels.max()) for split in splits.values())
@@ -198,10 +197,10 @@ def check_split(
     labels_like: npt.ArrayLike,
     weights_like: npt.ArrayLike | None = None,
 ) -> Split:
-    """The arrays of one split as `dataset_from_arrays` takes them; `which` is its name in errors.
+    """Convert the arrays of one split, named `which` in errors, as `dataset_from_arrays` does.
 
     Raises:
-        DataError: other types or shapes, or nothing in it.
+        DataError: wrong types or shapes, or an empty split.
     """
     images: npt.NDArray[Any] = np.asarray(images_like)
     labels: npt.NDArray[Any] = np.asarray(labels_like)
@@ -217,7 +216,7 @@ def check_split(
             f"{which} images have shape {images.shape}, expected [n, height, width] or "
             f"[n, height, width, channels] with 1, 3 or 4 channels"
         )
-    if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras gives those of CIFAR
+    if labels.ndim == 2 and labels.shape[1] == 1:  # the shape of CIFAR's labels in Keras
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise DataError(
@@ -227,7 +226,7 @@ def check_split(
     if len(images) != len(labels) or not len(images):
         raise DataError(
             f"{which} has {len(images)} images and {len(labels)} labels: "
-            f"expected as many of both, and at least 1"
+            f"expected equal numbers, at least 1"
         )
     if labels.min() < 0 or labels.max() > np.iinfo(np.int32).max:
         formats.check_labels(labels, f"{which} labels", np.iinfo(np.int32).max)
@@ -236,56 +235,58 @@ def check_split(
         weights = np.asarray(weights_like, np.float32)
         if weights.shape != labels.shape or not np.isfinite(weights).all() or weights.min() < 0:
             raise DataError(
-                f"{which} weights are of shape {weights.shape}, expected finite numbers >= 0 of "
-                f"shape {labels.shape}"
+                f"{which} weights have shape {weights.shape}, or some are negative or not finite; "
+                f"expected finite numbers >= 0 of shape {labels.shape}"
             )
     return Split(np.ascontiguousarray(images), np.ascontiguousarray(labels, np.int32), weights)
 
 
 def validation_size(n: int, fraction: float) -> int:
-    """Return how many of `n` images a validation split of `fraction` takes: round(n * fraction).
+    """Return the size of a validation split of `n` images: round(n * fraction).
 
     Raises:
-        UsageError: `fraction` is not in [0, 1), or nothing would be left to train on.
+        UsageError: `fraction` is not in [0, 1), or no image would be left for training.
     """
     if not 0 <= fraction < 1:
         raise UsageError(f"validation_split must be at least 0 and below 1, found {fraction}")
     size = round(n * fraction)
     if n and size == n:
-        raise UsageError(f"validation_split={fraction} of {n} images leaves none to train on")
+        raise UsageError(
+            f"validation_split={fraction} of {n} images leaves none to train on; make it smaller"
+        )
     return size
 
 
 def split_validation(
     split: Split, fraction: float, seed: int, num_classes: int
 ) -> tuple[Split, Split]:
-    """Set a validation part aside, with as near as possible the same fraction of every class.
+    """Split off a validation set that has nearly the same fraction of every class.
 
-    Each class gives floor(its size * total / n) images, and those with the largest remainders
-    give one more, until the total is validation_size(n, fraction). Which images these are is a
-    function of the labels and `seed` alone.
+    Each class gives floor(its size * total / n) images. The classes with the largest remainders
+    give one more, until the total is validation_size(n, fraction). Which images are chosen depends
+    only on the labels and `seed`.
 
     Args:
-        split: to take from.
-        fraction: in [0, 1); 0 takes nothing.
+        split: the images to divide.
+        fraction: in [0, 1).
         seed: any integer.
-        num_classes: > the largest label.
+        num_classes: greater than the largest label.
 
     Returns:
-        (train, validation), each in the order of `split`; with fraction 0, `split` itself and an
-        empty one.
+        (train, validation), both in the order of `split`. With fraction 0 they are `split` itself
+        and an empty split.
 
     Raises:
-        UsageError: as `validation_size`.
+        UsageError: see `validation_size`.
     """
     n = len(split.labels)
     size = validation_size(n, fraction)
     if size == 0:
         return split, Split(split.images[:0], split.labels[:0])
     counts = np.bincount(split.labels, minlength=num_classes)
-    quotas, remainders = np.divmod(counts * size, n)  # integers: no rounding to worry about
+    quotas, remainders = np.divmod(counts * size, n)  # integers, so exact
     quotas[np.argsort(-remainders, kind="stable")[: size - quotas.sum()]] += 1
-    # Raw bits: what NumPy's Generator makes of them may change from one release to the next.
+    # Raw bits are the same in every NumPy release; the numbers that a Generator makes may change.
     key = np.array([seed % 2**64, _SPLIT_KEY], np.uint64)
     ranks = np.random.Philox(key=key).random_raw(n)
     is_validation = np.zeros(n, bool)

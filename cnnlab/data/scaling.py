@@ -1,4 +1,4 @@
-"""From pixels to the network's input, and what that wants to know of the training set."""
+"""Scaling of pixels to the network's input, with the training-set statistics it needs."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy.typing as npt
 
 from cnnlab.base.tf1 import tf
 
-WHITENING_EPSILON = 0.01  # added to each variance, of pixels in units of their standard deviation
+WHITENING_EPSILON = 0.01  # added to each variance; pixels are in units of their standard deviation
 _CHUNK = 2000  # images
-_MOMENTS_BYTES = 2**20  # at once: few enough for a core's cache, and for sums of 32 bits
+_MOMENTS_BYTES = 2**20  # summed at a time: fits a core's cache, and the sums fit 32 bits
 
 
 class InputStatistics(NamedTuple):
-    """Figures of the training set: global variables, so that every checkpoint holds them.
+    """Statistics of the training set, in global variables so that checkpoints contain them.
 
     mean, stddev: float32, [channels] for normalize, [values] for zca and pca.
     matrix: float32 [values, values], for zca and pca; else None.
-    fill: a function (session, images) that computes and stores them.
+    fill: a function (session, images) that computes the statistics and stores them.
     """
 
     mean: Any
@@ -31,12 +31,13 @@ class InputStatistics(NamedTuple):
 def build_statistics(
     scaling: str, image_shape: tuple[int, int, int], input_shape: tuple[int, int, int]
 ) -> InputStatistics | None:
-    """Add the variables that a scaling wants; None if it wants none.
+    """Add the variables that a scaling needs; return None if it needs none.
 
     Args:
-        scaling: as `scale` has it.
+        scaling: see `scale`.
         image_shape: (height, width, channels) of the data set.
-        input_shape: of the images that are scaled, the central part of those.
+        input_shape: (height, width, channels) of the scaled images, which are the central part of
+            the data set's images.
     """
     if scaling not in ("normalize", "zca", "pca"):
         return None
@@ -47,7 +48,7 @@ def build_statistics(
         variables, placeholders = {}, {}
         for name, shape in names.items():
             if shape is not None:
-                # The placeholder fills it: of zeros, the graph would hold a constant of its size.
+                # A placeholder fills it, because a constant would make the graph as large.
                 start = tf.ones_initializer() if name == "stddev" else tf.zeros_initializer()
                 variables[name] = tf.get_variable(name, shape, initializer=start, trainable=False)
                 placeholders[name] = tf.placeholder(tf.float32, shape, f"{name}_ph")
@@ -64,20 +65,20 @@ def build_statistics(
 
 
 def channel_moments(images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
-    """Mean and standard deviation of each channel, of pixels / 255.
+    """Return the mean and the standard deviation of each channel, for pixels / 255.
 
     Args:
         images: uint8 [n, height, width, channels].
 
     Returns:
-        mean, stddev: float32 [channels]; a stddev of 0 is given as 1.
+        mean, stddev: float32 [channels]; a standard deviation of 0 is replaced by 1.
     """
     flat = images.reshape(len(images), -1)
     totals, squares = (np.zeros(flat.shape[1], np.uint64) for _ in range(2))
     step = max(1, _MOMENTS_BYTES // flat.shape[1])
     for start in range(0, len(flat), step):
         part = flat[start : start + step]
-        # In the narrowest integers that hold them: exact, and a tenth of the time of floats.
+        # The narrowest integers that fit: exact, and faster than floats.
         totals += part.sum(axis=0, dtype=np.uint32)
         squares += np.square(part, dtype=np.uint16).sum(axis=0, dtype=np.uint32)
     total, square = (
@@ -92,18 +93,21 @@ def channel_moments(images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.f
 
 
 def whitening(images: npt.NDArray[np.uint8], scaling: str) -> dict[str, npt.NDArray[np.float32]]:
-    """The linear map that makes the values of an image uncorrelated, with variance near 1.
+    """Return the linear map that makes the values of an image uncorrelated, with variance near 1.
 
-    Of pixels / 255, less their mean and divided by one common standard deviation, C = U diag(d) U'
-    is the covariance. zca: U diag(1 / sqrt(d + 0.01)) U' (Krizhevsky 2009, appendix A); pca:
-    diag(1 / sqrt(d + 0.01)) U', components by falling variance.
+    First pixels / 255 lose their mean and are divided by one common standard deviation. Let their
+    covariance be C = U diag(d) U'. Then the map is:
+
+        zca: U diag(1 / sqrt(d + 0.01)) U' (Krizhevsky 2009, appendix A).
+        pca: diag(1 / sqrt(d + 0.01)) U', components in order of decreasing variance.
 
     Args:
         images: uint8 [n, height, width, channels]; values = height x width x channels.
         scaling: zca or pca.
 
     Returns:
-        mean, stddev: float32 [values]; matrix: float32 [values, values], for a row times it.
+        mean, stddev: float32 [values].
+        matrix: float32 [values, values], multiplied from the right: row @ matrix.
     """
     count, size = len(images), int(np.prod(images.shape[1:]))
     flat = images.reshape(count, size)
@@ -133,15 +137,17 @@ def whitening(images: npt.NDArray[np.uint8], scaling: str) -> dict[str, npt.NDAr
 
 
 def scale(images: Any, scaling: str, statistics: InputStatistics | None = None) -> Any:
-    """Bring pixels to the network's input range.
+    """Scale pixels to the network's input range.
 
     Args:
         images: uint8 or float [batch, height, width, channels], range [0, 255].
-        scaling: 'unit': x / 255, range [0, 1]; 'symmetric': x / 127.5 - 1, range [-1, 1];
-            'standardize': per image to mean 0 and standard deviation 1; 'normalize': x / 255 less
-            the training set's mean of the channel, divided by its standard deviation; 'zca' and
-            'pca': see `whitening`.
-        statistics: of the training set, for the last three.
+        scaling: one of
+            'unit': x / 255, range [0, 1].
+            'symmetric': x / 127.5 - 1, range [-1, 1].
+            'standardize': each image has mean 0 and standard deviation 1.
+            'normalize': (x / 255 - mean) / stddev, both of the channel over the training set.
+            'zca', 'pca': see `whitening`.
+        statistics: of the training set, for 'normalize', 'zca' and 'pca'.
 
     Returns:
         float32 [batch, height, width, channels].
@@ -155,7 +161,7 @@ def scale(images: Any, scaling: str, statistics: InputStatistics | None = None) 
         return tf.image.per_image_standardization(floats)
     assert statistics is not None
     size = int(np.prod(images.shape[1:]))
-    # Of whole images: over rows of three channels TensorFlow takes several times as long.
+    # Flat, because TensorFlow is slow on an innermost dimension of only three channels.
     mean, stddev = (
         tf.tile(figures, [size // figures.shape[0]])
         for figures in (statistics.mean, statistics.stddev)

@@ -1,13 +1,13 @@
-"""The `shapes` data set: simple shapes that the program draws itself, so it needs no download.
+"""The `shapes` data set: simple shapes that the program draws, so nothing is downloaded.
 
-Every image holds one shape of its class at a random place, size and (slight) turn, in a random
-colour on a shaded background of another, under noise, with two small discs to distract. Colour and
-place tell nothing of the class, so a linear model does badly, while a small CNN needs a few hundred
-steps.
+Every image shows one shape of its class, at a random position and size and slightly rotated. The
+shape has a random colour; the background has another, with a gradient. Two small discs and noise
+distract. Colour and position say nothing about the class, so a linear model does badly, while a
+small CNN learns the classes in a few hundred steps.
 
-The images are the same on every machine and with every NumPy: all randomness is raw bits of Philox
-(NumPy keeps its generators' bits fixed, not what it makes of them), and all arithmetic is of the
-kinds that IEEE 754 rounds exactly (no sine, whose last bit depends on the processor).
+The images are the same on every machine and with every NumPy release. All randomness comes from raw
+bits of Philox, which NumPy keeps fixed. All arithmetic uses operations that IEEE 754 rounds
+exactly; a sine, for example, would depend on the processor.
 """
 
 from collections.abc import Callable
@@ -21,15 +21,15 @@ from cnnlab.data.specs import SHAPES_CLASSES
 _Floats = npt.NDArray[Any]  # float32
 
 SIDE: Final = 32  # pixels
-_KEY: Final = 0x5348_4150  # changing it makes another data set
-_NUM_UNIFORMS: Final = 20  # random numbers for each image
+_KEY: Final = 0x5348_4150  # a different key makes a different data set
+_NUM_UNIFORMS: Final = 20  # random numbers per image
 _HALF_SQRT2: Final = np.float32(0.70710678)
 
 
 def draw_shapes(
     num_images: int, *, stream: int
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
-    """Draw images of all classes, equally many of each (to one), in random order.
+    """Draw images of all classes in random order; class sizes differ by at most one.
 
     Args:
         num_images: >= 1.
@@ -52,26 +52,26 @@ def draw_shapes(
 
 
 def _noise(bits: np.random.Philox, num_images: int) -> _Floats:
-    """Make noise [n, 32, 32, 3] of mean 0 and standard deviation 13 (triangular)."""
-    raw = bits.random_raw(num_images * SIDE * SIDE * 3 // 4)  # 8 bytes each: two for every value
+    """Return triangular noise [n, 32, 32, 3] with mean 0 and standard deviation 13."""
+    raw = bits.random_raw(num_images * SIDE * SIDE * 3 // 4)  # 8 bytes each, 2 bytes per value
     pairs = raw.astype("<u8").view(np.uint8).reshape(2, num_images, SIDE, SIDE, 3)
     noise: _Floats = pairs[0].astype(np.float32) + pairs[1] - np.float32(255)
     return noise * np.float32(0.125)
 
 
 def _draw(label: int, uniforms: _Floats, noise: _Floats) -> npt.NDArray[np.uint8]:
-    """Draw one image for each row of `uniforms` [n, 20]: uint8 [n, 32, 32, 3]."""
+    """Draw one image per row of `uniforms` [n, 20]: uint8 [n, 32, 32, 3]."""
     u = uniforms[:, :, None, None]  # [n, 20, 1, 1]
     steps = (np.arange(SIDE, dtype=np.float32) + np.float32(0.5)) / np.float32(SIDE / 2) - 1
     x, y = steps[None, None, :], steps[None, :, None]  # [-1, 1] across the image, y downwards
 
     background = uniforms[:, None, None, 0:3] * 256
-    # At least 80 away in every channel, lighter or darker.
+    # Differs from the background by at least 80 in every channel.
     colour = (background + 80 + uniforms[:, None, None, 3:6] * 96) % 256
     shade = (u[:, 6] - np.float32(0.5)) * x + (u[:, 7] - np.float32(0.5)) * y
     pixels = background + (shade * 80)[..., None]  # [n, 32, 32, 3]
 
-    for first in (8, 11):  # the discs that distract: x, y, grey value
+    for first in (8, 11):  # the two distracting discs: x, y, grey value
         centre_x, centre_y = (u[:, first + i] * 2 - 1 for i in range(2))
         distance = np.sqrt((x - centre_x) ** 2 + (y - centre_y) ** 2) - np.float32(0.12)
         pixels = _blend(pixels, u[:, first + 2, ..., None] * 256, distance)
@@ -79,7 +79,7 @@ def _draw(label: int, uniforms: _Floats, noise: _Floats) -> npt.NDArray[np.uint8
     size = np.float32(0.4) + u[:, 14] * np.float32(0.25)
     room = np.float32(0.95) - size
     dx, dy = x - (u[:, 15] * 2 - 1) * room, y - (u[:, 16] * 2 - 1) * room
-    # A turn by up to 15 degrees either way, from the tangent of half the angle.
+    # A rotation by at most 15 degrees, computed from the tangent of half the angle.
     tangent = (u[:, 17] * 2 - 1) * np.float32(0.13)
     norm = (1 + tangent * tangent) * size
     cosine, sine = (1 - tangent * tangent) / norm, 2 * tangent / norm
@@ -95,7 +95,8 @@ def _blend(pixels: _Floats, colour: _Floats, distance: _Floats) -> _Floats:
     return pixels + (colour - pixels) * cover
 
 
-# Outlines: from x, y in units of the shape's size to about the signed distance, negative inside.
+# Outlines: functions of x, y (in units of the shape's size) that return approximately the signed
+# distance to the outline, negative inside.
 
 
 def _circle(x: _Floats, y: _Floats) -> _Floats:

@@ -1,4 +1,4 @@
-"""A contact sheet of what training really sees: the batches of its first steps, from its graph."""
+"""A contact sheet of the images that training sees, computed by the input graph of training."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ from cnnlab.config.config import Config
 from cnnlab.config.options import STRICT, option
 from cnnlab.data.augment import evaluation_view, scaling_of, shape_after
 from cnnlab.data.batches import BatchSource, check_class_weights
+from cnnlab.data.pipeline import RowStream
 from cnnlab.data.scaling import build_statistics
 from cnnlab.data.training_data import TrainingData
 
 COLUMNS = 8
 GAP = 2  # pixels between images
-ZOOM_TO = 64  # pixels: smaller images are magnified by a whole factor
+ZOOM_TO = 64  # pixels: smaller images are enlarged by an integer factor
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
 class ShowOptions(Config):
-    """Options of `python -m cnnlab.data show`: a run's, and where the sheet goes."""
+    """Options of `python -m cnnlab.data show`: those of a run, and the file to write."""
 
-    out: str = option("sheet.png", "file to write, a PNG", group="show", min_length=1)
+    out: str = option("sheet.png", "PNG file to write", group="show", min_length=1)
     images: int = option(
         32,
-        "images to show, each as it is and below it as training sees it",
+        "images to show; below each, what training sees of it",
         unit="images",
         group="show",
         ge=1,
@@ -45,10 +46,13 @@ def show(options: ShowOptions) -> dict[str, Any]:
     """Write the contact sheet.
 
     Returns:
-        file, images, width and height (pixels).
+        file, number of images, and width and height of the sheet (pixels).
+
+    Raises:
+        UsageError: the file name does not end in .png.
     """
     if not options.out.lower().endswith(".png"):
-        raise UsageError(f"--out={options.out}: the sheet is a PNG, so its name ends in .png")
+        raise UsageError(f"--out={options.out}: the sheet is a PNG file; end its name in .png")
     originals, inputs = load_batches(options, options.images)
     sheet = make_sheet(originals, displayable(inputs, options))
     png = io.BytesIO()
@@ -67,16 +71,16 @@ def show(options: ShowOptions) -> dict[str, Any]:
 def load_batches(
     config: Config, count: int, data: TrainingData | None = None
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    """The first images that training draws: as they are, and as the network gets them.
+    """Return the first images that training draws, as originals and as network inputs.
 
     Args:
         config: a run's options.
         count: number of images.
-        data: the run's; loaded as configured unless given.
+        data: the run's data; default: loaded as configured.
 
     Returns:
-        uint8 [count, height, width, channels], as evaluation sees them (cropped, if it crops), and
-        float32 of the same shape.
+        originals: uint8 [count, height, width, channels], cropped as in evaluation.
+        inputs: float32 [count, height, width, channels], what the network gets.
     """
     data = data or TrainingData(config, None)
     scaling = scaling_of(config.augment, config.scaling)
@@ -87,18 +91,17 @@ def load_batches(
     graph = tf.Graph()
     with graph.as_default(), tf.device("/cpu:0"):
         statistics = build_statistics(scaling, spec.image_shape, input_shape)
-        # As in training; and beside it the same stream of indices without augmentation.
         source = BatchSource(
             config,
             spec,
             data.num_train,
-            0,
             statistics,
             has_example_weights=data.has_example_weights,
         )
         step_ph = tf.placeholder(tf.int64, [], "step_ph")
-        raw, batch = source.draw_both(step_ph)
-        views = evaluation_view(raw["images"], config.augment)
+        rows = RowStream(source.data, config.batch_size, config.seed, first_step=0).next_rows()
+        batch = source.prepare(rows, step_ph)
+        views = evaluation_view(rows["images"], config.augment)
         init_op = tf.global_variables_initializer()
     originals: list[Any] = []
     inputs: list[Any] = []
@@ -115,8 +118,11 @@ def load_batches(
 
 
 def displayable(inputs: npt.NDArray[np.float32], config: Config) -> npt.NDArray[np.uint8]:
-    """Network inputs as pixels: the scaling undone where that can be, else each image stretched
-    over the range from its least to its greatest value."""
+    """Turn network inputs into pixels that can be displayed.
+
+    This undoes the scaling where possible. Otherwise each image is stretched so that its smallest
+    value becomes black and its largest value white.
+    """
     scaling = scaling_of(config.augment, config.scaling)
     if scaling == "unit":
         pixels = inputs * 255
@@ -130,10 +136,11 @@ def displayable(inputs: npt.NDArray[np.float32], config: Config) -> npt.NDArray[
 
 
 def make_sheet(above: npt.NDArray[np.uint8], below: npt.NDArray[np.uint8]) -> Image.Image:
-    """Rows of COLUMNS pairs: an image, and under it what became of it.
+    """Arrange pairs of images in rows of COLUMNS pairs, one image above the other.
 
     Args:
-        above, below: uint8 [n, height, width, channels], channels 1 or 3 (of more, three show).
+        above, below: uint8 [n, height, width, channels]. One channel is drawn in grey; of more than
+            three only the first three are drawn.
     """
     count, height, width = above.shape[:3]
     zoom = max(1, ZOOM_TO // max(height, width))

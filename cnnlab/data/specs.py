@@ -1,4 +1,4 @@
-"""What is known of every named data set before any file is read: classes, sizes, checksums."""
+"""Facts about the named data sets that need no file: classes, sizes, checksums."""
 
 import dataclasses
 import difflib
@@ -36,11 +36,11 @@ LABEL_MODES: Final = ("fine", "coarse")
 
 @dataclasses.dataclass(frozen=True)
 class DatasetSpec:
-    """What a graph and a report need to know of a data set.
+    """The facts about a data set that graphs and reports use.
 
-    image_shape: height, width (pixels), channels.
-    class_names: one for each label, in the order of the labels.
-    num_train, num_test: images in each split, before any validation split.
+    image_shape: (height, width, channels), height and width in pixels.
+    class_names: one name per label, in label order.
+    num_train, num_test: number of images before the validation split.
     """
 
     name: str
@@ -70,25 +70,25 @@ _CIFAR100_COARSE: Final = dataclasses.replace(
 
 
 def dataset_spec(name: str, label_mode: str = "fine") -> DatasetSpec:
-    """Return what is known of a data set without reading any file.
+    """Return the facts about a data set, without reading any file.
 
     Args:
         name: one of DATASETS.
         label_mode: "fine", or for cifar100 also "coarse" (its 20 superclasses).
 
     Raises:
-        UsageError: no such name or mode.
+        UsageError: unknown name or label mode.
     """
     if name not in DATASETS:
         near = difflib.get_close_matches(str(name), DATASETS, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UsageError(f"unknown dataset {name!r}: {hint}there are {', '.join(DATASETS)}")
+        raise UsageError(f"unknown dataset {name!r}: {hint}choose from {', '.join(DATASETS)}")
     if label_mode not in LABEL_MODES:
-        raise UsageError(f"unknown label_mode {label_mode!r}: there are {', '.join(LABEL_MODES)}")
+        raise UsageError(f"unknown label_mode {label_mode!r}: choose {' or '.join(LABEL_MODES)}")
     if label_mode == "fine":
         return DATASETS[name]
     if name != "cifar100":
-        raise UsageError(f"label_mode 'coarse' is for cifar100; {name} has only one kind of label")
+        raise UsageError(f"label_mode 'coarse' is for cifar100 only; use 'fine' for {name}")
     return _CIFAR100_COARSE
 
 
@@ -96,8 +96,8 @@ class OfficialFile(NamedTuple):
     """One file of a data set in its official, uncompressed form.
 
     name: file name.
-    shape: of its bytes as an array: [records, record bytes], or the dimensions of an IDX file.
-    sha256: of the whole file; None where the project has no checksum of it.
+    shape: the shape of its content: [records, record bytes], or the dimensions of an IDX file.
+    sha256: checksum of the whole file; None if unknown.
     """
 
     name: str
@@ -118,7 +118,7 @@ class OfficialFile(NamedTuple):
 
 
 def _mnist_files(*checksums: str | None) -> tuple[OfficialFile, ...]:
-    # Images before labels, train before test: `layouts` relies on pairs.
+    # Images before labels, train before test: `load_dataset` reads them in pairs.
     train_images, train_labels, test_images, test_labels = checksums
     return (
         OfficialFile("train-images-idx3-ubyte", (60000, 28, 28), train_images),
@@ -153,7 +153,7 @@ OFFICIAL_FILES: Final[dict[str, tuple[OfficialFile, ...]]] = {
     ),
     "fashion_mnist": _mnist_files(None, None, None, None),
 }
-# Where a fetch puts each data set under data_dir.
+# The folder below data_dir into which each data set is fetched.
 OFFICIAL_FOLDERS: Final = {
     "cifar10": "cifar-10-batches-bin",
     "cifar100": "cifar-100-binary",
@@ -163,7 +163,7 @@ OFFICIAL_FOLDERS: Final = {
 
 
 def label_files(name: str) -> dict[str, str]:
-    """Return the text files of class names that stand beside the data: file name to content."""
+    """Return the text files of class names in the data folder, as {file name: content}."""
     coarse, fine = _CIFAR100_COARSE.class_names, DATASETS[name].class_names
     if name == "cifar10":
         return {"batches.meta.txt": "\n".join(fine) + "\n"}

@@ -1,4 +1,4 @@
-"""The data of one training run: loaded at first use, split as configured."""
+"""The data of one training run, loaded at first use and split as configured."""
 
 from __future__ import annotations
 
@@ -21,13 +21,9 @@ SPLITS = ("train", "validation", "test")
 
 
 class TrainingData:
-    """Train, validation and test images of a configuration.
+    """The training, validation and test images of a configuration.
 
-    Without a validation split, the test set is the validation data, as the texts have it.
-
-    Attributes:
-        spec: shape and classes, known without reading a file (unless the files are one's own).
-        num_train: training images, after the validation split.
+    Without a validation split, the test set also serves as the validation set.
     """
 
     def __init__(
@@ -37,11 +33,11 @@ class TrainingData:
 
         Args:
             config: a run's options.
-            arrays: the data, unless `config.dataset` names it.
-            spec: of arrays that are not at hand; no split can then be had.
+            arrays: the data; None if `config.dataset` names it.
+            spec: the facts about arrays that are not available; `split` then raises an error.
 
         Raises:
-            UsageError: unknown data set, or a batch larger than the data.
+            UsageError: unknown data set, or a batch larger than the training set.
         """
         self._config = config
         self._dataset = arrays
@@ -57,7 +53,7 @@ class TrainingData:
 
     @staticmethod
     def checked_arrays(data: Dataset | Arrays | None) -> Dataset | None:
-        """A Dataset of the arrays given to Train.
+        """Return the arrays that were given to Train as a Dataset.
 
         Raises:
             DataError: they are not ((train_images, train_labels), (test_images, test_labels)).
@@ -68,32 +64,35 @@ class TrainingData:
 
     @property
     def spec(self) -> DatasetSpec:
-        """Shape, classes and sizes before the validation split."""
+        """Shape, classes, and sizes before the validation split.
+
+        Reading it loads the files only with `--verify_data=False`, when their sizes are unknown.
+        """
         if not self._config.verify_data and not self._is_loaded:
-            self._load()  # files of one's own may hold any number of images
+            self._load()  # unofficial files may hold any number of images
         return self._spec
 
     @property
     def num_train(self) -> int:
-        """Training images, after the validation split."""
+        """Number of training images after the validation split."""
         num_images = self.spec.num_train
         return num_images - validation_size(num_images, self._config.validation_split)
 
     @property
     def has_example_weights(self) -> bool:
-        """Whether each training image has a weight, which only arrays of one's own have."""
+        """Whether each training image has a weight; only arrays can have weights."""
         return self._has_example_weights
 
     def split(self, name: str) -> Split:
-        """The images and labels of "train", "validation" or "test".
+        """Return the images and labels of "train", "validation" or "test".
 
         Raises:
-            UsageError: another name.
+            UsageError: unknown name, or the run's arrays are not available.
         """
         if self._is_absent:
             raise UsageError(
-                f"the run was trained on arrays of a script ({self._config.dataset}), which are "
-                "not at hand; evaluate it with --images=DIR, or in Python with "
+                f"the run was trained on arrays of a script ({self._config.dataset}), which no "
+                "data file holds; evaluate it with --images=DIR, or in Python with "
                 "evaluate(save_dir, data=(images, labels))"
             )
         if name not in SPLITS:
@@ -111,7 +110,7 @@ class TrainingData:
         return self._splits[name]
 
     def release_train(self) -> None:
-        """Forget the training images, which the session now holds; `split` reads them again."""
+        """Free the training images once the session holds them; `split` loads them again."""
         self._splits.pop("train", None)
         if not self._is_given:
             self._dataset = None
@@ -134,5 +133,5 @@ class TrainingData:
         if self._config.batch_size > num_train:
             raise UsageError(
                 f"--batch_size={self._config.batch_size} is more than the {num_train} training "
-                f"images of {spec.name}"
+                f"images of {spec.name}; use a smaller batch"
             )

@@ -1,4 +1,4 @@
-"""Fixtures of the tests that fetch."""
+"""Fixtures for tests that fetch files."""
 
 import threading
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[servers.Server]:
 
 @pytest.fixture
 def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the only folder of PATH, where a test puts its own `npm`; there is none at first."""
+    """Make an empty folder the only one in PATH, for a test's fake `npm`."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))

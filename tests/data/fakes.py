@@ -1,4 +1,4 @@
-"""Small stand-ins for the official files: the same names and layouts, a few records each."""
+"""Small fakes of the official files: the same names and layouts, with a few records each."""
 
 import hashlib
 import io
@@ -25,7 +25,7 @@ from scripts.safety.fakes import (  # noqa: F401 (the tests use them from here)
 
 
 def official_table(name: str, files: dict[str, bytes]) -> tuple[OfficialFile, ...]:
-    """Make a table that says of the fake files what OFFICIAL_FILES says of the real ones."""
+    """Make the table of the fake files that corresponds to OFFICIAL_FILES."""
     return tuple(
         official._replace(
             shape=(RECORDS, *official.shape[1:]),
@@ -36,7 +36,7 @@ def official_table(name: str, files: dict[str, bytes]) -> tuple[OfficialFile, ..
 
 
 def python_layout(records: npt.NDArray[np.uint8], protocol: int = 4) -> bytes:
-    """Make the python layout of records, as Python 3 and this NumPy pickle it."""
+    """Make the python layout of records with Python 3's pickle."""
     batch: dict[str, object] = {"data": np.ascontiguousarray(records[:, -3072:])}
     if records.shape[1] == 3074:
         batch["coarse_labels"] = records[:, 0].tolist()
@@ -47,7 +47,7 @@ def python_layout(records: npt.NDArray[np.uint8], protocol: int = 4) -> bytes:
 
 
 def python2_layout(records: npt.NDArray[np.uint8]) -> bytes:
-    """Make the python layout of records, opcode by opcode as Python 2 wrote the official files."""
+    """Make the python layout of records with the opcodes that Python 2 wrote officially."""
     rows = len(records)
     pixels = records[:, 1:].tobytes()
     return b"".join(
@@ -67,7 +67,7 @@ def python2_layout(records: npt.NDArray[np.uint8]) -> bytes:
 
 
 def record(*labels: int) -> bytes:
-    """Make a record whose red is the row, whose green is the column, and whose blue is 200."""
+    """Make a record in which red is the row, green is the column, and blue is 200."""
     rows = bytes(row for row in range(32) for _ in range(32))
     columns = bytes(column for _ in range(32) for column in range(32))
     return bytes(labels) + rows + columns + bytes([200]) * 1024

@@ -1,4 +1,4 @@
-"""What the tests fetch from: a server on this machine, and a make-believe npm."""
+"""The sources of the fetch tests: a local HTTP server and a fake npm."""
 
 import http.server
 import sys
@@ -15,7 +15,7 @@ def quiet(*_: object) -> None:
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves `files` by path; counts requests; breaks off the first `num_broken` of them."""
+    """Serves `files` by path, counts requests, and breaks off the first `num_broken` of them."""
 
     daemon_threads = True
 

@@ -1,4 +1,4 @@
-"""Data sets of arrays at hand, and the validation split."""
+"""Data sets made from arrays, and the validation split."""
 
 import hashlib
 from typing import Any
@@ -25,7 +25,7 @@ def test_arrays_make_a_data_set() -> None:
     assert (data.train.images == IMAGES).all()
 
 
-def test_images_without_channels_are_given_one() -> None:
+def test_images_without_a_channel_axis_get_one_channel() -> None:
     data = dataset_from_arrays(
         (IMAGES[..., 0], [0, 1]), (IMAGES[..., 0], [0, 1]), ["cat", "dog"], name="pets"
     )
@@ -52,7 +52,7 @@ def test_images_without_channels_are_given_one() -> None:
         (IMAGES[:, :3], [0, 1], r"train images are \(3, 5, 3\) but test images \(4, 5, 3\)"),
     ],
 )
-def test_arrays_of_another_kind_are_refused(images: Any, labels: Any, why: str) -> None:
+def test_wrong_arrays_raise_data_error(images: Any, labels: Any, why: str) -> None:
     with pytest.raises(DataError, match=why) as error:
         dataset_from_arrays((images, labels), (IMAGES, [0, 1]), class_names=["a", "b", "c"])
     assert "\n" not in str(error.value)
@@ -62,7 +62,7 @@ def test_arrays_of_another_kind_are_refused(images: Any, labels: Any, why: str) 
 
 
 def numbered(labels: list[int]) -> Split:
-    """Make a split whose images hold their own position, in two bytes."""
+    """Make a split whose images store their own position in two bytes."""
     positions = np.arange(len(labels))
     images = np.stack([positions % 256, positions // 256], axis=1).astype(np.uint8)
     return Split(images.reshape(-1, 1, 2, 1), np.array(labels, np.int32))
@@ -98,30 +98,30 @@ def test_split_is_exact_stratified_ordered_and_repeatable(
     assert positions(again[1]) == taken
 
 
-def test_seeds_differ_and_stay_the_same_from_release_to_release() -> None:
+def test_each_seed_gives_its_own_fixed_split() -> None:
     split = numbered([i % 10 for i in range(1000)])
     taken = {seed: positions(split_validation(split, 0.1, seed, 10)[1]) for seed in range(20)}
     assert len({tuple(t) for t in taken.values()}) == 20
     assert hashlib.sha256(str(taken[0]).encode()).hexdigest()[:16] == "1d708fcb067eb24b"
 
 
-def test_largest_remainders_get_what_is_left() -> None:
-    # 5 of 10: shares 2.5, 1.5 and 1; the first class goes first among equals.
+def test_largest_remainders_give_one_more() -> None:
+    # Of 10 images 5 are taken: 2.5, 1.5 and 1. Of equal remainders the first class gets one more.
     split = numbered([0] * 5 + [1] * 3 + [2] * 2)
     _, validation = split_validation(split, 0.5, 0, 3)
     assert np.bincount(validation.labels).tolist() == [3, 1, 1]
 
 
-def test_every_image_is_as_likely_to_be_taken() -> None:
+def test_every_image_is_equally_likely_to_be_taken() -> None:
     split = numbered([0] * 20)
     times = np.zeros(20)
     for seed in range(2000):
         times[positions(split_validation(split, 0.25, seed, 1)[1])] += 1
-    # 500 each, give or take 5 standard deviations of sqrt(2000 * 1/4 * 3/4).
+    # 500 each, within 5 standard deviations of sqrt(2000 * 1/4 * 3/4).
     assert np.abs(times - 500).max() < 100
 
 
-def test_fraction_of_nothing() -> None:
+def test_fraction_zero_leaves_the_split_unchanged() -> None:
     split = numbered([0, 1])
     train, validation = split_validation(split, 0.0, 0, 2)
     assert train is split
@@ -134,6 +134,6 @@ def test_fraction_out_of_range(fraction: float) -> None:
         validation_size(100, fraction)
 
 
-def test_split_that_leaves_nothing_to_train_on() -> None:
+def test_split_that_leaves_no_training_image() -> None:
     with pytest.raises(UsageError, match=r"validation_split=0\.9 of 2 images leaves none"):
         split_validation(numbered([0, 1]), 0.9, 0, 2)

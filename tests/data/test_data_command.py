@@ -1,4 +1,4 @@
-"""The command `cnnlab data list|fetch|verify`, on small stand-ins for the official files."""
+"""The command `cnnlab data list|fetch|verify`, run on small fakes of the official files."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def run(words: list[str]) -> object:
 
 @pytest.fixture
 def cifar10(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a small CIFAR-10."""
+    """Write a small fake of CIFAR-10 and return its folder."""
     files = fakes.fake_files("cifar10")
     monkeypatch.setitem(OFFICIAL_FILES, "cifar10", fakes.official_table("cifar10", files))
     folder = Path("here/cifar-10-batches-bin")
@@ -38,7 +38,9 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
         "test": 10000,
     }
     assert run(["list"]) == 0
-    assert "cifar100  32x32x3  100  50000  10000\n" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["dataset", "image_shape", "classes", "train", "test"]
+    assert lines[2] == "cifar100       32x32x3          100  50000  10000"
 
 
 @pytest.mark.parametrize("words", [["cifar10"], ["--dataset=cifar10"]])
@@ -49,6 +51,11 @@ def test_verify(words: list[str], cifar10: Path, capsys: pytest.CaptureFixture[s
     assert {row["state"] for row in rows} == {"ok"}
 
 
+def test_verify_of_drawn_images(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", "shapes"]) == 1
+    assert "shapes has no files to verify" in capsys.readouterr().err
+
+
 def test_verify_names_the_damaged_file(cifar10: Path, capsys: pytest.CaptureFixture[str]) -> None:
     damaged = cifar10 / "data_batch_2.bin"
     content = bytearray(damaged.read_bytes())
@@ -57,12 +64,13 @@ def test_verify_names_the_damaged_file(cifar10: Path, capsys: pytest.CaptureFixt
     assert run(["verify", "cifar10", "--data_dir=here"]) == 1
     out, err = capsys.readouterr()
     assert "data_batch_1.bin  ok" in out
-    assert err.startswith("error: ")
-    assert "data_batch_2.bin" in err
+    assert err.startswith("error: here/cifar-10-batches-bin/data_batch_2.bin: expected SHA-256 ")
+    assert err.count("data_batch_2.bin") == 1
     assert err.count("\n") == 1
+    assert err.removeprefix("error: ") in out
 
 
-def test_fetch_keeps_what_is_there(cifar10: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fetch_changes_no_existing_file(cifar10: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in cifar10.iterdir()}
     assert run(["fetch", "cifar10", "--data_dir=here", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)

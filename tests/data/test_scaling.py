@@ -12,7 +12,7 @@ from cnnlab.data import scaling
 from tests import tiny
 
 RNG = np.random.default_rng(2)
-# Neighbouring pixels alike, as in pictures.
+# Neighbouring pixels are similar, as in real pictures.
 IMAGES = np.cumsum(RNG.normal(size=(400, 4, 5, 3)) * 9, axis=2) + 120
 IMAGES = np.clip(IMAGES, 0, 255).astype(np.uint8)
 FLAT = IMAGES.reshape(400, -1) / 255
@@ -20,13 +20,13 @@ FLAT = IMAGES.reshape(400, -1) / 255
 
 @pytest.mark.parametrize("at_once", [1, 60 * 7, 2**20])
 def test_channel_moments(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one image at once, of seven and of all."""
+    """Summed one image at a time, seven at a time, and all at once."""
     monkeypatch.setattr(scaling, "_MOMENTS_BYTES", at_once)
     found = scaling.channel_moments(IMAGES)
     np.testing.assert_allclose(found["mean"], (IMAGES / 255).mean(axis=(0, 1, 2)), rtol=1e-5)
     np.testing.assert_allclose(found["stddev"], (IMAGES / 255).std(axis=(0, 1, 2)), rtol=1e-5)
     flat = scaling.channel_moments(np.full((3, 4, 4, 1), 9, np.uint8))
-    assert flat["stddev"] == 1  # nothing to divide by
+    assert flat["stddev"] == 1  # 0 is replaced by 1
 
 
 def test_channel_moments_of_the_brightest_images() -> None:
@@ -44,16 +44,16 @@ def whitened(kind: str, monkeypatch: pytest.MonkeyPatch, epsilon: float) -> np.n
     return (FLAT - found["mean"]) / found["stddev"] @ found["matrix"]
 
 
-def test_pca_is_scikit_learn_s(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pca_equals_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = whitened("pca", monkeypatch, 0.0)
-    theirs = PCA(whiten=True).fit_transform(FLAT) * np.sqrt(400 / 399)  # n for n - 1
+    theirs = PCA(whiten=True).fit_transform(FLAT) * np.sqrt(400 / 399)  # divided by n, not n - 1
     np.testing.assert_allclose(np.abs(ours), np.abs(theirs), atol=2e-3)
 
 
 def test_zca_is_white_and_near_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
     white = whitened("zca", monkeypatch, 0.0)
     np.testing.assert_allclose(np.cov(white.T, bias=True), np.eye(60), atol=2e-3)
-    # Of all whitenings the one nearest to the images: value for value they go together.
+    # ZCA is the whitening closest to the images: each value correlates with its original.
     together = [np.corrcoef(white[:, i], FLAT[:, i])[0, 1] for i in range(60)]
     assert min(together) > 0.3
 
@@ -78,8 +78,8 @@ def test_scale() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["zca", "normalize", "pca"])
-def test_the_checkpoint_has_what_evaluation_needs(tmp_path: Path, kind: str) -> None:
-    """Fitted on the training images alone; a resumed run takes the checkpoint's, not a new fit."""
+def test_checkpoint_holds_the_statistics_for_evaluation(tmp_path: Path, kind: str) -> None:
+    """Only training images are used; a resumed run reads the checkpoint and does not refit."""
     weights = tiny.run(tmp_path, steps=4, scaling=kind, validation_split=0.2)
     with tiny.make(tmp_path, steps=4, scaling=kind, validation_split=0.2) as train:
         images = train.data.split("train").images
@@ -90,5 +90,5 @@ def test_the_checkpoint_has_what_evaluation_needs(tmp_path: Path, kind: str) -> 
         assert len(images) == 32
         before = train.evaluate()
     with tiny.make(tmp_path, steps=4, scaling=kind, validation_split=0.2) as train:
-        train.data.split("train").images[:] = 7  # a new fit would see this
+        train.data.split("train").images[:] = 7  # would change a new fit
         assert train.evaluate() == before

@@ -1,4 +1,4 @@
-"""The drawn data set: the same everywhere, quickly made, balanced, and not too easy."""
+"""The `shapes` data set: the same on every machine, fast to draw, balanced and not too easy."""
 
 import hashlib
 import time
@@ -33,7 +33,7 @@ def test_pixels_are_the_same_on_every_machine(shapes: Dataset) -> None:
     assert digest.hexdigest() == "04968a64678a879b6c828d9a032939947fdeeba99a6f5705c6809091a2bb05ab"
 
 
-def test_order_is_random_and_train_and_test_share_nothing(shapes: Dataset) -> None:
+def test_order_is_random_and_no_test_image_is_in_train(shapes: Dataset) -> None:
     train = {image.tobytes() for image in shapes.train.images}
     assert len(train) == 5000
     assert not any(image.tobytes() in train for image in shapes.test.images)
@@ -54,15 +54,15 @@ def test_pixels_are_neither_flat_nor_clipped(shapes: Dataset) -> None:
 
 
 def test_a_linear_model_does_badly(shapes: Dataset) -> None:
-    """Ridge regression on grey 16 x 16 images: chance is 10%, a small CNN soon passes 80%."""
+    """Ridge regression on grey 16 x 16 images. Chance is 10%; a small CNN reaches over 80%."""
 
     def features(images: np.ndarray) -> np.ndarray:
         grey = images.reshape(len(images), 16, 2, 16, 2, 3).mean(axis=(2, 4, 5)).reshape(-1, 256)
         grey -= grey.mean(axis=1, keepdims=True)
         return np.hstack([grey, np.abs(grey), np.ones((len(grey), 1))])
 
-    x, wanted = features(shapes.train.images), np.eye(10)[shapes.train.labels]
-    weights = np.linalg.solve(x.T @ x + 1e3 * np.eye(x.shape[1]), x.T @ wanted)
+    x, targets = features(shapes.train.images), np.eye(10)[shapes.train.labels]
+    weights = np.linalg.solve(x.T @ x + 1e3 * np.eye(x.shape[1]), x.T @ targets)
     guesses = (features(shapes.test.images) @ weights).argmax(axis=1)
     accuracy = (guesses == shapes.test.labels).mean()
     assert accuracy < 0.3

@@ -12,7 +12,7 @@ from cnnlab.data.show import ShowOptions, displayable, load_batches, make_sheet
 SHAPES = {"dataset": "shapes", "batch_size": 8}
 
 
-def test_originals_and_what_became_of_them() -> None:
+def test_inputs_are_the_augmented_originals() -> None:
     options = ShowOptions(**SHAPES, augment=["flip"], scaling="symmetric")
     originals, inputs = load_batches(options, 20)
     pixels = displayable(inputs, options)
@@ -24,8 +24,7 @@ def test_originals_and_what_became_of_them() -> None:
     assert is_mirrored.any()
 
 
-def test_it_is_what_training_draws(tmp_path: Path) -> None:
-    """The first batch that a run of the same options gathers."""
+def test_the_sheet_shows_the_first_batch_of_training(tmp_path: Path) -> None:
     from cnnlab import Train
 
     options = {**SHAPES, "augment": ["pad_and_crop", "cutmix"]}
@@ -47,14 +46,14 @@ def test_it_is_what_training_draws(tmp_path: Path) -> None:
     np.testing.assert_array_equal(seen[0], inputs)
 
 
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "deep" / "sheet.png"
     flags = ["show", "--dataset=shapes", f"--out={out}", "--images=9", "--batch_size=4"]
     with pytest.raises(SystemExit) as end:
         main([*flags, "--augment=[{random_crop: {size: 24}}, normalize]", "--json"])
     assert end.value.code == 0
     with Image.open(out) as sheet:
-        # 8 of 48 + 2 pixels, and 2; 2 rows of a pair, and gaps.
+        # 8 columns of 48 + 2 pixels, and 2 rows of two images and gaps.
         assert sheet.size == (8 * 50 + 2, 2 * (2 * 48 + 4) + 2)
     assert '"images": 9' in capsys.readouterr().out
 

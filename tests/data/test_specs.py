@@ -1,4 +1,4 @@
-"""What is known of every named data set, and names that are not one."""
+"""The facts about the named data sets, and the errors for unknown names."""
 
 import itertools
 
@@ -14,13 +14,13 @@ def test_unknown_names() -> None:
         dataset_spec("cifra10")
     assert str(error.value) == (
         "unknown dataset 'cifra10': did you mean 'cifar10'? "
-        "there are cifar10, cifar100, mnist, fashion_mnist, shapes"
+        "choose from cifar10, cifar100, mnist, fashion_mnist, shapes"
     )
-    with pytest.raises(UsageError, match="unknown dataset 'zzz': there are cifar10"):
+    with pytest.raises(UsageError, match="unknown dataset 'zzz': choose from cifar10"):
         load_dataset("zzz", ".")
-    with pytest.raises(UsageError, match="unknown label_mode 'rough': there are fine, coarse"):
+    with pytest.raises(UsageError, match="unknown label_mode 'rough': choose fine or coarse"):
         dataset_spec("cifar100", "rough")
-    with pytest.raises(UsageError, match="'coarse' is for cifar100; mnist has only one"):
+    with pytest.raises(UsageError, match="'coarse' is for cifar100 only; use 'fine' for mnist"):
         dataset_spec("mnist", "coarse")
 
 
@@ -38,7 +38,7 @@ def test_specs() -> None:
     coarse = dataset_spec("cifar100", "coarse").class_names
     fine = dataset_spec("cifar100").class_names
     assert (len(set(coarse)), len(set(fine))) == (20, 100)
-    for names in (coarse, fine):  # the official order is the alphabet's
+    for names in (coarse, fine):  # the official order is alphabetical
         assert all(a < b for a, b in itertools.pairwise(names))
     assert label_files("cifar100")["fine_label_names.txt"].startswith("apple\naquarium_fish\n")
     official = OFFICIAL_FILES["mnist"][0]

@@ -1,4 +1,4 @@
-"""The data of one run: loaded at first use, split as configured."""
+"""The data of one training run: loaded at first use and split as configured."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ def of_arrays(**options: Any) -> TrainingData:
     return TrainingData(config, TrainingData.checked_arrays(tiny.arrays()))
 
 
-def test_without_a_split_the_test_set_is_validation() -> None:
+def test_without_a_split_the_test_set_is_the_validation_set() -> None:
     data = of_arrays()
     assert data.num_train == 20
     assert data.split("validation") is data.split("test") or np.array_equal(
@@ -47,7 +47,7 @@ def test_an_unknown_split() -> None:
         of_arrays().split("dev")
 
 
-def test_what_is_known_needs_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spec_and_num_train_need_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*_args: Any, **_options: Any) -> Any:
         raise AssertionError
 
@@ -70,7 +70,7 @@ def test_files_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "load_dataset", load)
     config = Config(dataset="cifar100", data_dir="d", label_mode="coarse", verify_data=False)
     data = TrainingData(opts.replace(config, batch_size=20), None)
-    assert data.num_train == 20  # one's own files may hold any number of images
+    assert data.num_train == 20  # unofficial files may hold any number of images
     data.split("train")
     data.split("test")
     assert calls == [("cifar100", "d", {"label_mode": "coarse", "verify": False})]

@@ -1,4 +1,4 @@
-"""Wanted files out of tar archives, into memory: nothing is put where a member asks to be."""
+"""Reads chosen members of tar archives into memory and extracts nothing to the disk."""
 
 import gzip
 import io
@@ -9,45 +9,43 @@ from typing import Final
 
 from cnnlab.base.errors import DataError
 
-# The official archives unpack to 184 MB; a "tar bomb" stops here.
+# The official archives unpack to 184 MB. The limit stops a "tar bomb".
 MAX_ARCHIVE_BYTES: Final = 1 << 30
 
 
 class _BoundedReader(io.BufferedIOBase):
-    """Passes reads on until `limit_bytes`: tarfile would read whatever size a header claims."""
+    """Reads at most `limit_bytes`; tarfile alone would read any size that a header claims."""
 
     def __init__(self, file: io.BufferedIOBase, limit_bytes: int) -> None:
         self._file, self._left_bytes = file, limit_bytes
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or size < 0 or size > self._left_bytes:
-            raise tarfile.ReadError(f"more than {MAX_ARCHIVE_BYTES} bytes unpacked")
+            raise tarfile.ReadError(f"unpacks to more than {MAX_ARCHIVE_BYTES} bytes")
         data = self._file.read(size)
         self._left_bytes -= len(data)
         return data
 
 
 def read_tar_members(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
-    """Read members of a .tar.gz by their full names, passing over all others.
+    """Read members of a .tar.gz by their full names and skip all others.
 
     Args:
         path: the archive.
-        wanted: names such as "cifar-10-batches-bin/test_batch.bin".
+        wanted: full names, such as "cifar-10-batches-bin/test_batch.bin".
 
     Returns:
-        contents by name, for every name in `wanted`.
+        the content of every name in `wanted`, as {name: content}.
 
     Raises:
-        DataError: damaged, too large when unpacked, or a wanted member is missing or not a
-            regular file.
+        DataError: the archive is damaged or too large when unpacked, or a wanted member is missing
+            or not a regular file.
     """
     found: dict[str, bytes] = {}
     try:
         with path.open("rb") as packed, gzip.GzipFile(fileobj=packed) as unpacked:
             reader = _BoundedReader(unpacked, MAX_ARCHIVE_BYTES)
-            with tarfile.open(
-                fileobj=reader, mode="r|"
-            ) as archive:  # a stream: read once, in order
+            with tarfile.open(fileobj=reader, mode="r|") as archive:  # one pass, without seeking
                 for member in archive:
                     name = member.name.removeprefix("./")
                     if name not in wanted or name in found:
@@ -55,7 +53,8 @@ def read_tar_members(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
                     file = archive.extractfile(member) if member.isreg() else None
                     if file is None:
                         raise DataError(
-                            f"{path}:{name} is not a regular file; get the archive again"
+                            f"{path}:{name} is not a regular file; "
+                            "delete the archive and download it again"
                         )
                     found[name] = file.read()
                     if len(found) == len(wanted):
@@ -64,8 +63,10 @@ def read_tar_members(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
         raise
     except Exception as error:  # tarfile, gzip and zlib raise a dozen kinds on damaged archives
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: damaged archive ({reason}); delete it and get it again") from None
+        raise DataError(
+            f"{path}: damaged archive ({reason}); delete it and download it again"
+        ) from None
     for name in wanted:
         if name not in found:
-            raise DataError(f"{path}: no {name} in this archive; delete it and get it again")
+            raise DataError(f"{path}: no {name} in this archive; delete it and download it again")
     return found

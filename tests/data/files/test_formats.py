@@ -1,4 +1,4 @@
-"""Hand-made bytes to exact pixels; files of another size or kind refused, saying why."""
+"""Hand-made bytes give exact pixels; files of a wrong size or format give clear errors."""
 
 import io
 import os
@@ -38,13 +38,13 @@ def test_cifar100_binary_has_the_coarse_label_first() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 3072, 3074, 2 * 3073 - 1])
-def test_cifar_binary_of_no_whole_records_is_refused(size: int) -> None:
+def test_cifar_binary_with_a_partial_record_is_refused(size: int) -> None:
     with pytest.raises(DataError, match=f"^a/b.bin: .*of 3073 bytes, found {size} bytes") as error:
         formats.parse_cifar_binary(bytes(size), "a/b.bin")
     fakes.assert_one_line(error)
 
 
-def test_cifar_records_reverse_cifar_images() -> None:
+def test_cifar_records_is_the_inverse_of_cifar_images() -> None:
     records = fakes.records_of(fakes.record(1, 2), bytes(3074))
     images = formats.cifar_images(records)
     assert (formats.cifar_records(images, records[:, 0], records[:, 1]) == records).all()
@@ -64,7 +64,7 @@ def test_label_out_of_range_names_file_index_value_and_range() -> None:
 # IDX
 
 
-def test_idx_gives_exact_values_plain_and_gzipped_whatever_the_name() -> None:
+def test_idx_gives_exact_values_plain_and_gzipped_under_any_name() -> None:
     for data in (IDX_IMAGES, fakes.gzipped(IDX_IMAGES)):
         for name in ("f", "f.gz"):
             images = formats.parse_idx(data, name, ndim=3)
@@ -88,7 +88,7 @@ def test_idx_gives_exact_values_plain_and_gzipped_whatever_the_name() -> None:
         (bytes.fromhex("00000803 00000000 00000003 00000004"), "found 0 bytes"),
     ],
 )
-def test_idx_of_another_size_or_kind_is_refused(
+def test_idx_of_a_wrong_size_or_format_is_refused(
     pack: Callable[[bytes], bytes], data: bytes, why: str
 ) -> None:
     with pytest.raises(DataError, match=f"^raw/t10k: .*{why}") as error:
@@ -132,7 +132,9 @@ def test_npz_gives_exact_values() -> None:
 
 
 def test_npz_without_the_array_names_it() -> None:
-    with pytest.raises(DataError, match=r"^mnist.npz: cannot read array 'x_test'.*get the file"):
+    with pytest.raises(
+        DataError, match=r"^mnist.npz: cannot read array 'x_test'.*download the file"
+    ):
         formats.parse_npz(fakes.npz(x_train=IMAGES), "mnist.npz", key="x_test")
 
 
@@ -154,7 +156,7 @@ def test_npz_that_claims_terabytes_is_refused() -> None:
         formats.parse_npz(data, "f", key="x")
 
 
-def test_npz_of_another_size_than_its_header_says_is_refused() -> None:
+def test_npz_whose_size_contradicts_its_header_is_refused() -> None:
     file = io.BytesIO()
     np.save(file, IMAGES)
     for content, why in (
@@ -178,7 +180,7 @@ def test_png_sprite_gives_exact_pixels() -> None:
 
 
 @pytest.mark.parametrize("pack", [Image.new("L", (1024, 1)), Image.new("RGB", (1023, 1))])
-def test_png_of_another_shape_is_refused(pack: Image.Image) -> None:
+def test_png_of_a_wrong_shape_is_refused(pack: Image.Image) -> None:
     with pytest.raises(DataError, match=r"^f: not a PNG sprite .* expected 1024 x n RGB"):
         formats.parse_png_sprite(fakes.png(pack), "f")
 

