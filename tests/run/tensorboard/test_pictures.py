@@ -9,14 +9,6 @@ from PIL import Image
 from cnnlab.run.tensorboard import pictures
 
 
-def test_the_worst_mistakes_come_first() -> None:
-    probabilities = np.float32([[0.9, 0.1], [0.3, 0.7], [0.05, 0.95], [0.6, 0.4], [0.2, 0.8]])
-    labels = np.array([0, 0, 0, 1, 1])  # 1, 2 and 3 are wrong; 0.3, 0.05 and 0.4 for the truth
-    assert pictures.worst_mistakes(probabilities, labels).tolist() == [2, 1, 3]
-    assert pictures.worst_mistakes(probabilities, labels, 1).tolist() == [2]
-    assert not len(pictures.worst_mistakes(probabilities, probabilities.argmax(axis=1)))
-
-
 @pytest.mark.parametrize("channels", [1, 3, 5])
 def test_mistakes_show_the_images_over_captions(channels: int) -> None:
     images = np.random.default_rng(0).integers(0, 256, (8, 10, 12, channels), np.uint8)
