@@ -1,5 +1,9 @@
-"""The networks by name: plain functions `(images, num_classes, *, training, **options) ->
-logits`."""
+"""The models by name.
+
+A model is a plain function `(images, num_classes, *, training, **options) -> logits`.
+`cifar_cnn.py` shows how one is written. `--model` selects a model by its name, and
+`--model_options` sets its options.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +54,7 @@ MODELS: dict[str, ModelFunction] = {
     "mnist_simple": simple_cnn,
     "stn": stn,
     "xray_cnn": xray_cnn,
-    # The larger networks.
+    # The larger models.
     "alexnet": alexnet,
     "vgg11": vgg11,
     "vgg13": vgg13,
@@ -70,10 +74,10 @@ MODELS: dict[str, ModelFunction] = {
 
 
 def find_model(name: str) -> ModelFunction:
-    """The network of that name.
+    """Return the model of a name.
 
     Raises:
-        UsageError: no such network; the nearest is named.
+        UsageError: there is no model of this name. The message suggests the nearest name.
     """
     if ":" in name:
         raise UsageError(
@@ -86,9 +90,14 @@ def find_model(name: str) -> ModelFunction:
 
 
 def check_model_options(model: ModelFunction, given: dict[str, Any]) -> None:
-    """Refuse arguments that the network's function does not take, or of a wrong type or range.
+    """Check the options that are to be passed to a model.
+
+    Args:
+        model: the model's function.
+        given: the options, name to value.
 
     Raises:
-        UsageError: names the argument and those that it does take.
+        UsageError: the model has no such option, or a value has a wrong type or range. The message
+            names the option, and lists the model's options if it is unknown.
     """
     check(model, given, "--model_options: the model")

@@ -1,5 +1,7 @@
-"""The CIFAR-10 speed record's network (Keller Jordan 2024, arXiv 2404.00498; recipes
-`airbench94`, `airbench94_muon`)."""
+"""The network of the CIFAR-10 speed record (recipes `airbench94`, `airbench94_muon`).
+
+Keller Jordan 2024, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", arXiv 2404.00498.
+"""
 
 from __future__ import annotations
 
@@ -18,26 +20,33 @@ WHITENING_EPSILON = 5e-4  # added to each eigenvalue
 
 
 def airbench94(images: Any, num_classes: int, *, training: bool, unit_head: bool = False) -> Any:
-    """A frozen whitening convolution, then three groups of two 3x3 convolutions; no residuals.
+    """Build a fixed whitening convolution and three groups of two 3x3 convolutions.
 
-    Parameters for 32x32x3 and 10 classes, trained ones 1,971,352: whitening bias 24; kernels
-    3*3*(24*64 + 64*64 + 64*256 + 256*256 + 256*256 + 256*256) = 1,967,616; shifts of batch norm
-    2*(64 + 256 + 256) = 1,152; logits 256*10 = 2,560. The whitening's 2*2*3*24 = 288 are frozen.
+    The network has no residual connections. It has 1,971,352 trained parameters for 32x32x3 images
+    and 10 classes:
+        whitening     a bias of 24
+        kernels       3*3*(24*64 + 64*64 + 64*256 + 256*256 + 256*256 + 256*256) = 1,967,616
+        batch norm    2*(64 + 256 + 256) = 1,152 shifts
+        logits        256*10 = 2,560
+    The 2*2*3*24 = 288 weights of the whitening kernel are not trained.
 
     Args:
-        images: float32 [batch, height, width, channels], normalized; height and width 32 or so: the
-            last maps are pooled to one value each.
+        images: float32 [batch, height, width, channels], normalized, about 32x32: each of the last
+            maps is pooled to one value.
         num_classes: number of logits.
-        training: whether batch norm goes by the batch.
-        unit_head: as the record's Muon variant has it: the last kernel starts with standard
-            deviation 1 and its outputs are divided by 256, not 9.
+        training: whether batch norm uses the batch's statistics.
+        unit_head: whether the last layer is that of the record's variant with the Muon optimizer.
+            Its kernel starts with standard deviation 1, and its outputs are divided by 256 instead
+            of 9.
 
     Returns:
-        float32 [batch, num_classes], unscaled.
+        The logits, float32 [batch, num_classes], unscaled.
     """
 
     def normalize(x: Any, name: str) -> Any:
-        # The record has epsilon 1e-12, but cuDNN, which a GPU has it from, takes none below 1e-5.
+        """Add batch norm without a scale, and gelu."""
+        # The record uses epsilon 1e-12. On a GPU cuDNN computes batch norm, and it accepts no
+        # epsilon below 1e-5.
         settings = {"momentum": 0.6, "epsilon": 1.001e-5, "scale": False}
         x = layers.batch_normalization(x, training=training, name=f"{name}_norm", **settings)
         return layers.activate(x, "gelu", name=f"{name}_gelu")
@@ -60,7 +69,15 @@ def airbench94(images: Any, num_classes: int, *, training: bool, unit_head: bool
 
 
 def _whitening_convolution(inputs: Any, name: str) -> Any:
-    """2x2 valid convolution with the filters of `whitening_filters` and a trained bias."""
+    """Build an unpadded 2x2 convolution with `whitening_filters` and a trained bias.
+
+    Args:
+        inputs: float32 [batch, height, width, channels].
+        name: scope of the variables `kernel`, which is not trained, and `bias`.
+
+    Returns:
+        float32 [batch, height - 1, width - 1, 8 * channels].
+    """
     channels = int(inputs.shape[-1])
     filters = 2 * 2 * 2 * channels
     with tf.variable_scope(name, use_resource=True, reuse=tf.AUTO_REUSE):
@@ -72,13 +89,18 @@ def _whitening_convolution(inputs: Any, name: str) -> Any:
 
 
 def whitening_filters(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Filters whose outputs on the images' 2x2 windows are uncorrelated, and their negations.
+    """Return filters that whiten the images' 2x2 windows, and the negatives of these filters.
 
-    Of all windows, as rows, the second moments M = P' P / n = U diag(d) U' are taken (not centred);
-    a filter is a column of U / sqrt(d + 5e-4), by falling eigenvalue.
+    Whitened outputs are uncorrelated (section 3.2 of the paper). The n windows are the rows of a
+    matrix P. Its second moments, which are not centred, have the eigenvectors U and the eigenvalues
+    d:
+
+        P' P / n = U diag(d) U'
+
+    The filters are the columns of U / sqrt(d + 5e-4), in decreasing order of the eigenvalues.
 
     Args:
-        images: float32 [n, height, width, channels].
+        images: float32 [number, height, width, channels].
 
     Returns:
         float32 [2, 2, channels, 8 * channels].
@@ -93,6 +115,6 @@ def whitening_filters(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32
         count += len(windows)
     values, vectors = np.linalg.eigh(moments / max(count, 1))
     vectors = vectors[:, ::-1] / np.sqrt(values[::-1] + WHITENING_EPSILON)
-    # An eigenvector's sign is arbitrary, but both are there.
+    # The sign of an eigenvector is arbitrary. It does not matter here, as both signs are used.
     filters = np.concatenate([vectors, -vectors], axis=1)
     return filters.reshape(2, 2, channels, 2 * size).astype(np.float32)

@@ -1,4 +1,5 @@
-"""The cuda-convnet style CIFAR-10 network (recipes `cifar_lrn`, `cifar_lrn_long`)."""
+"""A CIFAR-10 network in the style of cuda-convnet, with local response normalization (recipes
+`cifar_lrn`, `cifar_lrn_cosine`, `cifar_lrn_long`)."""
 
 from __future__ import annotations
 
@@ -18,26 +19,33 @@ def cifar_lrn(
     lrn: bool = True,
     l2: Annotated[float, Field(ge=0)] = 0.004,
 ) -> Any:
-    """Two 5x5 convolutions with local response normalization, two penalized dense layers.
+    """Build two 5x5 convolutions with local response normalization and three dense layers.
 
-    Parameters for 24x24x3 and 10 classes: 1,068,298: conv1 5*5*3*64+64 = 4,864; conv2
-    5*5*64*64+64 = 102,464; dense1 6*6*64*384+384 = 885,120; dense2 384*192+192 = 73,920; logits
-    192*10+10 = 1,930.
+    An L2 penalty applies to the kernels of the two hidden dense layers.
+
+    The network has 1,068,298 parameters for 24x24x3 images and 10 classes:
+        conv1     5*5*3*64 + 64       =   4,864
+        conv2     5*5*64*64 + 64      = 102,464
+        dense1    6*6*64*384 + 384    = 885,120
+        dense2    384*192 + 192       =  73,920
+        logits    192*10 + 10         =   1,930
 
     Args:
         images: float32 [batch, height, width, channels].
         num_classes: number of logits.
         training: unused.
-        lrn: False leaves local response normalization out.
-        l2: penalty l2 x sum w^2 / 2 of the two dense kernels: half of what the option l2 means by
-            the same number, because the text's program uses `tf.nn.l2_loss`, which halves.
+        lrn: whether to use local response normalization.
+        l2: coefficient (>= 0) of the penalty l2 * sum(w^2) / 2 on each of the two hidden dense
+            kernels. The source program uses `tf.nn.l2_loss`, which halves the sum. The option
+            `--l2` does not, so here the same number gives half the penalty.
 
     Returns:
-        float32 [batch, num_classes], unscaled.
+        The logits, float32 [batch, num_classes], unscaled.
     """
     del training
 
     def start(stddev: float, bias: float) -> dict[str, Any]:
+        """Return the initializers of a layer, as arguments: truncated normal, constant bias."""
         return {
             "kernel_initializer": tf.truncated_normal_initializer(stddev=stddev),
             "bias_initializer": tf.constant_initializer(bias),

@@ -1,4 +1,4 @@
-"""The CIFAR-10 network with two convolutions (recipe `cifar_two_conv`)."""
+"""A CIFAR-10 network with two convolutions (recipe `cifar_two_conv`)."""
 
 from __future__ import annotations
 
@@ -16,30 +16,33 @@ def cifar_two_conv(
     training: bool,
     data_format: Literal["channels_last", "channels_first"] = "channels_last",
 ) -> Any:
-    """Two 3x3 convolutions, one pooling, a dense layer.
+    """Build two 3x3 convolutions, one pooling layer and two dense layers.
 
-    Parameters for 32x32x3 and 10 classes: 6,583,192: conv1 3*3*3*50+50 = 1,400; conv2 3*3*50*50+50
-    = 22,550; dense1 16*16*50*512+512 = 6,554,112; logits 512*10+10 = 5,130.
+    The network has 6,583,192 parameters for 32x32x3 images and 10 classes:
+        conv1     3*3*3*50 + 50         =     1,400
+        conv2     3*3*50*50 + 50        =    22,550
+        dense1    16*16*50*512 + 512    = 6,554,112
+        logits    512*10 + 10           =     5,130
 
     Args:
         images: float32 [batch, height, width, channels].
         num_classes: number of logits.
         training: unused.
-        data_format: how the convolutions lay out their tensors; channels_first is for GPUs. The
-            weights are the same in both, so that a checkpoint of one goes on in the other.
+        data_format: the layout of the tensors between the convolutions. channels_first is for GPUs.
+            The weights have the same shapes in both, so a checkpoint serves both.
 
     Returns:
-        float32 [batch, num_classes], unscaled.
+        The logits, float32 [batch, num_classes], unscaled.
 
     Raises:
-        CnnlabError: channels_first without a GPU.
+        CnnlabError: data_format is channels_first and there is no GPU.
     """
     del training
     is_first = data_format == "channels_first"
     if is_first and "gpu" not in images.device.lower():
-        # TensorFlow would say so in the first step only: it has no such pooling for CPUs.
+        # TensorFlow has no pooling of channels_first for CPUs, but reports it in the first step.
         raise CnnlabError(
-            "data_format=channels_first needs a GPU; on the CPU take data_format=channels_last"
+            "data_format=channels_first needs a GPU; on the CPU use data_format=channels_last"
         )
     conv = {"padding": "same", "activation": tf.nn.relu, "data_format": data_format}
     x = tf.transpose(images, [0, 3, 1, 2]) if is_first else images  # [b, 32, 32, 3]

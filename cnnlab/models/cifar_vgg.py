@@ -1,5 +1,5 @@
-"""VGG-style CIFAR-10 networks in four steps (recipes `cifar_vgg1` to `cifar_vgg4`,
-`cifar_vgg4_modern`)."""
+"""CIFAR-10 networks in the style of VGG, which grow in four steps (recipes `cifar_vgg1` to
+`cifar_vgg4`, `cifar_vgg4_modern`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ STAGES = ((64, 64), (128, 128), (256, 256, 256))  # filters of the 3x3 convoluti
 
 
 def _step(number: int, num_stages: int, default_dropout: float) -> Any:
-    """The network of one step: its stages, and the dropout that it has unless told otherwise."""
+    """Return the model function of one step.
+
+    Args:
+        number: of the step, in [1, 4].
+        num_stages: number of STAGES that the network has, in [1, 3].
+        default_dropout: default of its argument `dropout`, in [0, 1).
+    """
 
     def model(
         images: Any,
@@ -27,9 +33,10 @@ def _step(number: int, num_stages: int, default_dropout: float) -> Any:
         batch_norm: bool = False,
         dense_units: Units = 4096,
     ) -> Any:
-        use_bias = not batch_norm  # the normalization has one
+        use_bias = not batch_norm  # batch norm's shift makes a bias redundant
 
         def finish(x: Any, name: str) -> Any:
+            """Add what follows a hidden layer: batch norm, where asked for, and a relu."""
             if batch_norm:
                 x = layers.batch_normalization(x, training=training, name=f"{name}_norm")
             return layers.activate(x, "relu", name=f"{name}_relu")
@@ -48,24 +55,31 @@ def _step(number: int, num_stages: int, default_dropout: float) -> Any:
         return layers.dense(x, num_classes, name="logits")
 
     model.__name__ = model.__qualname__ = f"cifar_vgg{number}"
-    model.__doc__ = f"""Step {number}: {num_stages} of the stages, two dense layers of 4096.
+    model.__doc__ = f"""Build step {number}: {num_stages} of 3 stages, and two wide dense layers.
 
-    Parameters for 32x32x3 and 10 classes; the dense layers are d = 4096*4096+4096 and 4096*10+10:
-    step 1: 83,973,962: conv 1,792 + 36,928; dense 16*16*64*4096+4096, d;
-    step 2: 50,640,970: conv 38,720 + 73,856 + 147,584; dense 8*8*128*4096+4096, d;
-    steps 3 and 4: 35,339,082: conv 260,160 + 295,168 + 2*590,080; dense 4*4*256*4096+4096, d.
-    Batch normalization replaces each hidden layer's bias by a scale and a shift.
+    A stage has two or three 3x3 convolutions and a pooling layer. After Simonyan and Zisserman 2014
+    (arXiv 1409.1556, section 2.1).
+
+    The parameters for 32x32x3 images and 10 classes are, with d = 4096*4096 + 4096 = 16,781,312
+    for dense2 and 4096*10 + 10 = 40,970 for the logits:
+        step 1           83,973,962: convolutions 1,792 + 36,928; dense1 16*16*64*4096 + 4096; d
+        step 2           50,640,970: convolutions 38,720 + 73,856 + 147,584; dense1
+                         8*8*128*4096 + 4096; d
+        steps 3 and 4    35,339,082: convolutions 260,160 + 295,168 + 2*590,080; dense1
+                         4*4*256*4096 + 4096; d
+    Batch norm replaces each hidden layer's bias by a scale and a shift.
 
     Args:
         images: float32 [batch, height, width, channels].
         num_classes: number of logits.
-        training: whether dropout is active and batch norm goes by the batch.
-        dropout: share dropped after each wide dense layer, in [0, 1); step 4 has 0.5, the others 0.
+        training: whether dropout is active and batch norm uses the batch's statistics.
+        dropout: the fraction of elements to drop after each wide dense layer, in [0, 1). Default:
+            0.5 in step 4, 0 in the other steps.
         batch_norm: whether to normalize each hidden layer before its activation.
-        dense_units: width of the dense layers.
+        dense_units: the number of outputs (>= 1) of each wide dense layer.
 
     Returns:
-        float32 [batch, num_classes], unscaled.
+        The logits, float32 [batch, num_classes], unscaled.
     """
     return model
 

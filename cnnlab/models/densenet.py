@@ -1,4 +1,4 @@
-"""DenseNet-121 (Huang et al. 2016, arXiv 1608.06993), as Keras Applications has it."""
+"""DenseNet-121 (Huang et al. 2016, arXiv 1608.06993, table 1), as in Keras Applications."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 from cnnlab import layers
 from cnnlab.models.argument_types import DataFormat, Stem
 
-GROWTH = 32
-LAYERS = (6, 12, 24, 16)
-EPSILON = 1.001e-5  # Keras Applications'
+GROWTH = 32  # channels that each layer adds
+LAYERS = (6, 12, 24, 16)  # in each block
+EPSILON = 1.001e-5  # as in Keras Applications
 
 
 def densenet121(
@@ -20,42 +20,46 @@ def densenet121(
     stem: Stem = "imagenet",
     data_format: DataFormat = "channels_last",
 ) -> Any:
-    """Four blocks in which each layer sees the outputs of all before it (DenseNet-BC: bottlenecks,
-    and half the channels pass from block to block).
+    """Build a convolution, four dense blocks, global average pooling and a dense layer.
 
-    Parameters for 1000 classes, 8,062,504 with the moving averages (trainable 7,978,856). Batch
-    norm of c channels has 4c. A layer that sees c channels: 4c + 128c + 4*128 + 9*128*32; a
-    transition of c channels: 4c + c*c/2.
-        conv1        7*7*3*64 + 4*64 = 9,664
-        block1       6 layers from 64 to 256: 132*(64+...+224) + 6*37,376 = 338,304; transition
-                     33,792
-        block2       12 layers from 128 to 512: 132*(128+...+480) + 12*37,376 = 930,048; transition
-                     133,120
-        block3       24 layers from 256 to 1024: 132*(256+...+992) + 24*37,376 = 2,873,856;
-                     transition 528,384
-        block4       16 layers from 512 to 1024: 132*(512+...+992) + 16*37,376 = 2,186,240
-        norm         4*1024 = 4,096; logits (1024+1)*1000 = 1,025,000
+    In a dense block each layer reads the outputs of all layers before it. This is the form
+    DenseNet-BC: layers have bottlenecks, and a transition between two blocks halves the channels.
+
+    The network has 8,062,504 parameters for 1000 classes, moving averages included, of which
+    7,978,856 are trainable. Batch norm of c channels has 4c. A layer that reads c channels has
+    4c + 128c + 4*128 + 9*128*32. A transition from c channels has 4c + c*c/2.
+        conv1          7*7*3*64 + 4*64                        =     9,664
+        block1         132*(64+...+224) + 6*37,376            =   338,304
+        transition1    from 256 channels                      =    33,792
+        block2         132*(128+...+480) + 12*37,376          =   930,048
+        transition2    from 512 channels                      =   133,120
+        block3         132*(256+...+992) + 24*37,376          = 2,873,856
+        transition3    from 1024 channels                     =   528,384
+        block4         132*(512+...+992) + 16*37,376          = 2,186,240
+        norm           4*1024                                 =     4,096
+        logits         (1024+1)*1000                          = 1,025,000
 
     Args:
-        images: float32 [batch, height, width, channels], 8x8 or more; 29x29 or more with the
-            imagenet stem.
+        images: float32 [batch, height, width, channels], at least 29x29, or 8x8 with the cifar
+            stem.
         num_classes: number of logits.
-        training: whether batch norm goes by the batch.
-        stem: imagenet: conv1 is 7x7 with stride 2, a pool after it; cifar: 3x3 with stride 1 and
-            no pool.
+        training: whether batch norm uses the batch's statistics.
+        stem: imagenet: conv1 is 7x7 with stride 2, and a pooling layer follows it. cifar: conv1 is
+            3x3 with stride 1, without a pooling layer.
         data_format: see `layers.arrange`.
 
     Returns:
-        float32 [batch, num_classes], unscaled.
+        The logits, float32 [batch, num_classes], unscaled.
     """
     conv = {"use_bias": False, "kernel_initializer": "he_normal"}
 
     def norm_relu(x: Any, name: str) -> Any:
+        """Add batch norm and a relu."""
         x = layers.batch_normalization(x, training=training, epsilon=EPSILON, name=name)
         return layers.activate(x, "relu", name=f"{name}_relu")
 
     x = layers.arrange(images, data_format, min_size=29 if stem == "imagenet" else 8)
-    # Sizes in brackets are those of 224x224 with the imagenet stem.
+    # The shapes below are those of 224x224 images with the imagenet stem.
     if stem == "imagenet":
         x = layers.zero_padding2d(x, 3, name="conv1_pad")
         x = layers.conv2d(x, 64, 7, strides=2, name="conv1", **conv)  # [b, 112, 112, 64]

@@ -7,7 +7,8 @@ from typing import Any
 from cnnlab import layers
 from cnnlab.models.argument_types import DataFormat, Rate, Stem
 
-# Table 1 of the paper: 1x1; 3x3 reduce, 3x3; 5x5 reduce, 5x5; after the pool.
+# Table 1 of the paper, the filters of each module: 1x1; 3x3 reduce, 3x3; 5x5 reduce, 5x5; the
+# convolution after the pooling layer.
 MODULES = {
     "3a": (64, 96, 128, 16, 32, 32),
     "3b": (128, 128, 192, 32, 96, 64),
@@ -30,34 +31,38 @@ def inception_v1(
     dropout: Rate = 0.4,
     data_format: DataFormat = "channels_last",
 ) -> Any:
-    """Three convolutions and nine Inception modules, the mean over all places, one dense layer.
+    """Build three convolutions, nine Inception modules, global average pooling and a dense layer.
 
-    The paper's two auxiliary classifiers, which only training sees, are left out. Of local response
-    normalization it gives no constants; these are AlexNet's. Weights start as He et al. 2015 (arXiv
-    1502.01852) have it for relu.
+    The architecture is that of section 5 of the paper. Its two auxiliary classifiers, which serve
+    training only, are left out. The paper gives no constants for local response normalization, so
+    AlexNet's are used. Weights start as in He et al. 2015 (arXiv 1502.01852), which suits relu.
 
-    Parameters for 1000 classes, 6,998,552: conv1 (7*7*3+1)*64 = 9,472; conv2_reduce (64+1)*64 =
-    4,160; conv2 (9*64+1)*192 = 110,784; logits (1024+1)*1000 = 1,025,000; a module from i channels
-    with a line (a, b, c, d, e, f) of MODULES (i+1)*(a+b+d+f) + (9*b+1)*c + (25*d+1)*e: 163,696;
-    388,736; 376,176; 449,160; 510,104; 605,376; 868,352; 1,043,456; 1,444,080.
+    The network has 6,998,552 parameters for 1000 classes. A module from i channels, with a row
+    (a, b, c, d, e, f) of MODULES, has (i+1)*(a+b+d+f) + (9*b+1)*c + (25*d+1)*e.
+        conv1           (7*7*3+1)*64   =     9,472
+        conv2_reduce    (64+1)*64      =     4,160
+        conv2           (9*64+1)*192   =   110,784
+        modules         163,696; 388,736; 376,176; 449,160; 510,104; 605,376; 868,352; 1,043,456;
+                        1,444,080
+        logits          (1024+1)*1000  = 1,025,000
 
     Args:
         images: float32 [batch, height, width, channels].
         num_classes: number of logits.
         training: whether dropout is active.
-        stem: imagenet: conv1 is 7x7 with stride 2, a pool after it; cifar: 3x3 with stride 1 and
-            no pool; there the pool after conv2 is the first.
-        dropout: share dropped before the dense layer, in [0, 1).
+        stem: imagenet: conv1 is 7x7 with stride 2, and a pooling layer follows it. cifar: conv1 is
+            3x3 with stride 1, and the first pooling layer follows conv2.
+        dropout: the fraction of elements to drop before the dense layer, in [0, 1).
         data_format: see `layers.arrange`.
 
     Returns:
-        float32 [batch, num_classes], unscaled.
+        The logits, float32 [batch, num_classes], unscaled.
     """
     relu = {"activation": "relu", "padding": "same", "kernel_initializer": "he_normal"}
     response: dict[str, Any] = {"depth_radius": 2, "bias": 2.0, "alpha": 1e-4, "beta": 0.75}
 
     def module(x: Any, name: str) -> Any:
-        """Windows of three sizes and a pool side by side."""
+        """Build convolutions of three sizes and a pooling layer side by side (figure 2b)."""
         one, three_reduce, three, five_reduce, five, pooled = MODULES[name]
         scope = f"inception{name}"
         reduced3 = layers.conv2d(x, three_reduce, 1, name=f"{scope}/branch3x3_reduce", **relu)
@@ -72,7 +77,7 @@ def inception_v1(
         return layers.concatenate(branches, name=f"{scope}/concat")
 
     x = layers.arrange(images, data_format)
-    # Sizes in brackets are those of 224x224 with the imagenet stem.
+    # The shapes below are those of 224x224 images with the imagenet stem.
     if stem == "imagenet":
         x = layers.conv2d(x, 64, 7, strides=2, name="conv1", **relu)  # [b, 112, 112, 64]
         x = layers.max_pooling2d(x, 3, 2, padding="same", name="pool1")  # [b, 56, 56, 64]

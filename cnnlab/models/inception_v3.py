@@ -1,4 +1,4 @@
-"""Inception-V3 (Szegedy et al. 2015, arXiv 1512.00567), as Keras Applications has it."""
+"""Inception-V3 (Szegedy et al. 2015, arXiv 1512.00567), as in Keras Applications."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from cnnlab import layers
 from cnnlab.models.argument_types import DataFormat, Stem
 
-# One convolution of a branch: what it is called, number of filters, window.
+# One convolution of a branch: its name, the number of filters, the size of the window.
 Step = tuple[str, int, Any]
 
 
@@ -19,13 +19,14 @@ def inception_v3(
     stem: Stem = "imagenet",
     data_format: DataFormat = "channels_last",
 ) -> Any:
-    """Five convolutions and eleven Inception modules, the mean over all places, one dense layer.
+    """Build five convolutions, eleven Inception modules, global average pooling and a dense layer.
 
-    Each convolution has no bias and is followed by batch norm without gamma (epsilon 0.001) and
-    relu. The auxiliary classifier, which only training sees, is left out.
+    A convolution has no bias. Batch norm without gamma (epsilon 0.001) and a relu follow it. The
+    paper's auxiliary classifier, which serves training only, is left out.
 
-    Parameters for 1000 classes, 23,851,784 with the moving averages (trainable 23,817,352): a
-    convolution of h x w from i to f channels and its batch norm have h*w*i*f + 3*f.
+    The network has 23,851,784 parameters for 1000 classes, moving averages included, of which
+    23,817,352 are trainable. A convolution of h x w from i to f channels and its batch norm have
+    h*w*i*f + 3*f.
         conv1 to conv5     960 + 9,312 + 18,624 + 5,360 + 138,816 = 173,072
         mixed0 to 3        256,368; 277,968; 285,648; 1,153,920
         mixed4 to 7        1,298,944; 1,692,736; 1,692,736; 2,143,872
@@ -33,22 +34,22 @@ def inception_v3(
         logits             (2048+1)*1000 = 2,049,000
 
     Args:
-        images: float32 [batch, height, width, channels], 75x75 or more; 15x15 or more with the
-            cifar stem.
+        images: float32 [batch, height, width, channels], at least 75x75, or 15x15 with the cifar
+            stem.
         num_classes: number of logits.
-        training: whether batch norm goes by the batch.
-        stem: imagenet: conv1 has stride 2, a pool follows conv3 and another conv5; cifar: conv1 to
-            conv5 keep the image's size, and the one pool follows conv5.
+        training: whether batch norm uses the batch's statistics.
+        stem: imagenet: conv1 has stride 2, and pooling layers follow conv3 and conv5. cifar: conv1
+            to conv5 keep the image's size, and a pooling layer follows conv5 only.
         data_format: see `layers.arrange`.
 
     Returns:
-        float32 [batch, num_classes], unscaled.
+        The logits, float32 [batch, num_classes], unscaled.
     """
     net = _Builder(training)
     large = stem == "imagenet"
     padding = "valid" if large else "same"
     x = layers.arrange(images, data_format, min_size=75 if large else 15)
-    # Sizes in brackets are those of 299x299 with the imagenet stem.
+    # The shapes below are those of 299x299 images with the imagenet stem.
     x = net.conv(x, "conv1", 32, 3, strides=2 if large else 1, padding=padding)  # [b, 149, 149, 32]
     x = net.conv(x, "conv2", 32, 3, padding=padding)  # [b, 147, 147, 32]
     x = net.conv(x, "conv3", 64, 3)
@@ -85,7 +86,11 @@ def inception_v3(
 
 
 class _Builder:
-    """Adds convolutions and modules to the graph."""
+    """The builder of convolutions and modules.
+
+    Its methods take the inputs x, float32 [batch, height, width, channels] or channels first, and
+    the scope of their variables. They return a tensor in the same layout.
+    """
 
     def __init__(self, training: bool) -> None:
         self._training = training
@@ -93,7 +98,7 @@ class _Builder:
     def conv(
         self, x: Any, name: str, filters: int, window: Any, strides: int = 1, padding: str = "same"
     ) -> Any:
-        """A convolution, batch norm, relu."""
+        """Build a convolution, its batch norm and a relu."""
         x = layers.conv2d(
             x, filters, window, strides=strides, padding=padding, use_bias=False, name=name
         )
@@ -103,18 +108,18 @@ class _Builder:
         return layers.activate(x, "relu", name=f"{name}_relu")
 
     def branch(self, x: Any, scope: str, *steps: Step) -> Any:
-        """Convolutions in a row."""
+        """Build convolutions one after the other."""
         for name, filters, window in steps:
             x = self.conv(x, f"{scope}/{name}", filters, window)
         return x
 
     def pool_branch(self, x: Any, scope: str, filters: int) -> Any:
-        """A mean over 3x3, and a convolution."""
+        """Build an average pooling layer of 3x3 and a 1x1 convolution."""
         x = layers.average_pooling2d(x, 3, 1, padding="same", name=f"{scope}/pool")
         return self.conv(x, f"{scope}/branch_pool", filters, 1)
 
     def module_5x5(self, x: Any, scope: str, pooled: int) -> Any:
-        """Figure 5 of the paper, with a 5x5 window in one branch."""
+        """Build the module of figure 5 of the paper, but with a 5x5 window in one branch."""
         branches = [
             self.branch(x, scope, ("branch1x1", 64, 1)),
             self.branch(x, scope, ("branch5x5_1", 48, 1), ("branch5x5_2", 64, 5)),
@@ -130,7 +135,7 @@ class _Builder:
         return layers.concatenate(branches, name=f"{scope}/concat")
 
     def module_7x7(self, x: Any, scope: str, filters: int) -> Any:
-        """Figure 6: windows of 7x7 in two halves, 1x7 and 7x1."""
+        """Build the module of figure 6: 1x7 and 7x1 convolutions take the place of 7x7 ones."""
         branches = [
             self.branch(x, scope, ("branch1x1", 192, 1)),
             self.branch(
@@ -154,7 +159,10 @@ class _Builder:
         return layers.concatenate(branches, name=f"{scope}/concat")
 
     def halve(self, x: Any, scope: str, *branches: list[Step]) -> Any:
-        """Figure 10: half the height and width; each branch's last convolution has stride 2."""
+        """Build the module of figure 10, which halves height and width.
+
+        The last convolution of each branch has stride 2.
+        """
         outputs = []
         for steps in branches:
             *before, (name, filters, window) = steps
@@ -165,7 +173,7 @@ class _Builder:
         return layers.concatenate(outputs, name=f"{scope}/concat")
 
     def module_split(self, x: Any, scope: str) -> Any:
-        """Figure 7: branches that part into 1x3 and 3x1."""
+        """Build the module of figure 7: two branches split into a 1x3 and a 3x1 convolution."""
         three = self.branch(x, scope, ("branch3x3_1", 384, 1))
         double = self.branch(x, scope, ("branch3x3dbl_1", 448, 1), ("branch3x3dbl_2", 384, 3))
         branches = [

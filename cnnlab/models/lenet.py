@@ -1,5 +1,9 @@
-"""LeNet-5 (LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to document
-recognition", Proc. IEEE 86): as it is built today, and as published."""
+"""LeNet-5, in today's form and as published.
+
+LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to document recognition",
+Proceedings of the IEEE 86. Layers have the paper's names: C for convolution, S for subsampling, F
+for fully connected.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +17,15 @@ from cnnlab.base.tf1 import tf
 
 INPUT_SIZE = 32
 
-# Table I: the maps of S2 that each of the 16 maps of C3 sees.
+# Table I of the paper: the maps of S2 that each of the 16 maps of C3 is connected to.
 C3_INPUTS = (
     *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),
     *((0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5)),
     *((0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5), (0, 1, 2, 3, 4, 5)),
 )
 
-# The digits as 12 rows of 7, which are the output units' centres; drawn after the paper's figure 3.
-# A row is a number of 7 bits, the highest on the left.
+# The digits as bitmaps of 12 rows and 7 columns, drawn after figure 3 of the paper. They are the
+# centres of the output units. A row is a number of 7 bits; its highest bit is the leftmost pixel.
 DIGITS = (
     (0x00, 0x1C, 0x22, 0x41, 0x41, 0x41, 0x41, 0x41, 0x41, 0x22, 0x1C, 0x00),
     (0x00, 0x08, 0x18, 0x28, 0x08, 0x08, 0x08, 0x08, 0x08, 0x08, 0x3E, 0x00),
@@ -38,19 +42,26 @@ F6_UNITS = 7 * 12
 
 
 def lenet5(images: Any, num_classes: int, *, training: bool) -> Any:
-    """LeNet-5 as it is built today: every map of C3 sees all of S2, plain averages, softmax.
+    """Build LeNet-5 as it is usually built today.
 
-    Parameters for 32x32x1 (or 28x28x1, see Args) and 10 classes: 61,706: c1 5*5*1*6+6 = 156; c3
-    5*5*6*16+16 = 2,416; c5 5*5*16*120+120 = 48,120; f6 120*84+84 = 10,164; logits 84*10+10 = 850.
+    It differs from the published network in three places. Every map of C3 is connected to all maps
+    of S2, subsampling is a mean without weights, and the outputs are logits for a softmax.
+
+    The network has 61,706 parameters for 32x32x1 or 28x28x1 images and 10 classes:
+        c1        5*5*1*6 + 6        =    156
+        c3        5*5*6*16 + 16      =  2,416
+        c5        5*5*16*120 + 120   = 48,120
+        f6        120*84 + 84        = 10,164
+        logits    84*10 + 10         =    850
 
     Args:
-        images: float32 [batch, height, width, channels]; smaller ones than 32x32 are padded to it
-            with what is at their edges.
+        images: float32 [batch, height, width, channels]. Images smaller than 32x32 are padded to
+            32x32 by mirroring the pixels at their edges.
         num_classes: number of logits.
         training: unused.
 
     Returns:
-        float32 [batch, num_classes], unscaled.
+        The logits, float32 [batch, num_classes], unscaled.
     """
     del training
     x = _padded(images)  # [b, 32, 32, 1]
@@ -65,25 +76,34 @@ def lenet5(images: Any, num_classes: int, *, training: bool) -> Any:
 
 
 def lenet5_1998(images: Any, num_classes: int, *, training: bool) -> Any:
-    """LeNet-5 as published (section II.B): sparse C3, trained subsampling, radial basis outputs.
+    """Build LeNet-5 as published (section II.B).
 
-    A logit is minus the squared distance of F6 from the class's centre, so that softmax
-    cross-entropy is the paper's equation 9 without its constant class: the right class's distance
-    falls while the others' grow.
+    C3 has only some of the connections to S2, subsampling has trained weights, and the output units
+    are radial basis functions.
 
-    Parameters for 32x32x1 (or 28x28x1, see Args): 60,000: c1 5*5*1*6+6 = 156; s2 6*2 = 12; c3
-    60 connections*5*5+16 = 1,516; s4 16*2 = 32; c5 5*5*16*120+120 = 48,120; f6 120*84+84 = 10,164.
-    The centres are fixed.
+    logit_c = -sum_i (f6_i - centre_ci)^2
+
+    The logit of a class is minus the squared distance between F6 and the centre of the class.
+    Softmax cross-entropy of these logits is the paper's equation 9 without its constant class. It
+    decreases the distance to the correct class and increases the distances to the others.
+
+    The network has 60,000 parameters for 32x32x1 or 28x28x1 images. The centres are fixed.
+        c1    5*5*1*6 + 6                =    156
+        s2    6*2                        =     12
+        c3    60 connections*5*5 + 16    =  1,516
+        s4    16*2                       =     32
+        c5    5*5*16*120 + 120           = 48,120
+        f6    120*84 + 84                = 10,164
 
     Args:
-        images: float32 [batch, height, width, channels]; smaller ones than 32x32 are padded to it
-            with what is at their edges.
-        num_classes: number of logits; 10 have the digits' bitmaps as centres, other numbers random
-            codes, which the paper gives as the alternative.
+        images: float32 [batch, height, width, channels]. Images smaller than 32x32 are padded to
+            32x32 by mirroring the pixels at their edges.
+        num_classes: number of logits. With 10, the centres are the bitmaps of the digits. With any
+            other number they are random codes, which the paper names as the alternative.
         training: unused.
 
     Returns:
-        float32 [batch, num_classes], unscaled, <= 0.
+        The logits, float32 [batch, num_classes], unscaled, <= 0.
     """
     del training
     x = _padded(images)  # [b, 32, 32, 1]
@@ -100,7 +120,7 @@ def lenet5_1998(images: Any, num_classes: int, *, training: bool) -> Any:
 
 
 def centres(num_classes: int) -> npt.NDArray[np.float32]:
-    """What F6 should be for each class: float32 [num_classes, 84], each -1 or 1."""
+    """Return the target of F6 for each class: float32 [num_classes, 84], each number -1 or 1."""
     if num_classes == len(DIGITS):
         bits = (np.array(DIGITS)[:, :, None] >> np.arange(6, -1, -1)) & 1  # [10, 12, 7]
         signs = 2 * bits.reshape(len(DIGITS), F6_UNITS) - 1
@@ -110,7 +130,10 @@ def centres(num_classes: int) -> npt.NDArray[np.float32]:
 
 
 def _padded(images: Any) -> Any:
-    """At least 32x32: the outermost pixels, background of a digit whatever the scaling, go on."""
+    """Pad images to at least 32x32 by mirroring the pixels at their edges.
+
+    These pixels are the background of a digit, whatever the scaling of the images is.
+    """
     missing = [max(INPUT_SIZE - length, 0) for length in images.shape[1:3].as_list()]
     sides = [[length // 2, length - length // 2] for length in missing]
     if not any(missing):
@@ -119,20 +142,21 @@ def _padded(images: Any) -> Any:
 
 
 def _squash(x: Any) -> Any:
-    """1.7159 tanh(2/3 x): 1 at 1 and -1 at -1 (appendix A)."""
+    """Return 1.7159 tanh(2/3 x), which is 1 at 1 and -1 at -1 (appendix A of the paper)."""
     return 1.7159 * tf.tanh(x * (2 / 3))
 
 
 def _start(fan_in: int) -> dict[str, Any]:
-    """Uniform in +-2.4 / fan_in (appendix A)."""
+    """Return the kernel's initializer as an argument: uniform in +-2.4 / fan_in (appendix A)."""
     limit = 2.4 / fan_in
     return {"kernel_initializer": tf.random_uniform_initializer(-limit, limit)}
 
 
 def _subsample(inputs: Any, name: str) -> Any:
-    """squash(coefficient x the sum of each 2x2 window + bias), one of each a map.
+    """Build squash(coefficient * the sum over each 2x2 window + bias).
 
-    The coefficients start at 1/4, which makes it the mean.
+    Every map has one coefficient and one bias. The coefficients start at 1/4, so at first the sum
+    is the mean.
     """
     channels = int(inputs.shape[-1])
     sums = 4 * layers.average_pooling2d(inputs, 2, 2, name=f"{name}_pool")
@@ -145,12 +169,12 @@ def _subsample(inputs: Any, name: str) -> Any:
 
 
 def _sparse_convolution(inputs: Any, name: str) -> Any:
-    """5x5 valid convolution, squashed, each of whose 16 maps sees only those of C3_INPUTS."""
+    """Build an unpadded 5x5 convolution whose 16 maps have only the connections of C3_INPUTS."""
     pairs = [(source, target) for target, of in enumerate(C3_INPUTS) for source in of]
     places = np.zeros([len(pairs), 6, len(C3_INPUTS)], np.float32)
     for i, (source, target) in enumerate(pairs):
         places[i, source, target] = 1
-    # One limit for all: that of the maps with the mean number of inputs.
+    # All kernels start within the same limit, that of a map with the mean number of inputs.
     start = _start(25 * len(pairs) // len(C3_INPUTS))["kernel_initializer"]
     with tf.variable_scope(name, use_resource=True, reuse=tf.AUTO_REUSE):
         windows = tf.get_variable("kernel", [5, 5, len(pairs)], initializer=start)

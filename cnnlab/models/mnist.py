@@ -1,4 +1,4 @@
-"""The MNIST networks: a perceptron and two convolutional networks."""
+"""Three networks for MNIST: a perceptron and two convolutional networks."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ def mnist_perceptron(
     training: bool,
     init_stddev: Annotated[float, Field(ge=0)] = 1.0,
 ) -> Any:
-    """One dense layer (recipes `mnist_perceptron`, `mnist_perceptron_small_init`).
+    """Build one dense layer (recipes `mnist_perceptron`, `mnist_perceptron_small_init`).
 
-    Parameters for 28x28x1 and 10 classes: 784*10+10 = 7,850.
+    The network has 784*10 + 10 = 7,850 parameters for 28x28x1 images and 10 classes.
 
     Args:
         images: float32 [batch, height, width, channels].
         num_classes: number of logits.
         training: unused.
-        init_stddev: weights and biases start from N(0, init_stddev**2); 0 starts from zeros.
+        init_stddev: standard deviation (>= 0) of the normal distribution with mean 0 that weights
+            and biases start from. With 0 they start from zeros.
 
     Returns:
-        float32 [batch, num_classes], unscaled.
+        The logits, float32 [batch, num_classes], unscaled.
     """
     del training
     x = layers.flatten(images, name="flatten")  # [b, 784]
@@ -41,19 +42,25 @@ def mnist_perceptron(
 
 
 def mnist_cnn(images: Any, num_classes: int, *, training: bool, dropout: Rate = 0.5) -> Any:
-    """Two 5x5 convolutions with pooling and a wide dense layer (recipe `mnist_cnn`).
+    """Build two 5x5 convolutions with pooling and a wide dense layer (recipe `mnist_cnn`).
 
-    Parameters for 28x28x1 and 10 classes: 3,274,634: conv1 5*5*32+32 = 832; conv2 5*5*32*64+64 =
-    51,264; dense1 7*7*64*1024+1024 = 3,212,288; logits 1024*10+10 = 10,250.
+    Kernels start from a truncated normal distribution with standard deviation 0.1, biases from 0.1,
+    as in the source program.
+
+    The network has 3,274,634 parameters for 28x28x1 images and 10 classes:
+        conv1     5*5*1*32 + 32         =       832
+        conv2     5*5*32*64 + 64        =    51,264
+        dense1    7*7*64*1024 + 1024    = 3,212,288
+        logits    1024*10 + 10          =    10,250
 
     Args:
         images: float32 [batch, height, width, channels].
         num_classes: number of logits.
         training: whether dropout is active.
-        dropout: share of the dense layer's outputs that is dropped, in [0, 1).
+        dropout: the fraction of the wide dense layer's outputs to drop, in [0, 1).
 
     Returns:
-        float32 [batch, num_classes], unscaled.
+        The logits, float32 [batch, num_classes], unscaled.
     """
     start = {
         "kernel_initializer": tf.truncated_normal_initializer(stddev=0.1),
@@ -71,19 +78,27 @@ def mnist_cnn(images: Any, num_classes: int, *, training: bool, dropout: Rate = 
 
 
 def mnist_convnet(images: Any, num_classes: int, *, training: bool, dropout: Rate = 0.4) -> Any:
-    """Two 3x3 valid convolutions with pooling and a wide dense layer (recipe `mnist_convnet`).
+    """Build two 3x3 convolutions with pooling and a wide dense layer (recipe `mnist_convnet`).
 
-    Parameters for 28x28x1 and 10 classes: 3,362,570: conv1 3*3*64+64 = 640; conv2 3*3*64*128+128 =
-    73,856; dense1 5*5*128*1024+1024 = 3,277,824; logits 1024*10+10 = 10,250.
+    The convolutions are unpadded.
+
+    Departure: the source program applies a relu to the logits. It is left out here, because it can
+    silence a class for good.
+
+    The network has 3,362,570 parameters for 28x28x1 images and 10 classes:
+        conv1     3*3*1*64 + 64          =       640
+        conv2     3*3*64*128 + 128       =    73,856
+        dense1    5*5*128*1024 + 1024    = 3,277,824
+        logits    1024*10 + 10           =    10,250
 
     Args:
         images: float32 [batch, height, width, channels].
         num_classes: number of logits.
         training: whether dropout is active.
-        dropout: share of the dense layer's outputs that is dropped, in [0, 1).
+        dropout: the fraction of the wide dense layer's outputs to drop, in [0, 1).
 
     Returns:
-        float32 [batch, num_classes], unscaled.
+        The logits, float32 [batch, num_classes], unscaled.
     """
     x = images  # [b, 28, 28, 1]
     x = layers.conv2d(x, 64, 3, activation=tf.nn.relu, name="conv1")  # [b, 26, 26, 64]
@@ -93,5 +108,4 @@ def mnist_convnet(images: Any, num_classes: int, *, training: bool, dropout: Rat
     x = layers.flatten(x, name="flatten")  # [b, 3200]
     x = layers.dense(x, 1024, activation=tf.nn.relu, name="dense1")
     x = layers.dropout(x, dropout, training=training, name="dropout1")
-    # The text puts a relu on the logits, which can silence a class for good; left out here.
     return layers.dense(x, num_classes, name="logits")

@@ -22,22 +22,24 @@ def mnist_mlp(
     dense_units: Units | Annotated[Sequence[Units], Field(min_length=1)] = (128, 60),
     dropout: Rate = 0.0,
 ) -> Any:
-    """Dense layers with relu, dropout after the first of them.
+    """Build hidden dense layers with relu, and dropout after the first of them.
 
-    Parameters for 28x28x1 and 10 classes: 108,830: dense1 784*128+128 = 100,480; dense2 128*60+60 =
-    7,740; logits 60*10+10 = 610. With dense_units of 32: 784*32+32 = 25,120 and 32*10+10 = 330,
-    25,450 in all.
+    The network has 108,830 parameters for 28x28x1 images and 10 classes:
+        dense1    784*128 + 128   = 100,480
+        dense2    128*60 + 60     =   7,740
+        logits    60*10 + 10      =     610
+    With dense_units=32 it has 784*32 + 32 = 25,120 and 32*10 + 10 = 330, together 25,450.
 
     Args:
         images: float32 [batch, height, width, channels].
         num_classes: number of logits.
         training: whether dropout is active.
-        dense_units: outputs of each hidden layer, one after the other; a number stands for one
-            layer.
-        dropout: share of the first hidden layer's outputs that is dropped, in [0, 1).
+        dense_units: the number of outputs (>= 1) of each hidden layer, in order. A single number
+            gives one hidden layer.
+        dropout: the fraction of the first hidden layer's outputs to drop, in [0, 1).
 
     Returns:
-        float32 [batch, num_classes], unscaled.
+        The logits, float32 [batch, num_classes], unscaled.
     """
     units = [dense_units] if isinstance(dense_units, int) else dense_units
     x = layers.flatten(images, name="flatten")  # [b, 784]

@@ -1,27 +1,35 @@
 """Residual networks (He et al. 2015, arXiv 1512.03385): ResNet-18, 34, 50 and 101 of table 1, and
 ResNet-20 and 56 for CIFAR-10 of section 4.2.
 
-Parameters with 1000 classes, as Keras Applications counts, that is with batch norm's moving
-averages: c channels of batch norm have 4c. A bottleneck that makes 4f of i channels has
-(i+1)*f + (9*f+1)*f + (f+1)*4f + 4*(f+f+4f), with a projection (i+1)*4f + 4*4f more.
+The counts of parameters include the moving averages of batch norm, as in Keras Applications. Batch
+norm of c channels has 4c parameters. All counts for table 1 are for 1000 classes.
+
+A bottleneck from i to 4f channels has (i+1)*f + (9*f+1)*f + (f+1)*4f + 4*(f+f+4f) parameters. A
+projection adds (i+1)*4f + 4*4f. The first block of each stage has one.
     ResNet-50    25,636,712 (trainable 25,583,592)
-        conv1    (7*7*3+1)*64 + 4*64 = 9,728
-        stage1   76,928 + 2 * 71,552 = 220,032; of these 1 and 2 blocks the projection is in the
-                 first, and so on:
-        stage2   383,232 + 3 * 282,368 = 1,230,336
-        stage3   1,520,128 + 5 * 1,121,792 = 7,129,088
-        stage4   6,054,912 + 2 * 4,471,808 = 14,998,528
-        logits   (2048+1)*1000 = 2,049,000
-    ResNet-101   44,707,176: 17 * 1,121,792 more
-Basic blocks have no biases in convolutions (batch norm takes them away): from i to f channels
-9*i*f + 9*f*f + 4*2f, with a projection i*f + 4f more.
+        conv1    (7*7*3+1)*64 + 4*64          =      9,728
+        stage1   76,928 + 2 * 71,552          =    220,032
+        stage2   383,232 + 3 * 282,368        =  1,230,336
+        stage3   1,520,128 + 5 * 1,121,792    =  7,129,088
+        stage4   6,054,912 + 2 * 4,471,808    = 14,998,528
+        logits   (2048+1)*1000                =  2,049,000
+    ResNet-101   44,707,176, which is 17 * 1,121,792 more
+
+A basic block from i to f channels has 9*i*f + 9*f*f + 4*2f parameters. A projection adds i*f + 4f.
+The first blocks of stages 2 to 4 have one. Convolutions have no biases here, because the batch norm
+after them would cancel a bias.
     ResNet-18    11,699,112 (trainable 11,689,512)
     ResNet-34    21,814,696 (trainable 21,797,672)
-With 10 classes and no projections:
-    ResNet-20    271,098 (trainable 269,722): conv1 9*3*16 + 64; stage1 6 * (9*16*16 + 64);
-                 stage2 9*16*32 + 5 * 9*32*32 + 6 * 128; stage3 9*32*64 + 5 * 9*64*64 + 6 * 256;
-                 logits 650. The paper says 0.27M; 272,474 is the trainable count with projections.
-    ResNet-56    857,082 (trainable 853,018): 18 convolutions a stage; the paper says 0.85M.
+
+The networks for CIFAR-10 have no projections. With 10 classes:
+    ResNet-20    271,098 (trainable 269,722)
+        conv1    9*3*16 + 64
+        stage1   6 * (9*16*16 + 64)
+        stage2   9*16*32 + 5 * 9*32*32 + 6 * 128
+        stage3   9*32*64 + 5 * 9*64*64 + 6 * 256
+        logits   650
+    ResNet-56    857,082 (trainable 853,018), with 18 convolutions a stage
+The paper says 0.27 and 0.85 million. With projections ResNet-20 would have 272,474 trainable ones.
 """
 
 from __future__ import annotations
@@ -33,11 +41,17 @@ from cnnlab.base.tf1 import tf
 from cnnlab.layers.data_format import channel_axis
 from cnnlab.models.argument_types import DataFormat, Stem
 
-EPSILON = 1.001e-5  # Keras Applications'
+EPSILON = 1.001e-5  # as in Keras Applications
 
 
 def _network(name: str, blocks: tuple[int, ...], *, has_bottlenecks: bool) -> Any:
-    """The network of table 1 that has so many blocks in each stage."""
+    """Return the model function of a network of table 1.
+
+    Args:
+        name: of the function.
+        blocks: the number of blocks in each of the four stages.
+        has_bottlenecks: whether blocks are bottlenecks; otherwise they are basic blocks.
+    """
 
     def network(
         images: Any,
@@ -47,26 +61,26 @@ def _network(name: str, blocks: tuple[int, ...], *, has_bottlenecks: bool) -> An
         stem: Stem = "imagenet",
         data_format: DataFormat = "channels_last",
     ) -> Any:
-        """A convolution and four stages of residual blocks, the mean over all places, one dense
+        """Build a convolution, four stages of residual blocks, global average pooling and a dense
         layer.
 
-        Bottlenecks are those of Keras Applications' ResNet50 and ResNet101 (version 1): a stage's
-        stride is in the first 1x1 convolution, as in the paper, and convolutions have biases.
+        Bottlenecks follow ResNet50 and ResNet101 (version 1) of Keras Applications: the first 1x1
+        convolution has the stride of a stage, as in the paper, and convolutions have biases.
 
         Args:
             images: float32 [batch, height, width, channels].
             num_classes: number of logits.
-            training: whether batch norm goes by the batch.
-            stem: imagenet: conv1 is 7x7 with stride 2, a pool after it; cifar: 3x3 with stride 1
-                and no pool.
+            training: whether batch norm uses the batch's statistics.
+            stem: imagenet: conv1 is 7x7 with stride 2, and a pooling layer follows it. cifar: conv1
+                is 3x3 with stride 1, without a pooling layer.
             data_format: see `layers.arrange`.
 
         Returns:
-            float32 [batch, num_classes], unscaled.
+            The logits, float32 [batch, num_classes], unscaled.
         """
         block = _bottleneck if has_bottlenecks else _basic
         x = layers.arrange(images, data_format)
-        # Sizes in brackets are those of 224x224 with the imagenet stem.
+        # The shapes below are those of 224x224 images with the imagenet stem.
         if stem == "imagenet":
             x = _conv(x, 64, 7, "conv1", training, strides=2, bias=has_bottlenecks)
             x = layers.activate(x, "relu", name="conv1_relu")  # [b, 112, 112, 64]
@@ -89,7 +103,12 @@ def _network(name: str, blocks: tuple[int, ...], *, has_bottlenecks: bool) -> An
 
 
 def _small_network(name: str, blocks: int) -> Any:
-    """The network of section 4.2 that has so many blocks in each stage."""
+    """Return the model function of a network of section 4.2.
+
+    Args:
+        name: of the function.
+        blocks: the number of blocks in each of the three stages.
+    """
 
     def network(
         images: Any,
@@ -98,20 +117,21 @@ def _small_network(name: str, blocks: int) -> Any:
         training: bool,
         data_format: DataFormat = "channels_last",
     ) -> Any:
-        """A 3x3 convolution and three stages of residual blocks of 16, 32 and 64 channels, the mean
-        over all places, one dense layer.
+        """Build a 3x3 convolution, three stages of residual blocks, global average pooling and a
+        dense layer.
 
-        Shortcuts have no weights: where a stage halves the image, every other place is taken and
-        the new channels are zero (option A of the paper).
+        The stages have 16, 32 and 64 channels. Shortcuts have no weights (option A of the paper).
+        Where a stage halves the image, its shortcut takes every other row and column, and its new
+        channels are zero.
 
         Args:
             images: float32 [batch, height, width, channels].
             num_classes: number of logits.
-            training: whether batch norm goes by the batch.
+            training: whether batch norm uses the batch's statistics.
             data_format: see `layers.arrange`.
 
         Returns:
-            float32 [batch, num_classes], unscaled.
+            The logits, float32 [batch, num_classes], unscaled.
         """
         x = layers.arrange(images, data_format)
         x = _conv(x, 16, 3, "conv1", training)
@@ -131,7 +151,11 @@ def _small_network(name: str, blocks: int) -> Any:
 def _bottleneck(
     inputs: Any, filters: int, name: str, training: bool, strides: int, projects: bool
 ) -> Any:
-    """1x1 to fewer channels, 3x3, 1x1 to four times as many; added to the inputs."""
+    """Build a bottleneck block (figure 5, right, of the paper).
+
+    A 1x1 convolution reduces the inputs to `filters` channels, a 3x3 convolution follows, and a 1x1
+    convolution makes 4 * filters channels. The shortcut is added before the last relu.
+    """
     x = _conv(inputs, filters, 1, f"{name}/conv1", training, strides=strides, bias=True)
     x = layers.activate(x, "relu", name=f"{name}/relu1")
     x = _conv(x, filters, 3, f"{name}/conv2", training, bias=True)
@@ -148,7 +172,8 @@ def _bottleneck(
 def _basic(
     inputs: Any, filters: int, name: str, training: bool, strides: int, projects: bool
 ) -> Any:
-    """3x3 twice, added to the inputs."""
+    """Build a basic block: two 3x3 convolutions, and a shortcut that is added before the last relu
+    (figure 5, left, of the paper)."""
     x = _conv(inputs, filters, 3, f"{name}/conv1", training, strides=strides)
     x = layers.activate(x, "relu", name=f"{name}/relu1")
     x = _conv(x, filters, 3, f"{name}/conv2", training)
@@ -160,7 +185,10 @@ def _basic(
 
 
 def _identity(inputs: Any, filters: int, strides: int, name: str) -> Any:
-    """The inputs; with strides, every other place and channels of zeros up to `filters`."""
+    """Return the inputs as a shortcut.
+
+    With strides, take every other row and column, and append channels of zeros up to `filters`.
+    """
     if strides == 1:
         return inputs
     x = layers.max_pooling2d(inputs, 1, strides, name=name)
@@ -180,11 +208,21 @@ def _conv(
     strides: int = 1,
     bias: bool = False,
 ) -> Any:
-    """A convolution and its batch norm."""
+    """Build a convolution and its batch norm.
+
+    Args:
+        x: float32 [batch, height, width, channels], or channels first.
+        filters: number of output channels.
+        side: height and width of the kernel.
+        name: of the layer.
+        training: whether batch norm uses the batch's statistics.
+        strides: step between two windows, in pixels.
+        bias: whether the convolution has a bias.
+    """
     padding = "same"
     if strides > 1 and side > 1:
-        # As much on either side, so that windows lie around the places that a shortcut takes; with
-        # strides "same" would pad the right and lower sides alone.
+        # With strides, "same" would pad the right and lower sides only. Equal padding on all sides
+        # centres the windows on the pixels that a shortcut takes.
         x = layers.zero_padding2d(x, side // 2, name=f"{name}_pad")
         padding = "valid"
     x = layers.conv2d(
@@ -194,7 +232,7 @@ def _conv(
         strides=strides,
         padding=padding,
         use_bias=bias,
-        kernel_initializer="he_normal",  # He et al. 2015 (arXiv 1502.01852), as the paper says
+        kernel_initializer="he_normal",  # He et al. 2015 (arXiv 1502.01852), as in the paper
         name=name,
     )
     return layers.batch_normalization(x, training=training, epsilon=EPSILON, name=f"{name}_norm")

@@ -1,5 +1,5 @@
-"""Two 3x3 convolutions, one pooling, a wide dense layer (recipes `mnist_simple`,
-`fashion_simple`)."""
+"""The network of the recipes `mnist_simple` and `fashion_simple`: two convolutions, a wide dense
+layer."""
 
 from __future__ import annotations
 
@@ -19,22 +19,29 @@ def simple_cnn(
     pool_size: Annotated[int, Field(ge=1)] = 2,
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,
 ) -> Any:
-    """The models `mnist_simple` and, on larger images with 2 classes, `cats_dogs`.
+    """Build two 3x3 convolutions, one pooling layer and a dense layer of 1024 units.
 
-    Parameters for 28x28x1 and 10 classes: 18,960,138: conv1 3*3*1*64+64 = 640; conv2 3*3*64*128+128
-    = 73,856; dense1 12*12*128*1024+1024 = 18,875,392; logits 1024*10+10 = 10,250.
-    For 150x150x3 and 2 classes: 698,561,410, all but 77,698 of them in dense1 (73*73*128 inputs):
-    2.8 GB, and three times that again for gradient and Adam. A pool_size of 8 leaves 42,548,098.
+    This is the model `mnist_simple`. Under the name `cats_dogs` it is meant for larger images of 2
+    classes.
+
+    The network has 18,960,138 parameters for 28x28x1 images and 10 classes:
+        conv1     3*3*1*64 + 64           =        640
+        conv2     3*3*64*128 + 128        =     73,856
+        dense1    12*12*128*1024 + 1024   = 18,875,392
+        logits    1024*10 + 10            =     10,250
+    It has 698,561,410 parameters for 150x150x3 images and 2 classes. All but 77,698 of them are in
+    dense1, which has 73*73*128 inputs. The weights take 2.8 GB. The gradient and Adam's two moving
+    averages take three times as much in addition. With pool_size=8 there are 42,548,098 parameters.
 
     Args:
         images: float32 [batch, height, width, channels].
         num_classes: number of logits.
         training: whether dropout is active.
-        pool_size: side and stride of the pooling window.
-        dropout: share dropped before and after the wide dense layer, in [0, 1).
+        pool_size: side and stride (>= 1) of the pooling window, in pixels.
+        dropout: the fraction of elements to drop before and after the wide dense layer, in [0, 1).
 
     Returns:
-        float32 [batch, num_classes], unscaled.
+        The logits, float32 [batch, num_classes], unscaled.
     """
     x = images  # [b, 28, 28, 1]
     x = layers.conv2d(x, 64, 3, activation=tf.nn.relu, name="conv1")  # [b, 26, 26, 64]

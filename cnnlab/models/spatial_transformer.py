@@ -1,5 +1,7 @@
-"""A spatial transformer ahead of a small network (Jaderberg et al. 2015, arXiv 1506.02025; recipe
-`stn`)."""
+"""A spatial transformer in front of a small network (recipe `stn`).
+
+Jaderberg et al. 2015, "Spatial Transformer Networks", arXiv 1506.02025.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,20 @@ IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
 def stn(images: Any, num_classes: int, *, training: bool) -> Any:
-    """A localization network turns and scales each image, two convolutions then classify it.
+    """Build a localization network, the transformation that it predicts, and a classifier.
 
-    Parameters for 28x28x1 and 10 classes: 239,320: locate_conv1 5*5*1*20+20 = 520; locate_conv2
-    5*5*20*20+20 = 10,020; locate_dense 3*3*20*20+20 = 3,620; theta 20*6+6 = 126; conv1 3*3*1*32+32
-    = 320; conv2 3*3*32*64+64 = 18,496; dense1 5*5*64*128+128 = 204,928; logits 128*10+10 = 1,290.
+    The localization network predicts an affine transformation for each image, such as a rotation or
+    a change of scale. A network with two convolutions classifies the transformed image.
+
+    The network has 239,320 parameters for 28x28x1 images and 10 classes:
+        locate_conv1    5*5*1*20 + 20       =     520
+        locate_conv2    5*5*20*20 + 20      =  10,020
+        locate_dense    3*3*20*20 + 20      =   3,620
+        theta           20*6 + 6            =     126
+        conv1           3*3*1*32 + 32       =     320
+        conv2           3*3*32*64 + 64      =  18,496
+        dense1          5*5*64*128 + 128    = 204,928
+        logits          128*10 + 10         =   1,290
 
     Args:
         images: float32 [batch, height, width, channels]; 0 is the background.
@@ -26,7 +37,7 @@ def stn(images: Any, num_classes: int, *, training: bool) -> Any:
         training: unused.
 
     Returns:
-        float32 [batch, num_classes], unscaled.
+        The logits, float32 [batch, num_classes], unscaled.
     """
     del training
     relu = {"activation": tf.nn.relu}
@@ -35,7 +46,8 @@ def stn(images: Any, num_classes: int, *, training: bool) -> Any:
     x = layers.max_pooling2d(x, 2, 2, name="locate_pool2")  # [b, 7, 7, 20]
     x = layers.conv2d(x, 20, 5, name="locate_conv2", **relu)  # [b, 3, 3, 20]
     x = layers.dense(layers.flatten(x, name="locate_flatten"), 20, name="locate_dense", **relu)
-    # Section 3.1 leaves the start open; from the identity it is a plain network at first.
+    # Section 3.1 of the paper does not say how theta starts. Here it starts from the identity, so
+    # at first the images pass unchanged.
     matrices = layers.dense(
         x,
         6,
@@ -53,14 +65,16 @@ def stn(images: Any, num_classes: int, *, training: bool) -> Any:
 
 
 def transform(images: Any, matrices: Any) -> Any:
-    """The affine grid and its sampling (sections 3.2 and 3.3).
+    """Resample each image through an affine transformation (sections 3.2 and 3.3 of the paper).
 
-    Output pixel (x, y), coordinates from -1 to 1 between the centres of the outermost pixels, takes
-    the value at matrix @ (x, y, 1): bilinear, and 0 beyond the edges.
+    output(x, y) = image(matrix @ (x, y, 1))
+
+    The coordinates are -1 and 1 at the centres of the outermost pixels. Between pixels the value is
+    interpolated bilinearly. Outside the image it is 0.
 
     Args:
         images: float32 [batch, height, width, channels].
-        matrices: float32 [batch, 2, 3]; gradients enter them.
+        matrices: float32 [batch, 2, 3]. Gradients pass to the images and to the matrices.
 
     Returns:
         float32 [batch, height, width, channels].
@@ -75,7 +89,15 @@ def transform(images: Any, matrices: Any) -> Any:
 
 
 def _sample(images: Any, x: Any, y: Any) -> Any:
-    """Values at x, y (float32 [batch, points], in pixels): float32 [batch, points, channels]."""
+    """Interpolate the images at points.
+
+    Args:
+        images: float32 [batch, height, width, channels].
+        x, y: float32 [batch, points], the column and the row in pixels.
+
+    Returns:
+        float32 [batch, points, channels].
+    """
     height, width, channels = images.shape[1:].as_list()
     pixels = tf.reshape(images, [-1, height * width, channels])
     left, top = tf.floor(x), tf.floor(y)

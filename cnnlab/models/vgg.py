@@ -1,14 +1,15 @@
 """VGG-11, 13, 16 and 19 (Simonyan and Zisserman 2014, arXiv 1409.1556, table 1: A, B, D, E).
 
-Parameters of VGG-16 for 224x224x3 and 1000 classes, 138,357,544 as Keras Applications counts:
+VGG-16 has 138,357,544 parameters for 224x224x3 images and 1000 classes, as in Keras Applications:
     block1  (9*3+1)*64 + (9*64+1)*64                    =      38,720
     block2  (9*64+1)*128 + (9*128+1)*128                =     221,440
     block3  (9*128+1)*256 + 2*(9*256+1)*256             =   1,475,328
     block4  (9*256+1)*512 + 2*(9*512+1)*512             =   5,899,776
     block5  3*(9*512+1)*512                             =   7,079,424
     dense1  (7*7*512+1)*4096                            = 102,764,544
-    dense2  (4096+1)*4096 = 16,781,312; logits (4096+1)*1000 = 4,097,000
-VGG-11 has 132,863,336, VGG-13 133,047,848, VGG-19 143,667,240.
+    dense2  (4096+1)*4096                               =  16,781,312
+    logits  (4096+1)*1000                               =   4,097,000
+VGG-11 has 132,863,336 parameters, VGG-13 133,047,848 and VGG-19 143,667,240.
 """
 
 from __future__ import annotations
@@ -22,7 +23,12 @@ FILTERS = (64, 128, 256, 512, 512)
 
 
 def _network(name: str, convolutions: tuple[int, ...]) -> Any:
-    """The network that has so many convolutions in each block."""
+    """Return the model function of a VGG network.
+
+    Args:
+        name: of the function.
+        convolutions: the number of convolutions in each of the five blocks.
+    """
 
     def network(
         images: Any,
@@ -34,20 +40,23 @@ def _network(name: str, convolutions: tuple[int, ...]) -> Any:
         batch_norm: bool = False,
         data_format: DataFormat = "channels_last",
     ) -> Any:
-        """Five blocks of 3x3 convolutions with a pool after each, two dense layers.
+        """Build five blocks of 3x3 convolutions and three dense layers.
+
+        A pooling layer ends each block. Kernels of convolutions start as in He et al. 2015 (arXiv
+        1502.01852), which suits relu.
 
         Args:
-            images: float32 [batch, height, width, channels], 32x32 or more.
+            images: float32 [batch, height, width, channels], at least 32x32.
             num_classes: number of logits.
-            training: whether dropout is active and batch norm goes by the batch.
-            dense_units: width of each dense layer.
-            dropout: share dropped after each dense layer, in [0, 1).
-            batch_norm: between each convolution and its relu; the paper has none, and without it
-                the deeper networks hardly start to learn on small images.
+            training: whether dropout is active and batch norm uses the batch's statistics.
+            dense_units: the number of outputs (>= 1) of each hidden dense layer.
+            dropout: the fraction of elements to drop after each hidden dense layer, in [0, 1).
+            batch_norm: whether batch norm stands between each convolution and its relu. The paper
+                has none, but without it the deeper networks hardly start to learn on small images.
             data_format: see `layers.arrange`.
 
         Returns:
-            float32 [batch, num_classes], unscaled.
+            The logits, float32 [batch, num_classes], unscaled.
         """
         x = layers.arrange(images, data_format, min_size=32)
         for block, (count, filters) in enumerate(zip(convolutions, FILTERS, strict=True), 1):

@@ -1,4 +1,4 @@
-"""The network for chest X-rays: large images, strided convolutions."""
+"""A network for chest X-rays: large images and convolutions with stride 2."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from cnnlab.base.tf1 import tf
 
 
 def xray_cnn(images: Any, num_classes: int, *, training: bool) -> Any:
-    """Three 3x3 valid convolutions of stride 2 with pooling between them, a dense layer.
+    """Build three 3x3 convolutions of stride 2 with pooling between them, and two dense layers.
 
-    Parameters for 1024x1024x3 and 2 classes: 15,838,658: conv1 3*3*3*32+32 = 896; conv2
-    3*3*32*64+64 = 18,496; conv3 3*3*64*128+128 = 73,856; dense1 31*31*128*128+128 = 15,745,152;
-    logits 128*2+2 = 258.
+    The convolutions are unpadded.
+
+    The network has 15,838,658 parameters for 1024x1024x3 images and 2 classes:
+        conv1     3*3*3*32 + 32          =        896
+        conv2     3*3*32*64 + 64         =     18,496
+        conv3     3*3*64*128 + 128       =     73,856
+        dense1    31*31*128*128 + 128    = 15,745,152
+        logits    128*2 + 2              =        258
 
     Args:
         images: float32 [batch, height, width, channels], at least 35 pixels high and wide.
@@ -21,7 +26,7 @@ def xray_cnn(images: Any, num_classes: int, *, training: bool) -> Any:
         training: unused.
 
     Returns:
-        float32 [batch, num_classes], unscaled.
+        The logits, float32 [batch, num_classes], unscaled.
     """
     del training
     conv = {"strides": 2, "activation": tf.nn.relu}

@@ -1,4 +1,4 @@
-"""The larger networks against PyTorch twins."""
+"""The larger networks against twins in PyTorch."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from tests.models.test_large_models import build, random_images
 
 
 def as_torch(weights: dict[str, Any], requires_grad: bool = False) -> dict[str, Any]:
-    """Our weights as PyTorch has them: kernels [out, in, height, width]."""
+    """Return cnnlab's weights in the layout of PyTorch: kernels [out, in, height, width]."""
     import torch
 
     tensors = {}
@@ -27,13 +27,13 @@ def as_torch(weights: dict[str, Any], requires_grad: bool = False) -> dict[str, 
 
 
 def logits_and_weights(name: str, size: int) -> Any:
-    """Our logits [2, 10] of the images of `build`, and the weights behind them."""
+    """Return cnnlab's logits [2, 10] of the images of `build`, and the weights they come from."""
     with tf.Graph().as_default(), tf.Session() as session:
         logits, _ = build(name, size, 10)
         session.run(tf.global_variables_initializer())
         rng = np.random.default_rng(2)
         for variable in tf.global_variables():
-            if variable.op.name.endswith("/bias"):  # all zeros would hide a mistake
+            if variable.op.name.endswith("/bias"):  # zeros would hide a mistake
                 variable.load(rng.normal(0, 0.1, variable.shape.as_list()), session)
         weights = session.run({v.op.name: v for v in tf.global_variables()})
         return session.run(logits), as_torch(weights)
@@ -55,7 +55,8 @@ def conv(w: dict[str, Any], x: Any, name: str, stride: int = 1, padding: int = 0
 
 
 def torch_squeezenet(w: dict[str, Any], x: Any) -> Any:
-    """As torchvision has version 1.0, but for conv1's padding: the paper's sizes from pool1 on."""
+    """Compute torchvision's version 1.0, but with a padding of conv1 that gives the paper's sizes
+    from pool1 on."""
     import torch
     from torch.nn import functional
 
@@ -90,7 +91,7 @@ def torch_alexnet(w: dict[str, Any], x: Any) -> Any:
 
 
 def torch_inception_v1(w: dict[str, Any], x: Any) -> Any:
-    """With pools that round up, as GoogLeNet's first implementation has them."""
+    """Compute GoogLeNet with pooling layers that round up, as in its first implementation."""
     import torch
     from torch.nn import functional
 
@@ -135,7 +136,10 @@ def test_same_logits_as_the_twin(name: str, twin: Any) -> None:
 
 
 def torch_resnet20(w: dict[str, Any], x: Any, is_training: bool = True) -> Any:
-    """He et al. 2015, section 4.2, option A; updates the moving averages in `w`."""
+    """Compute ResNet-20 of He et al. 2015, section 4.2, option A.
+
+    In training, update the moving averages in `w`.
+    """
     from torch.nn import functional
 
     def conv_norm(x: Any, name: str, stride: int = 1) -> Any:
@@ -161,7 +165,7 @@ def torch_resnet20(w: dict[str, Any], x: Any, is_training: bool = True) -> Any:
 
 @pytest.mark.slow
 def test_resnet20_trains_as_its_twin(tmp_path: Path) -> None:
-    """Six steps of momentum: the losses and the moving averages."""
+    """Six steps of momentum give the same losses and moving averages."""
     import torch
     from torch.nn import functional
 

@@ -1,4 +1,4 @@
-"""The larger networks: parameters, variable names, both data formats, twins in PyTorch."""
+"""The larger networks: parameters, names of variables, smallest images, both data formats."""
 
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from cnnlab.layers import data_format as arrangement
 from cnnlab.layers.tower import Tower, building
 from cnnlab.models import MODELS
 
-# With 1000 classes and the moving averages: Keras Applications' count_params() for VGG, ResNet-50
-# and 101, Inception-V3 and DenseNet; torchvision's parameters for the others, with 4c in place of
-# the 2c of batch norm. ResNet-20 and 56 with 10 classes, see below.
+# The counts are for 1000 classes and include the moving averages. Those of VGG, ResNet-50 and 101,
+# Inception-V3 and DenseNet are count_params() of Keras Applications. The others are torchvision's
+# parameters, with 4c instead of 2c for batch norm. ResNet-20 and 56 have 10 classes.
 PARAMETERS = {
     "alexnet": 62_378_344,
     "vgg11": 132_863_336,
@@ -41,14 +41,14 @@ GOLDEN = Path(__file__).parent / "variables"
 
 
 def random_images(size: int) -> Any:
-    """float32 [2, size, size, 3], the second darker, so that the networks tell them apart."""
+    """Return float32 [2, size, size, 3]; the second image is darker, so that the logits differ."""
     images = np.random.default_rng(1).uniform(size=(2, size, size, 3)).astype(np.float32)
     images[1] *= 0.3
     return images
 
 
 def build(name: str, size: int, classes: int, *, training: bool = False, **options: Any) -> Any:
-    """The logits of random images of that size, and the tower."""
+    """Return the logits of random images of a size, and the tower."""
     images = random_images(size)
     step = tf.constant(0, tf.int64) if training else None
     with building(Tower(1, step)) as tower:
@@ -57,7 +57,7 @@ def build(name: str, size: int, classes: int, *, training: bool = False, **optio
 
 @pytest.mark.parametrize("name", NAMES)
 def test_parameters_and_names(name: str) -> None:
-    """The names stand in users' checkpoints: a change breaks those."""
+    """Users' checkpoints contain the names, so a change would break them."""
     size, classes = (32, 10) if name in FOR_CIFAR else (224, 1000)
     with tf.Graph().as_default():
         logits, tower = build(name, size, classes)
@@ -71,7 +71,7 @@ def test_parameters_and_names(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_small_images(name: str) -> None:
-    """32x32 and 10 classes; with the cifar stem the last images are not yet a single place."""
+    """With the cifar stem, images of 32x32 are still at least 2x2 in the last layers."""
     options = {"stem": "cifar"} if name in HAS_STEMS else {}
     with tf.Graph().as_default():
         logits, tower = build(name, 32, 10, **options)
@@ -121,7 +121,7 @@ def test_the_smallest_images(name: str, size: int, options: dict[str, Any]) -> N
     ],
 )
 def test_channels_first_gives_the_same_logits(name: str, training: bool) -> None:
-    """From the same weights, with dropout (whose masks are the same) where it is not on images."""
+    """Both start from the same weights. Dropout is on, with the same masks, if not on images."""
     options: dict[str, Any] = {"stem": "cifar"} if name in HAS_STEMS else {}
     if name in ("alexnet", "vgg13"):
         options["dense_units"] = 32
@@ -150,6 +150,3 @@ def test_channels_first_without_a_kernel(monkeypatch: pytest.MonkeyPatch) -> Non
         Train(model="resnet20", model_options=options, device="cpu").build_graph()
     with tf.Graph().as_default(), tf.device("/gpu:0"):
         build("squeezenet", 32, 10, stem="cifar", **options)
-
-
-# Twins.

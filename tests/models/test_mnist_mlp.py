@@ -1,4 +1,4 @@
-"""The multi-layer perceptron: its options, and its losses against PyTorch's."""
+"""The multi-layer perceptron: its options, and its losses against PyTorch."""
 
 import itertools
 import math
@@ -63,7 +63,7 @@ def test_same_losses_as_pytorch(units: Any, optimizer: str, tmp_path: Path) -> N
     rule = rule(twin.parameters(), lr=0.01)
     expected = []
     for step, (i, n) in enumerate(batches, 1):
-        if optimizer == "adam":  # TensorFlow's epsilon is added before the correction of the bias
+        if optimizer == "adam":  # TensorFlow adds epsilon before the bias correction
             rule.param_groups[0]["eps"] = 1e-8 / math.sqrt(1 - 0.999**step)
         inputs = torch.tensor(i.reshape(BATCH, 784), dtype=torch.float32) / 255
         loss = torch.nn.functional.cross_entropy(twin(inputs), torch.tensor(n))
@@ -71,7 +71,7 @@ def test_same_losses_as_pytorch(units: Any, optimizer: str, tmp_path: Path) -> N
         loss.backward()
         rule.step()
         expected.append(loss.item())
-    assert abs(expected[0] - expected[-1]) > 1e-2  # it moved
+    assert abs(expected[0] - expected[-1]) > 1e-2  # the weights changed
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
@@ -84,7 +84,7 @@ def linear(torch: Any, weights: dict[str, Any], name: str, before: int, after: i
 
 
 def test_dropout_is_after_the_first_dense_layer() -> None:
-    """A share of a fifth is zero beyond relu's, the rest is scaled."""
+    """Dropout zeroes a fifth of what relu leaves above 0, and scales the rest."""
     from cnnlab.layers.tower import Tower, building
 
     images = np.random.default_rng(4).random((40, 28, 28, 1), np.float32)

@@ -1,4 +1,4 @@
-"""Every network: shapes, parameters, names, and its losses against an independent twin."""
+"""The models: shapes, parameters, names of variables, and losses against an independent twin."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +37,7 @@ def make(name: str, save_dir: Path, **options: Any) -> Train:
     )
 
 
-# Each layer's weights and biases, by hand.
+# The weights and biases of each layer, counted by hand.
 PARAMETERS = {
     "cifar_cnn": (5 * 5 * 3 * 64 + 64)  # 32x32
     + (5 * 5 * 64 * 64 + 64)  # 16x16
@@ -72,7 +72,7 @@ def test_every_model_is_tested_in_this_folder() -> None:
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_shapes_parameters_and_names(name: str, tmp_path: Path) -> None:
-    """The names stand in users' checkpoints: a change breaks those."""
+    """Users' checkpoints contain the names, so a change would break them."""
     with make(name, tmp_path / "save") as train:
         assert train.logits.shape.as_list() == [None, 10]
         with train.graph.as_default():
@@ -87,7 +87,7 @@ def test_shapes_parameters_and_names(name: str, tmp_path: Path) -> None:
 
 
 def keras_twin(name: str, weights: dict[str, Any]) -> Callable[[Any], Any]:
-    """The network in Keras 3, its layers as the text has them, with the given start."""
+    """Return the network of the source program in Keras 3, starting from the given weights."""
     import tensorflow
 
     keras = tensorflow.keras
@@ -116,7 +116,7 @@ def keras_twin(name: str, weights: dict[str, Any]) -> Callable[[Any], Any]:
 
 
 def twin_losses(name: str, weights: dict[str, Any], batches: Any, rate: float) -> list[float]:
-    """Ten eager steps of Keras's own Adam."""
+    """Return the losses of ten eager steps with the Adam of Keras."""
     import tensorflow
 
     twin: Any = keras_twin(name, weights)
@@ -134,7 +134,7 @@ def twin_losses(name: str, weights: dict[str, Any], batches: Any, rate: float) -
 
 
 def perceptron_losses(weights: dict[str, Any], batches: Any, rate: float) -> list[float]:
-    """Gradient descent in NumPy, in double precision."""
+    """Return the losses of gradient descent in NumPy, in double precision."""
     kernel = weights["logits/kernel"].astype(np.float64)
     bias = weights["logits/bias"].astype(np.float64)
     losses = []
@@ -155,7 +155,7 @@ def perceptron_losses(weights: dict[str, Any], batches: Any, rate: float) -> lis
     [n if n == "mnist_convnet" else pytest.param(n, marks=pytest.mark.slow) for n in SHAPES],
 )
 def test_same_losses_as_the_twin(name: str, tmp_path: Path) -> None:
-    """From the same weights, on the same batches, without dropout."""
+    """Both start from the same weights and see the same batches, without dropout."""
     images, labels = images_for(name)
     batches = [(images[i : i + BATCH], labels[i : i + BATCH]) for i in range(0, len(images), BATCH)]
     is_perceptron = name == "mnist_perceptron"
@@ -178,8 +178,8 @@ def test_same_losses_as_the_twin(name: str, tmp_path: Path) -> None:
         expected = perceptron_losses(weights, batches, rate)
     else:
         expected = twin_losses(name, weights, batches, rate)
-    assert abs(expected[0] - expected[-1]) > 1e-2  # it moved
-    # Some losses are near 30, where float32 itself resolves 2e-6.
+    assert abs(expected[0] - expected[-1]) > 1e-2  # the weights changed
+    # Some losses are near 30, where the resolution of float32 is 2e-6.
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
 
 
@@ -199,7 +199,7 @@ def test_same_losses_as_the_twin(name: str, tmp_path: Path) -> None:
 def test_starts(
     name: str, options: dict[str, float], expected: dict[str, Any], tmp_path: Path
 ) -> None:
-    """A normal start's standard deviation, or (mean, sd) of a constant one."""
+    """`expected` has the standard deviation of a normal start, or the (mean, sd) of a constant."""
     with make(name, tmp_path / "save", model_options=options) as train:
         found = tiny.variables(train)
     for variable, figures in expected.items():
@@ -213,8 +213,8 @@ def test_starts(
 
 
 @pytest.mark.parametrize(("name", "rate"), [("mnist_cnn", 0.5), ("mnist_convnet", 0.4)])
-def test_dropout_is_where_the_text_has_it(name: str, rate: float) -> None:
-    """A share `rate` of the 1024 is zero beyond relu's, the rest is scaled."""
+def test_dropout_is_where_the_source_has_it(name: str, rate: float) -> None:
+    """Dropout zeroes a fraction `rate` of what relu leaves above 0, and scales the rest."""
     from cnnlab.layers.tower import Tower, building
 
     images, _ = images_for(name, 20)

@@ -1,6 +1,7 @@
-"""The small networks' losses over ten steps, and logits, against twins in PyTorch.
+"""Losses over ten steps, and logits, of the small networks against twins in PyTorch.
 
-From the same weights, on the same batches, without dropout. Skipped where PyTorch is not installed.
+Both start from the same weights and see the same batches, without dropout. The tests are skipped if
+PyTorch is not installed.
 """
 
 from collections.abc import Callable
@@ -20,8 +21,8 @@ from tests.models.test_small_network_twins import (
     rate_of,
 )
 
-# The twins in PyTorch are functions of a dict of weights, named as ours, and of images
-# [b, channels, height, width].
+# The twins in PyTorch are functions of a dict of weights, with the names of cnnlab's variables, and
+# of images [b, channels, height, width].
 
 
 def conv(w: Any, name: str, x: Any, **settings: Any) -> Any:
@@ -60,7 +61,8 @@ def cifar_lrn(w: Any, x: Any, training: bool) -> Any:
     f = torch.nn.functional
     lrn = torch.nn.LocalResponseNorm(9, alpha=0.001, beta=0.75, k=1)  # divides alpha by 9
 
-    def pool(x: Any) -> Any:  # TensorFlow's 'same' of 3/2 on even sizes pads below and right
+    # On even sizes, TensorFlow's padding "same" of a 3x3 window with stride 2 pads below and right.
+    def pool(x: Any) -> Any:
         return f.max_pool2d(f.pad(x, (0, 1, 0, 1), value=-torch.inf), 3, 2)
 
     x = lrn(pool(conv(w, "conv1", x, padding=2).relu()))
@@ -81,11 +83,11 @@ def lenet5_1998(w: Any, x: Any, training: bool) -> Any:
         return squash(sum(corners) * factor + bias)
 
     f = torch.nn.functional
-    # A mirrored edge of two pixels, which PyTorch has no mode for.
+    # PyTorch has no mode that mirrors an edge of two pixels, the outermost pixel included.
     places = [1, 0, *range(28), 27, 26]
     x = subsample("s2", squash(conv(w, "c1", x[:, :, places][:, :, :, places])))
     maps, start = [], 0
-    for target, inputs in enumerate(C3_INPUTS):  # one map after the other
+    for target, inputs in enumerate(C3_INPUTS):
         kernel = w["c3/kernel"][:, :, start : start + len(inputs)].permute(2, 0, 1)[None]
         maps.append(f.conv2d(x[:, list(inputs)], kernel, w["c3/bias"][target : target + 1]))
         start += len(inputs)
@@ -136,7 +138,8 @@ def mnist_best(w: Any, x: Any, training: bool) -> Any:
 TWINS: dict[str, Callable[..., Any]] = {
     twin.__name__: twin for twin in (cifar_lrn, lenet5_1998, stn, airbench94, mnist_best)
 }
-# From the identity, every source lies on a pixel, where the slope of bilinear sampling jumps.
+# At the identity each output is sampled exactly at a pixel, where the slope of bilinear sampling
+# jumps. The start is therefore another transformation.
 STARTS = {
     "stn": {
         "theta/kernel": np.random.default_rng(1).normal(0, 0.1, (20, 6)).astype(np.float32),

@@ -1,7 +1,7 @@
-"""The small networks' losses over ten steps against twins in Keras; see the file beside it for
-PyTorch.
+"""Losses over ten steps of the small networks against twins in Keras.
 
-From the same weights, on the same batches, without dropout.
+Both start from the same weights and see the same batches, without dropout. For twins in PyTorch see
+test_small_network_torch_twins.py.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ SHAPES = {"cifar_lrn": (24, 24, 3)} | dict.fromkeys(
     ("lenet5", "lenet5_1998", "mnist_simple", "mnist_best", "stn"), (28, 28, 1)
 )
 CIFAR = (32, 32, 3)
-# What the options must be for a twin to be possible, and quick.
+# The options that make a twin possible, and quick.
 OPTIONS: dict[str, dict[str, Any]] = {
     "mnist_simple": {"model_options": {"dropout": 0}},
     "mnist_best": {"model_options": {"dropout": 0}, "learning_rate": 0.001},
@@ -26,14 +26,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "cifar_vgg4": {
         "model_options": {"dense_units": 64, "dropout": 0},
         "learning_rate": 0.001,
-        "kernel_initializer": "he_normal",  # from the default one nothing moves in ten steps
+        "kernel_initializer": "he_normal",  # from the default start ten steps change nothing
     },
     "airbench94": {"scaling": "normalize", "label_smoothing": 0.2},
 }
 
 
 def batches_for(name: str) -> tuple[Any, Any]:
-    """uint8 [steps, batch, ...] and labels; smooth images, as noise has nothing to pool."""
+    """Return images uint8 [steps, batch, ...] and labels.
+
+    The images are smooth, because pooling of noise tests little.
+    """
     rng = np.random.default_rng(4)
     shape = SHAPES.get(name, CIFAR)
     coarse = rng.integers(0, 256, (STEPS, BATCH, shape[0] // 4, shape[1] // 4, shape[2]))
@@ -46,14 +49,14 @@ def rate_of(name: str) -> float:
 
 
 class Ours:
-    """Ten steps of cnnlab's.
+    """Ten steps of cnnlab.
 
     Attributes:
         start: name to value of every variable before the first step.
-        inputs: float32 [steps, batch, ...], as the network gets them.
-        objectives: of each step.
-        end: the variables after the last.
-        logits: of the first batch, in inference mode, after the last step.
+        inputs: float32 [steps, batch, ...], the network's inputs.
+        objectives: the objective of each step.
+        end: name to value of every variable after the last step.
+        logits: of the first batch, from the inference graph, after the last step.
     """
 
     def __init__(self, name: str, folder: Path, **start: Any) -> None:
@@ -93,7 +96,7 @@ class Ours:
 
 
 def keras_objectives(name: str, ours: Ours) -> list[float]:
-    """The network in Keras 3, its layers as the text has them."""
+    """Return the objectives of the source program's network in Keras 3."""
     import tensorflow
 
     keras = tensorflow.keras
@@ -136,7 +139,7 @@ def keras_objectives(name: str, ours: Ours) -> list[float]:
 
 
 def assert_same(found: list[float], expected: list[float]) -> None:
-    assert np.abs(np.diff(expected)).max() > 1e-2  # it moved
+    assert np.abs(np.diff(expected)).max() > 1e-2  # the weights changed
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 

@@ -1,4 +1,4 @@
-"""The small networks of the texts: parameters and names, and losses against independent twins."""
+"""The small networks: parameters, and names of variables."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ CIFAR, MNIST, CROP = (32, 32, 3), (28, 28, 1), (24, 24, 3)
 
 
 def layer(name: str, *kernel: int) -> dict[str, list[int]]:
-    """The variables of a layer with a bias."""
+    """Return the variables of a layer with a bias."""
     return {f"{name}/kernel": list(kernel), f"{name}/bias": [kernel[-1]]}
 
 
 def normalized(name: str, *kernel: int, scaled: bool = True) -> dict[str, list[int]]:
-    """The variables of a convolution without bias and of its batch normalization."""
+    """Return the variables of a convolution without bias and of its batch norm."""
     parts = ["gamma", "beta", "moving_mean", "moving_variance"][0 if scaled else 1 :]
     norm = {f"{name}_norm/{part}": [kernel[-1]] for part in parts}
     return {f"{name}/kernel": list(kernel), **norm}
@@ -36,8 +36,8 @@ def vgg(stages: int, inputs: int) -> dict[str, list[int]]:
     return found | layer("logits", 4096, 10)
 
 
-# Model to (images, classes, trained parameters by hand, every variable). The names stand in users'
-# checkpoints: a change breaks those.
+# Model to (shape of images, classes, trained parameters counted by hand, every variable). Users'
+# checkpoints contain the names, so a change would break them.
 GOLDEN: dict[str, tuple[tuple[int, int, int], int, int, dict[str, list[int]]]] = {
     # 5*5*3*64+64 + 5*5*64*64+64 + 6*6*64*384+384 + 384*192+192 + 192*10+10
     "cifar_lrn": (

@@ -1,7 +1,7 @@
-"""The arrays of a Keras weight file, layer by layer.
+"""A reader of Keras weight files.
 
-A weight file may come from anywhere. Nothing in it is run, no link in it is followed to another
-file, and no more is read than the file has bytes.
+A weight file may come from an untrusted source. The reader runs nothing that is in it, follows no
+links, and never reads more bytes than the file has.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from cnnlab.base.errors import CnnlabError
 
 KINDS: Final = {4: "convolution", 2: "dense", 1: "batch norm"}  # by the first weight's rank
 _MAX_LAYERS: Final = 10_000
-_MAX_ATTRIBUTE_BYTES: Final = 1 << 16  # HDF5's own limit, and Keras's
+_MAX_ATTRIBUTE_BYTES: Final = 1 << 16  # the limit of HDF5 and of Keras
 
 
 class FileLayer(NamedTuple):
     """A layer that has weights.
 
-    name: in the file.
-    weights: float32 arrays, in Keras's order: kernel, bias; or gamma, beta, mean, variance.
+    name: its name in the file.
+    weights: float32 arrays in Keras's order: kernel, bias; or gamma, beta, mean, variance.
     """
 
     name: str
@@ -34,35 +34,39 @@ class FileLayer(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """One of KINDS."""
+        """The kind of the layer, a value of KINDS."""
         return KINDS[self.weights[0].ndim]
 
 
 def read_keras_file(path: Path) -> list[FileLayer]:
-    """The layers that have weights, in the order of the model's layers, each kind for itself.
+    """Read the layers that have weights.
 
     Args:
-        path: a `.weights.h5` of Keras 3, or a `.h5` of Keras 2 or 3, of weights or a whole model.
+        path: a `.weights.h5` file of Keras 3, or a `.h5` file of Keras 2 or 3. The latter may hold
+            weights or a whole model.
+
+    Returns:
+        The layers. Those of one kind are in the order of the model's layers.
 
     Raises:
-        CnnlabError: there is no such file, it is damaged, or it holds something that a weight file
-            has no reason to hold.
+        CnnlabError: the file does not exist, is damaged, or holds something that has no place in a
+            weight file.
     """
     if not path.is_file():  # opening a pipe would wait for a writer
-        raise CnnlabError(f"no weight file {path}")
+        raise CnnlabError(f"the weight file {path} does not exist")
     try:
         with h5py.File(path, "r") as file:
             return list(_read_layers(file, path.stat().st_size))
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise CnnlabError(f"{path} is no Keras weight file that can be read: {reason}") from error
+        raise CnnlabError(f"cannot read {path} as a Keras weight file: {reason}") from error
 
 
 def _read_layers(file: Any, file_bytes: int) -> Iterator[FileLayer]:
-    """The layers of a file that have weights, in its order."""
+    """Yield the layers of a file that have weights, in the order of the file."""
     reader = _Reader(file_bytes)
     root = reader.group(file, "model_weights") if "model_weights" in file else file
-    if "layers" in root:  # Keras 3: layers/NAME/vars/0, 1, ...; NAME is the class's, counted
+    if "layers" in root:  # Keras 3: layers/NAME/vars/0, 1, ...; NAME is a class name and a number
         layers = reader.group(root, "layers")
         for name in sorted(list(layers)[:_MAX_LAYERS], key=_counted):
             layer = reader.group(layers, name)
@@ -77,13 +81,19 @@ def _read_layers(file: Any, file_bytes: int) -> Iterator[FileLayer]:
 
 
 def _counted(name: str) -> tuple[str, int]:
-    """conv2d, conv2d_1, ... conv2d_10 in this order."""
+    """Return a key that sorts conv2d, conv2d_1, ... conv2d_10 by number, not by letters."""
     base, _, number = name.rpartition("_")
     return (base, int(number)) if base and number.isdecimal() else (name, 0)
 
 
 def _names_in(group: Any, attribute: str) -> list[str]:
-    """The strings of an attribute; Keras cuts a long one into attribute0, attribute1, ..."""
+    """Return the strings of an attribute.
+
+    Keras splits a long attribute into attribute0, attribute1, ...
+
+    Raises:
+        ValueError: the attribute is missing or is not a list of names.
+    """
     keys = [attribute] if attribute in group.attrs else []
     while not keys or keys[-1] != attribute:
         key = f"{attribute}{len(keys)}"
@@ -91,7 +101,7 @@ def _names_in(group: Any, attribute: str) -> list[str]:
             break
         keys.append(key)
     if not keys:
-        raise ValueError(f"no attribute {attribute}")
+        raise ValueError(f"the attribute {attribute} is missing")
     names: list[str] = []
     for key in keys:
         described = group.attrs.get_id(key)
@@ -100,54 +110,71 @@ def _names_in(group: Any, attribute: str) -> list[str]:
             continue
         claimed_bytes = described.dtype.itemsize * math.prod(described.shape)
         if not is_text or len(described.shape) != 1 or claimed_bytes > _MAX_ATTRIBUTE_BYTES:
-            raise ValueError(f"attribute {key} is no list of names")
+            raise ValueError(f"the attribute {key} is not a list of names")
         names += [n.decode() if isinstance(n, bytes) else str(n) for n in group.attrs[key]]
     return names
 
 
 class _Reader:
-    """Reads arrays of weights and nothing else."""
+    """A reader of arrays of weights, which refuses everything else."""
 
     def __init__(self, left_bytes: int) -> None:
         self._left_bytes = left_bytes
 
     def child(self, group: Any, path: str) -> Any:
-        """What lies at a path below a group, by hard links alone.
+        """Return the group or dataset at a path below a group.
 
-        Soft and external links lead elsewhere, the latter to other files.
+        Only hard links are followed. Soft links lead elsewhere, and external links to other files.
+
+        Raises:
+            ValueError: there is nothing at the path, or a link that is not followed.
         """
         for name in path.split("/"):
             if not isinstance(group, h5py.Group):
                 raise ValueError(f"{path[:80]!a} leads into an array")
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise ValueError(f"{path[:80]!a} is missing, or a link")
+                raise ValueError(f"{path[:80]!a} is missing or is a link")
             group = group[name]
         return group
 
     def group(self, group: Any, path: str) -> Any:
-        """The group at a path, likewise."""
+        """Return the group at a path below a group, as `child` does.
+
+        Raises:
+            ValueError: there is no group at the path.
+        """
         found = self.child(group, path)
         if not isinstance(found, h5py.Group):
-            raise ValueError(f"{path[:80]!a} is an array")
+            raise ValueError(f"{path[:80]!a} is an array, not a group")
         return found
 
     def layer(self, name: str, datasets: list[Any]) -> Iterator[FileLayer]:
-        """The layer, if it has weights; others (pools, the seeds of dropout) are passed over."""
+        """Yield the layer if it has weights.
+
+        Pooling layers have none, and dropout has only the state of its random numbers.
+
+        Raises:
+            ValueError: the layer is of an unknown kind, or the file does not hold its weights.
+        """
         if not datasets or not isinstance(datasets[0], h5py.Dataset):
             return
         if datasets[0].dtype.kind != "f":
             return
         if len(datasets[0].shape) not in KINDS:
-            raise ValueError(f"layer {name[:80]!a} is none of {', '.join(KINDS.values())}")
+            raise ValueError(f"layer {name[:80]!a} is not one of: {', '.join(KINDS.values())}")
         yield FileLayer(name[:80], [self._array(dataset) for dataset in datasets])
 
     def _array(self, dataset: Any) -> npt.NDArray[np.float32]:
-        """Its values, once it is sure that they are plain floats that lie in this file."""
+        """Return the values of a dataset, after checking that they are floats stored in this file.
+
+        Raises:
+            ValueError: they are not.
+        """
         name = str(dataset.name)[:80]
         if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f":
-            raise ValueError(f"{name!a} is no array of floats")
+            raise ValueError(f"{name!a} is not an array of floats")
         if dataset.is_virtual or dataset.external or dataset.chunks is not None:
-            raise ValueError(f"{name!a} is not stored plainly in this file")
+            raise ValueError(f"{name!a} is not stored contiguously in this file")
         self._left_bytes -= dataset.nbytes
         if self._left_bytes < 0 or dataset.id.get_storage_size() != dataset.nbytes:
             raise ValueError(f"{name!a} claims more values than the file holds")

@@ -1,10 +1,11 @@
-"""Weights of Keras Applications' networks, read from the files that Keras writes.
+"""Weights of the networks of Keras Applications, read from the files that Keras writes.
 
-    weights = load_keras_weights("resnet50.weights.h5", "resnet50")
+    weights = cnnlab.load_keras_weights("resnet50.weights.h5", "resnet50")
 
-Keras itself puts weights back by the order of a model's layers, not by their names (which count up
-within a process); so does this: the n-th convolution of the file is the n-th of the network, and
-likewise batch norms and dense layers. Then every shape must fit.
+Keras matches weights by the order of a model's layers, because its names of layers differ from
+process to process. This module does the same: the n-th convolution of the file is the n-th
+convolution of the model. Batch norms and dense layers are matched in the same way. Then every shape
+must fit.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from cnnlab.models import check_model_options, find_model
 from cnnlab.models.pretrained.keras_file import KINDS, read_keras_file
 
 Array = npt.NDArray[np.float32]
-Shapes = dict[str, tuple[int, ...]]  # variable name to shape, of one layer
+Shapes = dict[str, tuple[int, ...]]  # of one layer: variable name to shape
 
 NETWORKS: Final = ("densenet121", "inception_v3", "resnet50", "resnet101", "vgg16", "vgg19")
 
-# Keras lists the layers of an Inception module by how many follow them, most first.
+# Keras sorts the layers of an Inception module by how many layers follow them, most first.
 _INCEPTION_ORDER: Final = {
     **dict.fromkeys(
         ("mixed0", "mixed1", "mixed2"),
@@ -49,26 +50,30 @@ _INCEPTION_ORDER: Final = {
 def load_keras_weights(
     path: str | Path, model: str, *, image_size: int = 224, **model_options: Any
 ) -> dict[str, Array]:
-    """Read a weight file of the Keras network that corresponds to one of ours.
+    """Read the weights of a Keras network for the cnnlab model that corresponds to it.
 
     Args:
-        path: a `.weights.h5` of Keras 3, or a `.h5` of Keras 2 or 3: weights or a whole model, with
-            or without the dense layers at its end ("notop").
+        path: a `.weights.h5` file of Keras 3, or a `.h5` file of Keras 2 or 3. The latter may hold
+            weights or a whole model. The dense layers at the end may be missing ("notop").
         model: densenet121, inception_v3, resnet50, resnet101, vgg16 or vgg19.
-        image_size: height and width of the images; matters to the dense layers of VGG alone.
-        **model_options: as the option of that name, where the file is of such a network.
+        image_size: height and width of the images in pixels. Only the dense layers of VGG depend on
+            it.
+        **model_options: the model's options, as in `--model_options`, with which it has the same
+            layers as the file.
 
     Returns:
-        variable name to value, float32, for every variable of our network; without the dense layers
-        where the file has none.
+        A dict of variable names and float32 arrays, for every variable of the model. The dense
+        layers are left out if the file has none.
 
     Raises:
-        UsageError: no such network.
-        CnnlabError: the file cannot be read, is not of this network (it says which layer does not
-            fit), or holds something that a weight file has no reason to hold.
+        UsageError: there are no Keras weights for this model, or it has no such option.
+        CnnlabError: the file cannot be read, or holds something that has no place in a weight file;
+            or it belongs to another network. The message then names the layer that does not fit.
     """
     if model not in NETWORKS:
-        raise UsageError(f"no Keras weights for model {model}; there are for {', '.join(NETWORKS)}")
+        raise UsageError(
+            f"there are no Keras weights for the model {model}, only for {', '.join(NETWORKS)}"
+        )
     check_model_options(find_model(model), model_options)
     path = Path(path)
     found = read_keras_file(path)
@@ -83,13 +88,13 @@ def load_keras_weights(
             continue
         if len(ours) != len(theirs):
             raise CnnlabError(
-                f"{path} has {len(theirs)} {kind} layers, where {model} has {len(ours)}"
+                f"{path} has {len(theirs)} {kind} layers, but {model} has {len(ours)}"
             )
         for our, their in zip(ours, theirs, strict=True):
             given = [array.shape for array in their.weights]
             if given != list(our.values()):
                 raise CnnlabError(
-                    f"{path}: layer {their.name} has weights of {_text(given)}, where "
+                    f"{path}: layer {their.name} has weights of shape {_text(given)}, but "
                     f"{_name_of(our)} of {model} has {_text(our.values())}"
                 )
             result.update(zip(our, their.weights, strict=True))
@@ -99,7 +104,7 @@ def load_keras_weights(
 def _shapes_of(
     model: str, num_classes: int, image_size: int, model_options: dict[str, Any]
 ) -> list[Shapes]:
-    """The layers of our network that have weights, in Keras's order."""
+    """Return the layers of the cnnlab model that have weights, in Keras's order."""
     layers: dict[str, Shapes] = {}
     with tf.Graph().as_default(), tf.device("/cpu:0"):
         with building(Tower(0)):
@@ -111,11 +116,14 @@ def _shapes_of(
             layer[name] = tuple(variable.shape.as_list())
     if model == "inception_v3":
         return sorted(layers.values(), key=_inception_place)
-    return list(layers.values())  # ours are made in Keras's order
+    return list(layers.values())  # the other models build their layers in Keras's order
 
 
 def _inception_place(layer: Shapes) -> tuple[int, int]:
-    """Where Keras has this layer: module, and place in it; sorting keeps the order of equals."""
+    """Return a sort key: the number of the layer's module in Keras, and its position in the module.
+
+    Sorting keeps the order of layers with equal keys.
+    """
     module, _, branch = _name_of(layer).removesuffix("_norm").partition("/branch")
     if module in _INCEPTION_ORDER:
         place = _INCEPTION_ORDER[module].split().index(branch)
@@ -124,12 +132,15 @@ def _inception_place(layer: Shapes) -> tuple[int, int]:
 
 
 def _name_of(layer: Shapes) -> str:
+    """Return the name of a layer, which is the scope of its variables."""
     return next(iter(layer)).rpartition("/")[0]
 
 
 def _kind_of(layer: Shapes) -> str:
+    """Return the kind of a layer, a value of KINDS."""
     return KINDS[len(next(iter(layer.values())))]
 
 
 def _text(shapes: Iterable[tuple[int, ...]]) -> str:
+    """Format at most five shapes, as in "3x3x64x128, 128"."""
     return ", ".join("x".join(map(str, shape)) for shape in list(shapes)[:5])

@@ -1,4 +1,4 @@
-"""Keras's weight files: what is read, and what is refused."""
+"""Keras weight files: which are read, and which are refused."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -80,19 +80,19 @@ def bad_number(file: Any) -> None:
 
 
 HOSTILE: list[tuple[Callable[[Any], None], str]] = [
-    (external_link, "'kernel' is missing, or a link"),
-    (soft_link, "'bias' is missing, or a link"),
-    (linked_group, "'layers' is missing, or a link"),
-    (external_storage, "'/a/kernel' is not stored plainly in this file"),
-    (virtual, "'/a/kernel' is not stored plainly in this file"),
+    (external_link, "'kernel' is missing or is a link"),
+    (soft_link, "'bias' is missing or is a link"),
+    (linked_group, "'layers' is missing or is a link"),
+    (external_storage, "'/a/kernel' is not stored contiguously in this file"),
+    (virtual, "'/a/kernel' is not stored contiguously in this file"),
     (huge_claim, "'/a/kernel' claims more values than the file holds"),
-    (huge_when_unpacked, "'/a/kernel' is not stored plainly in this file"),
-    (objects, "'/a/names' is no array of floats"),
-    (arrays_for_groups, "'layers' is an array"),
-    (an_array_for_a_layer, "'conv2d' is an array"),
-    (no_names, "attribute layer_names is no list of names"),
+    (huge_when_unpacked, "'/a/kernel' is not stored contiguously in this file"),
+    (objects, "'/a/names' is not an array of floats"),
+    (arrays_for_groups, "'layers' is an array, not a group"),
+    (an_array_for_a_layer, "'conv2d' is an array, not a group"),
+    (no_names, "the attribute layer_names is not a list of names"),
     (bad_number, "invalid literal"),
-    (lambda file: None, "no attribute layer_names"),
+    (lambda file: None, "the attribute layer_names is missing"),
 ]
 
 
@@ -104,22 +104,22 @@ def test_files_that_are_not_read(make: Any, message: str, tmp_path: Path) -> Non
         make(file)
     with pytest.raises(CnnlabError, match=message) as error:
         read_keras_file(tmp_path / "weights.h5")
-    assert "weights.h5 is no Keras weight file that can be read: " in str(error.value)
+    assert "weights.h5 as a Keras weight file: " in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_files_that_are_no_hdf5(tmp_path: Path) -> None:
     path = tmp_path / "weights.h5"
-    with pytest.raises(CnnlabError, match=r"no weight file .*weights\.h5"):
+    with pytest.raises(CnnlabError, match=r"the weight file .*weights\.h5 does not exist"):
         read_keras_file(path)
     for content in (b"", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n" + bytes(500)):
         path.write_bytes(content)
-        with pytest.raises(CnnlabError, match=r"weights\.h5 is no Keras weight file"):
+        with pytest.raises(CnnlabError, match=r"weights\.h5 as a Keras weight file"):
             read_keras_file(path)
 
 
 def test_a_damaged_file(tmp_path: Path) -> None:
-    """Any byte changed, or the end cut off: the arrays, or one line that says what is wrong."""
+    """With any byte changed or the end missing, the file is read or refused in one line."""
     path = tmp_path / "weights.h5"
     write(path, {"a": {"kernel": KERNEL, "bias": KERNEL[0, 0, 0]}})
     content = path.read_bytes()
@@ -138,7 +138,7 @@ def test_a_damaged_file(tmp_path: Path) -> None:
 
 
 def test_plain_files_of_either_kind(tmp_path: Path) -> None:
-    """Order by number, not by letters; pools and the state of dropout are passed over."""
+    """Layers are ordered by number, not by letters; layers without weights are skipped."""
     path = write(tmp_path / "old.h5", {"b": {"b/k:0": KERNEL}, "p": {}, "a": {"k": KERNEL + 1}})
     layers = read_keras_file(path)
     assert [(layer.name, layer.kind, layer.weights[0].max()) for layer in layers] == [

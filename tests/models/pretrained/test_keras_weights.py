@@ -1,4 +1,4 @@
-"""Weights of Keras Applications: the same logits; files that do not fit."""
+"""Weights of Keras Applications: the same logits, and files that do not fit."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ KERAS_NAMES = {
 
 
 def keras_network(name: str) -> Any:
-    """Keras's network; batch norm's statistics are random too, so that a mix-up shows."""
+    """Return Keras's network; batch norm is random too, so that a mix-up changes the logits."""
     import keras
 
     network = getattr(keras.applications, KERAS_NAMES[name])(
@@ -39,7 +39,7 @@ def keras_network(name: str) -> Any:
             low, high = (0.5, 1.5) if is_scale else (-0.2, 0.2)
             value = rng.uniform(low, high, value.shape)
         elif value.ndim == 4:
-            value = 2 * value  # or the images' differences would fade on their way through
+            value = 2 * value  # otherwise the differences between images would vanish
         values.append(value)
     network.set_weights(values)
     return network
@@ -64,7 +64,7 @@ def test_same_logits_as_keras_s_network(name: str, tmp_path: Path) -> None:
     size = SIZES[name]
     images = np.random.default_rng(8).normal(size=(2, size, size, 3)).astype(np.float32)
     expected = network.predict(images, verbose=0)
-    assert np.ptp(expected, axis=0).max() > 1e-3 * np.abs(expected).max()  # images tell
+    assert np.ptp(expected, axis=0).max() > 1e-3 * np.abs(expected).max()  # logits differ
     found = []
     for file, save in (("n.weights.h5", network.save_weights), ("n.h5", network.save)):
         save(tmp_path / file)
@@ -79,7 +79,7 @@ def test_same_logits_as_keras_s_network(name: str, tmp_path: Path) -> None:
 
 
 def legacy(file: Any, layers: dict[str, dict[str, Any]]) -> None:
-    """Write weights as Keras 2 did."""
+    """Write weights in the format of Keras 2."""
     file.attrs["layer_names"] = np.array([name.encode() for name in layers], "S")
     for name, weights in layers.items():
         group = file.create_group(name)
@@ -89,8 +89,10 @@ def legacy(file: Any, layers: dict[str, dict[str, Any]]) -> None:
 
 
 def vgg_like(**changes: Any) -> dict[str, dict[str, Any]]:
-    """A VGG-16 whose layers have the right shapes, without its dense layers; a few MB too large to
-    be checked in."""
+    """Return layers with the shapes of VGG-16, without its dense layers.
+
+    A file of them is a few MB, too large to be checked in.
+    """
     filters, layers, before = (64, 128, 256, 512, 512), {}, 3
     for block, (count, after) in enumerate(zip((2, 2, 3, 3, 3), filters, strict=True), 1):
         for number in range(1, count + 1):
@@ -116,13 +118,15 @@ def test_weights_without_dense_layers_and_layers_that_do_not_fit(tmp_path: Path)
     assert not any(name.startswith(("dense", "logits")) for name in weights)
     assert (weights["block4/conv3/bias"] == np.float32(4.3)).all()
     path = tmp_path / "notop.h5"
-    with pytest.raises(CnnlabError, match="has 13 convolution layers, where vgg19 has 16"):
+    with pytest.raises(CnnlabError, match="has 13 convolution layers, but vgg19 has 16"):
         load_keras_weights(path, "vgg19")
-    with pytest.raises(UsageError, match="no Keras weights for model squeezenet; there are for "):
+    with pytest.raises(UsageError, match="no Keras weights for the model squeezenet, only for "):
         load_keras_weights(path, "squeezenet")
     with pytest.raises(UsageError, match="takes no width"):
         load_keras_weights(path, "vgg16", width=3)
     wrong = {"kernel": np.zeros((3, 3, 64, 100)), "bias": np.zeros(100)}
-    message = "layer block2_conv1 has weights of 3x3x64x100, 100, where block2/conv1 of vgg16 has "
+    message = (
+        "layer block2_conv1 has weights of shape 3x3x64x100, 100, but block2/conv1 of vgg16 has "
+    )
     with pytest.raises(CnnlabError, match=message + "3x3x64x128, 128"):
         load_keras_weights(write(path, vgg_like(block2_conv1=wrong)), "vgg16")
