@@ -1,1 +1,1 @@
-"""The parts of scripts/benchmark.py; see there."""
+"""Measure the speed and the memory of cnnlab; benchmark.py compares it with other libraries."""

@@ -1,6 +1,6 @@
-"""Who takes part: a name, how its process is set up, and the class that trains.
+"""The contestants: a name, how its process is set up, and the class that trains.
 
-To add one, write a class with the methods of `Contestant` in a file of its own and enter it here.
+To add one, write a class with the methods of `Contestant` in a new file and enter it here.
 """
 
 import importlib
@@ -10,20 +10,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
-from bench.workloads import Workload
+from scripts.bench.workloads import Workload
 
 ONEDNN: Final = "TF_ENABLE_ONEDNN_OPTS"
 
-# cnnlab takes part in all, always with its defaults.
+# Ways to set contestants up. cnnlab takes part in all of them, always with its defaults.
 LEAGUES: Final = {
     "installed": "as installed",
-    "expert": "as an expert would set it up",
-    "onednn-off": "as TensorFlow installs on CPUs without AVX-512 VNNI: oneDNN off",
+    "expert": "expert",
+    "onednn-off": "oneDNN off",  # as TensorFlow runs on CPUs without AVX-512 VNNI
 }
 DEFAULT_LEAGUES: Final = ("installed", "expert")
 INSTALLED, EXPERT, ONEDNN_OFF = ("installed",), ("expert",), ("onednn-off",)
 
-# What holds the libraries' own kernels to a set of instructions, whatever the CPU has besides.
+# Environment variables that restrict the libraries' kernels to an instruction set.
 INSTRUCTION_SETS: Final[dict[str, dict[str, str]]] = {
     "native": {},
     "avx2": {
@@ -37,37 +37,37 @@ INSTRUCTION_SETS: Final[dict[str, dict[str, str]]] = {
 
 
 class Contestant(Protocol):
-    """A training program, in a process of its own."""
+    """A training program in a separate process."""
 
     def __init__(self, workload: Workload, data_dir: str, scratch: Path, **settings: Any) -> None:
-        """Load the data and get ready to train."""
+        """Load the data and prepare to train."""
 
     def run(self, steps: int) -> int:
-        """Make about so many training steps; return how many, when they are done."""
+        """Make about `steps` training steps; return how many were made."""
 
     def tune(self) -> None:
-        """Choose what is found by trying, after the first step; as a rule there is nothing."""
+        """Choose settings by trial, after the first step. Most contestants have none."""
 
     def load(self, start_file: Path) -> None:
-        """Take the weights that the file holds.
+        """Load the weights of a start file.
 
-        It is an npz: each weight by its name, and `batches`, int64 [steps, batch_size], the indices
-        of each step's images. The first contestant writes it; the others read it.
+        The file is an .npz: each weight under its name, and `batches`, int64 [steps, batch_size],
+        the indices of each step's images. The first contestant writes it, the others read it.
         """
 
     def losses(self, start_file: Path, steps: int) -> list[float]:
-        """Return each step's loss, before its update, from the weights and batches of the file."""
+        """Start from the file; return each step's loss on the file's batches, before its update."""
 
     def evaluate(self, batch_size: int) -> dict[str, float]:
-        """Return loss, accuracy and n, the number of images, of the test set.
+        """Return loss, accuracy and n (the number of images) of the test set.
 
-        It is evaluated in batches of batch_size, unless the contestant chooses by itself.
+        The batches have batch_size images, unless the contestant chooses a size itself.
         """
 
     def predict(self, batch_size: int) -> Any:
         """Return the class probabilities of the test set's images, float32 [n, num_classes].
 
-        In batches as `evaluate`.
+        The batches are those of `evaluate`.
         """
 
 
@@ -76,12 +76,12 @@ class Entry(NamedTuple):
 
     Attributes:
         home: module and class that trains, as "module:Class".
-        leagues: those it takes part in, of LEAGUES.
-        about: one line for the table.
-        onednn: the environment's TF_ENABLE_ONEDNN_OPTS; None leaves it to the contestant.
-        package: that it needs besides cnnlab's own.
-        needs_compiler: whether it compiles C++.
-        chooses_onednn: whether it does so itself, rather than leave it to TensorFlow.
+        leagues: the names of its leagues, keys of LEAGUES.
+        about: one line for the tables.
+        onednn: value of the environment variable TF_ENABLE_ONEDNN_OPTS; None: not set.
+        package: a package that it needs besides those that cnnlab needs.
+        needs_compiler: whether it needs a C++ compiler.
+        chooses_onednn: whether it turns oneDNN on or off itself instead of TensorFlow.
         settings: further arguments of the class.
     """
 
@@ -95,18 +95,18 @@ class Entry(NamedTuple):
     settings: Mapping[str, Any] = {}
 
     def make(self, workload: Workload, data_dir: str, scratch: Path) -> Contestant:
-        """Import the class, and the framework with it, and make one."""
+        """Import the class, and with it the framework; return a new contestant."""
         module, _, name = self.home.partition(":")
         made_by = getattr(importlib.import_module(module), name)
         return made_by(workload, data_dir, scratch, **self.settings)
 
     @property
     def is_expert(self) -> bool:
-        """Whether it is set up by trying."""
+        """Whether its settings are tuned."""
         return self.leagues == EXPERT
 
     def missing(self) -> str | None:
-        """What keeps it from running here; None if nothing does."""
+        """Return why it cannot run here; None if it can."""
         if importlib.util.find_spec(self.package) is None:
             return f"{self.package} is not installed: pip install 'cnnlab[bench]'"
         if self.needs_compiler and not any(map(shutil.which, ("g++", "clang++"))):
@@ -114,22 +114,22 @@ class Entry(NamedTuple):
         return None
 
     def environment(self, outside: Mapping[str, str], isa: str = "native") -> dict[str, str]:
-        """The process's environment; isa: of INSTRUCTION_SETS."""
+        """Return the environment of its process; isa: a key of INSTRUCTION_SETS."""
         inside = {name: value for name, value in outside.items() if name != ONEDNN}
         inside.update(TF_CPP_MIN_LOG_LEVEL="3", KERAS_BACKEND="tensorflow")
         inside.update(INSTRUCTION_SETS[isa])
         onednn = self.onednn
         if onednn is None and isa == "avx2" and not self.chooses_onednn:
-            onednn = "0"  # TensorFlow's own choice on a CPU with AVX2 alone
+            onednn = "0"  # TensorFlow's own choice on a CPU without AVX-512
         return inside if onednn is None else {**inside, ONEDNN: onednn}
 
 
-PLAIN = "bench.plain:PlainContestant"
-KERAS = "bench.with_keras:KerasContestant"
+PLAIN = "scripts.bench.plain:PlainContestant"
+KERAS = "scripts.bench.with_keras:KerasContestant"
 KERAS_EXPERT = "Keras 3 `fit`, tensors, steps_per_execution"
-TF_FUNCTION = "bench.with_tf_function:TfFunctionContestant"
+TF_FUNCTION = "scripts.bench.with_tf_function:TfFunctionContestant"
 TF_FUNCTION_EXPERT = "`tf.function` with the loop inside, data as tensors"
-TORCH = "bench.with_torch:TorchContestant"
+TORCH = "scripts.bench.with_torch:TorchContestant"
 TORCH_EXPERT = "PyTorch, channels_last, fused optimizer, best thread count"
 
 
@@ -137,10 +137,10 @@ def _keras_expert(*, jit_compile: bool) -> dict[str, Any]:
     return {"jit_compile": jit_compile, "execution_secs": 0.1, "as_tensors": True}
 
 
-# The first writes the start of the losses' comparison.
+# The first writes the start file of the comparison of losses.
 CONTESTANTS: Final[dict[str, Entry]] = {
     "cnnlab": Entry(
-        "bench.with_cnnlab:CnnlabContestant",
+        "scripts.bench.with_cnnlab:CnnlabContestant",
         tuple(LEAGUES),
         "cnnlab, its defaults",
         chooses_onednn=True,

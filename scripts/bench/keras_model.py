@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from bench import networks
-from bench.workloads import DECAY_STEPS, NUM_CLASSES, Workload
+from scripts.bench import networks
+from scripts.bench.workloads import DECAY_STEPS, NUM_CLASSES, Workload
 
 
 def build_model(workload: Workload, image_shape: tuple[int, ...]) -> keras.Model:
-    """The network from uint8 images [batch, height, width, channels] to logits."""
+    """Return the network from uint8 images [batch, height, width, channels] to logits."""
     factor, summand = workload.pixel_scale
     images = keras.Input(image_shape, dtype="uint8")
     x = keras.layers.Rescaling(factor, summand)(images)
@@ -25,7 +25,7 @@ def build_model(workload: Workload, image_shape: tuple[int, ...]) -> keras.Model
 
 
 def load_weights(model: keras.Model, start_file: Path) -> None:
-    """Take the weights that the file holds, each by its name."""
+    """Load the weights of a start file, each by its name."""
     with np.load(start_file) as start:
         for layer in model.layers:
             for variable in layer.weights:
@@ -35,7 +35,7 @@ def load_weights(model: keras.Model, start_file: Path) -> None:
 
 
 def make_optimizer(workload: Workload) -> keras.optimizers.Optimizer:
-    """The workload's optimizer and schedule."""
+    """Return the workload's optimizer with its learning-rate schedule."""
     rate: Any = workload.learning_rate
     if workload.decay_rate != 1:
         rate = keras.optimizers.schedules.ExponentialDecay(
@@ -48,7 +48,7 @@ def make_optimizer(workload: Workload) -> keras.optimizers.Optimizer:
 
 
 def make_loss(workload: Workload) -> keras.losses.Loss:
-    """Mean cross-entropy of logits, of labels int [batch], or one-hot where these are smoothed."""
+    """Return the mean cross-entropy of logits and labels from `training_labels`."""
     if workload.label_smoothing:
         return keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=workload.label_smoothing
@@ -57,7 +57,7 @@ def make_loss(workload: Workload) -> keras.losses.Loss:
 
 
 def training_labels(workload: Workload, labels: Any) -> Any:
-    """Labels int [n] in the form that `make_loss` wants."""
+    """Return labels int [n] as the loss takes them: one-hot if they are smoothed."""
     return keras.utils.to_categorical(labels, NUM_CLASSES) if workload.label_smoothing else labels
 
 
@@ -71,7 +71,7 @@ def _apply(layer: networks.Layer, x: Any) -> Any:
             x = _apply(inner, x)
         return keras.ops.relu(x + shortcut)
     if isinstance(layer, networks.Conv) and layer.stride > 1:
-        # "same" would pad the right and lower sides alone.
+        # Keras would pad only the right and lower sides for "same".
         x = keras.layers.ZeroPadding2D(layer.side // 2)(x)
         layer = layer._replace(is_padded=False)
     return _keras_layer(layer)(x)
@@ -112,5 +112,5 @@ def _keras_layer(layer: networks.Layer) -> keras.layers.Layer:
 
 
 def _own_name(name: str) -> str:
-    """A layer's name in Keras, which takes no slash."""
+    """Return a layer's name for Keras, which allows no slash."""
     return name.replace("/", ".")

@@ -1,6 +1,6 @@
-"""The workloads' networks as lists of layers, from which each framework's contestants build theirs.
+"""The workloads' networks as lists of layers, from which each framework builds its network.
 
-cnnlab trains its own networks of these names. That both are the same is seen from their losses.
+cnnlab trains its own networks of the same names. The comparison of losses shows that they agree.
 Weights are named `layer/kernel`, `layer/bias`, `layer/beta`, as in cnnlab.
 """
 
@@ -9,8 +9,10 @@ from typing import Final, NamedTuple
 
 
 class Conv(NamedTuple):
-    """Convolution, padded by `side // 2` on all sides or not at all; a frozen kernel is not
-    trained."""
+    """Convolution, padded by `side // 2` on all sides or not at all.
+
+    A frozen kernel is not trained.
+    """
 
     name: str
     filters: int
@@ -22,7 +24,7 @@ class Conv(NamedTuple):
 
 
 class Dense(NamedTuple):
-    """Matrix product."""
+    """Dense layer."""
 
     name: str
     units: int
@@ -30,7 +32,7 @@ class Dense(NamedTuple):
 
 
 class BatchNorm(NamedTuple):
-    """Batch normalization with a shift; momentum is the old average's weight."""
+    """Batch normalization with a shift; momentum is the weight of the old moving average."""
 
     name: str
     momentum: float
@@ -45,23 +47,23 @@ class Activation(NamedTuple):
 
 
 class MaxPool(NamedTuple):
-    """Maximum of each 2x2 window, stride 2."""
+    """Max pooling with 2x2 windows and stride 2."""
 
 
 class GlobalMax(NamedTuple):
-    """Maximum over all places."""
+    """Maximum over height and width."""
 
 
 class GlobalMean(NamedTuple):
-    """Mean over all places."""
+    """Mean over height and width."""
 
 
 class Flatten(NamedTuple):
-    """One row an image."""
+    """Flatten each image into a row."""
 
 
 class Dropout(NamedTuple):
-    """Share of the elements that is dropped in training."""
+    """Dropout; rate: the fraction of elements to drop in training."""
 
     rate: float
 
@@ -73,7 +75,7 @@ class Scale(NamedTuple):
 
 
 class Residual(NamedTuple):
-    """relu(layers(x) + x); of x every `stride`th place, and channels of zeros up to `filters`."""
+    """relu(layers(x) + shortcut): x subsampled by `stride`, zero-padded to `filters` channels."""
 
     layers: tuple["Layer", ...]
     filters: int
@@ -159,7 +161,7 @@ def _resnet20(_dropout: float) -> list[Layer]:
     return [*layers, GlobalMean(), Dense("logits", 10)]
 
 
-# Each a function of the share that is dropped, where the network drops any.
+# Each is a function of the dropout rate, which networks without dropout ignore.
 NETWORKS: Final[dict[str, Callable[[float], list[Layer]]]] = {
     "mnist_perceptron": _mnist_perceptron,
     "mnist_cnn": _mnist_cnn,

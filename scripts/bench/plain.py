@@ -1,9 +1,9 @@
-"""The training loop as TensorFlow 1's tutorials have it, written plainly.
+"""The plain training loop of TensorFlow 1's tutorials.
 
-The arrays go into the graph as constants, through `from_tensor_slices`, shuffle, repeat, batch and
-a one-shot iterator; the loop runs the iterator to get a batch as arrays, then runs the training op
-with a feed_dict, once a step. Images are fed as uint8 and scaled in the graph, the fastest plain
-way. Of cnnlab it uses the readers of the data files only.
+The arrays are constants of the graph and pass through `from_tensor_slices`, shuffle, repeat, batch
+and a one-shot iterator. In each step the loop fetches a batch as arrays, then runs the training
+operation with a feed_dict. Images are fed as uint8 and scaled in the graph, which is the fastest
+plain way. From cnnlab it uses only the readers of the data files.
 """
 
 from pathlib import Path
@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from tf_keras.src.legacy_tf_layers import convolutional, core, normalization, pooling
 
-from bench import networks
-from bench.contestants import Contestant
-from bench.workloads import DECAY_STEPS, NUM_CLASSES, Workload
 from cnnlab.data.datasets import load_dataset
+from scripts.bench import networks
+from scripts.bench.contestants import Contestant
+from scripts.bench.workloads import DECAY_STEPS, NUM_CLASSES, Workload
 
 SHUFFLE_BUFFER: Final = 10_000
 
@@ -24,7 +24,7 @@ tf.disable_v2_behavior()
 
 
 class PlainContestant(Contestant):
-    """A plain loop; see bench.contestants.Contestant."""
+    """A plain loop; see scripts.bench.contestants.Contestant."""
 
     def __init__(self, workload: Workload, data_dir: str, scratch: Path) -> None:
         del scratch
@@ -52,7 +52,7 @@ class PlainContestant(Contestant):
         self._session: Any = None
 
     def run(self, steps: int) -> int:
-        """Make training steps, one session run for the batch and one for the update."""
+        """Make training steps: one session run for the batch and one for the update."""
         if self._next_batch is None:
             self._next_batch = self._make_batches()
             self._start_session()
@@ -62,24 +62,24 @@ class PlainContestant(Contestant):
         return steps
 
     def load(self, start_file: Path) -> None:
-        """Take the weights that the file holds."""
+        """Load the weights of a start file."""
         if self._session is None:
             self._start_session()
-        # In one run: with the data in the graph, each new kind of run takes a second to prepare.
+        # In one run, because with the data in the graph each new set of fetches costs a second.
         with np.load(start_file) as start:
             loaded = [v.initializer for v in tf.global_variables() if v.op.name in start]
             feed = {op.inputs[1]: start[op.inputs[0].op.name] for op in loaded}
             self._session.run(loaded, feed)
 
     def losses(self, start_file: Path, steps: int) -> list[float]:
-        """Return each step's loss from the weights and batches of the file."""
+        """Start from the file; return each step's loss on the file's batches."""
         self.load(start_file)
         with np.load(start_file) as start:
             batches = start["batches"][:steps]
         return [float(self._train(self._images[batch], self._labels[batch])) for batch in batches]
 
     def evaluate(self, batch_size: int) -> dict[str, float]:
-        """Loss and accuracy of the test set, one session run a batch."""
+        """Return loss and accuracy of the test set, with one session run per batch."""
         loss, correct, n = 0.0, 0, len(self._test.labels)
         for first in range(0, n, batch_size):
             part = slice(first, first + batch_size)
@@ -93,7 +93,7 @@ class PlainContestant(Contestant):
         return {"loss": loss / n, "accuracy": correct / n, "n": n}
 
     def predict(self, batch_size: int) -> Any:
-        """Class probabilities of the test set's images, one session run a batch."""
+        """Return class probabilities of the test set, with one session run per batch."""
         images = self._test.images
         batches = [
             self._session.run(
@@ -145,7 +145,7 @@ def _apply(layer: networks.Layer, x: Any, training: Any) -> Any:
     match layer:
         case networks.Conv(name, filters, side, is_padded, use_bias):
             settings = {"strides": layer.stride, "use_bias": use_bias, "name": name}
-            if layer.stride > 1:  # "same" would pad the right and lower sides alone
+            if layer.stride > 1:  # "same" would pad only the right and lower sides
                 x, is_padded = _padded(x, [0, side // 2, side // 2, 0], both_sides=True), False
             padding = "same" if is_padded else "valid"
             return convolutional.conv2d(x, filters, side, padding=padding, **settings)

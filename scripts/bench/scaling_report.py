@@ -1,27 +1,32 @@
-"""What scaling.py measured, as tables and plots."""
+"""The measurements of scaling.py as tables and plots."""
 
 from pathlib import Path
 from typing import Any
 
-from bench.scaling_worker import TURN_STEPS
+from scripts.bench.scaling_worker import TURN_STEPS
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """The tables."""
+    """Return the page of tables."""
     machine = results["machine"]
     named = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     lines = [
         "# Scaling",
         "",
-        f"{machine['cpu']} ({', '.join(machine['cpu_features'])}), {machine['cores']} cores, "
-        f"{machine['ram_gb']} GB, {machine['system']}; {named}; {results['date']}. Medians of "
-        f"{results['rounds']} interleaved rounds of {results['secs']:g} s.",
+        "How the speed of cnnlab depends on the number of training images and on the batch size,",
+        "what logging and saving cost, and how long a start takes. This command wrote the page:",
         "",
-        "    python scripts/scaling.py --data_dir=./data",
+        "    python scripts/bench/scaling.py --data_dir=./data",
+        "",
+        f"- Machine: {machine['cpu']} ({', '.join(machine['cpu_features'])}), {machine['cores']} "
+        f"cores, {machine['ram_gb']} GB RAM, {machine['system']}",
+        f"- Versions: {named}",
+        f"- Measured on {results['date']}: medians of {results['rounds']} interleaved rounds of "
+        f"{results['secs']:g} s",
         "",
         "## Training images",
         "",
-        "`mnist_perceptron`, batch 100, training set resident.",
+        "`mnist_perceptron`, batch 100, training set in memory.",
         "",
         "| images | images/s |",
         "|---|---|",
@@ -46,12 +51,12 @@ def markdown(results: dict[str, Any]) -> str:
         "",
         "## Logging and saving",
         "",
-        "A summary, a line of progress and a checkpoint together, and their share of the time "
-        f"where they come each {TURN_STEPS} steps: what they take between the steps. They also end "
-        "a session run, and the thread that writes takes its part of the processor: that costs "
-        "another millisecond or so, see [speed](performance.md).",
+        "This is the cost of a summary, a line of progress and a checkpoint together. The share is",
+        f"their part of the time if they come every {TURN_STEPS} steps. They also end a run of the",
+        "session, and the writing thread uses the processor: about another millisecond in all, see",
+        "[start-up](performance/startup.md).",
         "",
-        "| network | batch | ms a time | ms a step | share |",
+        "| network | batch | cost, ms | a step, ms | share |",
         "|---|---|---|---|---|",
         *(
             f"| `{row['model']}` | {row['batch_size']} | {row['cost_ms']:.1f} | "
@@ -61,8 +66,7 @@ def markdown(results: dict[str, Any]) -> str:
         "",
         "## Start",
         "",
-        "| data set | from the start of the process to the end of the first step, s | peak memory, "
-        "MB |",
+        "| data set | from the start of the process to the end of step 1, s | peak memory, MB |",
         "|---|---|---|",
         *(
             f"| {dataset} | {row['secs']:.1f} | {row['peak_mb']:.0f} |"

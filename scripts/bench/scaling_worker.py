@@ -1,5 +1,7 @@
-"""One measurement of scaling.py in a process of its own: `python scaling_worker.py TASK`; task and
-answer are JSON."""
+"""One measurement of scaling.py in a separate process: `python scaling_worker.py TASK`.
+
+Task and answer are JSON.
+"""
 
 import itertools
 import json
@@ -13,25 +15,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))  # this checkout's cnnlab
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's scripts and cnnlab
 
 from cnnlab import Train
 from cnnlab.data.datasets import load_dataset
 from cnnlab.run.disk.metrics_file import read_metrics
 from cnnlab.run.loop import run_steps
 
-TURN_STEPS = 500  # steps between two summaries and checkpoints, for their share of the time
+TURN_STEPS = 500  # steps between two summaries and checkpoints, to state their share of the time
 WARM_UP_TURNS = 2
 
 
 def make_train(task: dict[str, Any], folder: str, **options: Any) -> Train:
-    """A run of the task's model."""
+    """Make a run of the task's model."""
     given = {"dataset": task["dataset"], "data_dir": task["data_dir"], **task["options"], **options}
     return Train(save_dir=f"{folder}/save", log_dir=f"{folder}/logs", **given)
 
 
 def measure_sizes(task: dict[str, Any]) -> list[dict[str, Any]]:
-    """Speed by the number of training images, which are the data set's first."""
+    """Measure the speed by the number of training images, taken from the data set's start."""
     dataset = load_dataset(task["dataset"], task["data_dir"])
     images, labels = dataset.train.images, dataset.train.labels
     test = dataset.test.images, dataset.test.labels
@@ -49,7 +51,7 @@ def measure_sizes(task: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def measure_batches(task: dict[str, Any]) -> list[dict[str, Any]]:
-    """Speed by the number of images a step."""
+    """Measure the speed by the batch size."""
     with tempfile.TemporaryDirectory() as folder:
         runs = [make_train(task, folder, batch_size=batch) for batch in task["batches"]]
         step_secs = measured(runs, task)
@@ -60,10 +62,10 @@ def measure_batches(task: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def measured(runs: list[Train], task: dict[str, Any]) -> list[float]:
-    """Seconds a step of each, the median of interleaved rounds."""
+    """Return seconds per step of each run, the median of interleaved rounds."""
     steps = []
     for run in runs:
-        run_steps(run, (), 2)  # makes the graph, and warms up
+        run_steps(run, (), 2)  # builds the graph and warms up
         secs, made = 0.0, 1
         while secs < task["secs"] / 4:
             made *= 2
@@ -80,16 +82,16 @@ def measured(runs: list[Train], task: dict[str, Any]) -> list[float]:
 
 
 def timed(function: Callable[[], Any]) -> float:
-    """Seconds that it takes."""
+    """Return the seconds that a call takes."""
     started = time.perf_counter()
     function()
     return time.perf_counter() - started
 
 
 def measure_turns(task: dict[str, Any]) -> dict[str, float]:
-    """What a summary, a line of progress and a checkpoint take together, between steps.
+    """Measure what a summary, a line of progress and a checkpoint cost together.
 
-    From the run's own lines: the time from one to the next, less that of the steps.
+    The cost is the time between two lines of the run's metrics minus the time of the steps.
     """
     steps = task["steps"]
     total = (WARM_UP_TURNS + task["turns"]) * steps
@@ -110,7 +112,7 @@ def measure_turns(task: dict[str, Any]) -> dict[str, float]:
 
 
 def measure_start(task: dict[str, Any]) -> dict[str, float]:
-    """Seconds from the start of the process to the end of the first step, and peak memory."""
+    """Measure the seconds from the start of the process to the end of step 1, and peak memory."""
     with tempfile.TemporaryDirectory() as folder:
         run_steps(make_train(task, folder), (), 1)
     secs = time.time() - task["started_at"]
@@ -129,7 +131,7 @@ TASKS = {
 
 
 def main() -> None:
-    """Do the task of the command line; what libraries print goes to stderr."""
+    """Do the task of the command line. What libraries print goes to stderr."""
     task = json.loads(sys.argv[1])
     answer_fd = os.dup(1)
     os.dup2(2, 1)

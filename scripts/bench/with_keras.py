@@ -8,24 +8,24 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bench.contestants import Contestant
-from bench.keras_model import (
+from cnnlab.data.datasets import load_dataset
+from scripts.bench.contestants import Contestant
+from scripts.bench.keras_model import (
     build_model,
     load_weights,
     make_loss,
     make_optimizer,
     training_labels,
 )
-from bench.workloads import Workload
-from cnnlab.data.datasets import load_dataset
+from scripts.bench.workloads import Workload
 
-TUNING_SECS = 0.5  # long enough that the fixed cost of a call of `fit` does not count for much
+TUNING_SECS = 0.5  # long enough to make the fixed cost of a call of `fit` negligible
 
 
 class KerasContestant(Contestant):
-    """`model.fit` on arrays or tensors; see bench.contestants.Contestant.
+    """`model.fit` on arrays or tensors; see scripts.bench.contestants.Contestant.
 
-    `fit` computes no metric but the loss, and shows no progress bar.
+    `fit` computes only the loss and shows no progress bar.
     """
 
     def __init__(
@@ -38,11 +38,16 @@ class KerasContestant(Contestant):
         execution_secs: float = 0.0,
         as_tensors: bool = False,
     ) -> None:
-        """Settings.
+        """Build the model.
 
-        jit_compile: of `compile`; auto is False where there is only a CPU.
-        execution_secs: steps_per_execution is chosen so that one takes about so long; 0: 1 step.
-        as_tensors: give `fit` tensors, not NumPy arrays.
+        Args:
+            workload: what to train.
+            data_dir: folder of the data files.
+            scratch: not used.
+            jit_compile: argument of `compile`; "auto" is False on a CPU.
+            execution_secs: `tune` chooses steps_per_execution so that an execution takes about
+                this many seconds; 0: one step.
+            as_tensors: whether `fit` gets tensors instead of NumPy arrays.
         """
         del scratch
         dataset = load_dataset(workload.dataset, data_dir)
@@ -80,7 +85,7 @@ class KerasContestant(Contestant):
         return epochs * steps_an_epoch
 
     def tune(self) -> None:
-        """Choose the steps of an execution."""
+        """Choose steps_per_execution."""
         if not self._execution_secs:
             return
         made, secs = 1, 0.0
@@ -92,23 +97,23 @@ class KerasContestant(Contestant):
         self.run(1)
 
     def load(self, start_file: Path) -> None:
-        """Take the weights that the file holds."""
+        """Load the weights of a start file."""
         load_weights(self._model, start_file)
 
     def losses(self, start_file: Path, steps: int) -> list[float]:
-        """Return each step's loss from the weights and batches of the file."""
+        """Start from the file; return each step's loss on the file's batches."""
         self.load(start_file)
         images, labels = np.asarray(self._images), np.asarray(self._labels)
         losses = []
         with np.load(start_file) as start:
             batches = start["batches"][:steps]
         for batch in batches:
-            self._model.reset_metrics()  # else it is the mean over the steps so far
+            self._model.reset_metrics()  # otherwise the loss is the mean over the steps so far
             losses.append(float(self._model.train_on_batch(images[batch], labels[batch])))
         return losses
 
     def evaluate(self, batch_size: int) -> dict[str, float]:
-        """Loss and accuracy of the test set by `model.evaluate`."""
+        """Return loss and accuracy of the test set by `model.evaluate`."""
         images, labels = self._test.images, self._test.labels
         found = self._evaluated.evaluate(
             images, labels, batch_size=batch_size, verbose=0, return_dict=True
@@ -116,7 +121,7 @@ class KerasContestant(Contestant):
         return {**found, "n": len(labels)}
 
     def predict(self, batch_size: int) -> Any:
-        """Class probabilities of the test set's images by `model.predict`."""
+        """Return class probabilities of the test set by `model.predict`."""
         return self._predicting.predict(self._test.images, batch_size=batch_size, verbose=0)
 
     def _compile(self, steps_per_execution: int) -> None:

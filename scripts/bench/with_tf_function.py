@@ -1,4 +1,4 @@
-"""A training step written with Keras layers and a `tf.function`, TensorFlow 2's own way."""
+"""A training step with Keras layers and a `tf.function`, the way of TensorFlow 2."""
 
 from pathlib import Path
 from typing import Any
@@ -6,16 +6,22 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bench.contestants import Contestant
-from bench.keras_model import build_model, load_weights, make_loss, make_optimizer, training_labels
-from bench.workloads import Workload
 from cnnlab.data.datasets import load_dataset
+from scripts.bench.contestants import Contestant
+from scripts.bench.keras_model import (
+    build_model,
+    load_weights,
+    make_loss,
+    make_optimizer,
+    training_labels,
+)
+from scripts.bench.workloads import Workload
 
 SHUFFLE_BUFFER = 10_000
 
 
 class TfFunctionContestant(Contestant):
-    """A custom training loop; see bench.contestants.Contestant."""
+    """A custom training loop; see scripts.bench.contestants.Contestant."""
 
     def __init__(
         self,
@@ -26,11 +32,15 @@ class TfFunctionContestant(Contestant):
         is_expert: bool = False,
         jit_compile: bool = False,
     ) -> None:
-        """Settings.
+        """Build the model.
 
-        is_expert: all steps in one loop inside the function, on batches gathered from tensors; else
-            one call of the function a step, on batches of a tf.data pipeline.
-        jit_compile: of the step.
+        Args:
+            workload: what to train.
+            data_dir: folder of the data files.
+            scratch: not used.
+            is_expert: True: all steps run in one loop inside the function, on batches gathered from
+                tensors. False: each step is one call, on a batch of a tf.data pipeline.
+            jit_compile: whether XLA compiles the step.
         """
         del scratch
         dataset = load_dataset(workload.dataset, data_dir)
@@ -64,11 +74,11 @@ class TfFunctionContestant(Contestant):
         return steps
 
     def load(self, start_file: Path) -> None:
-        """Take the weights that the file holds."""
+        """Load the weights of a start file."""
         load_weights(self._model, start_file)
 
     def losses(self, start_file: Path, steps: int) -> list[float]:
-        """Return each step's loss from the weights and batches of the file."""
+        """Start from the file; return each step's loss on the file's batches."""
         self.load(start_file)
         with np.load(start_file) as start:
             batches = start["batches"][:steps]
@@ -78,7 +88,7 @@ class TfFunctionContestant(Contestant):
         ]
 
     def evaluate(self, batch_size: int) -> dict[str, float]:
-        """Loss and accuracy of the test set."""
+        """Return loss and accuracy of the test set."""
         loss, correct, n = 0.0, 0, len(self._test.labels)
         for first in range(0, n, batch_size):
             part = slice(first, first + batch_size)
@@ -91,7 +101,7 @@ class TfFunctionContestant(Contestant):
         return {"loss": loss / n, "accuracy": correct / n, "n": n}
 
     def predict(self, batch_size: int) -> Any:
-        """Class probabilities of the test set's images."""
+        """Return class probabilities of the test set."""
         images = self._test.images
         batches = [
             self._prediction_step(tf.constant(images[first : first + batch_size])).numpy()
@@ -105,7 +115,7 @@ class TfFunctionContestant(Contestant):
         return batches.prefetch(tf.data.AUTOTUNE)
 
     def _train(self, images: Any, labels: Any) -> Any:
-        """Make one step; returns its loss."""
+        """Make one step; return its loss."""
         weights = self._model.trainable_variables
         with tf.GradientTape() as tape:
             loss = self._loss(labels, self._model(images, training=True))
@@ -114,7 +124,7 @@ class TfFunctionContestant(Contestant):
         return loss
 
     def _train_steps(self, steps: Any) -> None:
-        """Make steps on the next batches of a random order, a new one each epoch."""
+        """Make steps on the next batches; each epoch has a new random order."""
         for _ in tf.range(steps):
             if self._position + self._batch_size > tf.size(self._order):
                 self._order.assign(tf.random.shuffle(self._order))
@@ -128,7 +138,7 @@ class TfFunctionContestant(Contestant):
         return tf.nn.softmax(self._model(images, training=False))
 
     def _evaluate(self, images: Any, labels: Any) -> Any:
-        """Sum of losses, and number of correct predictions."""
+        """Return the sum of losses and the number of correct predictions."""
         logits = self._model(images, training=False)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         is_correct = tf.equal(tf.argmax(logits, axis=1), labels)

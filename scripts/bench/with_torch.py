@@ -1,4 +1,4 @@
-"""PyTorch: the data in memory as uint8, a permutation an epoch, batches by indexing."""
+"""PyTorch: uint8 data in memory, a new permutation each epoch, batches by indexing."""
 
 import functools
 import os
@@ -12,16 +12,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from bench import networks
-from bench.contestants import Contestant
-from bench.workloads import DECAY_STEPS, Workload
 from cnnlab.data.datasets import load_dataset
+from scripts.bench import networks
+from scripts.bench.contestants import Contestant
+from scripts.bench.workloads import DECAY_STEPS, Workload
 
 TUNING_SECS = 0.3
 
 
 class TorchContestant(Contestant):
-    """A plain PyTorch loop; see bench.contestants.Contestant."""
+    """A plain PyTorch loop; see scripts.bench.contestants.Contestant."""
 
     def __init__(
         self,
@@ -32,18 +32,22 @@ class TorchContestant(Contestant):
         is_expert: bool = False,
         compiles: bool = False,
     ) -> None:
-        """Settings.
+        """Build the model.
 
-        is_expert: channels_last, a fused optimizer, the best number of threads; else contiguous
-            images [n, channels, height, width] and PyTorch's defaults.
-        compiles: by torch.compile.
+        Args:
+            workload: what to train.
+            data_dir: folder of the data files.
+            scratch: not used.
+            is_expert: True: channels_last, a fused optimizer and the best number of threads. False:
+                contiguous images [n, channels, height, width] and PyTorch's defaults.
+            compiles: whether torch.compile compiles the network.
         """
         del scratch
         dataset = load_dataset(workload.dataset, data_dir)
         self._batch_size, self._is_expert = workload.batch_size, is_expert
         self._images, self._labels = self._tensors(dataset.train)
         self._test_images, self._test_labels = self._tensors(dataset.test)
-        self._model = SessionOwner(workload, dataset.train.images.shape[1:])
+        self._model = TorchNetwork(workload, dataset.train.images.shape[1:])
         if is_expert:
             self._model.to(memory_format=torch.channels_last)
         self._optimizer = _make_optimizer(workload, self._model, fused=is_expert)
@@ -74,7 +78,7 @@ class TorchContestant(Contestant):
         return steps
 
     def tune(self) -> None:
-        """Choose the number of threads: 1, or as many as there are cores."""
+        """Choose the number of threads: 1 or the number of cores."""
         if not self._is_expert:
             return
         speeds = {}
@@ -88,12 +92,12 @@ class TorchContestant(Contestant):
         torch.set_num_threads(speeds[max(speeds)])
 
     def load(self, start_file: Path) -> None:
-        """Take the weights that the file holds."""
+        """Load the weights of a start file."""
         with np.load(start_file) as start:
             self._model.load(dict(start))
 
     def losses(self, start_file: Path, steps: int) -> list[float]:
-        """Return each step's loss from the weights and batches of the file."""
+        """Start from the file; return each step's loss on the file's batches."""
         self.load(start_file)
         self._model.train()
         with np.load(start_file) as start:
@@ -101,7 +105,7 @@ class TorchContestant(Contestant):
         return [float(self._train(batch)) for batch in batches]
 
     def evaluate(self, batch_size: int) -> dict[str, float]:
-        """Loss and accuracy of the test set."""
+        """Return loss and accuracy of the test set."""
         self._model.eval()
         loss, correct, n = 0.0, 0, len(self._test_labels)
         with torch.inference_mode():
@@ -113,7 +117,7 @@ class TorchContestant(Contestant):
         return {"loss": loss / n, "accuracy": correct / n, "n": n}
 
     def predict(self, batch_size: int) -> Any:
-        """Class probabilities of the test set's images."""
+        """Return class probabilities of the test set."""
         self._model.eval()
         with torch.inference_mode():
             batches = [
@@ -123,7 +127,7 @@ class TorchContestant(Contestant):
             return torch.cat(batches).numpy()
 
     def _tensors(self, split: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images and labels; an expert's images lie in memory by place, then channel."""
+        """Return images and labels; an expert's images are stored channels last."""
         images = torch.from_numpy(np.ascontiguousarray(split.images)).permute(0, 3, 1, 2)
         if self._is_expert:
             images = images.contiguous(memory_format=torch.channels_last)
@@ -146,11 +150,16 @@ class TorchContestant(Contestant):
         return F.cross_entropy(self._model(images), labels, label_smoothing=label_smoothing)
 
 
-class SessionOwner(nn.Module):
+class TorchNetwork(nn.Module):
     """A workload's network, from uint8 images [batch, channels, height, width] to logits."""
 
     def __init__(self, workload: Workload, image_shape: tuple[int, int, int]) -> None:
-        """image_shape: (height, width, channels)."""
+        """Build the layers.
+
+        Args:
+            workload: whose network to build.
+            image_shape: (height, width, channels).
+        """
         super().__init__()
         factor, summand = (
             torch.tensor(numbers).reshape(-1, 1, 1) for numbers in workload.pixel_scale
@@ -158,17 +167,17 @@ class SessionOwner(nn.Module):
         self.register_buffer("factor", factor, persistent=False)
         self.register_buffer("summand", summand, persistent=False)
         self.named: dict[str, nn.Module] = {}
-        # (channels, height, width) of what is flattened, by the layer that takes it.
+        # The (channels, height, width) that a dense layer's input had before it was flattened.
         self.flattened: dict[str, tuple[int, ...]] = {}
         sample = torch.zeros(1, image_shape[2], *image_shape[:2])
         self.layers, _ = self._build(workload.layers, sample)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """float32 [batch, 10], unscaled."""
+        """Return logits, float32 [batch, 10], unscaled."""
         return self.layers(images * self.factor + self.summand)
 
     def load(self, weights: dict[str, Any]) -> None:
-        """Take weights in TensorFlow's layout: by name, as arrays."""
+        """Load arrays in TensorFlow's layout, each by its name."""
         for name, module in self.named.items():
             own = {"weight": f"{name}/kernel", "bias": f"{name}/bias"}
             if isinstance(module, nn.BatchNorm2d):
@@ -184,7 +193,7 @@ class SessionOwner(nn.Module):
     def _build(
         self, layers: Iterable[networks.Layer], sample: torch.Tensor
     ) -> tuple[nn.Module, torch.Tensor]:
-        """The layers in a row, each made for what comes out of those before; and what comes out."""
+        """Return the layers in sequence and their output for the sample."""
         modules: list[nn.Module] = []
         before_flattening: tuple[int, ...] = ()
         for layer in layers:

@@ -1,6 +1,6 @@
-"""One measurement in a process of its own: `python worker.py TASK`; task and answer are JSON.
+"""One measurement in a separate process: `python worker.py TASK`; task and answer are JSON.
 
-The frameworks are imported here only, so that each measurement pays for its own set-up and memory.
+Only this process imports a framework, so that its set-up and memory are measured too.
 """
 
 import json
@@ -13,18 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-SCRIPTS = Path(__file__).resolve().parent.parent
-sys.path[:1] = [str(SCRIPTS), str(SCRIPTS.parent)]  # for bench, and for this checkout's cnnlab
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's scripts and cnnlab
 
-from bench.contestants import CONTESTANTS, Contestant  # noqa: E402
-from bench.workloads import EVALUATION_BATCH_SIZES, WORKLOADS  # noqa: E402
+from scripts.bench.contestants import CONTESTANTS, Contestant
+from scripts.bench.workloads import EVALUATION_BATCH_SIZES, WORKLOADS
 
 LONG_EVALUATION_SECS = 1.0
 MATMUL_SIZES = (1024, 2048, 3072)
 
 
 def measure(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
-    """Train for task["secs"] seconds after a warm-up, evaluate, predict; say how it went."""
+    """Train for task["secs"] seconds after a warm-up, evaluate and predict; return the figures."""
     workload = WORKLOADS[task["workload"]]
     entry = CONTESTANTS[task["contestant"]]
     contestant = entry.make(workload, task["data_dir"], scratch)
@@ -55,14 +54,14 @@ def measure(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
 
 
 def compare_losses(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
-    """The losses of the first steps, from the common start."""
+    """Return the losses of the first steps from the common start."""
     workload = WORKLOADS[task["workload"]].for_comparison()
     contestant = CONTESTANTS[task["contestant"]].make(workload, task["data_dir"], scratch)
     return {"losses": contestant.losses(Path(task["start_file"]), task["steps"]), **_onednn()}
 
 
 def measure_matmul(_task: dict[str, Any], _scratch: Path) -> dict[str, Any]:
-    """The best float32 matrix product of this machine, in GFLOP/s, by NumPy or TensorFlow."""
+    """Measure the fastest float32 matrix product of this machine, in GFLOP/s."""
     import numpy as np
     import tensorflow as tf
 
@@ -85,7 +84,7 @@ def measure_matmul(_task: dict[str, Any], _scratch: Path) -> dict[str, Any]:
 
 
 def _warm_up(contestant: Contestant, secs: float) -> float:
-    """Train for about so long, ever more steps at a time; returns the last seconds a step."""
+    """Train for about `secs` seconds with growing calls; return the last seconds per step."""
     started, steps = time.perf_counter(), 1
     while True:
         before = time.perf_counter()
@@ -97,23 +96,25 @@ def _warm_up(contestant: Contestant, secs: float) -> float:
 
 
 def _train_for(contestant: Contestant, secs: float, step_secs: float) -> float:
-    """Train for about so long in one piece, because each call of a contestant that runs by epochs
-    costs time of its own; returns seconds a step."""
+    """Train for about `secs` seconds; return seconds per step.
+
+    All steps are made in one call, because for some contestants each call has a fixed cost.
+    """
     while True:
         started = time.perf_counter()
         made = contestant.run(max(1, round(secs / step_secs)))
         elapsed = time.perf_counter() - started
         step_secs = elapsed / made
-        if elapsed > secs / 2:  # else the estimate was wrong
+        if elapsed > secs / 2:  # otherwise the estimate was wrong
             return step_secs
 
 
 def _measure_inference(
     run: Callable[[int], Any], secs: float, is_expert: bool
 ) -> tuple[Any, float]:
-    """Evaluate or predict for so long, once at least; returns what it gives, and seconds a time."""
+    """Evaluate or predict for `secs` seconds, at least once; return the answer and mean seconds."""
     batch_size = EVALUATION_BATCH_SIZES[0]
-    found = run(batch_size)  # and warms up
+    found = run(batch_size)  # also the warm-up
     if is_expert:
         batch_size = _best_batch_size(run)
     started, times = time.perf_counter(), 0
@@ -124,13 +125,13 @@ def _measure_inference(
 
 
 def _best_batch_size(run: Callable[[int], Any]) -> int:
-    """The batch size that is fastest; the usual one where that takes too long to try."""
+    """Return the fastest batch size; the usual one if trying takes too long."""
     usual = EVALUATION_BATCH_SIZES[0]
     if _timed(lambda: run(usual)) > LONG_EVALUATION_SECS:
         return usual
 
     def secs_with(size: int) -> float:
-        run(size)  # a new shape may be compiled anew
+        run(size)  # a new shape may have to be compiled
         return min(_timed(lambda: run(size)) for _ in range(3))
 
     return min(EVALUATION_BATCH_SIZES, key=secs_with)
@@ -143,7 +144,7 @@ def _timed(function: Any) -> float:
 
 
 def _onednn() -> dict[str, Any]:
-    """Whether TensorFlow computed with oneDNN, and what the environment asked for."""
+    """Return whether TensorFlow computed with oneDNN, and what the environment requested."""
     if "tensorflow" not in sys.modules:
         return {}
     from tensorflow.python.util import _pywrap_util_port
@@ -156,7 +157,7 @@ TASKS = {"measure": measure, "losses": compare_losses, "matmul": measure_matmul}
 
 
 def main() -> None:
-    """Do the task of the command line; what libraries print goes to stderr."""
+    """Do the task of the command line. What libraries print goes to stderr."""
     task = json.loads(sys.argv[1])
     answer_fd = os.dup(1)
     os.dup2(2, 1)

@@ -1,16 +1,16 @@
-"""What is trained: data set, network, optimizer and batch size, the same for every contestant."""
+"""The workloads: data set, network, optimizer and batch size, the same for every contestant."""
 
 from typing import Any, Final, NamedTuple
 
-from bench.networks import NETWORKS, Layer
+from scripts.bench.networks import NETWORKS, Layer
 
-EVALUATION_BATCH_SIZES: Final = (500, 2500)  # an expert takes the faster; all others the first
+EVALUATION_BATCH_SIZES: Final = (500, 2500)  # an expert uses the faster one, the others the first
 DECAY_STEPS: Final = 1000
 COMPARED_BATCH_SIZE: Final = 100
 COMPARED_ADAM_RATE: Final = 1e-4
 NUM_CLASSES: Final = 10  # of all the data sets
 
-# Of CIFAR-10's training images / 255, by channel.
+# Statistics of CIFAR-10's training images / 255, by channel.
 CIFAR10_MEAN: Final = (0.49139968, 0.48215841, 0.44653091)
 CIFAR10_STDDEV: Final = (0.24703223, 0.24348513, 0.26158784)
 
@@ -20,18 +20,18 @@ class Workload(NamedTuple):
 
     Attributes:
         dataset: name of the data set.
-        model: name of the network, in cnnlab and in `bench.networks`.
+        model: name of the network, in cnnlab and in `scripts.bench.networks`.
         batch_size: images a step.
         optimizer: "adam" (betas 0.9 and 0.999, epsilon 1e-8), "sgd" or "nesterov".
         learning_rate: rate at step 0.
         first_layer_macs: multiply-adds of the first layer for one image, forward.
         other_macs: multiply-adds of all other layers for one image, forward.
-        first_layer_passes: 2: forward and the gradient of its weights; 1 where these are frozen.
-        momentum: of nesterov.
-        decay_rate: factor on the rate each 1,000 steps, staircase; 1 keeps it.
-        dropout: share that is dropped; None: the network drops nothing.
-        label_smoothing: as in cnnlab's option of this name.
-        normalizes: whether pixels / 255 are brought to mean 0 and standard deviation 1 by channel.
+        first_layer_passes: 2: forward pass and gradient of the weights; 1 if they are frozen.
+        momentum: momentum of nesterov.
+        decay_rate: factor on the rate after each 1,000 steps; 1: the rate is constant.
+        dropout: the fraction of elements to drop; None: the network has no dropout.
+        label_smoothing: cnnlab's option of this name.
+        normalizes: whether each channel is normalized to mean 0 and standard deviation 1.
     """
 
     dataset: str
@@ -52,28 +52,32 @@ class Workload(NamedTuple):
     def flops_per_image(self) -> int:
         """Floating-point operations of a training step for one image.
 
-        A multiply-add is 2. Each layer computes its output, the gradient of its weights and the
-        gradient of its input, which cost the same; the first layer needs no gradient of its input.
+        A multiply-add counts as 2. Each layer computes its output, the gradient of its weights and
+        the gradient of its input, which cost the same. The first layer computes no gradient of its
+        input.
         """
         return 2 * (self.first_layer_passes * self.first_layer_macs + 3 * self.other_macs)
 
     @property
     def layers(self) -> list[Layer]:
-        """The network."""
+        """The layers of the network."""
         return NETWORKS[self.model](self.dropout or 0.0)
 
     @property
     def pixel_scale(self) -> tuple[list[float], list[float]]:
-        """Factor and summand, one a channel or one for all, that make the input of a pixel."""
+        """Factors and summands that scale pixels: one for each channel or one for all."""
         if not self.normalizes:
             return [1 / 255], [0.0]
         means_and_stddevs = list(zip(CIFAR10_MEAN, CIFAR10_STDDEV, strict=True))
         return [1 / 255 / s for _, s in means_and_stddevs], [-m / s for m, s in means_and_stddevs]
 
     def for_comparison(self) -> "Workload":
-        """The same for comparing losses: without dropout, whose random numbers differ from one
-        framework to the other; with a batch that does not take long; and Adam, which follows the
-        sign of a gradient at first, at a rate at which what is rounded differently grows little."""
+        """Return the workload with settings that make losses comparable.
+
+        There is no dropout, because its random numbers differ between frameworks, and the batch is
+        small. Adam gets a low rate: its first steps follow only the signs of the gradients, so that
+        a high rate would amplify differences of rounding.
+        """
         return self._replace(
             dropout=None if self.dropout is None else 0.0,
             batch_size=min(self.batch_size, COMPARED_BATCH_SIZE),
@@ -83,7 +87,7 @@ class Workload(NamedTuple):
         )
 
     def cnnlab_options(self) -> dict[str, Any]:
-        """The options of cnnlab.Train for this workload."""
+        """Return the options of cnnlab.Train for this workload."""
         return {
             "dataset": self.dataset,
             "model": self.model,
@@ -100,8 +104,8 @@ class Workload(NamedTuple):
         }
 
 
-# Of airbench94, cifar_vgg2 and resnet20 the recipes' schedules, penalties and augmentation are left
-# out, in all contestants.
+# The workloads airbench94, cifar_vgg2 and resnet20 leave out the schedules, penalties and
+# augmentation of the recipes, for all contestants.
 WORKLOADS: Final[dict[str, Workload]] = {
     "mnist_perceptron": Workload(
         dataset="mnist",
@@ -156,7 +160,7 @@ WORKLOADS: Final[dict[str, Workload]] = {
         model="resnet20",
         batch_size=128,
         optimizer="nesterov",
-        # Low, because at the recipe's rate a difference in the last bit grows tenfold each step.
+        # Low, because at the recipe's rate differences of rounding grow tenfold in each step.
         learning_rate=0.001,
         momentum=0.9,
         normalizes=True,
@@ -181,7 +185,7 @@ WORKLOADS: Final[dict[str, Workload]] = {
         normalizes=True,
         first_layer_passes=1,
         first_layer_macs=31 * 31 * 2 * 2 * 3 * 24,
-        # The first convolution of a group stands before its pool.
+        # The first convolution of a group comes before its pooling.
         other_macs=3
         * 3
         * (
@@ -192,7 +196,7 @@ WORKLOADS: Final[dict[str, Workload]] = {
         )
         + 256 * 10,
     ),
-    # Needs no data files, and says nothing: to see that the benchmark runs.
+    # Needs no data files. It only shows that the benchmark runs.
     "shapes": Workload(
         dataset="shapes",
         model="mnist_perceptron",

@@ -1,8 +1,6 @@
 """Every file that the documentation names is there."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -34,8 +32,3 @@ def test_the_map_of_the_texts_names_recipes() -> None:
     named = {name for row in rows for name in re.findall(r"`([a-z_0-9]+)`", row)}
     assert named
     assert named <= set(recipe_paths())
-
-
-def test_the_tables_of_the_readme_are_those_of_the_results() -> None:
-    words = [sys.executable, str(ROOT / "scripts" / "readme_tables.py"), "--check"]
-    assert subprocess.run(words, check=False).returncode == 0

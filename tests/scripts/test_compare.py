@@ -1,4 +1,4 @@
-"""scripts/compare.py of this checkout with itself, and of options."""
+"""scripts/bench/compare.py with this checkout and itself, and with options."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.commands import ROOT, start_python
 @pytest.mark.parametrize("task", ["train", "evaluate", "predict"])
 def test_both_are_measured(task: str, tmp_path: Path) -> None:
     process = start_python(
-        str(ROOT / "scripts" / "compare.py"),
+        str(ROOT / "scripts/bench/compare.py"),
         *(str(ROOT), str(ROOT), "--dataset=shapes", f"--task={task}"),
         *("--rounds=2", "--secs=0.05"),
         cwd=tmp_path,
@@ -33,7 +33,7 @@ def test_both_are_measured(task: str, tmp_path: Path) -> None:
 def test_options_are_compared_on_one_checkout(tmp_path: Path) -> None:
     given = [{"batch_size": 8}, {"batch_size": 2048}]
     process = start_python(
-        str(ROOT / "scripts" / "compare.py"),
+        str(ROOT / "scripts/bench/compare.py"),
         *(str(ROOT), "--dataset=shapes", "--rounds=2", "--secs=0.05"),
         *(f"--options={json.dumps(options)}" for options in given),
         cwd=tmp_path,

@@ -1,4 +1,4 @@
-"""scripts/scaling.py in a small run, on the data set that needs no files."""
+"""scripts/bench/scaling.py in a small run, on the data set that needs no files."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from tests.commands import ROOT, start_python
 
-SCRIPT = ROOT / "scripts" / "scaling.py"
+SCRIPT = ROOT / "scripts/bench/scaling.py"
 
 
 @pytest.mark.slow
