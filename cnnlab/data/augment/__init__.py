@@ -1,13 +1,18 @@
-"""Augmentation: batched, in the graph, each image with random numbers of its own.
+"""Augmentation: batched ops in the graph, with separate random numbers for each image.
 
-Every augmentation is a function (images, keys, **arguments) -> images, or, where it mixes images
-and so their labels, (images, targets, weights, keys, **arguments). images: uint8 or float
-[batch, height, width, channels] of any size, range [0, 255]; what comes back has the same type.
-On uint8 what is computed is rounded and saturated, on floats it is neither. Randomness comes from
-stateless ops keyed by (seed, step, purpose), in order of the position in the batch.
+Every augmentation is a function (images, keys, **arguments) -> images. One that mixes images, and
+so their labels, is (images, targets, weights, keys, **arguments) -> (images, targets, weights).
 
-A recipe's list is applied in its order, on uint8 as long as pixels are only moved, then on float32;
-on a GPU on float32 from the start, which moves the same values.
+    images: uint8 or float [batch, height, width, channels] of any size, range [0, 255]. The result
+        has the same type: uint8 is rounded and saturated, floats are not.
+    keys: a `StepKeys` (cnnlab/base/randomness.py), the source of random keys. All randomness comes
+        from stateless ops with a key of (seed, step, purpose). An image's random numbers depend on
+        its position in the batch.
+
+`cnnlab.config.augmentations` declares the names; `recipe` maps them to the functions.
+
+A recipe's list is applied in order. As long as pixels are only moved it works on uint8, then on
+float32. On a GPU it works on float32 from the start, with the same result.
 """
 
 from __future__ import annotations
@@ -37,11 +42,11 @@ __all__ = [
 
 
 class Mixed(NamedTuple):
-    """A batch whose images may be mixtures.
+    """A batch whose images may be mixed.
 
     images: uint8 or float32 [batch, height, width, channels], range [0, 255].
-    targets: float32 [batch, num_classes], rows sum to 1; None where nothing mixes labels.
-    weights: float32 [batch], each example's weight in the loss; None where there are none.
+    targets: float32 [batch, num_classes], rows sum to 1; None if no augmentation mixes labels.
+    weights: float32 [batch], the weight of each example in the loss; None if all are equal.
     """
 
     images: Any
@@ -50,24 +55,24 @@ class Mixed(NamedTuple):
 
 
 def augment(images: Any, entries: list[Any], keys: StepKeys) -> Any:
-    """Apply a recipe's augmentations in order; entries must not mix labels.
+    """Apply a recipe's augmentations in order, none of which may mix labels.
 
     Args:
         images: uint8 or float32 [batch, height, width, channels], range [0, 255].
-        entries: NAME or {NAME: {argument: value}}.
-        keys: gives the random keys.
+        entries: the recipe's list of NAME or {NAME: {argument: value}}.
+        keys: the source of random keys.
     """
     return augment_and_mix(Mixed(images), entries, keys).images
 
 
 def augment_and_mix(batch: Mixed, entries: list[Any], keys: StepKeys) -> Mixed:
-    """As `augment`, for entries that may mix labels; these want `batch.targets`."""
+    """Apply a recipe's augmentations in order; those that mix labels need `batch.targets`."""
     for name, arguments in parse_augmentations(entries):
-        if name in SCALINGS:  # always the last; `scale` does it
+        if name in SCALINGS:  # always the last entry; applied by `scale`
             continue
         entry = AUGMENTATIONS[name]
         with tf.name_scope(name):
-            # TensorFlow moves uint8 on CPUs alone: on a GPU it would fetch the batch from there.
+            # On a GPU TensorFlow has no such ops for uint8, and would copy the batch to the CPU.
             if not entry.moves_only or not is_on_cpu(batch.images):
                 batch = batch._replace(images=tf.cast(batch.images, tf.float32))
             if name in MIXING:
@@ -78,7 +83,7 @@ def augment_and_mix(batch: Mixed, entries: list[Any], keys: StepKeys) -> Mixed:
 
 
 def evaluation_view(images: Any, entries: list[Any]) -> Any:
-    """What evaluation sees: the same, but for the central part where training cuts a random one.
+    """Return what evaluation sees: a central crop where training crops at random, else the images.
 
     Args:
         images: [batch, height, width, channels], any dtype.

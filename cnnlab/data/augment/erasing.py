@@ -1,4 +1,4 @@
-"""Augmentations that blot out a part of each image."""
+"""Augmentations that erase a part of each image."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def cutout(images: Any, keys: StepKeys, size: Annotated[int, Field(ge=1)] = 8) -> Any:
-    """Set a square to 0, whose centre is uniform over the pixels, so that it may overhang.
+    """Set a square to 0. Its centre is uniform over the pixels, so it may overlap the edge.
 
     DeVries and Taylor 2017 (arXiv 1708.04552).
 
     Args:
         images: [batch, height, width, channels], any dtype.
-        keys: gives the random key.
+        keys: the source of the random key.
         size: side of the square, in pixels.
     """
     shape = tf.shape(images)
@@ -42,15 +42,17 @@ def random_erasing(
 ) -> Any:
     """Fill a rectangle with noise uniform in [0, 255].
 
-    Zhong et al. 2017 (arXiv 1708.04896), but where the paper draws again until the rectangle fits,
-    here its sides are cut to the image's, and the ratio of its sides is uniform in the logarithm.
+    Zhong et al. 2017 (arXiv 1708.04896), with two differences. The paper draws again until the
+    rectangle fits; here its sides are limited to the image's. The ratio of its sides is uniform on
+    a logarithmic scale.
 
     Args:
         images: uint8 or float [batch, height, width, channels].
-        keys: gives the random key.
-        probability: share of the images that are touched.
-        lower, upper: the rectangle's area, as a share of the image's, is uniform between them.
-        aspect: height over width lies between it and 1 / aspect.
+        keys: the source of the random keys.
+        probability: the fraction of images that are changed.
+        lower, upper: limits of the rectangle's area, as fractions of the image's area; the area is
+            uniform between them.
+        aspect: the ratio height / width is between aspect and 1 / aspect.
     """
     shape = tf.shape(images)
     size = tf.cast(shape[1:3], tf.float32)
@@ -69,15 +71,15 @@ def random_erasing(
 
 
 def boxes(starts: Any, ends: Any, height: Any, width: Any) -> Any:
-    """Which pixels lie in each image's box.
+    """Return the mask of the pixels inside each image's box.
 
     Args:
-        starts, ends: int32 [batch, 2] (row, column): the first inside and the first beyond; they
-            may lie outside the image.
+        starts, ends: int32 [batch, 2] (row, column): the first pixel inside the box and the first
+            one after it. Both may be outside the image.
         height, width: of the images.
 
     Returns:
-        bool [batch, height, width, 1].
+        bool [batch, height, width, 1], True inside.
     """
     rows, columns = tf.range(height)[None, :], tf.range(width)[None, :]
     in_rows = tf.logical_and(rows >= starts[:, :1], rows < ends[:, :1])  # [b, h]

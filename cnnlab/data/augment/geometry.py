@@ -1,4 +1,4 @@
-"""Augmentations that move pixels: mirrors, shifts, crops and affine maps."""
+"""Augmentations that move pixels: flips, shifts, crops and affine maps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def flip(images: Any, keys: StepKeys) -> Any:
 
     Args:
         images: [batch, height, width, channels], any dtype.
-        keys: gives the random key.
+        keys: the source of the random key.
     """
     draws = tf.random.stateless_uniform([tf.shape(images)[0]], keys.random_key("augment/flip"))
     return tf.where_v2(draws[:, None, None, None] < 0.5, images[:, :, ::-1], images)
@@ -34,18 +34,21 @@ def vertical_flip(images: Any, keys: StepKeys) -> Any:
 
 
 def alternating_flip(images: Any, keys: StepKeys) -> Any:
-    """Mirror each image left to right in every other epoch, half of them starting in epoch 0.
+    """Mirror each image left to right in every second epoch, about half of them first in epoch 0.
 
-    Keller Jordan 2024 (arXiv 2404.00498, section 3.6): two epochs in a row then never see the same
-    view. Which image starts mirrored is drawn from (seed, index of the image).
+    Keller Jordan 2024 (arXiv 2404.00498, section 3.6). Two epochs in a row never show the same
+    view of an image. Whether an image is mirrored in epoch 0 depends on (seed, index of the image).
 
     Args:
         images: [batch, height, width, channels], any dtype.
-        keys: its `origin` says which images of which epoch these are.
+        keys: its `origin` has the index and the epoch of each image.
+
+    Raises:
+        CnnlabError: `keys` has no origin.
     """
     origin = keys.origin
     if origin is None:
-        raise CnnlabError("alternating_flip goes by the epoch, which only training knows")
+        raise CnnlabError("alternating_flip needs the epoch, which is known only in training")
     key = [derive_seed(keys.seed, "augment/alternating_flip"), 0]
     starts = tf.random.stateless_uniform([origin.num_train], tf.constant(key, tf.int64)) < 0.5
     is_odd = tf.equal(tf.math.floormod(origin.epochs, 2), 1)
@@ -59,13 +62,13 @@ def pad_and_crop(
     pixels: Annotated[int, Field(ge=1)] = 4,
     mode: Mode = "zero",
 ) -> Any:
-    """Pad on every side, then cut a window of the old size at a random place.
+    """Pad on every side, then crop a window of the original size at a random position.
 
     Args:
         images: [batch, height, width, channels], any dtype.
-        keys: gives the random key.
+        keys: the source of the random key.
         pixels: width of the padding; each offset is uniform over 2 * pixels + 1 values.
-        mode: what the padding holds: zeros, or the image mirrored at its edge pixels.
+        mode: what the padding contains: zeros, or the image mirrored at its edge pixels.
     """
     return _shift(images, keys.random_key("augment/pad_and_crop"), pixels, mode)
 
@@ -76,10 +79,10 @@ def translate(
     pixels: Annotated[int, Field(ge=1)] = 4,
     mode: Mode = "reflect",
 ) -> Any:
-    """Shift by a whole number of pixels along each axis, uniform in [-pixels, pixels].
+    """Shift along each axis by a whole number of pixels, uniform in [-pixels, pixels].
 
-    The same as `pad_and_crop`, whose texts pad with zeros; those that speak of a translation
-    mirror the image at its edges.
+    The same operation as `pad_and_crop`, but with another default: texts that call it a translation
+    mirror the image at its edges, the others pad with zeros.
     """
     return _shift(images, keys.random_key("augment/translate"), pixels, mode)
 
@@ -98,12 +101,12 @@ def pad(images: Any, pixels: int, mode: str) -> Any:
 
 
 def random_crop(images: Any, keys: StepKeys, size: Annotated[int, Field(ge=1)] = 24) -> Any:
-    """Cut a window at a random place; evaluation sees the central one (`central_crop`).
+    """Crop a window at a random position; evaluation uses the central one (`central_crop`).
 
     Args:
         images: [batch, height, width, channels], any dtype.
-        keys: gives the random key.
-        size: height and width of the window, in pixels, at most the image's.
+        keys: the source of the random key.
+        size: height and width of the window, in pixels; at most those of the image.
 
     Returns:
         [batch, size, size, channels].
@@ -118,20 +121,20 @@ def random_crop(images: Any, keys: StepKeys, size: Annotated[int, Field(ge=1)] =
 
 
 def central_crop(images: Any, size: int) -> Any:
-    """Cut the central size x size window; where it cannot be central, the upper or left one."""
+    """Crop the central size x size window; if there are two central ones, the upper or left one."""
     top, left = ((length - size) // 2 for length in images.shape[1:3].as_list())
     return images[:, top : top + size, left : left + size]
 
 
 def _windows(images: Any, offsets: Any, height: Any, width: Any) -> Any:
-    """Cut a window from each image: offsets int32 [batch, 2] (row, column) of its corner."""
+    """Crop a window from each image; offsets: int32 [batch, 2], (row, column) of its corner."""
     rows = offsets[:, :1] + tf.range(height)  # [b, h]
     columns = offsets[:, 1:] + tf.range(width)  # [b, w]
     return tf.gather(tf.gather(images, rows, batch_dims=1), columns, axis=2, batch_dims=1)
 
 
 def rotate(images: Any, keys: StepKeys, degrees: Annotated[float, Field(gt=0, le=180)] = 15) -> Any:
-    """Turn about the centre by an angle uniform in [-degrees, degrees]; counter-clockwise if > 0.
+    """Rotate about the centre by an angle uniform in [-degrees, degrees], > 0 counter-clockwise.
 
     Bilinear; beyond the edges the image is mirrored.
     """
@@ -161,28 +164,31 @@ def _draw(images: Any, keys: StepKeys, name: str, limit: float) -> Any:
 
 
 def rotations(angles: Any) -> Any:
-    """Matrices that turn by angles (radians, float32 [batch]), for `transform`."""
+    """Return matrices that rotate by angles (radians, float32 [batch]), for `transform`."""
     cos, sin = tf.cos(angles), tf.sin(angles)
-    # y points down: this is counter-clockwise to the eye.
+    # y points down, so this rotation looks counter-clockwise.
     return tf.stack([tf.stack([cos, -sin], 1), tf.stack([sin, cos], 1)], 1)
 
 
 def shears(amounts: Any) -> Any:
-    """Matrices that shift rows by amounts (float32 [batch]) x their height, for `transform`."""
+    """Return matrices that shift rows by amount x distance from the middle row, for `transform`.
+
+    amounts: float32 [batch].
+    """
     one, zero = tf.ones_like(amounts), tf.zeros_like(amounts)
     return tf.stack([tf.stack([one, amounts], 1), tf.stack([zero, one], 1)], 1)
 
 
 def zooms(factors: Any) -> Any:
-    """Matrices that magnify by factors (> 0, float32 [batch]), for `transform`."""
+    """Return matrices that magnify by factors (> 0, float32 [batch]), for `transform`."""
     return tf.eye(2)[None] / factors[:, None, None]
 
 
 def transform(images: Any, matrices: Any) -> Any:
     """Map each image linearly about its centre.
 
-    Output pixel p (x, y from the centre) takes the value at matrix @ p: bilinear, and mirrored
-    beyond the edges.
+    The output pixel at p (x, y from the centre) gets the input's value at matrix @ p. Interpolation
+    is bilinear; beyond the edges the image is mirrored.
 
     Args:
         images: uint8 or float [batch, height, width, channels].

@@ -1,7 +1,7 @@
 """Augmentations that mix two images of a batch, and so their labels.
 
-Each image is mixed with the next one of the batch, the last with the first: the batch is in random
-order already. Targets and weights are mixed in the same shares as the images.
+Each image is mixed with the next one of the batch, and the last with the first. This is a random
+pair, because the batch is shuffled. Targets and weights are mixed in the same proportion.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Alpha = Annotated[float, Field(gt=0, le=100)]
 def mixup(
     images: Any, targets: Any, weights: Any, keys: StepKeys, alpha: Alpha = 0.2
 ) -> tuple[Any, Any, Any]:
-    """share x image + (1 - share) x next image, the share from Beta(alpha, alpha), one an image.
+    """Return share x image + (1 - share) x next image, one share ~ Beta(alpha, alpha) per image.
 
     Zhang et al. 2017 (arXiv 1710.09412).
 
@@ -29,11 +29,11 @@ def mixup(
         images: uint8 or float [batch, height, width, channels].
         targets: float32 [batch, num_classes].
         weights: float32 [batch], or None.
-        keys: gives the random key.
-        alpha: of the Beta distribution; small values mix little.
+        keys: the source of the random key.
+        alpha: parameter of the Beta distribution; with small values one image dominates.
 
     Returns:
-        images, targets and weights, mixed.
+        the mixed images, targets and weights.
     """
     shares = _beta(images, keys, "mixup", alpha)
     floats = tf.cast(images, tf.float32)
@@ -44,12 +44,13 @@ def mixup(
 def cutmix(
     images: Any, targets: Any, weights: Any, keys: StepKeys, alpha: Alpha = 1.0
 ) -> tuple[Any, Any, Any]:
-    """Paste a rectangle of the next image at the same place; labels go by the area.
+    """Paste a rectangle of the next image at the same place; mix labels in proportion to area.
 
-    Yun et al. 2019 (arXiv 1905.04899): the rectangle has the image's proportions and the area
-    1 - Beta(alpha, alpha), its centre is uniform, and what overhangs is cut off and not counted.
+    Yun et al. 2019 (arXiv 1905.04899). The rectangle has the image's aspect ratio and the area
+    1 - Beta(alpha, alpha), as a fraction of the image. Its centre is uniform. Parts outside the
+    image are cut off and do not count.
 
-    Args and Returns: as `mixup`; images of any dtype.
+    Args and Returns: see `mixup`; images may have any dtype.
     """
     shape = tf.shape(images)
     size = tf.cast(shape[1:3], tf.float32)
@@ -65,9 +66,9 @@ def cutmix(
 
 
 def _beta(images: Any, keys: StepKeys, name: str, alpha: float) -> Any:
-    """float32 [batch] from Beta(alpha, alpha): a / (a + b) of two Gamma(alpha) draws."""
+    """Return float32 [batch] from Beta(alpha, alpha): a / (a + b) of two Gamma(alpha) draws."""
     key = keys.random_key(f"augment/{name}")
-    # float64: for a small alpha both draws may lie below what float32 can tell from 0.
+    # float64, because for a small alpha both draws may be 0 in float32.
     draws = tf.random.stateless_gamma(
         [tf.shape(images)[0], 2], key, tf.constant(alpha, tf.float64), dtype=tf.float64
     )

@@ -1,4 +1,4 @@
-"""What augmentations share: types of pixels."""
+"""Pixel types, shared by all augmentations."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from cnnlab.base.tf1 import tf
 
 
 def as_given(computed: Any, images: Any) -> Any:
-    """Bring float32 results to the type of the images they were made of.
+    """Convert float32 results to the type of the original images.
 
     Args:
         computed: float32 [batch, height, width, channels].
-        images: what the augmentation was given; uint8 or float.
+        images: the original images, uint8 or float.
 
     Returns:
-        of the type of `images`: uint8 rounded and saturated to [0, 255], floats as they are.
+        the results in the type of `images`. uint8 is rounded and saturated to [0, 255].
     """
     if images.dtype == tf.uint8:
         return tf.saturate_cast(tf.round(computed), tf.uint8)

@@ -1,4 +1,4 @@
-"""RandAugment: a few operations drawn for each image, all of one strength."""
+"""RandAugment: a few random operations per image, all of the same strength."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ def rand_augment(
 ) -> Any:
     """Apply `count` operations to each image, each drawn from the list with equal probability.
 
-    Cubuk et al. 2019 (arXiv 1909.13719), made of this package's operations: identity, rotate (to 30
+    Cubuk et al. 2019 (arXiv 1909.13719), with this package's operations: identity, rotate (30
     degrees), shear (0.3), zoom (0.3), translate (a third of the image), brightness (90), contrast
-    (0.9), cutout (half the image's side), and on colour images saturation (0.9) and hue (0.25). In
-    brackets: the strength at magnitude 10, to which it is proportional; the sign is drawn.
+    (0.9), cutout (half the image's side), and on colour images saturation (0.9) and hue (0.25). The
+    brackets give the strength at magnitude 10. Strength is proportional to magnitude; its sign is
+    random.
 
     Args:
         images: uint8 or float [batch, height, width, channels].
-        keys: gives the random keys.
-        count: operations an image.
+        keys: the source of the random keys.
+        count: operations per image.
         magnitude: strength, in (0, 10].
     """
     names = COLOUR if images.shape[3] == 3 else GREY
@@ -52,7 +53,7 @@ def rand_augment(
 def _apply(
     images: Any, names: tuple[str, ...], chosen: Any, signs: Any, draws: Any, strength: float
 ) -> Any:
-    """Each image's chosen operation; signs: float32 [batch], the strength with its sign."""
+    """Apply the operation chosen for each image; signs: float32 [batch], the signed strengths."""
 
     def is_chosen(name: str) -> Any:
         return tf.equal(chosen, names.index(name))
@@ -63,7 +64,7 @@ def _apply(
     def matrices_if(name: str, matrices: Any, others: Any) -> Any:
         return tf.where_v2(is_chosen(name)[:, None, None], matrices, others)
 
-    # One resampling for all three, and none where another operation was drawn.
+    # One resampling for all three linear operations. Other images are not resampled.
     matrices = geometry.rotations(signs * (math.pi / 6))
     matrices = matrices_if("shear", geometry.shears(signs * 0.3), matrices)
     matrices = matrices_if("zoom", geometry.zooms(1 + signs * 0.3), matrices)
@@ -82,12 +83,12 @@ def _apply(
     sides = tf.maximum(tf.cast(size * (strength / 2), tf.int32), 1)
     corners = tf.cast(draws[:, 1:3] * size, tf.int32) - sides // 2
     inside = boxes(corners, corners + sides, tf.shape(images)[1], tf.shape(images)[2])
-    blotted = tf.where_v2(inside, tf.zeros([], images.dtype), images)
-    return pick("cutout", blotted, results)
+    erased = tf.where_v2(inside, tf.zeros([], images.dtype), images)
+    return pick("cutout", erased, results)
 
 
 def _translate(images: Any, shifts: Any, draws: Any) -> Any:
-    """Shift along one axis, drawn, by shifts float32 [batch, 2] (rows, columns), mirroring."""
+    """Shift along one random axis, mirroring at the edges; shifts: float32 [batch, 2], (y, x)."""
     on_rows = (draws[:, 3] < 0.5)[:, None]
     chosen = tf.where_v2(tf.concat([on_rows, ~on_rows], axis=1), shifts, tf.zeros_like(shifts))
     offsets = tf.cast(tf.round(chosen), tf.int32)

@@ -1,4 +1,4 @@
-"""A recipe's list of augmentations, checked before TensorFlow is loaded."""
+"""Checks a recipe's list of augmentations before TensorFlow is loaded."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cnnlab.data.augment import colour, erasing, geometry, mixing, rand_augment
 class Augmentation(NamedTuple):
     """One augmentation.
 
-    function: (images, keys, **arguments) -> images; see the package.
-    moves_only: whether pixels keep their values, so that uint8 is enough.
-    evaluation_view: what it does to images when evaluating, if anything.
+    function: (images, keys, **arguments) -> images; see `cnnlab.data.augment`.
+    moves_only: whether it only moves pixels, so that uint8 is enough.
+    evaluation_view: what evaluation does to images instead; None for nothing.
     """
 
     function: Callable[..., Any]
@@ -53,18 +53,18 @@ NEEDS_COLOUR = ("saturation", "hue")
 
 
 def parse_augmentations(entries: list[Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Names and arguments of a recipe's list, whose entries are NAME or {NAME: {argument: value}}.
+    """Return the names and arguments of a recipe's list of NAME or {NAME: {argument: value}}.
 
     Raises:
-        UsageError: an entry is neither, its name or an argument is unknown, an argument's value is
-            out of range, or the order makes no sense.
+        UsageError: an entry is neither, a name or an argument is unknown, an argument is out of
+            range, or a scaling is not the last entry.
     """
     parsed: list[tuple[str, dict[str, Any]]] = []
     for position, entry in enumerate(entries):
         name, given = parse_entry(entry)
         if name in SCALINGS:
             if given or position != len(entries) - 1:
-                raise UsageError(f"--augment: {name} takes no arguments and ends the list")
+                raise UsageError(f"--augment: {name} takes no arguments and must be the last entry")
             parsed.append((name, {}))
             continue
         checked = function_arguments.check(
@@ -72,51 +72,55 @@ def parse_augmentations(entries: list[Any]) -> list[tuple[str, dict[str, Any]]]:
         )
         if {"lower", "upper"} <= checked.keys() and checked["lower"] > checked["upper"]:
             raise UsageError(
-                f"--augment: {name}: lower {checked['lower']} is above upper {checked['upper']}"
+                f"--augment: {name}: lower {checked['lower']} is above upper {checked['upper']}; "
+                "swap them"
             )
         parsed.append((name, checked))
     return parsed
 
 
 def scaling_of(entries: list[Any], scaling: str) -> str:
-    """How pixels become input: the list's last entry if it says so, else `scaling`.
+    """Return the scaling at the end of the list, or `scaling` if the list has none.
 
     Raises:
-        UsageError: the two differ.
+        UsageError: the list and `scaling` name different scalings.
     """
     last = parse_augmentations(entries)[-1][0] if entries else ""
     if last not in SCALINGS:
         return scaling
     if scaling not in ("unit", last):
-        raise UsageError(f"--augment ends in {last}, but --scaling={scaling}; give one of them")
+        raise UsageError(
+            f"--augment ends in {last}, but --scaling={scaling}; give only one of them"
+        )
     return last
 
 
 def shape_after(entries: list[Any], image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """The shape of images after the list, the same in training and evaluation.
+    """Return the shape of images after the list; it is the same in training and evaluation.
 
     Args:
         entries: the recipe's list.
         image_shape: (height, width, channels) of the data set.
 
     Raises:
-        UsageError: an entry does not fit such images.
+        UsageError: an entry does not fit images of this shape.
     """
     height, width, channels = image_shape
     for name, given in parse_augmentations(entries):
         if name in NEEDS_COLOUR and channels != 3:
             raise UsageError(
-                f"--augment: {name} is for colour images; these have {channels} channel"
+                f"--augment: {name} needs colour images with 3 channels; these have {channels}"
             )
         if name == "random_crop":
             if given["size"] > min(height, width):
                 raise UsageError(
-                    f"--augment: random_crop of {given['size']} from images of {height} x {width}"
+                    f"--augment: random_crop of {given['size']} from images of {height} x {width}; "
+                    "use a smaller size"
                 )
             height = width = given["size"]
         if given.get("mode") == "reflect" and given["pixels"] >= min(height, width):
             raise UsageError(
                 f"--augment: {name} cannot reflect {given['pixels']} pixels of images of "
-                f"{height} x {width}"
+                f"{height} x {width}; use fewer pixels or mode: zero"
             )
     return height, width, channels

@@ -1,4 +1,4 @@
-"""Which image files are meant: by files, folders, patterns and a list on standard input."""
+"""Finds image files from file names, folders, patterns and a list on standard input."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from cnnlab.base.errors import UsageError
 
-# The endings under which files of the formats that `images` reads are found in folders.
+# Endings of the formats that `images` reads; only these files are found in folders.
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp"),
     *(".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm"),
@@ -18,37 +18,42 @@ _LIST_BYTES = 1 << 16
 
 
 def find_images(words: Sequence[str], listed: BinaryIO | None = None) -> Iterator[str]:
-    """The paths of the image files that words name, one after the other.
+    """Return the paths of the image files that words name, one after the other.
 
-    A word is a file; a folder, which stands for the images in it and in its subfolders, by their
-    endings, in the order of their names; a pattern as a shell has it, in which ** stands for any
-    number of folders; or - for a list of files and folders on standard input, one a line, or ended
-    by NULs as by `find -print0`. Hidden files and folders are found by their own name only.
+    A word is one of these:
+
+    - a file;
+    - a folder: the images in it and its subfolders, found by their endings, in order of name;
+    - a pattern as in a shell, where ** matches any number of folders;
+    - "-": a list of files and folders on standard input, one per line, or separated by NULs as
+      from `find -print0`.
+
+    Hidden files and folders are found only by their own name.
 
     Args:
-        words: such words.
-        listed: what - stands for.
+        words: the words.
+        listed: the stream that "-" reads.
 
     Returns:
-        the paths, found as they are asked for: no more than a folder's names are held at a time,
-        or those that a pattern matches. A file that is not there is for the reader to find.
+        an iterator that finds the paths lazily. It holds at most the names of one folder, or the
+        matches of one pattern. It does not check that a named file exists.
 
     Raises:
-        UsageError: a folder or a pattern without an image, said before anything is returned; or an
-            empty list.
+        UsageError: a folder or pattern without an image (raised at once), or an empty list (raised
+            by the iterator).
     """
     for word in words:
         if word != "-" and next(_expand(word), None) is None:
             raise UsageError(
-                f"no image file in the folder {word}"
+                f"no image file in the folder {word}; their names end in {', '.join(SUFFIXES)}"
                 if os.path.isdir(word)
-                else f"no file matches {word}"
+                else f"no file matches {word}; check the pattern"
             )
     return _find(words, listed)
 
 
 def images_in(folder: str) -> Iterator[str]:
-    """The images in a folder and its subfolders; those that cannot be listed come as themselves."""
+    """Yield the images in a folder and its subfolders, and the folders that cannot be listed."""
     unreadable: list[str] = []
     for path, folders, names in os.walk(folder, onerror=lambda e: unreadable.append(e.filename)):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -69,14 +74,14 @@ def _find(words: Sequence[str], listed: BinaryIO | None) -> Iterator[str]:
 def _expand(word: str) -> Iterator[str]:
     if os.path.isdir(word):
         yield from images_in(word)
-    elif glob.has_magic(word) and not os.path.lexists(word):  # a[1].png may be a file's name
+    elif glob.has_magic(word) and not os.path.lexists(word):  # a[1].png may be the name of a file
         yield from sorted(path for path in glob.iglob(word, recursive=True) if _is_file(path))
     else:
         yield word
 
 
 def _is_file(path: str) -> bool:
-    # `glob` finds x/ by x/** even where there is no x. A broken link is for the reader to find.
+    # For x/** `glob` returns x/ even if there is no x. A broken link is left to the reader.
     return os.path.lexists(path) and not os.path.isdir(path)
 
 
@@ -84,14 +89,14 @@ def _expand_list(listed: BinaryIO) -> Iterator[str]:
     is_empty = True
     for path in _read_list(listed):
         is_empty = False
-        # A pattern's letters are part of a name here.
+        # In a list, a star is part of a name and not a pattern.
         yield from images_in(path) if os.path.isdir(path) else (path,)
     if is_empty:
-        raise UsageError("no path on standard input, where - has them read from")
+        raise UsageError("no path on standard input; with - the command reads one path per line")
 
 
 def _read_list(listed: BinaryIO) -> Iterator[str]:
-    """The entries of a list that is read piece by piece; empty ones are left out."""
+    """Yield the entries of a list, reading it piece by piece; skip empty entries."""
     rest = b""
     separator = b""
     while piece := listed.read(_LIST_BYTES):

@@ -1,4 +1,4 @@
-"""Many image files to batches of a network's input, read ahead by threads in bounded memory."""
+"""Reads many image files into batches of network inputs, prefetched by threads."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ import numpy.typing as npt
 from cnnlab.base.errors import DataError
 from cnnlab.data.image_files.images import read_image, unwarned
 
-CHUNK = 16  # files that a thread reads at a time: few enough to share out a short list
+CHUNK = 16  # files per task of a thread; small, so that all threads share a short list
 MOST_THREADS = 8
-# Pillow opens a file under the interpreter's lock and decodes it without. Of files smaller than
-# this opening is the larger part: threads that pass the lock to and fro take twice the CPU, and are
-# no faster.
+# Pillow holds the interpreter's lock while it opens a file, but not while it decodes it. Below this
+# size, opening takes longer than decoding, so several threads use more CPU time and gain nothing.
 SMALL_BYTES = 8192
 
 
@@ -44,20 +43,20 @@ def read_images(
     batch_size: int,
     on_bad: Callable[[DataError], None],
 ) -> Generator[ImageBatch, None, None]:
-    """Read image files in their order.
+    """Yield batches of images in the order of their paths.
 
-    Threads decode about two batches ahead of what was asked for, while the caller computes; paths
-    are taken from the iterable no faster than that.
+    While the caller computes, threads prefetch about two batches. Paths are taken from the iterable
+    only as fast as that.
 
     Args:
-        paths: of files of any size and mode; see `load_image`.
+        paths: image files of any size and mode; see `load_image`.
         image_shape: (height, width, channels) of the network's input.
-        batch_size: images a batch (>= 1).
-        on_bad: called with the error of each file that cannot be read, in the caller's thread; the
-            file is then left out. It may raise.
+        batch_size: images per batch (>= 1).
+        on_bad: called in the caller's thread with the error of each file that cannot be read. The
+            file is then skipped, unless `on_bad` raises.
 
     Returns:
-        batches of batch_size images, the last one of fewer; none is empty.
+        batches of batch_size images; the last one may have fewer. No batch is empty.
     """
     threads = min(MOST_THREADS, os.cpu_count() or 1)
     most_ahead = max(2 * threads, -(-2 * batch_size // CHUNK))
@@ -88,7 +87,7 @@ def read_images(
 
 
 def _read_chunk(paths: list[str], image_shape: tuple[int, int, int], lock: Lock) -> _Chunk:
-    """lock: held while small files are read, one thread at a time."""
+    """Read some files. The lock lets only one thread at a time read small files."""
     chunk = _Chunk([], [], [])
     turn: AbstractContextManager[object] = lock if _is_small(paths[0]) else nullcontext()
     with unwarned(), turn:
@@ -104,5 +103,5 @@ def _read_chunk(paths: list[str], image_shape: tuple[int, int, int], lock: Lock)
 def _is_small(path: str) -> bool:
     try:
         return os.stat(path).st_size < SMALL_BYTES
-    except (OSError, ValueError):  # reading it will say what is wrong
+    except (OSError, ValueError):  # `read_image` reports the error
         return True

@@ -1,4 +1,4 @@
-"""Image files of any size and mode to a network's input."""
+"""Reads image files of any size and mode as network inputs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from cnnlab.base.errors import DataError
 from cnnlab.data.image_files.plain_png import decode_plain_png
 
-# Not all that Pillow reads: EPS, for one, would run Ghostscript, and rare formats are weak spots.
+# Pillow reads more formats, but EPS would run Ghostscript, and rare formats are less well tested.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
-# Pillow reports damage in all of these ways.
+# All of these errors of Pillow mean a damaged file.
 _DAMAGE = (
     OSError,
     SyntaxError,
@@ -36,7 +36,7 @@ _DAMAGE = (
     zlib.error,
     Image.DecompressionBombError,
 )
-_SMALL_BYTES = 65_536  # of larger files, opening is a small part of the work
+_SMALL_BYTES = 65_536  # in larger files, opening is a small part of the work
 MAX_PIXELS = 50_000_000  # a larger file is refused before it is decoded
 
 
@@ -47,10 +47,10 @@ _quiet_block = contextlib.ExitStack()
 
 @contextlib.contextmanager
 def unwarned() -> Iterator[None]:
-    """Without Pillow's warnings: what it warns of is damage it survives, or size, checked here.
+    """Silence Pillow's warnings: about damage that it can repair, and about size, checked here.
 
-    Python's list of warnings to ignore is one for all threads: the first of those that read images
-    changes it, and the last one puts it back.
+    All threads share one list of warning filters. So the first thread that reads images changes
+    the list, and the last one restores it.
     """
     global _quiet_readers
     with _quiet_lock:
@@ -68,12 +68,12 @@ def unwarned() -> Iterator[None]:
 
 
 def load_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
-    """Read an image file as a network takes it.
+    """Read an image file and convert it to the network's input shape.
 
-    It is turned upright by its EXIF tag, laid on white where it is transparent, made grey or RGB as
-    the network has it, and resized as a whole, whatever its aspect ratio (bicubic, with
-    antialiasing). One that has the network's size and mode comes as it is. 16-bit grey is scaled to
-    8 bits; of several frames or pages the first is read.
+    The image is rotated upright by its EXIF tag. Transparent parts become white. It is converted to
+    grey or RGB, and resized without keeping its aspect ratio (bicubic, with antialiasing). 16-bit
+    grey is scaled to 8 bits. Of several frames or pages only the first is read. The pixels of an
+    image that already has the right size and mode do not change.
 
     Args:
         path: a file of one of FORMATS.
@@ -83,18 +83,18 @@ def load_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArr
         uint8 [height, width, channels], range [0, 255].
 
     Raises:
-        DataError: the file is missing, too large, damaged or no image.
+        DataError: the file is missing, too large, damaged or not an image.
     """
     with unwarned():
         return read_image(path, image_shape)
 
 
 def read_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
-    """As `load_image`, for many images in one block of `unwarned`."""
+    """Read an image as `load_image` does, but inside a caller's `unwarned` block."""
     height, width, channels = image_shape
     try:
         status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would block
             raise DataError(f"{path} is not a regular file")
         if status.st_size <= _SMALL_BYTES:
             pixels = decode_plain_png(_content(path), image_shape)
@@ -103,26 +103,28 @@ def read_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArr
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(
-                    f"{path} has {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} "
-                    "are read"
+                    f"{path} has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}; "
+                    "make it smaller"
                 )
             plain = _plain(image, "L" if channels == 1 else "RGB")
             if plain.size != (width, height):
                 plain = plain.resize((width, height), Image.Resampling.BICUBIC)
-            pixels = np.frombuffer(plain.tobytes(), np.uint8)  # twice as fast as np.array
+            pixels = np.frombuffer(plain.tobytes(), np.uint8)  # faster than np.array
     except FileNotFoundError:
         raise DataError(f"no image file {path}") from None
     except DataError:
         raise
     except UnidentifiedImageError:
-        raise DataError(f"{path} is not an image that can be read") from None
+        raise DataError(
+            f"{path} is not an image that can be read; the formats are {', '.join(FORMATS)}"
+        ) from None
     except _DAMAGE as error:
         raise DataError(f"{path} cannot be read as an image: {error}") from error
     return pixels.reshape(image_shape).copy()
 
 
 def _content(path: str | Path) -> bytes:
-    """The file's bytes, _SMALL_BYTES at most; `open` would take twice as long."""
+    """Return at most _SMALL_BYTES of the file; this is faster than `open`."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         return os.read(descriptor, _SMALL_BYTES)
@@ -131,7 +133,7 @@ def _content(path: str | Path) -> bytes:
 
 
 def _plain(image: Image.Image, mode: str) -> Image.Image:
-    """The image upright, opaque, and of mode L or RGB."""
+    """Return the image upright, opaque, and in mode L or RGB."""
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I;16") or image.mode == "I":
         wide = np.clip(np.asarray(image, np.int64), 0, 65_535)

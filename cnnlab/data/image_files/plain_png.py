@@ -1,7 +1,7 @@
-"""The plainest PNG files, read in two thirds of the time that Pillow's own reader takes.
+"""A faster reader for the simplest PNG files.
 
-Pillow opens a file of any format, and hands its decoder one piece after the other. For 32x32 pixels
-that is a third of the work, and reading can be what predicting with a small network waits for.
+Pillow detects the format of a file and passes it to the decoder piece by piece. For images of 32x32
+pixels this overhead is large, and reading can limit the speed of predictions with a small network.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ _PREFIX_END = _HEADER_END - 4
 def decode_plain_png(
     data: bytes, image_shape: tuple[int, int, int]
 ) -> npt.NDArray[np.uint8] | None:
-    """Decode a PNG file (W3C, Portable Network Graphics) that has nothing but pixels, just as the
-    network takes them: eight bits, grey or RGB, of its size, neither interlaced nor transparent.
+    """Decode a PNG file that contains only pixels, exactly in the network's input shape.
+
+    It must have 8 bits per channel, grey or RGB, and be neither interlaced nor transparent. Format:
+    W3C, Portable Network Graphics.
 
     Args:
         data: the whole file.
         image_shape: (height, width, channels), channels 1 or 3.
 
     Returns:
-        uint8 [height, width, channels]; None if it is anything else, or damaged.
+        uint8 [height, width, channels]; None if the file is different or damaged.
     """
     height, width, channels = image_shape
     header = struct.pack(">2I5B", width, height, 8, _GREY if channels == 1 else _RGB, 0, 0, 0)
@@ -49,7 +51,7 @@ def decode_plain_png(
 
 
 def _pixel_chunks(data: bytes) -> bytes | None:
-    """The bytes of all IDAT chunks; None if there is any other but IEND, or one is damaged."""
+    """Return the bytes of all IDAT chunks; None if a chunk is damaged or neither IDAT nor IEND."""
     pieces: list[bytes] = []
     start = _HEADER_END
     while True:
@@ -67,5 +69,5 @@ def _pixel_chunks(data: bytes) -> bytes | None:
 
 
 def _checked(data: bytes, start: int, end: int) -> bool:
-    """Whether the checksum behind a chunk's name and content is there and right."""
+    """Return whether the checksum after a chunk's name and content is present and right."""
     return zlib.crc32(data[start:end]).to_bytes(4) == data[end : end + 4]

@@ -1,4 +1,4 @@
-"""Each augmentation alone, by an exact property, and the list in order."""
+"""Each augmentation alone, tested by an exact property."""
 
 import colorsys
 from typing import Any
@@ -27,13 +27,13 @@ def run(entries: list[Any], images: Any = IMAGES, step: int = 0, seed: int = 1) 
 
 
 def call(name: str, images: Any = IMAGES, step: int = 0, **arguments: Any) -> np.ndarray:
-    """One function by itself, on the type it is given."""
+    """Call one augmentation's function on images of any type."""
     keys = StepKeys(1, tf.constant(step, tf.int64))
     return AUGMENTATIONS[name].function(tf.constant(images), keys, **arguments).numpy()
 
 
 def shares_of(found: np.ndarray, *candidates: np.ndarray) -> list[float]:
-    """How many of the images are each candidate; every one must be one of them."""
+    """Return the fraction of images equal to each candidate; every image must equal one."""
     is_which = [(found == c).all(axis=(1, 2, 3)) for c in candidates]
     assert np.logical_or.reduce(is_which).all()
     return [which.mean() for which in is_which]
@@ -45,7 +45,7 @@ ALONE = [n for n in AUGMENTATIONS if n not in MIXING and n != "alternating_flip"
 @pytest.mark.parametrize("name", ALONE)
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_types_sizes_and_keys(name: str, dtype: Any) -> None:
-    """Type and shape are kept; the same step gives the same, another step something else."""
+    """Type and shape are kept. The same step gives the same result, another step another one."""
     arguments = {"size": 7} if name in ("random_crop", "cutout") else {}
     images = IMAGES.astype(dtype)
     found = call(name, images, **arguments)
@@ -63,11 +63,10 @@ def test_grey_images(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALONE)
-def test_an_image_s_draw_depends_on_its_place_only(name: str) -> None:
-    """A batch half as large gives its images the same."""
+def test_random_numbers_do_not_depend_on_the_batch_size(name: str) -> None:
     arguments = {"size": 7} if name == "random_crop" else {}
-    whole, half = call(name, **arguments), call(name, IMAGES[:9], **arguments)
-    np.testing.assert_array_equal(whole[:9], half)
+    whole, part = call(name, **arguments), call(name, IMAGES[:9], **arguments)
+    np.testing.assert_array_equal(whole[:9], part)
 
 
 def test_flips() -> None:
@@ -108,11 +107,11 @@ def test_random_crop_and_its_central_view() -> None:
     np.testing.assert_array_equal(central.numpy(), IMAGES[:, 1:8, 3:10])
 
 
-def test_transform_against_whole_turns() -> None:
+def test_transform_equals_numpy_for_quarter_turns() -> None:
     square = IMAGES[:3, :, :10]
     quarter = tf.fill([3], np.float32(np.pi / 2))
     turned = geometry.transform(tf.constant(square), geometry.rotations(quarter)).numpy()
-    # Counter-clockwise. Within one grey level, for 90 degrees are not exact in float32.
+    # Counter-clockwise. The tolerance is one grey level: 90 degrees are not exact in float32.
     difference = np.abs(turned.astype(int) - np.rot90(square, axes=(1, 2)).astype(int))
     assert difference.max() <= 1
     same = geometry.transform(tf.constant(square), geometry.zooms(tf.ones([3]))).numpy()
@@ -134,7 +133,7 @@ def test_zoom_magnifies_about_the_centre() -> None:
 
 
 def test_drawn_rotations_are_within_their_limit() -> None:
-    """The direction of a line through the centre says by how much an image was turned."""
+    """The direction of a line through the centre shows the angle of the rotation."""
     y, x = np.mgrid[-15:16, -15:16]
     images = np.tile((np.abs(y) < 2) * (np.abs(x) < 9) * 255.0, (COUNT, 1, 1))[..., None]
     turned = call("rotate", images.astype(np.float32), degrees=20.0)[..., 0]
@@ -147,9 +146,9 @@ def test_drawn_rotations_are_within_their_limit() -> None:
     assert degrees.max() > 12
 
 
-def test_brightness_adds_one_number_to_an_image() -> None:
+def test_brightness_adds_one_number_per_image() -> None:
     found = run([{"brightness": {"max_delta": 40}}])
-    assert found.dtype == np.float32  # not clipped: what leaves [0, 255] comes back in scaling
+    assert found.dtype == np.float32  # not clipped: values may leave [0, 255]
     deltas = found - IMAGES
     assert np.ptp(deltas, axis=(1, 2, 3)).max() < 1e-3
     assert -40 <= deltas.min() < -20
@@ -158,7 +157,7 @@ def test_brightness_adds_one_number_to_an_image() -> None:
     assert saturated.max() == 255
 
 
-def test_channel_shift_adds_one_number_to_a_channel() -> None:
+def test_channel_shift_adds_one_number_per_channel() -> None:
     deltas = run([{"channel_shift": {"max_delta": 30}}]) - IMAGES
     assert np.ptp(deltas, axis=(1, 2)).max() < 1e-3
     per_channel = deltas.mean(axis=(1, 2))
@@ -166,7 +165,7 @@ def test_channel_shift_adds_one_number_to_a_channel() -> None:
     assert np.abs(per_channel).max() <= 30.001
 
 
-def test_contrast_is_tensorflow_s() -> None:
+def test_contrast_equals_tensorflow() -> None:
     factors = np.random.default_rng(0).uniform(0.2, 1.8, COUNT).astype(np.float32)
     floats = tf.constant(IMAGES, tf.float32)
     found = colour.adjust_contrast(floats, tf.constant(factors)).numpy()
@@ -179,7 +178,7 @@ def test_contrast_is_tensorflow_s() -> None:
 
 
 @pytest.mark.parametrize("what", ["hues", "saturations"])
-def test_hue_and_saturation_are_colorsys_s(what: str) -> None:
+def test_hue_and_saturation_equal_colorsys(what: str) -> None:
     images, amounts = IMAGES[:4, :4, :4], np.array([-0.2, 0.05, 0.3, 0.5])
     if what == "saturations":
         amounts = np.array([0.0, 0.5, 1.3, 2.0])
@@ -208,7 +207,7 @@ def test_gaussian_noise() -> None:
     assert abs(noise.mean()) < 0.1
 
 
-def test_cutout_blots_a_square_whose_centre_is_anywhere() -> None:
+def test_cutout_erases_a_square_with_any_centre() -> None:
     found = run([{"cutout": {"size": 4}}])
     is_cut = (found == 0).all(axis=3)  # no pixel of IMAGES is 0
     np.testing.assert_array_equal(found[~is_cut], IMAGES[~is_cut])
@@ -219,7 +218,7 @@ def test_cutout_blots_a_square_whose_centre_is_anywhere() -> None:
         assert len(rows) == np.ptp(rows) + 1
         areas.add(int(mask.sum()))
     assert max(areas) == 16
-    assert min(areas) < 16  # some overhang
+    assert min(areas) < 16  # some overlap the edge
 
 
 def test_random_erasing() -> None:

@@ -1,4 +1,4 @@
-"""Mixing images and lists of augmentations."""
+"""Augmentations that mix images, RandAugment, and lists of several augmentations."""
 
 from typing import Any
 
@@ -16,14 +16,14 @@ from tests.data.augment.test_augment import COUNT, IMAGES, run, shares_of
 
 def mixed(name: str, dtype: Any, **arguments: Any) -> Mixed:
     keys = StepKeys(1, tf.constant(0, tf.int64))
-    targets = tf.eye(COUNT)  # a class of its own for each image
+    targets = tf.eye(COUNT)  # each image has its own class
     weights = tf.range(COUNT, dtype=tf.float32)
     batch = Mixed(tf.constant(IMAGES.astype(dtype)), targets, weights)
     return Mixed(*(t.numpy() for t in augment_and_mix(batch, [{name: arguments}], keys)))
 
 
 def shares_in(targets: np.ndarray) -> np.ndarray:
-    """Each image's share of itself; the rest must be the next one's."""
+    """Return each image's own share of its target; the rest must be that of the next image."""
     own, others = np.diag(targets), targets[np.arange(COUNT), np.arange(1, COUNT + 1) % COUNT]
     np.testing.assert_allclose(own + others, 1, rtol=1e-5)
     np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-5)
@@ -62,23 +62,25 @@ def test_cutmix(dtype: Any) -> None:
 def test_rand_augment_leaves_some_images_and_changes_the_others() -> None:
     images = np.random.default_rng(0).integers(0, 256, (300, 8, 8, 3)).astype(np.uint8)
     found = run([{"rand_augment": {"count": 1}}], images)
-    assert 0.04 < (found == images).all(axis=(1, 2, 3)).mean() < 0.2  # identity is one of ten
+    assert (
+        0.04 < (found == images).all(axis=(1, 2, 3)).mean() < 0.2
+    )  # identity is one of ten operations
     twice = run([{"rand_augment": {"count": 3, "magnitude": 9}}], images)
     assert (twice == images).all(axis=(1, 2, 3)).mean() < 0.05
 
 
-def test_the_order_of_the_list_is_kept() -> None:
+def test_entries_are_applied_in_the_order_of_the_list() -> None:
     entries = [{"cutout": {"size": 4}}, {"brightness": {"max_delta": 40}}]
     one = run(entries)
     other = run(entries[::-1])
-    assert (one == 0).sum() < (other == 0).sum()  # cut first, then brightened: no longer 0
+    assert (one == 0).sum() < (other == 0).sum()  # brightened after the cut: no longer 0
 
 
-def test_one_name_twice_draws_twice() -> None:
+def test_the_same_entry_twice_draws_different_numbers() -> None:
     both = run(["flip", "flip"])
     assert 0.25 < shares_of(both, IMAGES, IMAGES[:, :, ::-1])[0] < 0.75
 
 
-def test_a_list_only_moving_pixels_stays_uint8() -> None:
+def test_a_list_that_only_moves_pixels_stays_uint8() -> None:
     assert run(["flip", "pad_and_crop", "cutout"]).dtype == np.uint8
     assert run(["flip", "hue", "cutout"]).dtype == np.float32

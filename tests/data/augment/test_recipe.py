@@ -1,4 +1,4 @@
-"""A recipe's list: what is taken and what is refused, before TensorFlow is loaded."""
+"""A recipe's list of augmentations: what is accepted and what is refused."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ REFUSED: list[tuple[list[Any], str]] = [
     ([{"flip": 3}], "is neither NAME nor {NAME: {argument: value}}"),
     ([{"cutout": {"side": 3}}], "cutout takes no side; it takes: size"),
     ([{"flip": {"p": 0.5}}], "flip takes no p; it takes: none"),
-    ([{"cutout": {"size": 0}}], "cutout: size=0 is not valid: greater than or equal to 1"),
-    ([{"cutout": {"size": "8"}}], "cutout: size=8 is not valid: a valid integer"),
-    ([{"rotate": {"degrees": 200}}], "degrees=200 is not valid: less than or equal to 180"),
-    ([{"pad_and_crop": {"mode": "wrap"}}], "mode=wrap is not valid: 'zero' or 'reflect'"),
+    ([{"cutout": {"size": 0}}], "cutout: size=0 is not valid: it must be greater than"),
+    ([{"cutout": {"size": "8"}}], "cutout: size=8 is not valid: it must be a valid integer"),
+    ([{"rotate": {"degrees": 200}}], "degrees=200 is not valid: it must be less than"),
+    ([{"pad_and_crop": {"mode": "wrap"}}], "mode=wrap is not valid: it must be 'zero'"),
     ([{"contrast": {"lower": 2, "upper": 1}}], "contrast: lower 2.0 is above upper 1.0"),
-    (["standardize", "flip"], "standardize takes no arguments and ends the list"),
+    (["standardize", "flip"], "standardize takes no arguments and must be the last entry"),
 ]
 
 
@@ -45,24 +45,26 @@ def test_a_scaling_may_end_the_list() -> None:
     assert scaling_of(["flip", "zca"], "unit") == "zca"
     assert scaling_of(["flip", "zca"], "zca") == "zca"
     assert scaling_of(["flip"], "symmetric") == "symmetric"
-    with pytest.raises(UsageError, match="ends in zca, but --scaling=normalize; give one of them"):
+    with pytest.raises(
+        UsageError, match="ends in zca, but --scaling=normalize; give only one of them"
+    ):
         scaling_of(["zca"], "normalize")
 
 
-def test_what_does_not_fit_the_images() -> None:
+def test_shapes_and_entries_that_do_not_fit_them() -> None:
     assert shape_after(["flip", {"random_crop": {"size": 24}}], (32, 28, 3)) == (24, 24, 3)
     with pytest.raises(UsageError, match="random_crop of 33 from images of 32 x 40"):
         shape_after([{"random_crop": {"size": 33}}], (32, 40, 3))
-    with pytest.raises(UsageError, match="hue is for colour images; these have 1 channel"):
+    with pytest.raises(UsageError, match="hue needs colour images with 3 channels; these have 1"):
         shape_after(["hue"], (28, 28, 1))
     with pytest.raises(UsageError, match="translate cannot reflect 8 pixels of images of 8 x 9"):
         shape_after([{"translate": {"pixels": 8}}], (8, 9, 3))
 
 
-def test_each_name_has_a_function() -> None:
+def test_every_declared_name_has_a_function() -> None:
     assert tuple(AUGMENTATIONS) == augmentations.AUGMENTATIONS
 
 
-def test_which_mixes_labels() -> None:
+def test_mixes_labels_finds_the_mixing_entry() -> None:
     assert mixes_labels(["flip", {"cutmix": {"alpha": 1}}]) == "cutmix"
     assert mixes_labels(["flip", 3, {}]) is None

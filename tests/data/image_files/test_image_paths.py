@@ -1,4 +1,4 @@
-"""Which files are meant by files, folders, patterns and lists."""
+"""The image files that file names, folders, patterns and lists stand for."""
 
 import io
 import os
@@ -25,7 +25,7 @@ def found(*words: str, listed: bytes = b"") -> list[str]:
     return list(find_images(words, io.BytesIO(listed)))
 
 
-def test_files_come_as_they_are_named() -> None:
+def test_named_files_are_returned_unchecked() -> None:
     assert found("b/notes.txt", "gone.png", "a.gif", "a.gif") == [
         *("b/notes.txt", "gone.png", "a.gif", "a.gif")
     ]
@@ -60,12 +60,12 @@ def test_lists_name_files_and_folders_but_no_patterns(listed: bytes) -> None:
     assert found("a.gif", "-", listed=listed) == ["a.gif", *expected]
 
 
-def test_names_that_are_no_text_and_newlines_in_names() -> None:
+def test_names_with_invalid_text_or_newlines() -> None:
     assert found("-", listed=b"\xff.png\0two\nlines.png\0") == ["\udcff.png", "two\nlines.png"]
     assert os.fsencode(found("-", listed=b"\xff.png\n")[0]) == b"\xff.png"
 
 
-def test_a_long_list_is_read_as_it_is_asked_for() -> None:
+def test_a_long_list_is_read_lazily() -> None:
     listed = io.BytesIO(b"".join(b"%07d.png\n" % number for number in range(20_000)))
     paths = find_images(["-"], listed)
     assert next(paths) == "0000000.png"
@@ -76,12 +76,12 @@ def test_a_long_list_is_read_as_it_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("a.gif", "empty"), "no image file in the folder empty"),
+        (("a.gif", "empty"), "no image file in the folder empty; their names end in .png, .jpg"),
         (("a.gif", "*.bmp"), r"no file matches \*.bmp"),
         (("b/nothing/**",), r"no file matches b/nothing/\*\*"),
     ],
 )
-def test_nothing_found_is_said_at_once(words: tuple[str, ...], message: str) -> None:
+def test_nothing_found_raises_at_once(words: tuple[str, ...], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         find_images(words)
 
@@ -92,7 +92,7 @@ def test_an_empty_list(listed: bytes) -> None:
         found("-", listed=listed)
 
 
-def test_a_folder_that_cannot_be_listed_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_listed_is_returned_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.scandir
 
     def scandir(path: str) -> Iterator[os.DirEntry[str]]:

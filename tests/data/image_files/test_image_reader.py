@@ -1,4 +1,4 @@
-"""Reading many image files: order, batches, bad files, how far ahead."""
+"""Reading many image files: order, batches, bad files, and how much is prefetched."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ SHAPE = (4, 5, 3)
 
 @pytest.fixture
 def files() -> list[str]:
-    """70 small images, each of one colour, its number."""
+    """Write 70 small images whose red value is their number."""
     names = [f"{number}.png" for number in range(70)]
     for number, name in enumerate(names):
         Image.new("RGB", (5, 4), (number, 0, 9)).save(name)
@@ -44,7 +44,7 @@ def test_order_and_batches(batch_size: int, files: list[str]) -> None:
     assert batches[0].images.dtype == np.uint8
 
 
-def test_bad_files_are_told_of_in_order_and_left_out(files: list[str]) -> None:
+def test_bad_files_are_reported_in_order_and_skipped(files: list[str]) -> None:
     for number in (0, 20, 21, 69):
         Path(files[number]).write_text("no image")
     errors: list[str] = []
@@ -60,7 +60,7 @@ def test_bad_files_are_told_of_in_order_and_left_out(files: list[str]) -> None:
     assert all(numbers(b.images) == [int(f[:-4]) for f in b.files] for b in batches)
 
 
-def test_nothing_but_bad_files() -> None:
+def test_only_bad_files() -> None:
     errors: list[DataError] = []
     assert list(read_images(["x", "y"], SHAPE, 4, errors.append)) == []
     assert [str(error) for error in errors] == ["no image file x", "no image file y"]
@@ -77,10 +77,10 @@ def test_on_bad_may_raise(files: list[str]) -> None:
     assert threading.active_count() == before
 
 
-def test_no_more_is_read_ahead_than_some_batches(
+def test_only_a_few_batches_are_prefetched(
     files: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a million paths; and what is ahead is read while nobody asks."""
+    """Few of a million paths are taken, and their files are read while the caller waits."""
     taken, read = [0], [0]
     lock = threading.Lock()
 
@@ -109,9 +109,9 @@ def test_no_more_is_read_ahead_than_some_batches(
     assert threading.active_count() < before
 
 
-def test_threads_leave_pythons_warnings_as_they_were(files: list[str]) -> None:
-    """And Pillow's are silent in all of them: here warnings are errors."""
-    # A PNG that is cut in its metadata, of which Pillow warns.
+def test_threads_restore_the_warning_filters(files: list[str]) -> None:
+    """Pillow's warnings are silent in all threads; in these tests a warning is an error."""
+    # Pillow warns about a JPEG file with truncated metadata.
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 1, "x" * 50
     Image.new("RGB", (5, 4)).save("odd.jpg", exif=exif.tobytes()[:-40])

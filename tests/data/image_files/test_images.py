@@ -1,4 +1,4 @@
-"""Image files of any size and mode to a network's input."""
+"""Image files of any size and mode, read as network inputs."""
 
 import contextlib
 import io
@@ -20,7 +20,7 @@ RGB, GREY = (4, 6, 3), (4, 6, 1)  # height, width, channels
 PIXELS = np.random.default_rng(2).integers(0, 256, RGB, np.uint8)
 
 
-def test_a_fitting_image_comes_as_it_is() -> None:
+def test_an_image_of_the_right_shape_is_unchanged() -> None:
     Image.fromarray(PIXELS).save("a.png")
     found = load_image("a.png", RGB)
     assert found.dtype == np.uint8
@@ -44,7 +44,7 @@ def test_any_size(size: tuple[int, int]) -> None:
     assert (load_image("a.bmp", RGB) == [10, 20, 30]).all()
 
 
-def test_left_stays_left() -> None:
+def test_the_left_side_stays_on_the_left() -> None:
     wide = Image.new("RGB", (60, 40), "black")
     wide.paste("white", (0, 0, 30, 40))
     wide.save("a.png")
@@ -53,7 +53,7 @@ def test_left_stays_left() -> None:
     assert found[:, -1].max() < 5
 
 
-def test_transparency_lies_on_white() -> None:
+def test_transparent_parts_become_white() -> None:
     Image.new("RGBA", (6, 4), (0, 0, 0, 0)).save("clear.png")
     assert (load_image("clear.png", RGB) == 255).all()
     Image.new("LA", (6, 4), (0, 128)).save("half.png")
@@ -64,11 +64,11 @@ def test_transparency_lies_on_white() -> None:
     assert (load_image("p.png", RGB) == 255).all()
 
 
-def test_upright_by_exif() -> None:
+def test_exif_orientation_is_applied() -> None:
     picture = Image.new("RGB", (40, 60), "black")
     picture.paste("white", (0, 0, 40, 30))  # the upper half
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees clockwise: the top comes to the right
+    exif[0x0112] = 6  # rotate by 90 degrees clockwise: the top moves to the right
     picture.save("a.jpg", exif=exif)
     found = load_image("a.jpg", RGB)
     assert found[:, 0].max() < 30
@@ -82,7 +82,7 @@ def test_sixteen_bits() -> None:
     assert load_image("a.png", RGB)[0, 3].tolist() == [255] * 3
 
 
-def test_more_than_sixteen_bits_are_cut_off_not_wrapped_around() -> None:
+def test_values_beyond_sixteen_bits_are_clipped() -> None:
     Image.fromarray(np.array([[-5, 70_000, 65_535, 0, 257, 514]] * 4, np.int32)).save("a.tiff")
     assert load_image("a.tiff", GREY)[0, :, 0].tolist() == [0, 255, 255, 0, 1, 2]
 
@@ -97,20 +97,20 @@ def test_one_bit_and_palette() -> None:
     assert load_image("p.gif", RGB)[0, :3].tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
 
 
-def test_the_first_frame_of_several() -> None:
+def test_only_the_first_frame_is_read() -> None:
     frames = [Image.new("RGB", (6, 4), colour) for colour in ("red", "blue")]
     for name in ("a.gif", "a.tiff", "a.webp"):
         frames[0].save(name, save_all=True, append_images=frames[1:], lossless=True)
         assert np.abs(load_image(name, RGB).astype(int) - [255, 0, 0]).max() <= 2, name
 
 
-def test_cmyk_of_a_camera() -> None:
+def test_cmyk_jpeg() -> None:
     Image.new("CMYK", (60, 40), (0, 255, 255, 0)).save("a.jpg", quality=95)
     assert np.abs(load_image("a.jpg", RGB).astype(int) - [255, 0, 0]).max() <= 3
 
 
-def test_a_small_picture_is_the_mean_of_a_large_one() -> None:
-    """Without antialiasing a fine pattern would give black or white."""
+def test_resizing_uses_antialiasing() -> None:
+    """Without antialiasing a fine pattern would become black or white."""
     fine = np.indices((400, 600)).sum(axis=0) % 2 * 255
     Image.fromarray(fine.astype(np.uint8)).save("a.png")
     assert np.abs(load_image("a.png", GREY).astype(int) - 127).max() <= 2
@@ -128,13 +128,13 @@ def test_other_modes(mode: str) -> None:
     ("name", "message"),
     [
         ("gone.png", "no image file gone.png"),
-        ("text.png", "text.png is not an image that can be read"),
+        ("text.png", "text.png is not an image that can be read; the formats are PNG, JPEG"),
         ("empty.png", "empty.png is not an image that can be read"),
         ("folder", "folder is not a regular file"),
         ("cut.png", "cut.png cannot be read as an image"),
     ],
 )
-def test_files_that_are_none(name: str, message: str) -> None:
+def test_files_that_are_no_images(name: str, message: str) -> None:
     Path("text.png").write_text("no image")
     Path("empty.png").write_bytes(b"")
     Path("folder").mkdir()
@@ -148,7 +148,7 @@ def test_files_that_are_none(name: str, message: str) -> None:
 
 @pytest.mark.parametrize("side", [8_000, 10_000, 30_000])
 def test_a_bomb_is_refused_before_it_is_decoded(side: int) -> None:
-    """A few bytes that claim a square of so many pixels a side; without a warning, too."""
+    """A small file that claims a huge square of pixels raises an error and gives no warning."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return (

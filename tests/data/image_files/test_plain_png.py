@@ -1,4 +1,4 @@
-"""The plainest PNG files, against Pillow's own reader."""
+"""The reader of simple PNG files, compared with Pillow's."""
 
 import io
 import struct
@@ -16,7 +16,7 @@ from cnnlab.data.image_files import images
 from cnnlab.data.image_files.plain_png import decode_plain_png
 
 RGB, GREY = (8, 12, 3), (8, 12, 1)
-# A slope with some noise: Pillow's encoder takes all five filters for its lines.
+# With a gradient and some noise, Pillow's encoder uses all five line filters.
 NOISE = np.random.default_rng(3).integers(0, 24, RGB)
 PIXELS = (NOISE + np.indices((8, 12)).sum(axis=0)[..., None] * 12).astype(np.uint8)
 
@@ -65,7 +65,7 @@ def test_every_filter_and_several_chunks(line_filter: int) -> None:
     assert np.array_equal(found, by_pillow(data))
 
 
-def test_anything_else_is_left_to_pillow() -> None:
+def test_other_png_files_give_none() -> None:
     image = Image.fromarray(PIXELS)
     text = PngInfo()
     text.add_text("a", "b")
@@ -90,18 +90,18 @@ def test_anything_else_is_left_to_pillow() -> None:
 
 
 @given(st.data())
-def test_damage_is_left_to_pillow(data: st.DataObject) -> None:
+def test_damaged_files_give_none(data: st.DataObject) -> None:
     content = bytearray(PLAIN)
     place = data.draw(st.integers(0, len(content) - 1))
     content[place] ^= data.draw(st.integers(1, 255))
     found = decode_plain_png(bytes(content), RGB)
-    # Only the end of file's own checksum is of no consequence to Pillow.
+    # Pillow ignores the checksum of the IEND chunk.
     assert found is None or np.array_equal(found, by_pillow(bytes(content)))
     assert decode_plain_png(PLAIN[:place], RGB) is None
 
 
-def test_load_image_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_image_uses_this_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     with open("a.png", "wb") as file:
         file.write(PLAIN)
-    monkeypatch.setattr(images.Image, "open", lambda *_args, **_kwargs: pytest.fail("not plain"))
+    monkeypatch.setattr(images.Image, "open", lambda *_args, **_kwargs: pytest.fail("used Pillow"))
     assert np.array_equal(images.load_image("a.png", RGB), PIXELS)
