@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from tests.commands import ROOT
 
-GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
+GUIDE = sorted(page for page in (ROOT / "docs" / "guide").glob("*.md") if page.name != "README.md")
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 class Block(NamedTuple):
-    """A fenced block: what it is written in, its text, and the line of the page it begins at."""
+    """A fenced block: its language, its text, and the line of the page at which it begins."""
 
     language: str
     text: str
@@ -21,7 +21,7 @@ class Block(NamedTuple):
 
 
 def blocks(page: Path) -> list[Block]:
-    """The blocks marked sh or python, in order."""
+    """Return the blocks marked sh or python, in order."""
     text = page.read_text(encoding="utf-8")
     return [
         Block(match[1], match[2], text.count("\n", 0, match.start()) + 1)
@@ -31,7 +31,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def commands(page: Path) -> Iterator[tuple[str, list[str]]]:
-    """Each cnnlab command of the page's sh blocks and indented lines: its name and words."""
+    """Yield the name and the words of each cnnlab command in sh blocks and indented lines."""
     lines = [
         line for block in blocks(page) if block.language == "sh" for line in _lines(block.text)
     ]
@@ -45,5 +45,5 @@ def commands(page: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines, those that end in a backslash joined to the next."""
+    """Return the lines; a line that ends in a backslash is joined to the next."""
     return [line.strip() for line in text.replace("\\\n", " ").splitlines()]

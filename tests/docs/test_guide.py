@@ -1,4 +1,4 @@
-"""What the documentation tells a user to type does what it says."""
+"""The commands and programs of the documentation work as written."""
 
 import os
 import subprocess
@@ -12,14 +12,14 @@ from cnnlab.config import cli, options
 from tests.commands import ROOT
 from tests.docs.pages import GUIDE, blocks, commands
 
-# What stands for a value in a page.
+# Words that stand for a value in a page.
 PLACEHOLDERS = ("RECIPE", "N", "NAME", "DIR", "FILE", "VALUE")
 
 
 @pytest.mark.parametrize(
     "page",
-    [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *GUIDE],
-    ids=lambda p: p.name,
+    [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))],
+    ids=lambda page: f"{page.parent.name}/{page.name}",
 )
 def test_commands_have_options_that_are_there(page: Path, monkeypatch: Any) -> None:
     seen: dict[str, Any] = {}
@@ -43,7 +43,7 @@ def test_commands_have_options_that_are_there(page: Path, monkeypatch: Any) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", GUIDE, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [ROOT / "README.md", *GUIDE], ids=lambda page: page.stem)
 def test_examples_run(page: Path, tmp_path: Path) -> None:
     programs = tmp_path / ".programs"
     programs.mkdir()
