@@ -1,4 +1,4 @@
-"""Activations by name: functions of float tensors of any shape."""
+"""The activations by name. Each is a function from a float tensor to one of the same shape."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cnnlab.base.errors import UsageError, nearest
 from cnnlab.base.tf1 import tf
 from cnnlab.layers import tower as towers
 
-LEAK = 0.01  # slope of leaky relu below 0
+LEAK = 0.01  # the slope of leaky relu below 0
 _GELU: Final = "GeluOfArgument"
 
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
@@ -30,11 +30,13 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 
 
 def _gelu(x: Any) -> Any:
-    """x times the normal distribution function of x (Hendrycks and Gimpel 2016, arXiv 1606.08415,
-    the exact form)."""
+    """Return x * Phi(x), where Phi is the cumulative distribution function of N(0, 1).
+
+    Hendrycks and Gimpel 2016 (arXiv 1606.08415), section 2: the exact form, not an approximation.
+    """
     distribution = 0.5 + 0.5 * tf.math.erf(x * 0.5**0.5)
     if not towers.is_training():
-        return x * distribution  # a graph that is exported has no gradients of ours
+        return x * distribution  # an exported graph must not refer to our gradient function
     _register()
     with tf.get_default_graph().gradient_override_map({"Mul": _GELU}):
         return x * distribution
@@ -42,22 +44,32 @@ def _gelu(x: Any) -> Any:
 
 @functools.cache
 def _register() -> None:
+    """Register the gradient of gelu, which TensorFlow allows only once."""
     tf.RegisterGradient(_GELU)(_gelu_gradient)
 
 
 def _gelu_gradient(op: Any, gradient: Any) -> Any:
-    """All of it to x: TensorFlow's own goes through more arrays, and keeps four where this keeps
-    two."""
+    """Return the gradient with respect to x: gradient * (Phi(x) + x * phi(x)).
+
+    The whole gradient goes to x, and none to the factor Phi(x). TensorFlow's own gradient passes
+    through more arrays. It keeps four of them until the backward pass; this one keeps two.
+    """
     x, distribution = op.inputs
     density = tf.exp(tf.square(x) * -0.5) * (2 * math.pi) ** -0.5
     return gradient * (distribution + x * density), None
 
 
 def find_activation(name: str) -> Callable[[Any], Any]:
-    """The activation of that name.
+    """Return the activation of a name.
+
+    Args:
+        name: a key of ACTIVATIONS.
+
+    Returns:
+        A function from a float tensor to a float tensor of the same shape.
 
     Raises:
-        UsageError: no such activation; the nearest is named.
+        UsageError: there is no activation of this name. The message suggests the nearest name.
     """
     if name not in ACTIVATIONS:
         hint = nearest(name, ACTIVATIONS) or f"; known: {', '.join(ACTIVATIONS)}"

@@ -1,6 +1,6 @@
-"""How images lie between a network's layers: channels last or first.
+"""The layout of images between the layers of a network: channels last or channels first.
 
-A network says it once, by `arrange`; the layers after it go by the tower's `data_format`.
+A model sets the layout once, with `arrange`. All its layers follow it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from cnnlab.layers import tower as towers
 
 
 def arrange(images: Any, data_format: str = "channels_last", *, min_size: int = 1) -> Any:
-    """Lay images out as `data_format` says, in which all layers that follow in the tower keep them.
+    """Convert a model's images to a layout, which all its following layers then use.
 
-    Variables have the same names and shapes either way, so a checkpoint serves both.
+    Variables have the same names and shapes in both layouts, so a checkpoint serves both.
 
     Args:
         images: float [batch, height, width, channels].
-        data_format: channels_last, or channels_first, which is for GPUs: a CPU computes it only
-            with oneDNN.
-        min_size: the least height and width that the network can take.
+        data_format: channels_last, or channels_first. The latter is for GPUs; a CPU can compute it
+            only with oneDNN.
+        min_size: the smallest height and width that the model accepts, in pixels (>= 1).
 
     Returns:
         float [batch, height, width, channels] or [batch, channels, height, width].
@@ -33,8 +33,8 @@ def arrange(images: Any, data_format: str = "channels_last", *, min_size: int = 
     height, width = images.shape[1:3].as_list()
     if any(side is not None and side < min_size for side in (height, width)):
         raise CnnlabError(
-            f"images of {height}x{width} are too small for the model, whose pools need at least "
-            f"{min_size}x{min_size}; see its --model_options, or take another model"
+            f"images of {height}x{width} are too small for the model, whose pooling layers need at "
+            f"least {min_size}x{min_size}; change its --model_options, or choose another model"
         )
     towers.current().data_format = data_format
     if data_format == "channels_last":
@@ -42,24 +42,27 @@ def arrange(images: Any, data_format: str = "channels_last", *, min_size: int = 
     images = tf.transpose(images, [0, 3, 1, 2])
     if is_on_cpu(images) and not onednn_is_on():
         raise CnnlabError(
-            "data_format=channels_first needs a GPU: on this CPU, without oneDNN, TensorFlow has "
-            "no convolutions and pools for it; use channels_last, or set TF_ENABLE_ONEDNN_OPTS=1"
+            "data_format=channels_first needs a GPU: on this CPU, without oneDNN, TensorFlow does "
+            "not support it; use data_format=channels_last, or set TF_ENABLE_ONEDNN_OPTS=1"
         )
     return images
 
 
 def channel_axis(inputs: Any) -> int:
-    """The axis of the channels: 1 of images with channels first, else the last."""
+    """Return the axis of the channels: 1 for images with channels first, otherwise -1."""
     return 1 if _has_channels_first(inputs) else -1
 
 
 def place_axes(inputs: Any) -> list[int]:
-    """The axes of height and width."""
+    """Return the axes of height and width, of images with four axes."""
     return [2, 3] if _has_channels_first(inputs) else [1, 2]
 
 
 def with_channels_last(function: Callable[[Any], Any], inputs: Any) -> Any:
-    """function(inputs), where it knows only images [batch, height, width, channels]."""
+    """Return function(inputs) for a function that supports channels last only.
+
+    Inputs with channels first are transposed before the function, and its outputs after it.
+    """
     if not _has_channels_first(inputs):
         return function(inputs)
     outputs = function(tf.transpose(inputs, [0, 2, 3, 1]))
@@ -67,4 +70,5 @@ def with_channels_last(function: Callable[[Any], Any], inputs: Any) -> Any:
 
 
 def _has_channels_first(inputs: Any) -> bool:
+    """Return whether inputs are images with channels first."""
     return towers.current().data_format == "channels_first" and inputs.shape.rank == 4

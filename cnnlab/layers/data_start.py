@@ -1,4 +1,4 @@
-"""Weights that start from the training images and are never trained."""
+"""Variables that are computed from training images at the start of a run and are never trained."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from cnnlab.layers import tower as towers
 
 
 class DataStart(NamedTuple):
-    """How a frozen variable is filled.
+    """The way to compute the value of a variable that starts from training images.
 
-    initial_value: what the variable starts with until then.
-    inputs: the tensor that its value is computed from, in an inference tower.
-    num_images: training images that `inputs` is evaluated on, the first so many.
-    value_of: NumPy function of what `inputs` is then to the variable's value.
-    value_ph, fill_op: the value goes in here, and this stores it.
+    initial_value: the variable's initial value, zeros.
+    inputs: tensor of the inference graph that the value is computed from, batch first.
+    num_images: number of training images to evaluate `inputs` on; the first ones are used.
+    value_of: NumPy function from the values of `inputs` to the variable's value.
+    value_ph: placeholder of the value.
+    fill_op: op that assigns the value to the variable.
     """
 
     initial_value: Any
@@ -30,7 +31,13 @@ class DataStart(NamedTuple):
     fill_op: Any
 
     def fill(self, session: Any, images_ph: Any, images: npt.NDArray[np.uint8]) -> None:
-        """Compute and store the value; images: uint8 [n, height, width, channels]."""
+        """Compute the value and assign it to the variable.
+
+        Args:
+            session: the session that holds the variable.
+            images_ph: the placeholder of images of the inference graph.
+            images: uint8 [n, height, width, channels], the training images.
+        """
         found = session.run(self.inputs, {images_ph: images[: self.num_images]})
         session.run(self.fill_op, {self.value_ph: self.value_of(found)})
 
@@ -38,27 +45,28 @@ class DataStart(NamedTuple):
 def frozen_variable(
     name: str, shape: list[int], inputs: Any, value_of: Callable[[Any], Any], num_images: int
 ) -> Any:
-    """A variable that is computed from the first training images when a run begins.
+    """Return a variable that is computed from the first training images when a run starts.
 
-    It is a global variable, so that every checkpoint holds it; no average of it is kept.
+    It is a global variable, so every checkpoint contains it. It has no moving average.
 
     Args:
-        name: within the variable scope.
-        shape: the variable's.
-        inputs: tensor with the batch first.
-        value_of: NumPy function of `inputs`, evaluated on the images in inference mode, to float32
-            of that shape.
-        num_images: images that are looked at.
+        name: name of the variable within the current variable scope.
+        shape: shape of the variable.
+        inputs: tensor that the value is computed from, float [batch, ...].
+        value_of: NumPy function from the values of `inputs` in inference, [num_images, ...], to the
+            variable's value, float32 of `shape`.
+        num_images: number of training images to use (>= 1).
 
     Returns:
-        float32 of that shape; zeros until it is filled.
+        The variable, float32 of `shape`, zeros until it is computed.
     """
     tower = towers.current()
     collections = [tf.GraphKeys.GLOBAL_VARIABLES, towers.FROZEN]
     variable = tf.get_variable(
         name, shape, initializer=tf.zeros_initializer(), trainable=False, collections=collections
     )
-    if tower.step is None:  # once, and where `inputs` can be evaluated by itself
+    # In the inference graph only: there `inputs` can be evaluated without a training step.
+    if tower.step is None:
         value_ph = tf.placeholder(tf.float32, shape, f"{name}_ph")
         fill_op = variable.assign(value_ph).op
         tower.data_starts.append(

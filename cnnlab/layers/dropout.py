@@ -1,4 +1,8 @@
-"""Dropout: masks that are a pure function of (seed, step, layer name)."""
+"""Dropout whose masks are a pure function of (seed, step, layer name).
+
+`tf.layers.dropout` draws from a generator whose state changes from step to step. Here there is no
+such state, so a run that is stopped and resumed draws the same masks.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,19 @@ from cnnlab.layers.data_format import channel_axis
 
 
 def dropout(inputs: Any, rate: float = 0.5, *, training: bool, name: str | None = None) -> Any:
-    """Zero a share `rate` of the elements and scale the rest by 1 / (1 - rate), when training.
+    """In training, set random elements to zero and scale the others.
 
-    Srivastava et al. 2014 (JMLR 15). The mask is a pure function of (seed, step, layer name):
-    unlike `tf.layers.dropout` nothing is remembered between steps.
+    Srivastava et al. 2014 (JMLR 15), section 4. The scale is 1 / (1 - rate). It keeps the expected
+    value of each element, so inference needs no change.
 
     Args:
-        inputs: float, any shape with the batch first.
-        rate: share that is dropped, in [0, 1).
-        training: a Python bool; nothing happens where it is False.
-        name: names the layer; another name draws another mask.
+        inputs: float [batch, ...].
+        rate: the fraction of elements to drop, in [0, 1).
+        training: a Python bool. If it is False, the inputs are returned.
+        name: name of the layer. Layers with different names draw different masks.
+
+    Returns:
+        float, same shape as the inputs.
     """
     tower = towers.current()
     name = tower.unique_name(name or "dropout")
@@ -34,17 +41,19 @@ def dropout(inputs: Any, rate: float = 0.5, *, training: bool, name: str | None 
 def spatial_dropout(
     inputs: Any, rate: float = 0.2, *, training: bool, name: str | None = None
 ) -> Any:
-    """Zero a share `rate` of the channels of each image and scale the rest by 1 / (1 - rate), when
-    training.
+    """In training, set random channels of each image to zero and scale the others.
 
-    Tompson et al. 2014 (arXiv 1411.4280): neighbouring places of a channel say much the same, so
-    dropping single ones hides little.
+    The scale is 1 / (1 - rate). Tompson et al. 2014 (arXiv 1411.4280), section 3.2: neighbouring
+    pixels of a channel are strongly correlated, so dropping single pixels hides little information.
 
     Args:
-        inputs: float [batch, height, width, channels].
-        rate: share that is dropped, in [0, 1).
-        training: a Python bool; nothing happens where it is False.
-        name: names the layer; another name draws another mask.
+        inputs: float [batch, height, width, channels], or channels first; see `layers.arrange`.
+        rate: the fraction of channels to drop, in [0, 1).
+        training: a Python bool. If it is False, the inputs are returned.
+        name: name of the layer. Layers with different names draw different masks.
+
+    Returns:
+        float, same shape as the inputs.
     """
     tower = towers.current()
     name = tower.unique_name(name or "spatial_dropout")

@@ -1,4 +1,8 @@
-"""Initializers by name. None has a seed of its own: the tower seeds each by its variable's name."""
+"""The initializers by name.
+
+They have no seeds. While the network is built, each gets a seed that is derived from the run's seed
+and the name of its variable.
+"""
 
 from __future__ import annotations
 
@@ -12,33 +16,42 @@ from cnnlab.base.tf1 import tf
 
 
 def _scaled(scale: float, mode: str, distribution: str) -> Any:
+    """Return an initializer with mean 0 and variance scale / fan; mode: which fan."""
     return tf.variance_scaling_initializer(scale=scale, mode=mode, distribution=distribution)
 
 
 class Dirac:
-    """The first in_channels filters of a convolution pass one channel on each, unchanged; the rest,
-    and other kernels, are uniform in +-1 / sqrt(fan_in), PyTorch's default.
+    """An initializer under which a convolution starts partly as the identity.
 
-    As in the airbench networks (Keller Jordan 2024, arXiv 2404.00498); `torch.nn.init.dirac_` fills
-    the rest with zeros, which a relu would never let learn.
+    Each of the first in_channels filters passes one channel unchanged. The other filters start
+    uniform in +-1 / sqrt(fan_in), which is PyTorch's default. So do the kernels of dense layers.
+
+    Keller Jordan 2024 (arXiv 2404.00498), section 3.3. `torch.nn.init.dirac_` sets the other
+    filters to zero, but with a relu after them these would never learn.
     """
 
     def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
 
     def get_config(self) -> dict[str, Any]:
-        """What `from_config` takes."""
+        """Return the arguments of `from_config`."""
         return {"seed": self.seed}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Dirac:
-        """The initializer of that seed."""
+        """Return an initializer with the seed in `config`."""
         return cls(**config)
 
     def __call__(
         self, shape: Any, dtype: Any = None, partition_info: Any = None, **_kwargs: Any
     ) -> Any:
-        """The start of a kernel [..., in_channels, out_channels]."""
+        """Return the start of a kernel.
+
+        Args:
+            shape: [..., in_channels, out_channels] of the kernel.
+            dtype: default: float32.
+            partition_info: unused.
+        """
         del partition_info
         *window, inputs, outputs = (int(length) for length in shape)
         limit = 1 / np.sqrt(np.prod(window) * inputs)
@@ -73,14 +86,14 @@ INITIALIZERS: dict[str, Callable[[float], Any]] = {
 
 
 def find_initializer(name: str, stddev: float = 0.01) -> Any:
-    """The initializer of that name.
+    """Return a new initializer of a name.
 
     Args:
-        name: of INITIALIZERS.
-        stddev: of normal and truncated_normal; the other names have none.
+        name: a key of INITIALIZERS.
+        stddev: standard deviation (>= 0) of normal and truncated_normal. The others do not use it.
 
     Raises:
-        UsageError: no such initializer; the nearest is named.
+        UsageError: there is no initializer of this name. The message suggests the nearest name.
     """
     if name not in INITIALIZERS:
         hint = nearest(name, INITIALIZERS) or f"; known: {', '.join(INITIALIZERS)}"

@@ -1,4 +1,4 @@
-"""Variables that start from the training images."""
+"""Variables that start from training images."""
 
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,15 @@ IMAGES = 10
 
 
 def centred(images: Any, num_classes: int, *, training: bool) -> Any:
-    """A dense layer of the images less the mean of the first ten."""
+    """Build a dense layer on the images minus the mean of the first ten training images."""
     del training
     shape = images.shape[1:].as_list()
     mean = frozen_variable("mean", shape, images, lambda inputs: inputs.mean(axis=0), IMAGES)
     return layers.dense(layers.flatten(images - mean), num_classes, name="logits")
 
 
-def test_it_is_filled_once_and_kept(tmp_path: Path) -> None:
-    """From images as the network gets them; stopped and resumed it is the same; no average."""
+def test_it_is_computed_once_and_kept(tmp_path: Path) -> None:
+    """It uses the network's inputs, stays the same after a resume, and has no average."""
     (images, labels), test = tiny.arrays()
     options = {"lookahead_steps": 2, "augment": ["flip"]}
     with tiny.make(tmp_path / "whole", centred, steps=6, **options) as train:
@@ -33,7 +33,7 @@ def test_it_is_filled_once_and_kept(tmp_path: Path) -> None:
     assert "lookahead/mean" not in whole
     with tiny.make(tmp_path / "parts", centred, steps=3, **options) as train:
         train.train()
-    # The images that it was computed from need not be at hand any more.
+    # A restored variable is not computed again, even if the training images are different.
     other = ((images[::-1].copy(), labels[::-1].copy()), test)
     with tiny.make(tmp_path / "parts", centred, data=other, **options) as train:
         train.restore()

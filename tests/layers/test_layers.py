@@ -1,4 +1,4 @@
-"""Layers against Keras and NumPy; what the options say of all of them."""
+"""Layers against Keras and NumPy, and the options that apply to all layers."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ X = np.random.default_rng(0).normal(size=(6, 5, 4, 8)).astype(np.float32)
 
 
 def outputs(layer: Any, *, training: bool = True, step: int = 0, **changes: Any) -> Any:
-    """What layer() makes of X, after setting variables to `changes`."""
+    """Return the outputs of a layer for X, after assigning `changes` to its variables."""
     with tf.Graph().as_default(), v1.Session() as session:
         with building(Tower(1, tf.constant(step, tf.int64) if training else None)):
             found = layer(tf.constant(X))
@@ -79,6 +79,7 @@ def test_spatial_dropout_drops_whole_channels() -> None:
 
 
 def made(defaults: LayerDefaults, **arguments: Any) -> tuple[Any, Tower, dict[str, Any]]:
+    """Return the outputs of a dense layer for X, its tower, and its weights and penalties."""
     with tf.Graph().as_default(), v1.Session() as session:
         with building(Tower(1, tf.constant(0, tf.int64), defaults=defaults)) as tower:
             found = layers.dense(layers.flatten(tf.constant(X)), 5, name="dense", **arguments)
@@ -96,16 +97,16 @@ def test_names_of_initializers_and_activations() -> None:
     np.testing.assert_allclose(found, np.tanh(flat @ weights["dense/kernel"]), rtol=1e-4, atol=1e-5)
 
 
-def test_what_the_options_say_of_all_layers() -> None:
+def test_options_that_apply_to_all_layers() -> None:
     defaults = LayerDefaults("zeros", activation="sigmoid", l1=0.5, l2=0.25)
     found, _, weights = made(defaults, kernel_initializer="he_normal", activation=tf.nn.relu)
     assert not weights["dense/kernel"].any()
     np.testing.assert_allclose(found, 0.5)
     linear, *_ = made(defaults)
-    np.testing.assert_allclose(linear, 0)  # a layer without activation keeps none
+    np.testing.assert_allclose(linear, 0)  # a layer without activation gets none
 
 
-def test_penalties_are_on_kernels_and_a_layer_s_own_comes_first() -> None:
+def test_penalties_are_on_kernels_and_a_layers_own_regularizer_wins() -> None:
     *_, weights = made(LayerDefaults(l1=0.5, l2=0.25))
     kernel = weights["dense/kernel"]
     expected = 0.5 * np.abs(kernel).sum() + 0.25 * (kernel**2).sum()
@@ -115,7 +116,7 @@ def test_penalties_are_on_kernels_and_a_layer_s_own_comes_first() -> None:
 
 
 def test_the_penalty_is_in_the_gradient(tmp_path: Path) -> None:
-    """One step of gradient descent with and without: they differ by rate x 2 x l2 x kernel."""
+    """One step of gradient descent with and without it differs by rate * 2 * l2 * kernel."""
     options = {"optimizer": "sgd", "schedule": "constant", "learning_rate": 0.1, "steps": 1}
     plain = tiny.run(tmp_path / "plain", **options)
     penalized = tiny.run(tmp_path / "l2", l2=0.05, **options)

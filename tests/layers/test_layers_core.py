@@ -1,4 +1,4 @@
-"""The layers: what they add to those of `tf.layers`."""
+"""The layers: what they compute, and what they add to those of `tf.layers`."""
 
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,21 @@ from tests import small as tiny
 
 
 def dropped(rate: float, training: bool = True, step: int = 0, name: str | None = None) -> Any:
+    """Return the outputs of dropout for ones, float32 [50, 400]."""
     with tf.Graph().as_default(), tf.Session() as session:
         with building(Tower(1, tf.constant(step, tf.int64))):
             outputs = layers.dropout(tf.ones([50, 400]), rate, training=training, name=name)
         return session.run(outputs)
 
 
-def test_dropout_zeroes_its_share_and_scales_the_rest() -> None:
+def test_dropout_zeroes_a_fraction_and_scales_the_rest() -> None:
     found = dropped(0.3)
     np.testing.assert_allclose(np.unique(found), [0, 1 / 0.7], rtol=1e-6)
-    # 20,000 draws: 5 standard deviations of sqrt(0.21 / 20,000).
+    # With 20,000 draws the standard deviation is sqrt(0.21 / 20,000); five of them are allowed.
     assert abs((found == 0).mean() - 0.3) < 0.017
 
 
-def test_dropout_is_of_step_and_name() -> None:
+def test_dropout_depends_on_step_and_name() -> None:
     assert np.array_equal(dropped(0.5, step=3), dropped(0.5, step=3))
     assert not np.array_equal(dropped(0.5, step=3), dropped(0.5, step=4))
     assert not np.array_equal(dropped(0.5, name="a"), dropped(0.5, name="b"))
@@ -38,7 +39,7 @@ def test_no_dropout(rate: float, training: bool) -> None:
 
 
 def test_layers_compute_what_they_say() -> None:
-    """Against NumPy, on one image."""
+    """They agree with NumPy on one image."""
     image = np.random.default_rng(0).normal(size=(1, 4, 4, 2)).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
         with building(Tower(1)) as tower:
@@ -69,7 +70,7 @@ def test_layers_compute_what_they_say() -> None:
 
 
 def test_a_penalty_enters_the_objective_once(tmp_path: Path) -> None:
-    """objective = loss + 0.01 * sum(kernel^2) / 2, of the weights before the step."""
+    """objective = loss + 0.01 * sum(kernel^2) / 2, with the weights before the step."""
     with tiny.make(tmp_path / "save") as train:
         kernel = tiny.variables(train)["conv1/kernel"].astype(np.float64)
         graph = train.train_graph

@@ -1,4 +1,4 @@
-"""Towers: stable names, keys of random ops, seeds of variables."""
+"""Towers: stable names, random keys, seeds of variables."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from cnnlab.base.tf1 import tf
 from cnnlab.layers.tower import Tower, building, current
 
 
-def test_names_are_counted_in_each_tower_alone() -> None:
+def test_each_tower_counts_its_names_by_itself() -> None:
     for _ in range(2):
         tower = Tower(1)
         names = [tower.unique_name(name) for name in ("conv", "conv", "dense", "conv")]
@@ -24,31 +24,32 @@ def test_seeds_are_stable_and_unrelated() -> None:
     seeds = {derive_seed(seed, purpose) for seed in range(50) for purpose in ("a", "b", "ab")}
     assert len(seeds) == 150
     assert all(0 <= seed < 2**31 for seed in seeds)
-    # From release to release: another value makes every resumed run another one.
+    # This value must not change from release to release, or every resumed run would change.
     assert derive_seed(1, "order of images") == 541_801_112
 
 
 def keys(seed: int, step: int, *purposes: str) -> list[list[int]]:
+    """Return the random keys of some purposes in a step."""
     with tf.Graph().as_default(), tf.Session() as session:
         tower = Tower(seed, tf.constant(step, tf.int64))
         return [key.tolist() for key in session.run([tower.random_key(p) for p in purposes])]
 
 
-def test_a_random_key_is_of_seed_step_and_purpose() -> None:
+def test_a_random_key_depends_on_seed_step_and_purpose() -> None:
     first = keys(1, 7, "flip", "crop", "flip")
-    assert len({tuple(key) for key in first}) == 3  # a second use draws anew
+    assert len({tuple(key) for key in first}) == 3  # a second use gets another key
     assert keys(1, 7, "flip", "crop", "flip") == first
     assert all(key[1] == 7 for key in first)
     assert keys(2, 7, "flip") != first[:1]
     assert keys(1, 8, "flip")[0] == [first[0][0], 8]
 
 
-def test_an_inference_tower_draws_nothing() -> None:
+def test_inference_draws_no_random_numbers() -> None:
     with pytest.raises(CnnlabError, match="flip draws random numbers, which inference does not"):
         Tower(1).random_key("flip")
 
 
-def test_layers_want_a_tower() -> None:
+def test_layers_need_a_tower() -> None:
     with pytest.raises(CnnlabError, match="inside a model function of Train"):
         current()
     with tf.Graph().as_default(), pytest.raises(CnnlabError, match="inside a model function"):
@@ -61,7 +62,7 @@ def test_layers_want_a_tower() -> None:
 
 
 def built(seed: int, *names: str, **kwargs: Any) -> dict[str, Any]:
-    """Start values of dense layers of these names."""
+    """Return the variables of dense layers of these names, before training."""
     with tf.Graph().as_default(), tf.Session() as session:
         with building(Tower(seed)):
             for name in names:
@@ -70,7 +71,7 @@ def built(seed: int, *names: str, **kwargs: Any) -> dict[str, Any]:
         return session.run({v.op.name: v for v in tf.global_variables()})
 
 
-def test_a_variables_start_depends_on_seed_and_name_alone() -> None:
+def test_a_variables_start_depends_only_on_seed_and_name() -> None:
     start = built(1, "a", "b")
     assert not np.array_equal(start["a/kernel"], start["b/kernel"])
     assert np.array_equal(built(1, "b")["b/kernel"], start["b/kernel"])

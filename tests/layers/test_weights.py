@@ -1,4 +1,4 @@
-"""Initializers, activations and regularizers by name, against Keras."""
+"""Initializers, activations and regularizers against Keras."""
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ v1 = tf.compat.v1
 
 
 def start(name: str, shape: list[int], seed: int = 1, variable: str = "kernel") -> np.ndarray:
+    """Return the start of a variable, from the initializer of a name."""
     with tf.Graph().as_default(), v1.Session() as session:
         with building(Tower(seed)):
             weight = v1.get_variable(variable, shape, initializer=find_initializer(name, 0.05))
@@ -22,10 +23,10 @@ def start(name: str, shape: list[int], seed: int = 1, variable: str = "kernel") 
         return session.run(weight)
 
 
-# Name to (variance x fan, which fan, largest over standard deviation).
+# Name to (variance * fan, which fan, largest value / standard deviation).
 SPREAD = {
     "glorot_uniform": (2.0, "both", np.sqrt(3)),
-    "glorot_normal": (2.0, "both", 2.28),  # cut at 2 sd of a normal that is made wider for it
+    "glorot_normal": (2.0, "both", 2.28),  # truncated at 2 sd of a wider normal
     "he_uniform": (2.0, "in", np.sqrt(3)),
     "he_normal": (2.0, "in", 2.28),
     "lecun_normal": (1.0, "in", 2.28),
@@ -60,7 +61,7 @@ def test_orthogonal() -> None:
     np.testing.assert_allclose(weights.T @ weights, np.eye(8), atol=1e-5)
 
 
-def test_dirac_passes_its_input_on() -> None:
+def test_dirac_passes_its_inputs_unchanged() -> None:
     kernel = start("dirac", [3, 3, 4, 7])
     images = np.random.default_rng(0).normal(size=(2, 6, 6, 4)).astype(np.float32)
     outputs = tf.nn.conv2d(images, kernel, 1, "SAME").numpy()
@@ -73,11 +74,11 @@ def test_dirac_passes_its_input_on() -> None:
 def test_no_kernel_is_a_constant_of_the_graph(name: str) -> None:
     with tf.Graph().as_default() as graph, building(Tower(1)):
         v1.get_variable("kernel", [3, 3, 128, 128], initializer=find_initializer(name, 0.05))
-    assert graph.as_graph_def().ByteSize() < 30_000  # the kernel has 590,000 bytes
+    assert graph.as_graph_def().ByteSize() < 30_000  # the kernel takes 590,000 bytes
 
 
 @pytest.mark.parametrize("name", sorted(set(INITIALIZERS) - {"zeros"}))
-def test_seeded_by_the_variable_s_name(name: str) -> None:
+def test_the_variables_name_gives_the_seed(name: str) -> None:
     shape = [3, 3, 4, 6]
     np.testing.assert_array_equal(start(name, shape), start(name, shape))
     assert (start(name, shape) != start(name, shape, variable="other")).any()
@@ -96,7 +97,7 @@ def test_activations_are_keras_s(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted({*ACTIVATIONS} - {"linear"}))
 def test_gradients_of_activations_are_keras_s(name: str) -> None:
-    """In a training tower, where some have a gradient of ours; elsewhere none has."""
+    """In training, where some activations have cnnlab's own gradient; in inference none has."""
     inputs = np.linspace(-6, 6, 60, dtype=np.float32).reshape(6, 10)
     weights = np.linspace(1, 2, 60, dtype=np.float32).reshape(6, 10)  # softmax's rows sum to 1
     with tf.Graph().as_default() as graph, v1.Session() as session:
