@@ -1,4 +1,4 @@
-"""Every bad input gets one line, its exit code, and leaves nothing behind."""
+"""Every bad input gives one line and its exit code, and leaves no file behind."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Main = Callable[[list[str]], None]
 
 
 def fails(main: Main, words: list[str], capsys: pytest.CaptureFixture[str], code: int) -> str:
-    """The message of a command that must fail, after checking the contract."""
+    """Return the message of a command that must fail. Check exit code and output too."""
     capsys.readouterr()
     with pytest.raises(SystemExit) as end:
         main(words)
@@ -64,13 +64,13 @@ USAGE: list[tuple[Main, list[str], str]] = [
     (train.main, ["--save_dir=file"], "--save_dir=file: file is a file, not a folder"),
     (train.main, ["--log_dir=file/logs"], "--log_dir=file/logs: file is a file, not a folder"),
     (train.main, ["--save_dir="], "--save_dir= is not valid"),
-    (train.main, ["--save_dir=a[1]"], "a[1]: TensorFlow reads no checkpoints below folders with ["),
+    (train.main, ["--save_dir=a[1]"], "a[1]: TensorFlow cannot read checkpoints in a path with ["),
     (train.main, ["word"], "unexpected argument word"),
     (evaluate.main, ["--checkpont=best"], "unknown option --checkpont in the command line; did"),
     (export.main, ["--format=h5"], "--format=h5 is not valid: "),
     (export.main, ["--format=npz", "--precision=int8"], "is for --format=tflite alone"),
     (train.main, ["--init_from=gone"], "--init_from=gone: there is no such run directory"),
-    (train.main, ["--init_step=3"], "--init_step is of --init_from, which is not given"),
+    (train.main, ["--init_step=3"], "--init_step needs --init_from"),
     (evaluate.main, ["--split=dev"], "--split=dev is not valid: "),
     (evaluate.main, ["--batch_size=0"], "--batch_size=0 is not valid: "),
     (predict.main, [], "name at least one image file"),
@@ -120,7 +120,7 @@ def test_failures(
 
 @pytest.fixture
 def run(trained: Any) -> Path:
-    """The shared run's folder; nothing below changes it."""
+    """The folder of the shared run. No test below changes it."""
     assert trained.code == 0, trained.stderr
     save_dir: Path = trained.folder / "save"
     return save_dir
@@ -162,7 +162,7 @@ def test_damaged_result(content: bytes, capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.parametrize("name", ["text.png", "empty.png", "cut.png", "gone.png"])
 def test_files_that_are_no_images(name: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without another there is no need of TensorFlow."""
+    """If no image can be read, TensorFlow is not needed."""
     Image.new("RGB", (32, 32)).save("whole.png")
     Path("text.png").write_text("no image")
     Path("empty.png").write_bytes(b"")
@@ -201,7 +201,7 @@ def test_a_run_of_a_scripts_model(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_loss_that_is_not_finite(capsys: pytest.CaptureFixture[str]) -> None:
-    """Two dense layers' worth of 1e30 overflow at the second step."""
+    """With a learning rate of 1e30, two dense layers overflow at the second step."""
     words = ["--dataset=shapes", "--model=cifar_cnn", "--learning_rate=1e30", "--batch_size=4"]
     message = fails(train.main, [*words, "--steps=20", "--device=cpu"], capsys, 1)
     assert message.startswith(("the loss is nan at step 2;", "the loss is inf at step 2;"))

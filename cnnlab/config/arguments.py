@@ -1,4 +1,4 @@
-"""Arguments that a recipe gives to a function of ours, checked against its signature."""
+"""Check the arguments that a recipe passes to a function against the function's signature."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pydantic
 
 from cnnlab.base.errors import UsageError
 
-_PASSED_BY_US = ("training", "keys")
+_PASSED_BY_US = ("training", "keys")  # cnnlab passes these itself
 
 
 def options_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """A function's options by name: its parameters with a default, or that are keyword-only."""
+    """Return a function's options by name: parameters that are keyword-only or have a default."""
     return {
         p.name: p
         for p in inspect.signature(function).parameters.values()
@@ -25,18 +25,21 @@ def options_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def check(function: Callable[..., Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """All options of a function: those given, and the defaults of the rest.
+    """Check the given arguments and add the defaults of the others.
 
-    Their annotations say type and range, as in `pixels: Annotated[int, Field(ge=1)] = 4`; one
-    without an annotation takes anything.
+    Annotations give type and range, as in `pixels: Annotated[int, Field(ge=1)] = 4`. A parameter
+    without an annotation accepts any value.
 
     Args:
-        function: a function of ours, or of a user.
-        given: name to value.
-        where: the start of an error message, as in "--augment: flip".
+        function: a function of cnnlab or of a user.
+        given: argument name to value.
+        where: the start of error messages, as in "--augment: flip".
+
+    Returns:
+        name to value of all options of the function.
 
     Raises:
-        UsageError: one line naming an argument that is unknown, missing or out of range.
+        UsageError: names an argument that is unknown, missing or out of range, in one line.
     """
     parameters = inspect.signature(function).parameters.values()
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
@@ -47,13 +50,13 @@ def check(function: Callable[..., Any], given: Mapping[str, Any], where: str) ->
             raise UsageError(f"{where} takes no {name}; it takes: {takes}")
     try:
         hints = typing.get_type_hints(function, include_extras=True)
-    except NameError:  # annotations that mean something to the user's type checker only
+    except NameError:  # the user's annotations need names that only a type checker imports
         hints = {}
     checked = dict(given)
     for name, parameter in known.items():
         if name not in given:
             if parameter.default is parameter.empty:
-                raise UsageError(f"{where} wants {name}")
+                raise UsageError(f"{where} needs {name}")
             checked[name] = parameter.default
             continue
         try:
@@ -63,6 +66,6 @@ def check(function: Callable[..., Any], given: Mapping[str, Any], where: str) ->
         try:
             checked[name] = adapter.validate_python(given[name], strict=True)
         except pydantic.ValidationError as error:
-            message = error.errors()[0]["msg"].removeprefix("Input should be ")
+            message = error.errors()[0]["msg"].replace("Input should", "it must", 1)
             raise UsageError(f"{where}: {name}={given[name]} is not valid: {message}") from error
     return checked

@@ -1,5 +1,7 @@
-"""The names of augmentations and the form of a recipe's list;
-`cnnlab.data.augment` has the rest."""
+"""The names of augmentations, and how a recipe lists them.
+
+The augmentations themselves are in `cnnlab.data.augment`.
+"""
 
 from __future__ import annotations
 
@@ -30,17 +32,20 @@ Augmentation = Literal[
     "rand_augment",
 ]
 AUGMENTATIONS: Final[tuple[str, ...]] = get_args(Augmentation)
-MIXING: Final = ("mixup", "cutmix")  # they mix images of different labels
+MIXING: Final = ("mixup", "cutmix")  # these mix images with different labels
 
-# Values of `--scaling` that may also end the list; they act in evaluation as well.
+# Values of `--scaling` that may also be the last entry. They apply in evaluation too.
 SCALINGS: Final = ("standardize", "normalize", "zca", "pca")
 
 
 def parse_entry(entry: Any) -> tuple[str, dict[str, Any]]:
-    """Return name and arguments of an entry, which is NAME or {NAME: {argument: value}}.
+    """Return the name and the arguments of one entry of the list.
+
+    Args:
+        entry: NAME or {NAME: {argument: value}}.
 
     Raises:
-        UsageError: the entry is neither, or its name is unknown.
+        UsageError: the entry has another form, or its name is unknown.
     """
     name, given = _name_and_arguments(entry)
     known = (*AUGMENTATIONS, *SCALINGS)
@@ -61,7 +66,7 @@ def _name_and_arguments(entry: Any) -> tuple[str, dict[str, Any]]:
 
 
 def mixes_labels(entries: list[Any]) -> str | None:
-    """Return the name of the first entry that mixes labels, or None. Ignores wrong entries."""
+    """Return the name of the first entry that mixes labels, or None. Wrong entries are ignored."""
     for entry in entries:
         name = next(iter(entry), "") if isinstance(entry, dict) else entry
         if name in MIXING:

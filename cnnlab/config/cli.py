@@ -1,8 +1,8 @@
-"""The command line: the only place that knows Fire, shared by every command.
+"""The command line of every command; the only file that uses Fire.
 
-Fire calls the function it is given *before* it complains of a flag that the function does not know,
-so a typo would train first and fail after. Here Fire only collects words and flags; the options
-class then checks them, before TensorFlow is imported and before any file is made.
+Fire calls a function *before* it reports a flag that the function does not know. A typo would
+train first and fail afterwards. So here Fire only collects words and flags. The options class then
+checks them, before TensorFlow is imported and before any file is written.
 """
 
 from __future__ import annotations
@@ -28,28 +28,33 @@ COMMANDS = ("train", "evaluate", "predict", "report", "tune", "export", "reprodu
 
 
 class Exit(SystemExit):
-    """Leave with this code, after printing the answer where `--json` asks for it, and the error if
-    there is one."""
+    """Raised by a command to exit with a code, after printing its answer and error.
+
+    Args:
+        code: the exit code.
+        answer: printed as JSON with `--json`; None: nothing.
+        error: printed as `error: ...` on stderr; empty: nothing.
+    """
 
     def __init__(self, code: int, answer: Any = None, error: str = "") -> None:
         super().__init__(code)
         self.answer, self.error = answer, error
 
 
-_NO_SEPARATOR = "\0"  # no word of a command line has it
-MAX_LINE = 1000  # characters of an error: a file name in it may have thousands
+_NO_SEPARATOR = "\0"  # cannot occur in a command line
+MAX_LINE = 1000  # characters of an error, because a file name may have thousands
 
 Command = Callable[[Any, tuple[str, ...]], Mapping[str, Any] | Sequence[Any] | None]
 
 
 def main() -> None:
-    """Entry point of the console script: `cnnlab NAME ...` is `python -m cnnlab.NAME ...`."""
+    """Run the console script: `cnnlab NAME ...` does the same as `python -m cnnlab.NAME ...`."""
     words = sys.argv[1:]
     if not words or words[0] in ("-h", "--help"):
         print(f"usage: cnnlab {{{','.join(COMMANDS)}}} [--help] [options]")
         sys.exit(0 if words else 2)
     if words[0] not in COMMANDS:
-        hint = nearest(words[0], COMMANDS) or f"; one of {', '.join(COMMANDS)}"
+        hint = nearest(words[0], COMMANDS) or f"; known: {', '.join(COMMANDS)}"
         print(f"error: unknown command {words[0]}{hint}", file=sys.stderr)
         sys.exit(2)
     load_main(words[0])(words[1:])
@@ -58,7 +63,7 @@ def main() -> None:
 def load_main(command: str) -> Callable[[Sequence[str]], None]:
     """Return the function that runs one of COMMANDS with the words after its name."""
     module = importlib.import_module(f"cnnlab.{command}")
-    if hasattr(module, "__path__"):  # a package, whose command is in its __main__
+    if hasattr(module, "__path__"):  # a package has its command in __main__
         module = importlib.import_module(f"cnnlab.{command}.__main__")
     main: Callable[[Sequence[str]], None] = module.main
     return main
@@ -67,15 +72,22 @@ def load_main(command: str) -> Callable[[Sequence[str]], None]:
 def collect(
     words: Sequence[str], options_class: type[Options]
 ) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Split a command line into positional words and flags, as Fire reads them, all as text.
+    """Split a command line into positional words and flags with Fire. All values stay text.
+
+    Args:
+        words: the command line after the name of the command.
+        options_class: the command's options; tells which flags are switches.
+
+    Returns:
+        the positional words, and flag name to text.
 
     Raises:
-        UsageError: a word that means something to Fire alone.
+        UsageError: a word has a special meaning in Fire only.
     """
     for word in words:
         if word == "--" or word.startswith("--="):
             raise UsageError(f"unexpected argument {word}; options are written --name=value")
-    # A switch is on by its name alone; Fire would take the next word for its value.
+    # A switch needs no value, but Fire would take the next word as its value.
     switches = {f"--{name}" for name in options_module.switches_of(options_class)}
     words = [
         f"{word}=True" if word.replace("-", "_").replace("__", "--", 1) in switches else word
@@ -87,7 +99,7 @@ def collect(
     def take(*words: str, **flags: str) -> None:
         found.update(words=words, flags=flags)
 
-    # To Fire - would end the arguments; to us it is a word, which stands for standard input.
+    # In Fire, "-" ends the arguments. Here it is a word that means standard input.
     fire.Fire(take, command=[*words, "--", f"--separator={_NO_SEPARATOR}"], name="cnnlab")
     return found["words"], found["flags"]
 
@@ -102,19 +114,23 @@ def run(
     resolve: Callable[[dict[str, Any]], OptionsT] | None = None,
     takes_words: bool = False,
 ) -> None:
-    """Run one command under the contract of exit codes and output, then exit.
+    """Run one command, print its answer or its error, and exit.
+
+    The exit code is 0 on success, 2 for wrong usage and 1 for a failure. Wrong usage and failures
+    print one line `error: ...` on stderr.
 
     Args:
-        command: called with the options and the positional words; what it returns is printed as
-            JSON with `--json`. It may raise SystemExit with another code.
+        command: called with the options and the positional words. `--json` prints what it returns
+            as JSON. It may raise `Exit` or SystemExit with another code.
         options_class: the command's options.
-        words: the command line; None for this process's own.
+        words: the command line; default: that of this process.
         usage: the first line of `--help`.
         about: what the command does, for `--help`.
-        resolve: makes the options from the flags' values; the plain constructor unless given.
-        takes_words: whether positional words are admitted.
+        resolve: creates the options from the values of the flags; default: `options.build`.
+        takes_words: whether the command accepts positional words.
 
-    Exits with 0 when done, 2 on bad usage, 1 on failure with one line `error: ...` on stderr.
+    Raises:
+        SystemExit: always.
     """
     _open_closed_streams()
     code = 1
@@ -130,7 +146,7 @@ def run(
         code = 128 + signal.SIGINT
     except BrokenPipeError:
         silence(sys.stdout)
-        code = 128 + signal.SIGPIPE  # what a shell reports of a program that a closed pipe ends
+        code = 128 + signal.SIGPIPE  # as a shell reports for a program that a closed pipe ended
     sys.exit(code)
 
 
@@ -143,7 +159,7 @@ def _run(
     resolve: Callable[[dict[str, Any]], OptionsT] | None,
     takes_words: bool,
 ) -> int:
-    """Run the command; returns the exit code."""
+    """Run the command and return the exit code."""
     words = sys.argv[1:] if words is None else list(words)
     if "--help" in words or "-h" in words:
         print(options_module.help_text(options_class, usage, about))
@@ -171,7 +187,7 @@ def _run(
 
 
 def complain(text: str, kind: str = "error") -> None:
-    """Print one line `kind: text` on stderr, if there is still someone to read it."""
+    """Print one line `kind: text` on stderr. Do nothing if its reader has gone."""
     line = " ".join(text.split())
     if len(line) > MAX_LINE:
         line = f"{line[:MAX_LINE]} ..."
@@ -182,31 +198,30 @@ def complain(text: str, kind: str = "error") -> None:
 
 
 def silence(stream: TextIO) -> None:
-    """Send a stream whose reader has left to nowhere, so that Python does not stumble over it when
-    it ends."""
+    """Redirect a stream that has lost its reader, so that Python can close it without an error."""
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def _open_closed_streams() -> None:
-    """Give a process that was started without stdin, stdout or stderr, as by `>&-`, empty ones.
+    """Open stdin, stdout and stderr on the null device where they are closed, as by `>&-`.
 
-    Otherwise the next file opened gets their number, and what TensorFlow prints goes into it.
+    Otherwise the next file that is opened gets the free number, and TensorFlow prints into it.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a file name that cannot be printed is no error
+        if isinstance(stream, io.TextIOWrapper):  # print any file name without an error
             stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str, options: Options | None = None) -> None:
-    """Print a line for people: on stdout, or on stderr where `--json` has stdout to itself."""
+    """Print a line for people on stdout, or with `--json` on stderr."""
     stream = sys.stderr if options is not None and options.json else sys.stdout
     print(text, file=stream, flush=True)
 

@@ -1,4 +1,4 @@
-"""The options that say what is trained on what: recipe, data, network."""
+"""The options for recipe, data and network."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ Scaling = Literal["unit", "symmetric", "standardize", "normalize", "zca", "pca"]
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
 class InputOptions(Options):
-    """Recipe, data and network; see `cnnlab.config.config.Config`."""
+    """The options for recipe, data and network; see `cnnlab.config.config.Config`."""
 
     config: str | None = option(
         None,
-        "recipe: a name of configs/ or the path of a YAML file",
+        "recipe to start from: a name in configs/, or the path of a YAML file; other options given "
+        "override it",
         group="recipe",
         shapes_result=False,
     )
@@ -28,41 +29,46 @@ class InputOptions(Options):
     )
     data_dir: str = option(
         "./data",
-        "folder of the data files; fetched into it if absent",
+        "folder of the data files; missing files are downloaded into it",
         group="data",
         shapes_result=False,
     )
     label_mode: Literal["fine", "coarse"] = option(
-        "fine", "CIFAR-100: its 100 fine or 20 coarse labels", group="data"
+        "fine", "for cifar100: its 100 fine or its 20 coarse labels", group="data"
     )
     validation_split: float = option(
         0.0,
-        "share of the training images held out for validation, stratified; 0: use the test set",
+        "fraction of the training set to hold out for validation, stratified by class; 0: validate "
+        "on the test set",
         group="data",
         ge=0,
         lt=1,
     )
     verify_data: bool = option(
         True,
-        "compare data files with the official checksums; False for your own files",
+        "compare the data files with the official checksums; False: accept your own files",
         group="data",
         shapes_result=False,
     )
     augment: list[Any] = option(
         [],
-        "training-time augmentations in order, as in [flip, {pad_and_crop: {pixels: 4}}]: "
-        + ", ".join(AUGMENTATIONS),
+        "augmentations of the training images, applied in this order, as in [flip, "
+        f"{{pad_and_crop: {{pixels: 4}}}}]\nknown: {', '.join(AUGMENTATIONS)}",
         group="data",
     )
     scaling: Scaling = option(
         "unit",
-        "pixels to input: unit x/255, symmetric x/127.5 - 1, standardize: mean 0, sd 1 an image, "
-        "normalize: mean 0, sd 1 of each channel over the training set, zca or pca: whitened by "
-        "the training set's covariance; the last four may also end augment",
+        "how the pixels x become the network's input\n"
+        "unit: x/255\n"
+        "symmetric: x/127.5 - 1\n"
+        "standardize: mean 0 and standard deviation 1 in each image\n"
+        "normalize: mean 0 and standard deviation 1 in each channel, over the training set\n"
+        "zca, pca: whitened with the covariance of the training set\n"
+        "the last four may instead be the last entry of augment",
         group="data",
     )
 
-    model: str = option("cifar_cnn", "network: a name of cnnlab.models.MODELS", group="model")
+    model: str = option("cifar_cnn", "network: a name in cnnlab.models.MODELS", group="model")
     model_options: dict[str, Any] = option(
-        {}, "the network function's own arguments, as in {dropout: 0.4}", group="model"
+        {}, "arguments of the network's function, as in {dropout: 0.4}", group="model"
     )

@@ -1,4 +1,4 @@
-"""The options that say what is minimized, on how many images, from where."""
+"""The options for the length of a run, its batches, the loss and the initial weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from cnnlab.config.input_options import InputOptions
 from cnnlab.config.options import STRICT, option
 
-DEFAULT_STEPS = 20_000  # the reference CIFAR-10 program's length
+DEFAULT_STEPS = 20_000  # as in the reference CIFAR-10 program
 
 Loss = Literal[
     "softmax",
@@ -48,14 +48,14 @@ Activation = Literal[
     "softmax",
 ]
 
-# The outputs that each loss is defined for; the first is used unless another is asked for.
+# The outputs that each loss is defined for; the first is the default.
 OUTPUTS = {
     "softmax": ("softmax",),
     "sparse_softmax": ("softmax",),
     "sigmoid": ("sigmoid",),
     "mse": ("softmax", "sigmoid", "linear"),
     "mae": ("softmax", "sigmoid", "linear"),
-    "msle": ("softmax", "sigmoid"),  # a logarithm of 1 + output
+    "msle": ("softmax", "sigmoid"),  # log(1 + output) needs outputs >= 0
     "hinge": ("linear",),
     "squared_hinge": ("linear",),
     "kl": ("softmax",),
@@ -63,26 +63,27 @@ OUTPUTS = {
 
 
 def output_of(loss: str) -> str:
-    """The output function that goes with a loss unless another is asked for."""
+    """Return the default output function of a loss: softmax, sigmoid or linear."""
     return OUTPUTS[loss][0]
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
 class LossOptions(InputOptions):
-    """Length, loss, penalties and start of the weights; see `cnnlab.config.config.Config`."""
+    """The options for length, batches, loss and initial weights; see `cnnlab.config.config`."""
 
-    batch_size: int = option(500, "images a step", unit="images", group="training", ge=1)
+    batch_size: int = option(500, "images per step", unit="images", group="training", ge=1)
     accumulate_steps: int = option(
         1,
-        "micro-batches that a step's batch is cut into, one after the other, their gradients "
-        "averaged: memory of batch_size / accumulate_steps images, still one update a step",
+        "split each batch into this many micro-batches, computed one after the other, and average "
+        "their gradients; a step is still one update, but needs only the memory of a micro-batch",
         unit="micro-batches",
         group="training",
         ge=1,
     )
     steps: int | None = option(
         None,
-        f"length of the run; {DEFAULT_STEPS} unless epochs are given",
+        "length of the run in steps",
+        default_text=f"{DEFAULT_STEPS}, or as epochs says",
         unit="steps",
         group="training",
         shapes_result=False,
@@ -91,7 +92,7 @@ class LossOptions(InputOptions):
     )
     epochs: float | None = option(
         None,
-        "length of the run in passes over the training images",
+        "length of the run in passes over the training set, instead of in steps",
         unit="epochs",
         group="training",
         shapes_result=False,
@@ -100,7 +101,7 @@ class LossOptions(InputOptions):
     )
     seed: int = option(
         1,
-        "source of all randomness: weights, batches, augmentation, dropout",
+        "seed of all randomness: initial weights, batches, augmentation and dropout",
         group="training",
         ge=0,
         lt=2**31,
@@ -108,42 +109,55 @@ class LossOptions(InputOptions):
 
     loss: Loss = option(
         "softmax",
-        "softmax: cross-entropy; sparse_softmax: the same, of class indices only; sigmoid: binary "
-        "cross-entropy of each class; mse, msle, mae: of probabilities; hinge, squared_hinge: of "
-        "outputs against -1 and 1; kl: divergence; all but softmax and kl are means over classes",
+        "loss to minimize\n"
+        "softmax: cross-entropy\n"
+        "sparse_softmax: the same, but for class indices only, not for mixed or smoothed labels\n"
+        "sigmoid: binary cross-entropy of each class, averaged over the classes\n"
+        "mse, mae, msle: mean squared, absolute or squared logarithmic error over the classes\n"
+        "hinge, squared_hinge: of the outputs and targets of -1 and 1, averaged over the classes\n"
+        "kl: Kullback-Leibler divergence",
         group="loss",
     )
     output: Literal["auto", "softmax", "sigmoid", "linear"] = option(
         "auto",
-        "what turns logits into outputs; auto: sigmoid with loss sigmoid, linear with the hinges, "
-        "else softmax",
+        "function that turns logits into outputs; auto: sigmoid for the loss sigmoid, linear for "
+        "hinge and squared_hinge, else softmax",
         group="loss",
     )
     label_smoothing: float = option(
         0.0,
-        "e: targets y become y (1 - e) + e / classes (loss sigmoid: + e / 2)",
+        "e: targets y become y (1 - e) + e / classes, or y (1 - e) + e / 2 for the loss sigmoid",
         group="loss",
         ge=0,
         lt=1,
     )
     class_weights: Literal["balanced"] | list[float] | dict[str, float] | None = option(
         None,
-        "factor of each class's loss: balanced (n / (classes x images of the class), from the "
-        "training labels), a list in order, or {class name: factor}, others 1",
+        "factor on the loss of each class\n"
+        "balanced: n / (classes x images of the class), for n training images\n"
+        "a list: one factor per class, in order\n"
+        "a mapping: {class name: factor}, 1 for the other classes",
+        default_text="1 for each",
         group="loss",
     )
     l1: float = option(
-        0.0, "penalty l1 x sum |w| of each kernel", group="loss", ge=0, allow_inf_nan=False
+        0.0, "add l1 x sum |w| of each kernel to the loss", group="loss", ge=0, allow_inf_nan=False
     )
     l2: float = option(
-        0.0, "penalty l2 x sum w^2 of each kernel", group="loss", ge=0, allow_inf_nan=False
+        0.0, "add l2 x sum w^2 of each kernel to the loss", group="loss", ge=0, allow_inf_nan=False
     )
     kernel_initializer: Initializer | None = option(
-        None, "start of every kernel, in place of the model's own", group="weights"
+        None, "initializer of every kernel", default_text="the network's own", group="weights"
     )
     kernel_stddev: float = option(
-        0.01, "of the initializers normal and truncated_normal", group="weights", gt=0
+        0.01,
+        "for the initializers normal and truncated_normal: the standard deviation",
+        group="weights",
+        gt=0,
     )
     activation: Activation | None = option(
-        None, "of every hidden layer that has one, in place of the model's own", group="weights"
+        None,
+        "activation of every hidden layer that has one",
+        default_text="the network's own",
+        group="weights",
     )

@@ -1,17 +1,18 @@
-"""What every command's options share: declaring, parsing, checking and explaining them.
+"""Declare, parse, check and explain the options of every command.
 
-An option is a field of a frozen pydantic dataclass, declared with `option()`. Its type, range,
-unit, default and help stand in that one place; parsing, errors and `--help` are derived from it.
-Nothing here imports TensorFlow, so a mistyped flag costs no start-up.
+An option is a field of a frozen pydantic dataclass, declared with `option()`. That one place has
+its type, range, unit, default and help text. Parsing, errors and `--help` are derived from it.
+Nothing here imports TensorFlow, so a mistyped flag is reported at once.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
 import textwrap
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -22,7 +23,8 @@ from cnnlab.config.yaml_text import parse_yaml
 
 STRICT = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
 
-LONGEST_HELP_LINE = 160  # characters; a longer one is broken
+HELP_WIDTH = 100  # characters in a line of --help
+HELP_INDENT = 37  # the column where the descriptions begin
 
 OptionsT = TypeVar("OptionsT", bound="Options")
 
@@ -31,6 +33,7 @@ def option(
     default: Any,
     help_text: str,
     *,
+    default_text: str = "",
     unit: str = "",
     group: str = "other",
     shapes_result: bool = True,
@@ -39,25 +42,32 @@ def option(
     """Declare one option.
 
     Args:
-        default: the value without a flag.
-        help_text: one line for `--help`.
+        default: the value if the flag is absent.
+        help_text: the text for `--help`: one line that says what the option does, then one line for
+            each choice that needs an explanation.
+        default_text: how `--help` describes the default, where the value itself says too little.
         unit: the unit of a number, as in "images" or "seconds".
-        group: the heading under which `--help` lists it.
-        shapes_result: whether another value may give other weights. A resumed run must have the
-            same values for these; the rest may differ.
-        **limits: ranges as pydantic has them: ge, gt, le, lt, min_length.
+        group: the heading that `--help` lists the option under.
+        shapes_result: whether the option can change the weights of a run. A run can only be resumed
+            with the same values of these options.
+        **limits: the range, in pydantic's words: ge, gt, le, lt, min_length.
     """
-    extra: Any = {"unit": unit, "group": group, "shapes_result": shapes_result}
+    extra: Any = {
+        "default_text": default_text,
+        "unit": unit,
+        "group": group,
+        "shapes_result": shapes_result,
+    }
     return pydantic.Field(default, description=help_text, json_schema_extra=extra, **limits)
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
 class Options:
-    """Options that every command has."""
+    """The options of every command."""
 
     json: bool = option(
         False,
-        "print one JSON document on stdout and nothing else there",
+        "print one JSON document on stdout, and nothing else there",
         group="output",
         shapes_result=False,
     )
@@ -67,21 +77,26 @@ class Options:
 
 
 def fields_of(options_class: type) -> dict[str, Any]:
-    """The pydantic FieldInfo of each option, in the order of declaration."""
+    """Return the pydantic FieldInfo of each option by name, in the order of declaration."""
     return dict(options_class.__pydantic_fields__)  # type: ignore[attr-defined]
 
 
 def switches_of(options_class: type) -> list[str]:
-    """Names of the options that may be True or False."""
+    """Return the names of the options that may be True or False."""
     fields = fields_of(options_class)
     return [name for name in fields if bool in admitted_types(fields[name].annotation)]
 
 
 def check_names(values: Mapping[str, Any], options_class: type, where: str) -> None:
-    """Refuse unknown option names.
+    """Check that every name is a known option.
+
+    Args:
+        values: option name to value.
+        options_class: the class that knows the options.
+        where: the source of the values in messages, as in "the command line".
 
     Raises:
-        UsageError: naming the first unknown option, where it stands, and the nearest known one.
+        UsageError: names the first unknown option, its source and the closest known option.
     """
     known = fields_of(options_class)
     for name in values:
@@ -92,10 +107,13 @@ def check_names(values: Mapping[str, Any], options_class: type, where: str) -> N
 
 
 def parse_text(name: str, text: str, options_class: type) -> Any:
-    """Turn a flag's text into the value that its option takes.
+    """Convert the text of a flag to a value for its option.
 
-    Numbers and switches are left to pydantic; 'none' stands for None where the option admits it,
-    and lists and mappings are written in YAML's flow style, as in `--augment='[flip]'`.
+    "none" becomes None if the option accepts None. Lists and mappings are parsed as YAML, as in
+    `--augment='[flip]'`. Numbers and switches stay text, which pydantic converts later.
+
+    Raises:
+        UsageError: the text of a list or mapping is not valid YAML.
     """
     admitted = admitted_types(fields_of(options_class)[name].annotation)
     if type(None) in admitted and text.lower() in ("none", "null"):
@@ -106,18 +124,20 @@ def parse_text(name: str, text: str, options_class: type) -> Any:
 
 
 def build(options_class: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:
-    """Make the options from a mapping, checking each value.
+    """Create the options from a mapping of name to value, and check every value.
 
     Raises:
-        UsageError: one line naming the option, the value and what would be right.
+        UsageError: names the option, its value and the values that it takes, in one line.
     """
     check_names(values, options_class, "the options")
     fields = fields_of(options_class)
     for name, value in values.items():
         if isinstance(value, str) and not _is_plain_text(value):
-            raise UsageError(f"--{name}={value!a} holds a character that no name or path may have")
+            raise UsageError(
+                f"--{name}={value!a} contains a character that names and paths may not have"
+            )
         if isinstance(value, bool) and bool not in admitted_types(fields[name].annotation):
-            raise UsageError(f"--{name}={value} is not valid: it takes no yes or no")
+            raise UsageError(f"--{name}={value} is not valid: it is not a switch")
     try:
         return options_class(**values)
     except pydantic.ValidationError as error:
@@ -125,43 +145,89 @@ def build(options_class: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:
 
 
 def replace(options: OptionsT, **changes: Any) -> OptionsT:
-    """A copy with some values changed, checked again."""
+    """Return a copy of the options with some values changed and all values checked again."""
     return build(type(options), {**as_dict(options), **changes})
 
 
 def as_dict(options: Options) -> dict[str, Any]:
-    """Name to value of every option."""
+    """Return a mapping of name to value of every option."""
     return {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
 
 
+class Description(NamedTuple):
+    """What `--help` and docs/options.md say about one option.
+
+    Attributes:
+        flag: name and type, as in "--steps=INT|none".
+        limits: the range of a number, as in ">= 1"; empty if there is none.
+        unit: the unit of a number; empty if there is none.
+        default: the value without a flag, or its description.
+        text: what the option does, then one line for each choice that needs an explanation.
+        group: the heading that the option is listed under.
+    """
+
+    flag: str
+    limits: str
+    unit: str
+    default: str
+    text: str
+    group: str
+
+
+def describe(options_class: type) -> dict[str, Description]:
+    """Return the description of each option by name, in the order of declaration."""
+    return {
+        name: Description(
+            f"--{name}={_type_name(field.annotation)}",
+            _range_of(field),
+            field.json_schema_extra["unit"],
+            _default_of(field),
+            field.description,
+            field.json_schema_extra["group"],
+        )
+        for name, field in fields_of(options_class).items()
+    }
+
+
 def help_text(options_class: type, usage: str, about: str) -> str:
-    """The text of `--help`: every option with type, range, unit and default, by group."""
+    """Return the text of `--help`: every option with type, range, unit and default, by group."""
     groups: dict[str, list[str]] = {}
-    for name, field in fields_of(options_class).items():
-        extra = field.json_schema_extra
-        facts = [part for part in (_range_of(field), extra["unit"]) if part]
-        facts.append(f"default: {_default_of(field)}")
-        flag = f"--{name}={_type_name(field.annotation)}"
-        line = f"  {flag:<34} {field.description} [{'; '.join(facts)}]"
-        if len(line) > LONGEST_HELP_LINE:
-            start, rest = f"  {flag} ", line[len(f"  {flag:<34} ") :]
-            if len(start) > 37:  # the text begins below it
-                start = f"  {flag}\n{'':37}"
-            indent = " " * 37
-            text = textwrap.fill(rest, 100, initial_indent=indent, subsequent_indent=indent)
-            line = f"{start:<37}{text[37:]}"
-        groups.setdefault(extra["group"], []).append(line)
-    sections = [f"{group}:\n" + "\n".join(lines) for group, lines in groups.items()]
+    for described in describe(options_class).values():
+        groups.setdefault(described.group, []).append(_help_of(described))
+    sections = [f"{group}:\n" + "\n".join(entries) for group, entries in groups.items()]
     return f"usage: {usage}\n\n{about}\n\n" + "\n\n".join(sections)
 
 
+def _help_of(described: Description) -> str:
+    """Return one option's entry of `--help`, without a newline at its end."""
+    facts = [part for part in (described.limits, described.unit) if part]
+    facts.append(f"default: {described.default}")
+    # A no-break space keeps ">= 1" and "default: 1" on one line.
+    facts = [re.sub(r"(>=?|<=?|default:) ", "\\1\N{NO-BREAK SPACE}", fact) for fact in facts]
+    summary, *choices = described.text.splitlines()
+    lines = _wrapped(f"{summary} [{'; '.join(facts)}]", HELP_INDENT)
+    for choice in choices:
+        lines += _wrapped(choice, HELP_INDENT + 2)
+    flag = f"  {described.flag} "
+    if len(flag) <= HELP_INDENT:
+        lines[0] = flag + lines[0][len(flag) :]
+    else:
+        lines.insert(0, flag.rstrip())
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    lines = textwrap.wrap(text, HELP_WIDTH - indent, break_on_hyphens=False)
+    return [" " * indent + line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
+
+
 def _is_plain_text(text: str) -> bool:
-    """Whether a text is free of NUL, which no path may have, and of bytes that were no UTF-8."""
+    """Return whether a text is valid UTF-8 without NUL, which no path may have."""
     return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def admitted_types(annotation: Any) -> set[Any]:
-    """The types of the values that an option may have; a Literal's words are str."""
+    """Return the types of the values that an option accepts. A Literal's words are str."""
     origin = typing.get_origin(annotation)
     if origin is None:
         return {annotation}
@@ -197,12 +263,14 @@ def _range_of(field: Any) -> str:
 
 def _default_of(field: Any) -> str:
     default = field.get_default(call_default_factory=True)
-    return "required" if default is PydanticUndefined else str(default)
+    if default is PydanticUndefined:
+        return "required"
+    return field.json_schema_extra["default_text"] or ("none" if default is None else str(default))
 
 
 def _explain(error: pydantic.ValidationError, options_class: type) -> str:
     problem = error.errors()[0]
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should", "it must", 1)
     if not problem["loc"]:
         return message
     name = str(problem["loc"][0])

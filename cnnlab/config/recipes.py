@@ -1,7 +1,8 @@
-"""Recipes: YAML files of options, by name or path.
+"""Recipes: YAML files of options, found by name or path.
 
-Beside options a recipe may have a mapping `about`: `text`, the letter of the text it comes from,
-and `claimed`, the test accuracy in [0, 1] that its text states, absent where it states none.
+Besides options, a recipe may have a mapping `about` with two keys. `text` is the letter of the text
+that the recipe comes from. `claimed` is the test accuracy in [0, 1] that the text states; it is
+absent if the text states none.
 """
 
 from __future__ import annotations
@@ -13,47 +14,50 @@ from cnnlab.base.errors import UsageError, nearest
 from cnnlab.config.yaml_text import read_yaml_mapping
 
 ABOUT = "about"
-# Installed, the recipes are package data; in a checkout they stand beside the package.
+# Installed recipes are package data. In a checkout they are beside the package.
 PACKAGE = Path(__file__).parent.parent
 RECIPE_DIRS = (PACKAGE / "configs", PACKAGE.parent / "configs")
 
 
 def recipe_paths() -> dict[str, Path]:
-    """Recipe name to file, of every recipe that comes with cnnlab."""
+    """Return a mapping of name to file for the recipes that come with cnnlab."""
     folder = next((folder for folder in RECIPE_DIRS if folder.is_dir()), None)
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))} if folder else {}
 
 
 def load_recipe(name: str) -> dict[str, Any]:
-    """A recipe's options; see `_read` for arguments and errors."""
+    """Return the options of a recipe.
+
+    Args:
+        name: a name in configs/, or a path that ends in .yaml or .yml.
+
+    Raises:
+        UsageError: there is no such recipe, or the file is not a mapping of options.
+    """
     values = _read(name)
     values.pop(ABOUT, None)
     return values
 
 
 def load_about(name: str) -> dict[str, Any]:
-    """What a recipe says of where it comes from: text and claimed, as far as they are there.
+    """Return a recipe's `about`: `text` and `claimed`, if they are there.
+
+    Args:
+        name: as for `load_recipe`.
 
     Raises:
-        UsageError: as for `load_recipe`, or it says anything else.
+        UsageError: as for `load_recipe`, or `about` has other keys or a wrong value.
     """
     about = _read(name).get(ABOUT, {})
     is_mapping = isinstance(about, dict) and set(about) <= {"text", "claimed"}
     claimed = about.get("claimed", 0.0) if is_mapping else None
     if not isinstance(claimed, float) or not 0 <= claimed <= 1:
-        raise UsageError(f"recipe {name}: about has text, and claimed from 0 to 1, and no more")
+        raise UsageError(f"recipe {name}: about may only have text, and claimed from 0.0 to 1.0")
     return dict(about)
 
 
 def _read(name: str) -> dict[str, Any]:
-    """Read a recipe.
-
-    Args:
-        name: a name of configs/, or a path that ends in .yaml or .yml.
-
-    Raises:
-        UsageError: no such recipe (the nearest is named), or its contents are no options.
-    """
+    """Return everything in a recipe; see `load_recipe` for arguments and errors."""
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
         if not path.is_file():
@@ -66,5 +70,5 @@ def _read(name: str) -> dict[str, Any]:
         path = known[name]
     values = read_yaml_mapping(path)
     if "config" in values:
-        raise UsageError(f"recipe {path} names another recipe; a recipe stands alone")
+        raise UsageError(f"recipe {path} has config, but a recipe may not name another recipe")
     return values

@@ -1,7 +1,7 @@
-"""From what was given to a Config, and from a Config to its file and back.
+"""Make a Config from flags and a recipe, and compare two Configs.
 
-Precedence: defaults < recipe (`--config=NAME` or a path) < flags. The resolved options are saved
-with the run as `config.yaml`, so resuming, evaluating and predicting need only `--save_dir`.
+A recipe (`--config=NAME` or a path) overrides the defaults, and flags override the recipe. A run
+saves its options in `config.yaml`, so resuming, evaluating and predicting need only `--save_dir`.
 """
 
 from __future__ import annotations
@@ -17,26 +17,31 @@ ConfigT = TypeVar("ConfigT", bound=Config)
 
 
 def resolve(given: Mapping[str, Any], options_class: type[ConfigT] = Config) -> ConfigT:  # type: ignore[assignment]
-    """Make the Config of the given options: defaults, then the recipe they name, then themselves.
+    """Make a Config from the defaults, the recipe named in `given`, and `given` itself.
 
     Args:
-        given: name to value.
-        options_class: Config, or one with further options.
+        given: option name to value.
+        options_class: Config, or a subclass with further options.
 
     Raises:
-        UsageError: unknown recipe or option, or a value that is not valid.
+        UsageError: a recipe or option is unknown, or a value is not valid.
     """
     return opts.build(options_class, with_recipe(given))
 
 
 def with_recipe(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the given options on top of those of the recipe that they name, if any.
+
+    Raises:
+        UsageError: the recipe or one of its options is unknown.
+    """
     recipe = load_recipe(given["config"]) if given.get("config") is not None else {}
     opts.check_names(recipe, Config, f"recipe {given.get('config')}")
     return override(recipe, given)
 
 
 def override(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay changes over base; a new length in steps replaces one in epochs, and the reverse."""
+    """Return base with the changes. A length in steps replaces one in epochs, and vice versa."""
     merged = dict(base)
     if changes.get("steps") is not None:
         merged.pop("epochs", None)
@@ -46,14 +51,14 @@ def override(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
 
 
 def differing_options(old: Config, new: Config) -> list[str]:
-    """Names of the options that shape the result and differ between two configurations."""
+    """Return the names of the options that differ and can change the weights of a run."""
     shaping = {
         name
         for name, field in opts.fields_of(Config).items()
         if field.json_schema_extra["shapes_result"]
     }
     if new.on_nan == "rollback":
-        shaping.add("checkpoint_steps")  # it decides how far back a rollback goes
+        shaping.add("checkpoint_steps")  # decides how far back a rollback goes
     return [
         name
         for name in opts.fields_of(Config)
@@ -62,7 +67,7 @@ def differing_options(old: Config, new: Config) -> list[str]:
 
 
 def graph_options_differ(old: Config, new: Config) -> bool:
-    """Whether a graph, its data or its session made for one configuration do not fit the other."""
+    """Return whether the new options need another graph, data or session than the old ones."""
     extra = [
         name
         for name, field in opts.fields_of(Config).items()

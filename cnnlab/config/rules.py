@@ -1,4 +1,4 @@
-"""Which training options make sense together. No TensorFlow: a mistake costs no start-up."""
+"""Check which training options fit together, without importing TensorFlow."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from cnnlab.config.augmentations import mixes_labels
 from cnnlab.config.loss_options import OUTPUTS
-from cnnlab.config.training_options import SCHEDULES_OF_LENGTH, TrainingOptions
+from cnnlab.config.training_options import TrainingOptions
+from cnnlab.config.update_options import SCHEDULES_OF_LENGTH
 
-# Optimizers that an option has a meaning for, and what to use instead where it has none.
+# The optimizers that use an option.
 USED_BY = {
     "momentum": ("momentum", "nesterov", "muon", "rmsprop"),
     "beta1": ("adam", "adamw"),
@@ -21,10 +22,10 @@ _SMOOTHED = ("softmax", "sigmoid", "kl", "mse", "msle", "mae")
 
 
 def contradictions(options: TrainingOptions) -> Iterator[str]:
-    """Say what makes no sense together, most telling first.
+    """Yield a message for each conflict between options, the most helpful first.
 
     Args:
-        options: with valid single values.
+        options: options whose single values are valid.
     """
     if options.steps is not None and options.epochs is not None:
         yield "--steps and --epochs both set the length of the run; give one of them"
@@ -32,15 +33,15 @@ def contradictions(options: TrainingOptions) -> Iterator[str]:
     yield from _update_contradictions(options)
     yield from _schedule_contradictions(options)
     if options.eval_weights == "ema" and options.ema_decay is None:
-        yield "--eval_weights=ema wants --ema_decay, as in --ema_decay=0.999"
+        yield "--eval_weights=ema needs --ema_decay, as in --ema_decay=0.999"
     if options.eval_weights == "lookahead" and options.lookahead_steps is None:
-        yield "--eval_weights=lookahead wants --lookahead_steps, as in --lookahead_steps=5"
+        yield "--eval_weights=lookahead needs --lookahead_steps, as in --lookahead_steps=5"
     if options.lookahead_ramp and options.lookahead_steps is None:
-        yield "--lookahead_ramp wants --lookahead_steps, as in --lookahead_steps=5"
+        yield "--lookahead_ramp needs --lookahead_steps, as in --lookahead_steps=5"
     if options.restore_best and options.validation_split == 0:
         yield (
-            "--restore_best without --validation_split would choose the weights by the test set; "
-            "give one, as in --validation_split=0.1"
+            "--restore_best needs a validation set, or it would choose the weights on the test "
+            "set; add one, as in --validation_split=0.1"
         )
 
 
@@ -48,29 +49,29 @@ def _loss_contradictions(options: TrainingOptions, mixing: str | None) -> Iterat
     loss, output = options.loss, options.output
     if output != "auto" and output not in OUTPUTS[loss]:
         yield (
-            f"--loss={loss} makes no sense with --output={output}; it goes with "
+            f"--loss={loss} does not fit --output={output}; use --output="
             f"{' or '.join(OUTPUTS[loss])}"
         )
-    takes_soft = "take --loss=softmax"
+    remedy = "use --loss=softmax"
     if loss == "sparse_softmax":
         if mixing:
             yield (
-                f"--loss=sparse_softmax has class indices only, but {mixing} mixes labels; "
-                f"{takes_soft}"
+                f"--loss=sparse_softmax takes class indices only, but {mixing} mixes labels; "
+                f"{remedy}"
             )
         if options.label_smoothing:
-            yield f"--loss=sparse_softmax has class indices only, no smooth labels; {takes_soft}"
+            yield f"--loss=sparse_softmax takes class indices only, not smoothed labels; {remedy}"
     elif options.label_smoothing and loss not in _SMOOTHED:
-        yield f"--label_smoothing makes no sense with --loss={loss}; {takes_soft}"
+        yield f"--label_smoothing does not fit --loss={loss}; {remedy}"
     if mixing and options.batch_size < 2:
-        yield f"{mixing} mixes images of a batch; --batch_size=1 has nothing to mix"
+        yield f"{mixing} mixes the images of a batch, so --batch_size must be at least 2"
     weights = options.class_weights
     factors = weights.values() if isinstance(weights, dict) else weights
     if factors is not None and factors != "balanced":
         if any(not 0 <= float(factor) < float("inf") for factor in factors):
-            yield f"--class_weights={weights}: every factor is >= 0"
+            yield f"--class_weights={weights}: every factor must be >= 0"
         elif isinstance(weights, list) and not any(weights):
-            yield f"--class_weights={weights}: at least one factor is above 0"
+            yield f"--class_weights={weights}: at least one factor must be above 0"
 
 
 def _update_contradictions(options: TrainingOptions) -> Iterator[str]:
@@ -81,7 +82,7 @@ def _update_contradictions(options: TrainingOptions) -> Iterator[str]:
                 f"{', '.join(optimizers)}"
             )
     if options.optimizer == "adamw" and options.weight_decay_mode == "coupled":
-        yield "--optimizer=adamw is Adam with decoupled decay; for coupled take --optimizer=adam"
+        yield "--optimizer=adamw has decoupled weight decay; for coupled decay use --optimizer=adam"
     if options.batch_size % options.accumulate_steps:
         yield (
             f"--accumulate_steps={options.accumulate_steps} does not divide "
@@ -92,18 +93,18 @@ def _update_contradictions(options: TrainingOptions) -> Iterator[str]:
 def _schedule_contradictions(options: TrainingOptions) -> Iterator[str]:
     boundaries, factors = options.boundaries, options.boundary_factors
     if any(b <= 0 for b in boundaries) or sorted(set(boundaries)) != boundaries:
-        yield f"--boundaries={boundaries} are not above 0 and ascending"
+        yield f"--boundaries={boundaries} must be above 0 and ascending"
     if any(b < 1 for b in boundaries) and any(b >= 1 for b in boundaries):
-        yield f"--boundaries={boundaries} mix shares (below 1) and steps (from 1 on)"
+        yield f"--boundaries={boundaries} mix fractions (below 1) and steps (from 1 on)"
     if any(b >= 1 and b != int(b) for b in boundaries):
-        yield f"--boundaries={boundaries}: steps are whole numbers"
+        yield f"--boundaries={boundaries}: steps must be whole numbers"
     if factors is not None and len(factors) != len(boundaries):
         yield (
-            f"--boundary_factors={factors} are {len(factors)} for {len(boundaries)} boundaries; "
-            "give one for each"
+            f"--boundary_factors={factors} has {len(factors)} for {len(boundaries)} boundaries; "
+            "give one factor per boundary"
         )
     if factors is not None and any(not 0 <= factor < float("inf") for factor in factors):
-        yield f"--boundary_factors={factors}: every factor is >= 0"
+        yield f"--boundary_factors={factors}: every factor must be >= 0"
     length = options.schedule_steps or (None if options.epochs else options.steps)
     if options.schedule in SCHEDULES_OF_LENGTH and length and options.warmup_steps >= length:
         yield (

@@ -1,4 +1,4 @@
-"""YAML as far as options need it: plain values, whatever the file tries."""
+"""Read YAML safely: plain values only, as options need them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_DEPTH = 20
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """SafeLoader, without what makes a small text large: aliases and deep nesting.
+    """A SafeLoader that also refuses aliases and deep nesting, which can make a small text huge.
 
     SafeLoader itself refuses tags that name Python objects.
     """
@@ -25,7 +25,7 @@ class _PlainLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not admitted")
+            raise yaml.YAMLError("aliases (*name) are not allowed")
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise yaml.YAMLError(f"it is nested more than {MAX_DEPTH} deep")
@@ -34,45 +34,45 @@ class _PlainLoader(yaml.SafeLoader):
         return node
 
     def flatten_mapping(self, node: Any) -> None:
-        """Leave "<<" to be an unknown name; and refuse a name given twice."""
+        """Refuse a name that is given twice. Do not merge "<<", which becomes an unknown name."""
         names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for name in names:
             if names.count(name) > 1:
                 raise yaml.YAMLError(f"{name} is given twice")
 
 
-# 1e-4 is a number in YAML 1.2 and for everybody who writes it; PyYAML's 1.1 wants 1.0e-4.
+# PyYAML follows YAML 1.1, which needs 1.0e-4. Accept 1e-4 as a number too, as YAML 1.2 does.
 _PlainLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """The plain value that a YAML text stands for.
+    """Return the plain value of a YAML text.
 
     Args:
-        text: the YAML.
-        where: what messages call it.
+        text: the YAML, at most MAX_BYTES characters.
+        where: the name of the text in error messages.
 
     Raises:
-        UsageError: it is not YAML, is too large, or holds more than plain values.
+        UsageError: the text is not YAML, is too large, or contains more than plain values.
     """
     if len(text) > MAX_BYTES:
         raise UsageError(f"{where} has more than {MAX_BYTES:,} characters")
     try:
         return yaml.load(text, _PlainLoader)
     except (yaml.YAMLError, ValueError, RecursionError, LookupError, AttributeError) as error:
-        # PyYAML reports numbers and dates it cannot make in its own ways.
+        # PyYAML raises errors of other types for numbers and dates that it cannot parse.
         problem = " ".join(str(error).split())[:300]
         raise UsageError(f"{where} is not valid YAML: {problem}") from error
 
 
 def read_yaml_mapping(path: Path) -> dict[str, Any]:
-    """Read a file that maps names to plain values.
+    """Return the content of a YAML file that maps names to plain values.
 
     Raises:
-        UsageError: it is not YAML, or something else than such a mapping.
-        OSError: it cannot be read.
+        UsageError: the file is not YAML, or not a mapping with text keys.
+        OSError: the file cannot be read.
     """
     try:
         text = read_text(path, MAX_BYTES)

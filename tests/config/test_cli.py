@@ -1,4 +1,4 @@
-"""The command line: collecting flags, exit codes, what goes where."""
+"""The command line: flags, exit codes, and what is printed on stdout and stderr."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from cnnlab.config.options import STRICT, Options, option
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
 class Toy(Options):
-    """A small command's options."""
+    """The options of a small command."""
 
     size: int = option(1, "how large", ge=1)
     name: str = option("x", "called")
@@ -173,7 +173,7 @@ def test_resolve_makes_the_options() -> None:
         (["cnnlab"], 2, "usage: cnnlab {train,"),
         (["cnnlab", "--help"], 0, "usage: cnnlab {train,"),
         (["cnnlab", "trian"], 2, "error: unknown command trian; did you mean train?"),
-        (["cnnlab", "q"], 2, "error: unknown command q; one of train, evaluate"),
+        (["cnnlab", "q"], 2, "error: unknown command q; known: train, evaluate"),
         (["cnnlab", "train", "--help"], 0, "usage: python -m cnnlab.train"),
         (["cnnlab", "data", "--help"], 0, "usage: python -m cnnlab.data"),
         (["cnnlab", "predict", "--top=0", "a.png"], 2, "error: --top=0 is not valid"),

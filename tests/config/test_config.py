@@ -1,4 +1,4 @@
-"""Config: what it admits, and what it derives."""
+"""Config accepts valid values, refuses others, and derives what follows from them."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from cnnlab.base.errors import UsageError
 from cnnlab.config import options as opts
 from cnnlab.config.config import DEFAULT_STEPS, Config
 
-# The names that scripts rely on, and the defaults that the card and the texts state.
+# Names that scripts rely on, and defaults that the texts state.
 DEFAULTS = {
     "dataset": "cifar10",
     "data_dir": "./data",
@@ -114,7 +114,7 @@ def test_one_length() -> None:
     [
         ({}, 50_000, DEFAULT_STEPS),
         ({"steps": 7}, 50_000, 7),
-        ({"epochs": 200}, 50_000, 20_000),  # the reference: 200 epochs of 100 steps
+        ({"epochs": 200}, 50_000, 20_000),  # the reference program: 200 epochs of 100 steps
         ({"epochs": 1, "batch_size": 6}, 20, 4),  # 3.33 steps, rounded up
         ({"epochs": 0.5, "batch_size": 5}, 20, 2),
         ({"epochs": 1e-9}, 50_000, 1),
@@ -161,7 +161,7 @@ def test_traced_steps(text: str, expected: list[int] | None) -> None:
 
 
 @pytest.mark.parametrize("text", ["7,3", "0,2", "a,b", "1,2,3", "1,101", "3.5", "[]", "{}", "true"])
-def test_traced_steps_that_are_none(text: str) -> None:
+def test_traced_steps_that_are_not_valid(text: str) -> None:
     with pytest.raises(UsageError, match="--trace_steps="):
         opts.build(Config, {"trace_steps": opts.parse_text("trace_steps", text, Config)})
 

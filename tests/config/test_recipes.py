@@ -1,4 +1,4 @@
-"""Recipes: by name or path, and those that come with the package."""
+"""Recipes are found by name or path. Those that come with the package are valid."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_a_shipped_recipe_is_valid_and_says_where_it_is_from(name: str) -> None:
 
 
 def test_the_texts_figures() -> None:
-    """What the four texts state, spelled out again."""
+    """The recipes of the four texts have the figures that the texts state."""
     figures = {
         name: (c.dataset, c.model, c.batch_size, c.optimizer, c.learning_rate, c.steps)
         for name in SHIPPED
@@ -66,8 +66,8 @@ def test_the_texts_figures_of_the_small_networks() -> None:
     assert (long.model, long.optimizer, long.batch_size) == ("cifar_lrn", "nesterov", 128)
 
 
-def test_the_record_s_recipe() -> None:
-    """The schedule at its corners, and the products that the record states."""
+def test_the_recipe_of_the_record() -> None:
+    """The recipe of the record has its schedule, and the products that its text states."""
     c = resolve({"config": "airbench94"})
     assert (c.batch_size, c.steps, c.optimizer, c.momentum) == (1024, 476, "nesterov", 0.85)
     assert (c.learning_rate, c.start_factor, c.peak_at, c.end_factor) == (1.5, 0.2, 0.23, 0.07)
@@ -93,11 +93,11 @@ def test_a_recipe_by_path(tmp_path: Path) -> None:
         (b"- batch_size", "is not a mapping of option names"),
         (b"", "is not a mapping of option names"),
         (b"1: 2", "is not a mapping of option names"),
-        (b"config: cifar_cnn", "names another recipe"),
+        (b"config: cifar_cnn", "may not name another recipe"),
         (b"!!python/object/apply:os.getcwd []", "is not valid YAML"),
     ],
 )
-def test_a_recipe_that_is_none(content: bytes, message: str, tmp_path: Path) -> None:
+def test_a_recipe_that_is_not_valid(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_bytes(content)
     with pytest.raises(UsageError, match=message) as error:
         load_recipe("own.yaml")

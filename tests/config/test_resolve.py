@@ -1,4 +1,4 @@
-"""From what was given to a Config, and from a Config to its file and back."""
+"""A Config is made from flags and a recipe, saved with the run and read again."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ SAVE = Path("save")
 
 
 def saved(**values: Any) -> Config:
-    """A run in ./save with these options."""
+    """Save a run with these options in ./save and return its Config."""
     SAVE.mkdir()
     config = Config(save_dir="save", **values)
     save_config(config, SAVE, {"python": "3"}, DATASETS["shapes"])
@@ -66,7 +66,7 @@ def test_every_option_comes_back_from_the_file() -> None:
     assert set(document) == set(opts.fields_of(Config))
 
 
-def test_what_is_asked_of_one_process_is_not_remembered() -> None:
+def test_options_of_one_process_are_not_saved() -> None:
     saved(json=True, debug=True, overwrite=True, max_secs=3.0)
     config = load_config(SAVE)
     found = (config.json, config.debug, config.overwrite, config.max_secs)
@@ -140,7 +140,7 @@ def test_no_run() -> None:
 
 
 def test_which_options_shape_the_result() -> None:
-    """Each of these gives other weights or other lines of metrics.jsonl; the rest must not."""
+    """Each option of the first set changes weights or metrics.jsonl; none of the second does."""
     shaping = {
         name
         for name, field in opts.fields_of(Config).items()

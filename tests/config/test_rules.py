@@ -1,4 +1,4 @@
-"""What makes no sense is refused with a message, in a process that never loads TensorFlow."""
+"""Options that do not fit together are refused, in a process that never loads TensorFlow."""
 
 import json
 import subprocess
@@ -13,42 +13,42 @@ from cnnlab.config.config import Config
 from cnnlab.config.resolve import resolve
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"loss": "sigmoid", "output": "softmax"}, "--loss=sigmoid makes no sense with --output=soft"),
-    ({"loss": "softmax", "output": "sigmoid"}, "--loss=softmax makes no sense with --output=sigm"),
-    ({"loss": "hinge", "output": "softmax"}, "it goes with linear"),
-    ({"loss": "msle", "output": "linear"}, "it goes with softmax or sigmoid"),
+    ({"loss": "sigmoid", "output": "softmax"}, "--loss=sigmoid does not fit --output=softmax"),
+    ({"loss": "softmax", "output": "sigmoid"}, "--loss=softmax does not fit --output=sigmoid"),
+    ({"loss": "hinge", "output": "softmax"}, "use --output=linear"),
+    ({"loss": "msle", "output": "linear"}, "use --output=softmax or sigmoid"),
     (
         {"loss": "sparse_softmax", "augment": ["flip", "mixup"]},
-        "--loss=sparse_softmax has class indices only, but mixup mixes labels; take --loss=softmax",
+        "takes class indices only, but mixup mixes labels; use --loss=softmax",
     ),
     ({"loss": "sparse_softmax", "augment": [{"cutmix": {"alpha": 1}}]}, "but cutmix mixes labels"),
-    ({"loss": "sparse_softmax", "label_smoothing": 0.1}, "no smooth labels; take --loss=softmax"),
-    ({"loss": "hinge", "label_smoothing": 0.1}, "--label_smoothing makes no sense with --loss=hin"),
-    ({"augment": ["mixup"], "batch_size": 1}, "--batch_size=1 has nothing to mix"),
-    ({"class_weights": [1, -1]}, "every factor is >= 0"),
-    ({"class_weights": [0, 0]}, "at least one factor is above 0"),
+    ({"loss": "sparse_softmax", "label_smoothing": 0.1}, "not smoothed labels; use --loss=softmax"),
+    ({"loss": "hinge", "label_smoothing": 0.1}, "--label_smoothing does not fit --loss=hinge"),
+    ({"augment": ["mixup"], "batch_size": 1}, "so --batch_size must be at least 2"),
+    ({"class_weights": [1, -1]}, "every factor must be >= 0"),
+    ({"class_weights": [0, 0]}, "at least one factor must be above 0"),
     (
         {"optimizer": "sgd", "momentum": 0.9},
         "--momentum has no meaning with --optimizer=sgd; it is",
     ),
     ({"optimizer": "momentum", "beta1": 0.9}, "--beta1 has no meaning with --optimizer=momentum"),
     ({"optimizer": "adam", "rho": 0.9}, "--rho has no meaning with --optimizer=adam"),
-    ({"optimizer": "adamw", "weight_decay_mode": "coupled"}, "for coupled take --optimizer=adam"),
+    ({"optimizer": "adamw", "weight_decay_mode": "coupled"}, "coupled decay use --optimizer=adam"),
     ({"accumulate_steps": 3}, "--accumulate_steps=3 does not divide --batch_size=500"),
-    ({"parameter_groups": {"(": 1}}, "( is no regular expression"),
-    ({"parameter_groups": {"bias": {"decay": 1}}}, "bias has decay; a group has rate, weight_d"),
+    ({"parameter_groups": {"(": 1}}, "( is not a regular expression"),
+    ({"parameter_groups": {"bias": {"decay": 1}}}, "bias has decay; it takes rate, weight_d"),
     ({"parameter_groups": {"bias": {"steps": 1.5}}}, "the steps of bias are 1.5, not a whole nu"),
-    ({"parameter_groups": {"bias": -1}}, "the rate factor of bias is -1.0, not >= 0"),
-    ({"boundaries": [0.5, 0.2]}, "are not above 0 and ascending"),
-    ({"boundaries": [0.5, 20]}, "mix shares (below 1) and steps (from 1 on)"),
-    ({"boundaries": [2.5]}, "steps are whole numbers"),
-    ({"boundary_factors": [0.1]}, "are 1 for 2 boundaries; give one for each"),
+    ({"parameter_groups": {"bias": -1}}, "the rate factor of bias is -1.0; it must be >= 0"),
+    ({"boundaries": [0.5, 0.2]}, "must be above 0 and ascending"),
+    ({"boundaries": [0.5, 20]}, "mix fractions (below 1) and steps (from 1 on)"),
+    ({"boundaries": [2.5]}, "steps must be whole numbers"),
+    ({"boundary_factors": [0.1]}, "has 1 for 2 boundaries; give one factor per boundary"),
     ({"schedule": "cosine", "warmup_steps": 90, "steps": 80}, "leaves nothing of the 80 steps"),
     ({"schedule": "plateau", "plateau_min_rate": 1}, "--plateau_min_rate=1.0 is above"),
-    ({"eval_weights": "ema"}, "--eval_weights=ema wants --ema_decay"),
-    ({"eval_weights": "lookahead"}, "--eval_weights=lookahead wants --lookahead_steps"),
-    ({"lookahead_ramp": True}, "--lookahead_ramp wants --lookahead_steps"),
-    ({"restore_best": True}, "would choose the weights by the test set"),
+    ({"eval_weights": "ema"}, "--eval_weights=ema needs --ema_decay"),
+    ({"eval_weights": "lookahead"}, "--eval_weights=lookahead needs --lookahead_steps"),
+    ({"lookahead_ramp": True}, "--lookahead_ramp needs --lookahead_steps"),
+    ({"restore_best": True}, "--restore_best needs a validation set"),
     ({"clip_norm": 0}, "--clip_norm=0 is not valid"),
     ({"label_smoothing": 1}, "--label_smoothing=1 is not valid"),
     ({"ema_decay": 1}, "--ema_decay=1 is not valid"),
@@ -76,20 +76,20 @@ def test_names_what_is_nearest() -> None:
 
 
 COMMANDS: list[tuple[list[str], str]] = [
-    (["--loss=sigmoid", "--output=softmax"], "makes no sense with --output=softmax"),
+    (["--loss=sigmoid", "--output=softmax"], "does not fit --output=softmax"),
     (["--augment=[flip, {cutout: {size: 0}}]"], "cutout: size=0 is not valid"),
     (["--augment=[{random_crop: {size: 40}}]"], "random_crop of 40 from images of 32 x 32"),
     (["--augment=[standardize]", "--scaling=zca"], "ends in standardize, but --scaling=zca"),
     (["--class_weights=[1, 2]"], "--class_weights has 2 factors for 10 classes"),
     (["--class_weights={tiger: 2}"], "no class tiger; the classes are airplane"),
     (["--model_options={batch_norm: middle}"], "'none', 'before' or 'after'"),
-    (["--model_options={dropout: 2}"], "dropout=2 is not valid: less than 1"),
+    (["--model_options={dropout: 2}"], "dropout=2 is not valid: it must be less than 1"),
     (["--epochs=1", "--schedule=cosine", "--warmup_steps=100"], "leaves nothing of the 100"),
 ]
 
 
 def test_the_command_refuses_without_tensorflow() -> None:
-    """In one line each, with exit code 2; all in one process, which is started once."""
+    """Each error is one line, with exit code 2. One process runs all cases, to save time."""
     program = """
 import json, sys
 from cnnlab import train

@@ -1,4 +1,4 @@
-"""Starting from another run's weights, and runs whose folder was moved."""
+"""Warm start from another run's weights, and runs whose folder was moved."""
 
 import json
 import shutil
@@ -34,26 +34,26 @@ NETWORK = {
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of 9 steps with checkpoints of the last two."""
+    """Make a run of 9 steps, with checkpoints of the last two."""
     folder = tmp_path_factory.mktemp("source") / "run"
     tiny.run(folder, max_to_keep=2, ema_decay=0.9, scaling="normalize")
     return folder
 
 
 def of_checkpoint(folder: Path, step: int) -> dict[str, Any]:
-    """Name to value, read by TensorFlow's own reader."""
+    """Return the variables of a checkpoint, name to value, read by TensorFlow."""
     reader = tf.train.load_checkpoint(str(folder / f"model.ckpt-{step}"))
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
 def start_of(folder: Path, **options: Any) -> dict[str, Any]:
-    """All variables before the first step."""
+    """Return all variables before the first step."""
     with tiny.make(folder, **options) as train:
         return tiny.variables(train)
 
 
 def test_the_network_starts_with_the_other_runs_weights(source: Path, tmp_path: Path) -> None:
-    """And with nothing else of it: neither optimizer, step, averages nor input statistics."""
+    """It does not get the optimizer's state, the step, the averages or the input statistics."""
     theirs = of_checkpoint(source, 9)
     options: dict[str, Any] = {"ema_decay": 0.9, "lookahead_steps": 5, "scaling": "normalize"}
     half = tuple((images // 2, labels) for images, labels in tiny.arrays())
@@ -71,14 +71,14 @@ def test_the_network_starts_with_the_other_runs_weights(source: Path, tmp_path: 
 
 
 def other_model(images: Any, num_classes: int, *, training: bool) -> Any:
-    """The convolution is the same, dense1 is new, the classes are others."""
+    """A model with the same convolution, a new layer dense1, and another number of classes."""
     x = layers.conv2d(images, 4, 3, name="conv")
     x = layers.max_pooling2d(tf.nn.relu(x), 2, 2, name="pool")
     x = layers.dense(layers.flatten(x, name="flatten"), 6, name="dense1")
     return layers.dense(x, num_classes + 1, name="logits")[:, :num_classes]
 
 
-def test_what_does_not_match_is_listed_and_starts_afresh(
+def test_variables_that_do_not_match_are_listed_and_initialized(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fresh = start_of(tmp_path / "fresh", model=other_model)
@@ -102,9 +102,7 @@ def test_what_does_not_match_is_listed_and_starts_afresh(
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_to_the_same_bits_without_the_other(
-    source: Path, tmp_path: Path
-) -> None:
+def test_a_killed_run_resumes_exactly_without_its_source(source: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     shutil.copytree(source, mine)
     straight = tiny.run(tmp_path / "straight", init_from=str(mine))
@@ -115,9 +113,8 @@ def test_a_killed_run_goes_on_to_the_same_bits_without_the_other(
 
 
 @pytest.mark.slow
-def test_the_step_is_remembered_from_the_start(source: Path, tmp_path: Path) -> None:
-    """Killed before its first checkpoint, a run starts from the same one, though there is a newer
-    one by now."""
+def test_the_source_s_step_is_saved_from_the_start(source: Path, tmp_path: Path) -> None:
+    """A run killed before its first checkpoint starts from the same step, not from a newer one."""
     mine, run = tmp_path / "mine", tmp_path / "run"
     shutil.copytree(source, mine)
     for path in mine.glob("model.ckpt-9.*"):
@@ -155,15 +152,19 @@ def test_the_best_and_a_file_are_sources_too(source: Path, tmp_path: Path) -> No
         ({"init_from": "none.npz"}, UsageError, "--init_from=none.npz: there is no such file"),
         ({"init_from": "empty"}, CnnlabError, "--init_from=empty holds no checkpoint"),
         ({"init_from": "SOURCE", "init_step": 5}, CnnlabError, "no checkpoint of step 5; it has"),
-        ({"init_step": 5}, UsageError, "--init_step is of --init_from, which is not given"),
-        ({"init_from": "a.npz", "init_step": 5}, UsageError, "is a file, and has no --init_step"),
+        ({"init_step": 5}, UsageError, "--init_step needs --init_from"),
+        (
+            {"init_from": "a.npz", "init_step": 5},
+            UsageError,
+            r"no meaning: --init_from=a\.npz is a file",
+        ),
         ({"init_from": "text.npz"}, CnnlabError, "weights text.npz cannot be read: "),
         ({"init_from": "objects.npz"}, CnnlabError, "logits/bias.npy holds Python objects"),
-        ({"init_from": "short.npz"}, CnnlabError, "a.npy is cut short"),
+        ({"init_from": "short.npz"}, CnnlabError, "a.npy is truncated"),
         (
             {"init_from": "other.npz"},
             CnnlabError,
-            "has name and shape of one of this model: there: logits/bias; here: conv/kernel, conv",
+            "the name and shape of one of this model: there: logits/bias; here: conv/kernel, conv",
         ),
     ],
 )
@@ -185,7 +186,7 @@ def test_what_cannot_be_loaded_leaves_no_file(
 
 
 @pytest.mark.slow
-def test_a_damaged_checkpoint_is_passed_over_and_one_asked_for_is_named(
+def test_a_damaged_checkpoint_is_skipped_and_named_if_it_was_asked_for(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mine = tmp_path / "mine"
@@ -202,7 +203,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_one_asked_for_is_named(
 
 
 def test_a_run_does_not_start_from_itself(source: Path, tmp_path: Path) -> None:
-    """--overwrite would delete what it starts from."""
+    """--overwrite would delete its own source."""
     mine = tmp_path / "mine"
     shutil.copytree(source, mine)
     for folder in (mine, mine / "best"):
@@ -242,10 +243,8 @@ def test_weights_file() -> None:
 
 
 @pytest.mark.slow
-def test_a_moved_run_goes_on_to_the_same_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Under another name, seen from another folder, with its old place gone."""
+def test_a_moved_run_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run has a new name and parent folder, and its old folder is gone."""
     straight = tiny.run(tmp_path / "straight", steps=14)
     (tmp_path / "old").mkdir()
     tiny.run(tmp_path / "old/run")
@@ -254,7 +253,7 @@ def test_a_moved_run_goes_on_to_the_same_bits(
     (tmp_path / "old/run").rename(tmp_path / "new/save")
     (tmp_path / "old").rmdir()
     monkeypatch.chdir(tmp_path / "new")
-    # Not even told where it is: ./save is the default.
+    # No save_dir is given, because ./save is the default.
     given = {"batch_size": tiny.BATCH_SIZE}
     with Train(model=tiny.model, data=tiny.arrays(), **given) as train:
         assert train.evaluate()["loss"] == figures["loss"]
@@ -269,7 +268,7 @@ def test_a_moved_run_goes_on_to_the_same_bits(
 
 
 def test_the_commands_follow_a_moved_run(trained: Any, tmp_path: Path) -> None:
-    """It was made in another folder and named ./save there."""
+    """The run was made in another folder, where it was ./save."""
     shutil.copytree(trained.folder / "save", "moved")
     result = json.loads(trained.stdout)
     assert evaluate("moved", device="cpu")["loss"] == result["loss"]
