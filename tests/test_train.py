@@ -206,7 +206,7 @@ def test_report_for_people() -> None:
     assert text.startswith("step 5: test accuracy 0.5000, loss 1.0000 on 7 images, 3 s;")
     assert "tensorboard --logdir=save-logs" in text
     stopped = describe_result({"step": 5, "finished": False}, config)
-    assert stopped == "stopped at step 5, saved; the same command goes on from there"
+    assert stopped == "stopped at step 5, saved; the same command resumes the run"
 
 
 def test_a_changed_model_function_is_refused(tmp_path: Path) -> None:

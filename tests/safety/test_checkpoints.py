@@ -29,7 +29,7 @@ def flip_byte(path: Path) -> None:
 DAMAGES = {
     "flipped byte of data": lambda run: flip_byte(run / "model.ckpt-30.data-00000-of-00001"),
     "flipped byte of index": lambda run: flip_byte(run / "model.ckpt-30.index"),
-    "data cut short": lambda run: (run / "model.ckpt-30.data-00000-of-00001").write_bytes(b"x"),
+    "data truncated": lambda run: (run / "model.ckpt-30.data-00000-of-00001").write_bytes(b"x"),
     "data empty": lambda run: (run / "model.ckpt-30.data-00000-of-00001").write_bytes(b""),
     "data missing": lambda run: (run / "model.ckpt-30.data-00000-of-00001").unlink(),
     "index empty": lambda run: (run / "model.ckpt-30.index").write_bytes(b""),
@@ -37,7 +37,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_is_named_and_the_checkpoint_before_is_used(
+def test_damage_is_reported_and_the_previous_checkpoint_is_used(
     run_dir: Path, damage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     DAMAGES[damage](run_dir)
@@ -45,7 +45,7 @@ def test_damage_is_named_and_the_checkpoint_before_is_used(
     assert "model.ckpt-30 is damaged" in capsys.readouterr().err
 
 
-def test_a_run_goes_on_from_the_one_before_and_sets_the_damaged_aside(
+def test_a_run_resumes_from_the_previous_checkpoint_and_sets_the_damaged_one_aside(
     run_dir: Path, finished_run: Path
 ) -> None:
     flip_byte(run_dir / "model.ckpt-30.data-00000-of-00001")
@@ -60,7 +60,7 @@ def test_a_run_goes_on_from_the_one_before_and_sets_the_damaged_aside(
 
 
 def test_a_damaged_newer_checkpoint_does_not_displace_a_good_one(run_dir: Path) -> None:
-    """With max_to_keep=1, the damaged one has the highest step and the least worth."""
+    """With max_to_keep=1, the damaged one must go, although it has the highest step."""
     flip_byte(run_dir / "model.ckpt-30.data-00000-of-00001")
     (run_dir / "result.json").unlink()
 
@@ -98,16 +98,16 @@ def test_another_models_checkpoint_says_what_differs(run_dir: Path, tmp_path: Pa
         train_on(run_dir)
     message = str(caught.value)
     assert "of another model" in message
-    assert "it has, and this model has not: " in message
+    assert "this model lacks " in message
     assert "hidden/kernel" in message
     shown = {name for name in ("it lacks", " there, ") if name in message}
-    assert shown  # a variable with another name, or another shape
+    assert shown  # a variable has another name, or another shape
     with pytest.raises(CnnlabError, match="of another model"):
         evaluate(str(run_dir))
 
 
 def test_superfluous_variables_alone_are_reported(run_dir: Path) -> None:
-    """A Saver would pass over them without a word."""
+    """A Saver would ignore them without an error."""
     graph = tf.Graph()
     with graph.as_default():
         tf.get_variable("known", [2])
@@ -123,7 +123,7 @@ def test_superfluous_variables_alone_are_reported(run_dir: Path) -> None:
         with tf.Session() as session:
             checkpoints = Checkpoints(run_dir / "more")
             checkpoints.restore(saver, session, 1)
-            with pytest.raises(CnnlabError, match="it has, and this model has not: unknown"):
+            with pytest.raises(CnnlabError, match="this model lacks unknown"):
                 checkpoints.restore(saver, session, 1, exactly=True)
 
 
@@ -160,7 +160,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_one_line(
 
 @pytest.mark.slow
 def test_best_of_a_killed_run_is_the_best_so_far(run_dir: Path) -> None:
-    """A kill after a best step and before its checkpoint: that best step never was."""
+    """If a kill comes between a best step and its checkpoint, that best step is dropped."""
     with Train(save_dir=str(run_dir), log_dir=str(run_dir / "logs")) as train:
         train.restore()
         best = Checkpoints(run_dir / "best")

@@ -1,11 +1,11 @@
-"""Checkpoints, complete or absent.
+"""Checkpoints, each complete or absent.
 
 SAVE_DIR/
-    model.ckpt-2000.data-00000-of-00001   the variables, TensorFlow's format
-    model.ckpt-2000.index                 their names; renamed into place last: it says "complete"
-    model.ckpt-3000.*.damaged             one that did not pass its checksums, set aside
-    checkpoint                            names the latest, for tf.train.latest_checkpoint
-    best/                                 the same, for the best step by validation accuracy
+    model.ckpt-2000.data-00000-of-00001   the variables, in TensorFlow's format
+    model.ckpt-2000.index                 their names; moved here last, so it means "complete"
+    model.ckpt-3000.*.damaged             a checkpoint with a wrong checksum, not used any more
+    checkpoint                            names the latest one, for tf.train.latest_checkpoint
+    best/                                 the same files for the step of the best evaluation
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from cnnlab.run.disk.signatures import Signature, difference, signatures_of
 PREFIX = "model.ckpt"
 BEST_DIR = "best"
 POINTER = "checkpoint"
-PARTIAL = ".saving"  # a folder; what is in it was never finished
+PARTIAL = ".saving"  # the folder of a checkpoint that is not complete yet
 DAMAGED = ".damaged"
-MAX_STEP = 2**63 - 1  # of the int64 variable that counts them
+MAX_STEP = 2**63 - 1  # the largest value of the int64 variable global_step
 _NONE: frozenset[int] = frozenset()
 
 
 def find_checkpoint(save_dir: str | Path, checkpoint: str) -> tuple[Checkpoints, int]:
-    """Where a checkpoint of a run is, and its step.
+    """Return the checkpoints that contain the named one, and its step.
 
     Args:
         save_dir: the run directory.
         checkpoint: "latest", "best" or the number of a step.
 
     Raises:
-        UsageError: it is none of these.
-        CnnlabError: there is none yet, or every one is damaged.
+        UsageError: `checkpoint` is none of these.
+        CnnlabError: there is no checkpoint yet, or every one is damaged.
     """
     is_step = re.fullmatch("[0-9]{1,19}", checkpoint) is not None
     if checkpoint not in ("latest", "best") and not is_step:
@@ -59,34 +59,36 @@ class Checkpoints:
     def __init__(
         self, folder: Path, max_to_keep: int | None = None, keep_every: int | None = None
     ) -> None:
-        """Args: folder: made at the first save; max_to_keep: newest to keep, None for all;
-        keep_every: those whose step is a multiple of it stay as well.
+        """Args:
+            folder: is made by the first save.
+            max_to_keep: number of the newest checkpoints to keep; None: keep all.
+            keep_every: keep all checkpoints whose step is a multiple of this number.
 
         Raises:
-            UsageError: TensorFlow could write to such a folder but not read from it.
+            UsageError: TensorFlow could write to a folder with this name but not read from it.
         """
         if found := re.search(r"[\[\\]", str(folder)):
             sign = found[0]
-            raise UsageError(f"{folder}: TensorFlow reads no checkpoints below folders with {sign}")
+            raise UsageError(f"{folder}: TensorFlow cannot read checkpoints in a path with {sign}")
         self.folder = folder
         self.max_to_keep = max_to_keep
         self.keep_every = keep_every
 
     def steps(self) -> list[int]:
-        """The steps that have a checkpoint, ascending."""
+        """Return the steps that have a checkpoint, ascending."""
         pattern = re.compile(re.escape(PREFIX) + r"-(0|[1-9][0-9]{0,18})\.index")
         matches = (pattern.fullmatch(path.name) for path in self.folder.glob(f"{PREFIX}-*.index"))
         return sorted(step for m in matches if m and (step := int(m[1])) <= MAX_STEP)
 
     def path(self, step: int) -> Path:
-        """What a Saver calls the checkpoint of a step: the common start of its files' names."""
+        """Return a checkpoint's path as a Saver uses it: the common prefix of its files."""
         return self.folder / f"{PREFIX}-{step}"
 
     def latest_intact(self) -> int | None:
-        """The step of the newest checkpoint that is not damaged, or None if there is none at all.
+        """Return the step of the newest undamaged checkpoint, or None if there are no checkpoints.
 
         Raises:
-            CnnlabError: there are checkpoints, and every one is damaged.
+            CnnlabError: there are checkpoints, but every one is damaged.
         """
         steps = self.steps()
         for step in reversed(steps):
@@ -101,28 +103,27 @@ class Checkpoints:
         return None
 
     def save(self, saver: Any, session: Any, step: int) -> None:
-        """Write the checkpoint of a step and put it into effect: `write` and `commit`."""
+        """Save the checkpoint of a step: `write` it, then `commit` it."""
         self.write(saver, session, step)
         self.commit(step)
 
     def write(self, saver: Any, session: Any, step: int, values: Any = None) -> None:
-        """Write the checkpoint of a step aside, where it does not count yet.
+        """Write the checkpoint of a step into the folder PARTIAL, from which nothing is restored.
 
         Args:
             saver: a `tf.train.Saver`.
             session: holds the variables.
-            step: the checkpoint's.
-            values: of each of `saved_tensors`, if not what the session holds now.
+            step: the checkpoint's step.
+            values: the value of each of `saved_tensors`; default: what the session holds now.
 
         Raises:
-            CnnlabError: the disk is full or the folder cannot be written; the checkpoints that were
-                there are as before.
+            CnnlabError: the disk is full or the folder cannot be written; the others stay intact.
         """
         partial = self.folder / PARTIAL
         with self._keeping_others(step):
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
-            # As `saver.save`, which takes half a millisecond more to look around for other files.
+            # This is what `saver.save` does, without its slow search for other files.
             definition, path = saver.saver_def, str(partial / f"{PREFIX}-{step}")
             try:
                 feeds = {definition.filename_tensor_name: path, **(values or {})}
@@ -132,18 +133,18 @@ class Checkpoints:
             (partial / POINTER).write_text(_pointer_text(step))
 
     def commit(self, step: int, *, protect: frozenset[int] = _NONE) -> None:
-        """Wait for the disk to have what was written, move it into place, drop the oldest.
+        """Wait until the written files are on the disk, move them into place, remove the oldest.
 
         Args:
-            step: the checkpoint's.
-            protect: steps whose checkpoints stay, whatever their age.
+            step: the checkpoint's step.
+            protect: steps whose checkpoints are kept, however old they are.
 
         Raises:
             CnnlabError: as `write`.
         """
         partial = self.folder / PARTIAL
         with self._keeping_others(step):
-            # .data-* before .index, which says "complete"; then the pointer to them.
+            # In this order: .data-*, then .index, which means "complete", then the pointer to them.
             written = [*sorted(partial.glob(f"{PREFIX}-*")), partial / POINTER]
             for path in written:
                 sync(path)
@@ -155,40 +156,41 @@ class Checkpoints:
 
     @contextmanager
     def _keeping_others(self, step: int) -> Iterator[None]:
+        """Remove a partial checkpoint if the block fails; the error names the newest one left."""
         try:
             with translate_os_errors(self.path(step)):
                 yield
         except CnnlabError as error:
-            shutil.rmtree(self.folder / PARTIAL, ignore_errors=True)  # a full disk needs the room
+            shutil.rmtree(self.folder / PARTIAL, ignore_errors=True)  # frees room on a full disk
             kept = self.steps()
             state = f"the checkpoint of step {kept[-1]} is kept" if kept else "none was kept before"
             raise CnnlabError(f"{error}; {state}") from error
 
     def restore(self, saver: Any, session: Any, step: int, *, exactly: bool = False) -> None:
-        """Load the variables of `step` into the session.
+        """Load the variables of a checkpoint into the session.
 
         Args:
             saver: a `tf.train.Saver` of the variables to load.
-            session: takes them.
-            step: the checkpoint's.
-            exactly: whether a variable of the checkpoint that the graph does not have is an error;
-                an inference graph does without the optimizer's.
+            session: receives the values.
+            step: the checkpoint's step.
+            exactly: whether a variable that only the checkpoint has is an error. An inference graph
+                has no variables of the optimizer, so for it this is False.
 
         Raises:
-            CnnlabError: there is no such checkpoint, it is damaged, or it is of another model.
+            CnnlabError: the checkpoint does not exist, is damaged, or is of another model.
         """
         with self._naming_damage(step):
-            # Looked for first: a Saver loads a variable of another shape without a word.
+            # Compared first, because a Saver loads a variable of another shape without an error.
             ours = signatures_of(saver._var_list)
             if differing := difference(self.signatures(step), ours, exactly=exactly):
                 raise CnnlabError(f"checkpoint {self.path(step)} is of another model: {differing}")
             saver.restore(session, str(self.path(step)))
 
     def signatures(self, step: int) -> dict[str, Signature]:
-        """Type and shape of each variable in the checkpoint of a step, by name.
+        """Return type and shape of each variable in a checkpoint, by name.
 
         Raises:
-            CnnlabError: there is no such checkpoint, or it is damaged.
+            CnnlabError: the checkpoint does not exist, or it is damaged.
         """
         if step not in self.steps():
             known = ", ".join(map(str, self.steps())) or "none"
@@ -200,18 +202,17 @@ class Checkpoints:
             return {name: Signature(types[name].name, tuple(shapes[name])) for name in shapes}
 
     def read(self, step: int, names: Iterable[str]) -> dict[str, Any]:
-        """The values of these variables of a checkpoint, name to array.
+        """Return the values of these variables of a checkpoint, name to array.
 
         Raises:
-            CnnlabError: one of them does not have the checksum it was saved with.
+            CnnlabError: the checksum of a variable is wrong.
         """
         with self._naming_damage(step):
             reader = tf.train.load_checkpoint(str(self.path(step)))
             return {name: reader.get_tensor(name) for name in names}
 
     def damage(self, step: int) -> str | None:
-        """What is wrong with a checkpoint, or None if every variable of it can be read and has the
-        checksum it was saved with."""
+        """Read all variables, which compares checksums; return what is wrong, or None."""
         name = ""
         try:
             reader = tf.train.load_checkpoint(str(self.path(step)))
@@ -222,7 +223,7 @@ class Checkpoints:
         return None
 
     def remove_all(self) -> None:
-        """Delete every checkpoint of the folder, the pointer first."""
+        """Delete the pointer, then every checkpoint of the folder."""
         (self.folder / POINTER).unlink(missing_ok=True)
         shutil.rmtree(self.folder / PARTIAL, ignore_errors=True)
         for step in self.steps():
@@ -231,20 +232,20 @@ class Checkpoints:
             path.unlink()
 
     def remove(self, step: int) -> None:
-        """Delete the checkpoint of a step, its index first: without it the rest does not count."""
+        """Delete the checkpoint of a step, its index first: without it, it is no checkpoint."""
         self.path(step).with_name(f"{PREFIX}-{step}.index").unlink()
         for path in self._data_files(step):
             path.unlink()
 
     def remove_after(self, last_step: int) -> None:
-        """Delete the checkpoints of later steps: the run goes back to `last_step`."""
+        """Delete the checkpoints of steps after `last_step`, to which the run goes back."""
         for step in self.steps():
             if step > last_step:
                 self.remove(step)
         self._point_at_latest()
 
     def set_aside_after(self, last_step: int) -> None:
-        """Rename the checkpoints of later steps: they are damaged, and to be made anew."""
+        """Rename the checkpoints of steps after `last_step`, because they are damaged."""
         for step in self.steps():
             if step > last_step:
                 index = self.path(step).with_name(f"{PREFIX}-{step}.index")
@@ -254,6 +255,7 @@ class Checkpoints:
 
     @contextmanager
     def _naming_damage(self, step: int) -> Iterator[None]:
+        """Turn TensorFlow's errors about a damaged file into a CnnlabError that names it."""
         try:
             yield
         except self._read_errors() as error:
@@ -286,11 +288,11 @@ class Checkpoints:
 
     @staticmethod
     def _read_errors() -> tuple[type[Exception], ...]:
-        """What TensorFlow raises for files that are damaged, cut short or missing."""
+        """Return what TensorFlow raises for files that are damaged, truncated or missing."""
         return (tf.errors.OpError, ValueError, RuntimeError, LookupError, TypeError, MemoryError)
 
 
 def _pointer_text(step: int) -> str:
-    """What tells `tf.train.latest_checkpoint` of a step."""
+    """Return the pointer's content, from which `tf.train.latest_checkpoint` finds the step."""
     name = f"{PREFIX}-{step}"
     return f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n'

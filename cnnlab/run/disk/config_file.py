@@ -1,6 +1,6 @@
-"""config.yaml: the options that a run directory remembers.
+"""config.yaml: the options of a run, saved in its run directory.
 
-Resuming, evaluating and predicting need only `--save_dir`.
+So resuming, evaluating and predicting need only `--save_dir`.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from cnnlab.data.training_data import TrainingData
 from cnnlab.run.disk.warm_start import with_init_step
 
 CONFIG_FILE = "config.yaml"
-# What was asked of one process only, and is not remembered with the run.
+# Options that concern one process only, and are not read back from config.yaml.
 OF_ONE_PROCESS = ("json", "debug", "overwrite", "max_secs", "profile")
 
 
 def resolve_for_run(given: Mapping[str, Any]) -> Config:
-    """As `resolve`, but where save_dir holds a run, its options stand in for the defaults.
+    """Resolve the given options; if save_dir holds a run, its options replace the defaults.
 
-    So `--save_dir` alone goes on with a run. A new run that starts from another's weights gets the
-    step of that one's checkpoint.
+    So `--save_dir` alone resumes a run. For a new run that starts from another run's weights, the
+    step of that run's checkpoint is added.
 
     Raises:
-        UsageError: as `resolve`, or a given option differs from the run's (without --overwrite), or
-            there is nothing at --init_from.
+        UsageError: as `resolve`; or a given option differs from the run's, without --overwrite; or
+            --init_from does not exist.
     """
     fresh: Config = resolve(given)
     if fresh.overwrite or not (Path(fresh.save_dir) / CONFIG_FILE).is_file():
@@ -59,8 +59,17 @@ def resolve_for_run(given: Mapping[str, Any]) -> Config:
 def save_config(
     config: Config, save_dir: Path, versions: Mapping[str, str], spec: DatasetSpec
 ) -> None:
-    """Write every option as resolved, the versions it runs with, and the shape and classes of its
-    data to save_dir/config.yaml."""
+    """Write save_dir/config.yaml.
+
+    Args:
+        config: the resolved options.
+        save_dir: the run directory.
+        versions: package to version.
+        spec: shape and classes of the run's data.
+
+    Raises:
+        CnnlabError: the file cannot be written.
+    """
     data = {**dataclasses.asdict(spec), "image_shape": list(spec.image_shape)}
     data["class_names"] = list(spec.class_names)
     document = {**opts.as_dict(config), "data": data, "versions": dict(versions)}
@@ -69,7 +78,7 @@ def save_config(
 
 
 def load_config(save_dir: str | Path) -> Config:
-    """The options of the run in save_dir, wherever that was when the run was made.
+    """Return the options of the run in save_dir, even if the folder was moved since.
 
     Raises:
         CnnlabError: there is no run, or its config.yaml is damaged.
@@ -88,11 +97,15 @@ def load_config(save_dir: str | Path) -> Config:
 
 
 def load_run_data(config: Config) -> TrainingData:
-    """The data of a run whose options were loaded; of one on arrays of a script, shape and classes
-    alone.
+    """Return the data of a run.
+
+    If a script trained it on arrays, only their shape and classes are known.
+
+    Args:
+        config: the options that `load_config` returned.
 
     Raises:
-        CnnlabError: what its config.yaml says of the arrays is damaged.
+        CnnlabError: config.yaml does not say which shape and classes the arrays had.
     """
     if config.dataset in DATASETS:
         return TrainingData(config, None)
@@ -101,7 +114,7 @@ def load_run_data(config: Config) -> TrainingData:
         spec = pydantic.TypeAdapter(DatasetSpec).validate_python(_read_config(path).get("data"))
         if min(spec.image_shape) < 1 or not spec.class_names:
             raise ValueError("no image or no class")
-    except ValueError as error:  # pydantic's own are such
+    except ValueError as error:  # includes pydantic's ValidationError
         raise CnnlabError(f"{path} does not say what data the run has: edited by hand?") from error
     return TrainingData(config, None, spec)
 
@@ -119,7 +132,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _moved_log_dir(config: Config, save_dir: str | Path) -> str | None:
-    """The log_dir, which is still in save_dir if it was in it."""
+    """Return the log_dir; one inside save_dir has moved with it."""
     if config.log_dir is None or not Path(config.log_dir).is_relative_to(config.save_dir):
         return config.log_dir
     return str(Path(save_dir) / Path(config.log_dir).relative_to(config.save_dir))

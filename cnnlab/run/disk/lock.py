@@ -1,4 +1,4 @@
-"""One process a run directory: a lock that dies with its holder, however it dies."""
+"""The lock of a run directory, which one process at a time can hold, and which dies with it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ LOCK_FILE = ".lock"
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock while the block runs; makes the folder.
+    """Hold the folder's lock while the block runs; make the folder if needed.
 
-    The kernel's `flock` is the lock; the file only carries it, and the holder's process id for
-    messages. So a killed holder leaves a file but no lock. Readers (evaluate, predict) take none.
+    The lock is the kernel's `flock` on a file. The file contains the holder's process id, for error
+    messages. A killed holder leaves the file behind, but no lock. Readers (evaluate, predict) do
+    not lock.
 
     Raises:
-        CnnlabError: another process holds it (named), or the folder cannot be written.
+        CnnlabError: another process holds the lock (named), or the folder cannot be written.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     with translate_os_errors(folder):
@@ -30,26 +31,26 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # Removed while still held: whoever opened it meanwhile sees that it is gone, and retries.
+        # Removed while locked: a process that has just opened it will see this, and retry.
         remove_if_possible(folder / LOCK_FILE)
         os.close(descriptor)
         _remove_empty(made)
 
 
 def _remove_empty(folders: list[Path]) -> None:
-    """Leave no folder behind that was made for the lock alone: what failed left nothing in it."""
+    """Remove the folders that were made for the lock, if a failed run has left nothing in them."""
     for folder in folders:
         try:
             folder.rmdir()
-        except OSError:  # it is in use
+        except OSError:  # it is not empty
             return
 
 
 def _acquire(path: Path) -> int:
-    """The descriptor of the lock file, locked."""
+    """Lock the file, and return its descriptor."""
     try:
         import fcntl
-    except ImportError:  # not on Windows: there, two processes are not kept apart
+    except ImportError:  # Windows has no flock, so there is no lock
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -74,7 +75,7 @@ def _acquire(path: Path) -> int:
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
-    """Whether the path names the file that was opened, and not a later one or none."""
+    """Return whether the path still names the file that was opened."""
     try:
         there = path.stat()
     except FileNotFoundError:

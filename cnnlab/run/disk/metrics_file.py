@@ -1,4 +1,4 @@
-"""metrics.jsonl: a line for each set of figures."""
+"""metrics.jsonl: one line for each set of figures."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ from cnnlab.base.files import read_text
 
 METRICS_FILE = "metrics.jsonl"
 SPLITS = ("train", "val")
-_MAX_BYTES = 1_000_000_000  # of metrics.jsonl; a line has about 200
+_MAX_BYTES = 1_000_000_000  # the largest file that is read; a line has about 200 bytes
 
 
 def read_metrics(save_dir: Path, last_step: int | None = None) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl up to a step; a last line cut short by a kill is left out.
+    """Return the lines of metrics.jsonl up to a step.
+
+    An incomplete last line, which a kill may leave, is ignored.
+
+    Args:
+        save_dir: the run directory.
+        last_step: the step; default: all lines.
 
     Raises:
-        CnnlabError: a line is not one of ours; names it.
+        CnnlabError: a line is damaged; names it.
     """
     path = save_dir / METRICS_FILE
     if not path.exists():
@@ -40,13 +46,13 @@ def read_metrics(save_dir: Path, last_step: int | None = None) -> list[dict[str,
 
 
 def _check_line(line: Any) -> None:
-    """Raises: ValueError: the line is not one that RunLog writes."""
+    """Raise ValueError if RunLog cannot have written the line."""
     if not isinstance(line, dict):
-        raise ValueError("no mapping")
+        raise ValueError("it is not a mapping")
     if type(line.get("step")) is not int or line.get("split") not in SPLITS:
-        raise ValueError("no step and split")
+        raise ValueError("it has no step or no split")
     for name, value in line.items():
         if name != "split" and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise ValueError(f"{name} is no number")
+            raise ValueError(f"{name} is not a number")
     if "accuracy" not in line:
-        raise ValueError("no accuracy")
+        raise ValueError("it has no accuracy")

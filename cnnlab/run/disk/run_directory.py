@@ -1,10 +1,10 @@
-"""The run directory as a whole: whether it can be used, what stands in it, how a run ends there.
+"""The run directory: whether it can be used, what it contains, and how a run changes it.
 
 SAVE_DIR/
-    config.yaml            every option as resolved, and the versions it ran with
-    model.ckpt-STEP.*      checkpoints; `checkpoint` points at the latest
-    best/                  the best by validation accuracy
-    metrics.jsonl          a line for each set of figures
+    config.yaml            the resolved options, the data's shape and classes, the versions
+    model.ckpt-STEP.*      checkpoints; the file `checkpoint` names the latest
+    best/                  the checkpoint of the best evaluation
+    metrics.jsonl          one line for each set of figures
     result.json            written last
 """
 
@@ -32,7 +32,7 @@ from cnnlab.run.metrics.monitored import is_better
 
 RESULT_FILE = "result.json"
 _MAX_RESULT_BYTES = 10_000_000
-_MAX_HELD_BYTES = 2**28  # of variables: so many are in memory twice while they are written
+_MAX_HELD_BYTES = 2**28  # larger sets of variables are not copied in memory while they are saved
 
 
 class RunDirectory:
@@ -41,15 +41,15 @@ class RunDirectory:
     Attributes:
         path: the folder.
         checkpoints: its checkpoints.
-        best: the best step's checkpoint.
-        saving: what is still to do of the last `save`.
+        best: the checkpoint of the best step.
+        saving: the background work of the last `save`.
     """
 
     def __init__(self, config: Config) -> None:
         """Look at the folder without changing it.
 
         Raises:
-            UsageError: the folder cannot hold a run, or holds checkpoints of an unknown one.
+            UsageError: the folder cannot hold a run, or holds checkpoints of an unknown run.
         """
         self.path = Path(config.save_dir)
         self.checkpoints = Checkpoints(self.path, config.max_to_keep, config.keep_every)
@@ -66,12 +66,11 @@ class RunDirectory:
             )
 
     def result(self) -> dict[str, Any] | None:
-        """What result.json says, or None if there is none or the run starts anew."""
+        """Return the content of result.json, or None if there is none or it will be overwritten."""
         return None if self._config.overwrite else read_result(self.path)
 
     def finished_result(self, total_steps: int) -> dict[str, Any] | None:
-        """The result if the run is finished, by early stopping or because no more steps are asked
-        for."""
+        """Return the result if the run is finished, by early stopping or at `total_steps`."""
         result = self.result()
         is_done = result and (
             result.get("finished") is True
@@ -80,22 +79,29 @@ class RunDirectory:
         return result if is_done else None
 
     def latest_step(self) -> int:
-        """The step to go on from: the newest intact checkpoint's, or 0."""
+        """Return the step to resume from: that of the newest undamaged checkpoint, or 0."""
         if self._config.overwrite:
             return 0
         return self.checkpoints.latest_intact() or 0
 
     def begin(self, first_step: int, spec: DatasetSpec) -> None:
-        """Clear away the run that is to be overwritten, or what lies after the step that it goes on
-        from, and save the options and what the data is like."""
+        """Prepare the folder for a run, and write config.yaml.
+
+        With --overwrite, the run in the folder is deleted. If it resumes at `first_step`, later
+        checkpoints are set aside, because they are damaged, and later best steps are deleted.
+
+        Args:
+            first_step: the step at which this process begins.
+            spec: shape and classes of the data.
+        """
         if self._config.overwrite:
             for name in (RESULT_FILE, METRICS_FILE, CONFIG_FILE):
                 (self.path / name).unlink(missing_ok=True)
             self.checkpoints.remove_all()
             shutil.rmtree(self.path / BEST_DIR, ignore_errors=True)
         elif first_step:
-            self.checkpoints.set_aside_after(first_step)  # newer, and yet not used: damaged
-            # A kill may have come after a best step and before the checkpoint that covers it.
+            self.checkpoints.set_aside_after(first_step)  # newer but not used, so damaged
+            # A kill may have come between a best step and the first checkpoint after it.
             if any(step <= first_step for step in self.best.steps()):
                 self.best.remove_after(first_step)
             self._prune_best(None)
@@ -103,10 +109,13 @@ class RunDirectory:
         (self.path / RESULT_FILE).unlink(missing_ok=True)
 
     def tensors_to_hold(self, saver: Any, graph: Any) -> list[Any]:
-        """What `save` wants the values of, to write them while training goes on; nothing of a
-        network whose variables are too many to be in memory twice.
+        """Return the tensors whose values `save` needs to write them while training goes on.
 
-        Args: saver: a `tf.train.Saver`; graph: that it was made for.
+        The list is empty if a second copy of the variables would take too much memory.
+
+        Args:
+            saver: a `tf.train.Saver`.
+            graph: the graph that it was made for.
         """
         tensors = saved_tensors(saver, graph)
         size = sum(tensor.shape.num_elements() * tensor.dtype.size for tensor in tensors)
@@ -123,26 +132,26 @@ class RunDirectory:
     ) -> None:
         """Begin to write a checkpoint of the run.
 
-        It counts when the disk has it, at the latest when `saving` has been waited for: a run that
-        is killed before goes on from the checkpoint before it.
+        It is complete when `saving.wait()` returns. A run that is killed before that resumes from
+        the checkpoint before this one.
 
         Args:
             saver: a `tf.train.Saver`.
-            session: writes it.
-            step: the checkpoint's.
-            values: of each of `tensors_to_hold`, after that step.
-            total_steps: where the run ends.
-            log: waits until the disk has the lines of the steps up to this one.
+            session: holds the variables.
+            step: the checkpoint's step.
+            values: the value of each of `tensors_to_hold` after that step.
+            total_steps: the last step of the run.
+            log: waits until the lines of metrics.jsonl up to this step are on the disk.
 
         Raises:
-            CnnlabError: the disk is full or the folder cannot be written, now or at the save
-                before.
+            CnnlabError: this save or the one before it failed: the disk is full or the folder
+                cannot be written.
         """
         self.saving.wait()
         write = partial(self.checkpoints.write, saver, session, step, values)
 
         def commit() -> None:
-            # Lines must not be lost that a checkpoint of a later step takes for written.
+            # First the lines: a run that resumes from this checkpoint does not write them again.
             log()
             is_last = step == total_steps
             protect = frozenset() if is_last else frozenset(self._regular_steps()[-1:])
@@ -156,10 +165,10 @@ class RunDirectory:
             self.saving.start(commit)
 
     def save_best(self, saver: Any, session: Any, step: int) -> None:
-        """Save the best step's weights.
+        """Save the weights of the best step.
 
-        The best before it stays until a checkpoint of the run is as late as this step: a run that
-        is killed goes back to that checkpoint, and what was best by then must be there.
+        The previous best weights stay until the run has a checkpoint of this step or a later one. A
+        killed run goes back to its latest checkpoint, and needs the best weights up to there.
 
         Raises:
             CnnlabError: the disk is full or the folder cannot be written.
@@ -169,9 +178,9 @@ class RunDirectory:
         self._prune_best(frozenset(self._regular_steps()[-1:]))
 
     def rollback_step(self) -> int:
-        """The newest intact checkpoint that was saved on schedule, or 0.
+        """Return the step of the newest undamaged checkpoint that was saved on schedule, or 0.
 
-        Those saved on a signal do not count: when a run was stopped must not change its course.
+        Checkpoints saved on a signal do not count: a stop must not change the result of a run.
         """
         for step in reversed(self._regular_steps()):
             if self.checkpoints.damage(step) is None:
@@ -179,19 +188,24 @@ class RunDirectory:
         return 0
 
     def go_back_to(self, step: int) -> None:
-        """Forget the checkpoints after a step; 0 forgets all."""
+        """Delete the checkpoints after a step; 0 deletes all."""
         self.checkpoints.remove_after(step)
         self.best.remove_after(step)
 
     def _regular_steps(self) -> list[int]:
-        """Steps saved on schedule, where a rollback may need them, ascending."""
+        """Return the steps saved on schedule, ascending; none if the run makes no rollbacks."""
         every_steps = self._config.checkpoint_steps
         if self._config.on_nan != "rollback":
             return []
         return [step for step in self.checkpoints.steps() if step % every_steps == 0]
 
     def _prune_best(self, anchors: frozenset[int] | None) -> None:
-        """Keep the best step, and the best as of the latest checkpoint and the given ones."""
+        """Delete best steps, but for the newest and those that a resumed run may need.
+
+        Args:
+            anchors: steps of checkpoints, beside the latest one, to which the run may go back; the
+                last best step up to each of them is kept.
+        """
         best_steps = self.best.steps()
         kept = set(best_steps[-1:])
         for anchor in {*(anchors or ()), *self.checkpoints.steps()[-1:]}:
@@ -201,8 +215,11 @@ class RunDirectory:
                 self.best.remove(step)
 
     def best_so_far(self, last_step: int) -> dict[str, Any] | None:
-        """Step, accuracy and, where it is monitored, loss of the best validation up to
-        `last_step`; None before the first."""
+        """Return the best evaluation on the validation set up to `last_step`, or None.
+
+        Returns:
+            step, accuracy, and loss if the option monitor is "loss".
+        """
         best: dict[str, Any] | None = None
         kept = ["step", "accuracy", *(["loss"] if self._config.monitor == "loss" else [])]
         for line in read_metrics(self.path, last_step):
@@ -213,7 +230,7 @@ class RunDirectory:
         return best
 
     def evaluations_so_far(self, last_step: int) -> list[dict[str, Any]]:
-        """The figures of each validation up to `last_step` that early stopping counts."""
+        """Return the figures of the regular evaluations up to `last_step`, for early stopping."""
         return [
             line
             for line in read_metrics(self.path, last_step)
@@ -221,20 +238,20 @@ class RunDirectory:
         ]
 
     def secs_so_far(self, last_step: int) -> float:
-        """Seconds of training before `last_step`, as far as they were written down."""
+        """Return the seconds of training up to the last logged step that is <= `last_step`."""
         secs = [line["seconds"] for line in read_metrics(self.path, last_step) if "seconds" in line]
         return secs[-1] if secs else 0.0
 
     def write_result(self, result: dict[str, Any]) -> None:
-        """Write result.json: the last thing a run does."""
+        """Write result.json, which ends the run."""
         write_atomically(self.path / RESULT_FILE, json.dumps(result, indent=2) + "\n")
 
 
 def read_result(save_dir: Path) -> dict[str, Any] | None:
-    """What result.json says, or None if there is none.
+    """Return the content of result.json, or None if there is no such file.
 
     Raises:
-        CnnlabError: it is damaged.
+        CnnlabError: the file is damaged.
     """
     path = save_dir / RESULT_FILE
     if not path.exists():
@@ -250,9 +267,9 @@ def read_result(save_dir: Path) -> dict[str, Any] | None:
 
 
 def describe_result(result: Mapping[str, Any], config: Config) -> str:
-    """What a run came to, for people."""
+    """Return one sentence about the result of a run."""
     if not result["finished"]:
-        return f"stopped at step {result['step']}, saved; the same command goes on from there"
+        return f"stopped at step {result['step']}, saved; the same command resumes the run"
     return (
         f"step {result['step']}: test accuracy {result['accuracy']:.4f}, loss {result['loss']:.4f} "
         f"on {result['n']} images, {result['seconds']:.0f} s; checkpoints in {config.save_dir}; "
@@ -261,7 +278,7 @@ def describe_result(result: Mapping[str, Any], config: Config) -> str:
 
 
 def _check_writable(option: str, folder: Path) -> None:
-    """Refuse a folder that cannot be made or written, before any work is done for it."""
+    """Raise UsageError if the folder cannot be made or written."""
     existing = folder
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent

@@ -8,10 +8,10 @@ from cnnlab.base.tf1 import tf
 
 
 def make_saver(graph: Any) -> Any:
-    """A `tf.train.Saver` of the graph's global variables that also works where eager mode is on.
+    """Return a `tf.train.Saver` of the graph's global variables.
 
-    TensorFlow's looks at the surroundings of the call instead of at its session's graph. It deletes
-    nothing by itself: how many checkpoints stay is for `cnnlab.run.disk.checkpoint` to decide.
+    It also works if eager mode is on, where TensorFlow's Saver ignores its session's graph. It
+    never deletes a checkpoint; `cnnlab.run.disk.checkpoint` does.
     """
 
     class GraphSaver(tf.train.Saver):
@@ -27,12 +27,14 @@ def make_saver(graph: Any) -> Any:
 
 
 def saved_tensors(saver: Any, graph: Any) -> list[Any]:
-    """What a Saver writes. Fetched, which copies them, they can be fed when it does: training
-    goes on meanwhile.
+    """Return the tensors that a Saver writes.
+
+    Fetch them to copy their values, and feed the values when the Saver writes. Training can then
+    go on meanwhile.
 
     Args:
         saver: a `tf.train.Saver`.
-        graph: that it was made for.
+        graph: the graph that it was made for.
     """
     (write_op,) = graph.as_graph_element(saver.saver_def.save_tensor_name).op.control_inputs
-    return list(write_op.inputs[3:])  # after the path, names and slices
+    return list(write_op.inputs[3:])  # the first three inputs are the path, names and slices

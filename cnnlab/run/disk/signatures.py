@@ -1,11 +1,11 @@
-"""Which variables there are, of what type and shape, and how two sets of them differ."""
+"""Signatures: the type and shape of each variable, and how two sets of them differ."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-_MAX_NAMED = 8  # variables in one message
+_MAX_NAMED = 8  # variables that one message names
 
 
 class Signature(NamedTuple):
@@ -22,7 +22,7 @@ Signatures = Mapping[str, Signature]
 
 
 def signatures_of(variables: Iterable[Any]) -> dict[str, Signature]:
-    """Name to signature of variables of a graph."""
+    """Return the signatures of a graph's variables, by name."""
     return {
         variable.op.name: Signature(variable.dtype.base_dtype.name, tuple(variable.shape.as_list()))
         for variable in variables
@@ -30,19 +30,19 @@ def signatures_of(variables: Iterable[Any]) -> dict[str, Signature]:
 
 
 def difference(saved: Signatures, ours: Signatures, *, exactly: bool) -> str:
-    """What variables differ between a checkpoint and a graph, or '' if none do.
+    """Return how a checkpoint's variables differ from a graph's, or '' if they do not.
 
     Args:
-        saved: of the checkpoint.
-        ours: of the graph.
-        exactly: whether what the checkpoint alone has counts as well.
+        saved: signatures of the checkpoint.
+        ours: signatures of the graph.
+        exactly: whether a variable that only the checkpoint has is a difference.
     """
     missing = [name for name in ours if name not in saved]
     superfluous = sorted(name for name in saved if name not in ours)
     other = [
-        f"{name} is {saved[name]} there, {wanted} here"
-        for name, wanted in ours.items()
-        if name in saved and saved[name] != wanted
+        f"{name} is {saved[name]} there, {expected} here"
+        for name, expected in ours.items()
+        if name in saved and saved[name] != expected
     ]
     if not exactly:
         if not missing and not other:
@@ -51,17 +51,17 @@ def difference(saved: Signatures, ours: Signatures, *, exactly: bool) -> str:
     parts = [
         listed(other, ""),
         listed(missing, "it lacks "),
-        listed(superfluous, "it has, and this model has not: "),
+        listed(superfluous, "this model lacks "),
     ]
     return "; ".join(part for part in parts if part)
 
 
 def belongs_to(name: str, names: Iterable[str]) -> bool:
-    """Whether a variable is an optimizer's: it is named after the one that it belongs to."""
+    """Return whether a variable is an optimizer's state, which is named after its variable."""
     return name.rpartition("/")[0] in names
 
 
 def listed(items: list[str], what: str) -> str:
-    """The first few of the items in one phrase, or '' if there are none."""
+    """Return `what` and the first items in one phrase, or '' if there are no items."""
     more = f" and {len(items) - _MAX_NAMED} more" if len(items) > _MAX_NAMED else ""
     return f"{what}{', '.join(items[:_MAX_NAMED])}{more}" if items else ""

@@ -1,9 +1,9 @@
-"""Starting a new run from another one's weights: `--init_from`.
+"""Warm start: a new run that starts from another run's weights, `--init_from`.
 
-A variable of the network starts with the value that a variable of the same name, type and shape has
-there. The rest starts as it would have: layers of other shapes, the optimizer's state, the step,
-and what the scaling knows of the training set, which belongs to the data. Averages of the weights
-start as the weights do.
+A variable of the network gets the value of the variable with the same name, type and shape there.
+All others start as usual: layers of another shape, the optimizer's state and the step. So do the
+statistics for the scaling, because they belong to the training set. Averages of the weights start
+with the weights' values.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cnnlab.run.disk.checkpoint import Checkpoints
 from cnnlab.run.disk.signatures import Signatures, belongs_to, listed, signatures_of
 from cnnlab.run.disk.weights_file import npz_signatures, read_npz
 
-# Of a checkpoint, but not of the network.
+# Prefixes of the variables in a checkpoint that are not part of the network.
 _STATE = (
     "global_step",
     "ema/",
@@ -32,14 +32,14 @@ _STATE = (
 
 
 def with_init_step(config: Config) -> Config:
-    """The options of a new run, with the step of the checkpoint that it starts from.
+    """Return the options of a new run with the step of the checkpoint that it starts from.
 
-    It is remembered with the run, so that a run which is killed before its first checkpoint starts
-    from the same one again, even if the other run has gone on.
+    The step is saved with the run. A run that is killed before its first checkpoint can so start
+    from the same checkpoint again, even if the other run has a newer one by then.
 
     Raises:
-        UsageError: there is no file or folder at init_from, or it is the run itself.
-        CnnlabError: the folder holds no checkpoint, or every one is damaged.
+        UsageError: init_from does not exist, or it is the run itself.
+        CnnlabError: init_from has no checkpoint, or every one is damaged.
     """
     if config.init_from is None:
         return config
@@ -62,19 +62,19 @@ def with_init_step(config: Config) -> Config:
 
 
 def start_values(config: Config, variables: list[Any]) -> dict[Any, Any]:
-    """What the network's variables start with, if not with what their initializers give.
+    """Return the initial values that the network's variables get from init_from.
 
-    Says on stderr what is loaded, and each variable that is not.
+    Prints to stderr what is loaded, and each variable that is not.
 
     Args:
         config: gives init_from and init_step, see `with_init_step`.
-        variables: the network's.
+        variables: the network's variables.
 
     Returns:
         a feed of the initializers: initial value to array.
 
     Raises:
-        CnnlabError: init_from cannot be read, is damaged, or has nothing that fits.
+        CnnlabError: init_from cannot be read, is damaged, or has no variable that fits.
     """
     if config.init_from is None:
         return {}
@@ -86,8 +86,9 @@ def start_values(config: Config, variables: list[Any]) -> dict[Any, Any]:
     names = [name for name, signature in ours.items() if theirs.get(name) == signature]
     if not names:
         raise CnnlabError(
-            f"--init_from={source}: no variable there has name and shape of one of this model: "
-            f"{listed(list(_network_part(theirs)), 'there: ')}; {listed(list(ours), 'here: ')}"
+            f"--init_from={source}: no variable there has the name and shape of one of this "
+            f"model: {listed(list(_network_part(theirs)), 'there: ')}; "
+            f"{listed(list(ours), 'here: ')}"
         )
     _say_what_is_loaded(config, theirs, ours, names)
     values = read_npz(source, names) if step is None else Checkpoints(source).read(step, names)
@@ -96,7 +97,7 @@ def start_values(config: Config, variables: list[Any]) -> dict[Any, Any]:
 
 
 def _network_part(signatures: Signatures) -> Signatures:
-    """Without the state of training."""
+    """Return the signatures without those of the training state."""
     return {
         name: signature
         for name, signature in signatures.items()
@@ -107,7 +108,7 @@ def _network_part(signatures: Signatures) -> Signatures:
 def _say_what_is_loaded(
     config: Config, theirs: Signatures, ours: Signatures, names: list[str]
 ) -> None:
-    """One line on what is loaded, and one for each variable that is not."""
+    """Print one line about what is loaded, and one for each variable that is not."""
     where = str(config.init_from)
     if config.init_step is not None:
         where += f", step {config.init_step}"

@@ -1,4 +1,4 @@
-"""Weights as an .npz file: one array a variable, by the variable's name; no pickle."""
+"""Weights in an .npz file: one array a variable, under the variable's name, without pickle."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DAMAGE = (OSError, ValueError, EOFError, LookupError, RuntimeError, zipfile.Bad
 
 
 def weights_to_npz(weights: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """The file's content; `numpy.load` reads it as it reads any .npz."""
+    """Return the content of an .npz file, which `numpy.load` reads."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, value in weights.items():
@@ -31,10 +31,10 @@ def weights_to_npz(weights: Mapping[str, npt.NDArray[Any]]) -> bytes:
 
 
 def npz_signatures(path: Path) -> dict[str, Signature]:
-    """Type and shape of each array of the file, by name; no array is read.
+    """Return type and shape of each array of the file, by name, without reading the arrays.
 
     Raises:
-        CnnlabError: there is no such file, it is no .npz, or it holds Python objects.
+        CnnlabError: the file does not exist, is not an .npz, or holds Python objects.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -45,10 +45,10 @@ def npz_signatures(path: Path) -> dict[str, Signature]:
 
 
 def read_npz(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
-    """These arrays of the file.
+    """Return these arrays of the file, by name.
 
     Raises:
-        CnnlabError: one is missing, or does not have the checksum it was saved with.
+        CnnlabError: an array is missing, or its checksum is wrong.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -58,7 +58,11 @@ def read_npz(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
 
 
 def _signature(archive: zipfile.ZipFile, name: str) -> Signature:
-    """What the header of a member says, where its size agrees."""
+    """Return type and shape from the header of a member.
+
+    Raises:
+        ValueError: it holds Python objects, or is too short for its shape.
+    """
     with archive.open(name) as member:
         read_header = {
             (1, 0): np.lib.format.read_array_header_1_0,
@@ -68,7 +72,7 @@ def _signature(archive: zipfile.ZipFile, name: str) -> Signature:
     if dtype.hasobject:
         raise ValueError(f"{name} holds Python objects")
     if math.prod(shape) * dtype.itemsize > archive.getinfo(name).file_size:
-        raise ValueError(f"{name} is cut short")
+        raise ValueError(f"{name} is truncated")
     return Signature(dtype.name, shape)
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: complete or absent, the newest sound one, TensorFlow's own format."""
+"""Checkpoints: complete or absent, the newest undamaged one, TensorFlow's format."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,7 +47,7 @@ def variables() -> Iterator[Variables]:
 
 
 def saved(variables: Variables, folder: Path, *steps: int, keep: int | None = None) -> Checkpoints:
-    """A folder with a checkpoint of each step, whose values are the step."""
+    """Save a checkpoint of each step, in which each value is the step."""
     checkpoints = Checkpoints(folder, keep)
     for step in steps:
         variables.set(step)
@@ -59,7 +59,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_what_is_saved_comes_back(variables: Variables, tmp_path: Path) -> None:
+def test_saved_values_are_restored(variables: Variables, tmp_path: Path) -> None:
     checkpoints = saved(variables, tmp_path / "a/b", 5, 20, 100)
     assert checkpoints.steps() == [5, 20, 100]
     assert checkpoints.latest_intact() == 100
@@ -98,13 +98,13 @@ def test_a_save_of_the_same_step_replaces_it(variables: Variables, tmp_path: Pat
     assert variables.get() == [7] * 3
 
 
-def test_values_that_are_held_are_written_whatever_becomes_of_the_variables(
+def test_held_values_are_written_even_if_the_variables_change(
     variables: Variables, tmp_path: Path
 ) -> None:
     checkpoints = saved(variables, tmp_path, 5)
     tensors = saved_tensors(variables.saver, variables.graph)
     held = dict(zip(tensors, variables.session.run(tensors), strict=True))
-    variables.session.run(variables.add)  # in place, where nobody holds the value
+    variables.session.run(variables.add)  # in place, if nothing else holds the value
     assert variables.get() == [6] * 3
     checkpoints.write(variables.saver, variables.session, 8, held)
     checkpoints.commit(8)
@@ -118,10 +118,10 @@ def test_values_that_are_held_are_written_whatever_becomes_of_the_variables(
 
 
 @pytest.mark.parametrize("moment", ["saving", "first file", "second file", "pointer"])
-def test_a_save_that_is_cut_short_leaves_the_earlier_ones(
+def test_an_interrupted_save_keeps_the_earlier_checkpoints(
     moment: str, variables: Variables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As by a kill at each moment: the folder holds the new checkpoint whole, or not at all."""
+    """After a kill at any moment, the new checkpoint is complete or absent."""
     checkpoints = saved(variables, tmp_path, 5)
 
     class Cut(BaseException):
@@ -148,7 +148,7 @@ def test_a_save_that_is_cut_short_leaves_the_earlier_ones(
     monkeypatch.undo()
 
     latest = 6 if moment == "pointer" else 5
-    assert checkpoints.steps() == sorted({5, latest})  # no half checkpoint is even listed
+    assert checkpoints.steps() == sorted({5, latest})  # a partial checkpoint is not listed
     assert checkpoints.latest_intact() == latest
     checkpoints.restore(variables.saver, variables.session, latest)
     assert variables.get() == [latest] * 3
@@ -174,7 +174,7 @@ def damage(path: Path, how: str) -> None:
 
 @pytest.mark.parametrize("file", ["index", "data-00000-of-00001"])
 @pytest.mark.parametrize("how", ["a bit", "truncated", "emptied", "deleted"])
-def test_a_damaged_checkpoint_is_passed_over(
+def test_a_damaged_checkpoint_is_skipped(
     file: str, how: str, variables: Variables, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkpoints = saved(variables, tmp_path, 5, 6)
@@ -211,7 +211,7 @@ def test_none_yet(variables: Variables, tmp_path: Path) -> None:
     ("size", "name", "problem"),
     [
         (4, "w", r"w is float32 \[3\] there, float32 \[4\] here"),
-        (3, "v", "it lacks v; .*has not: w"),
+        (3, "v", "it lacks v; this model lacks w"),
     ],
 )
 def test_a_checkpoint_of_another_model(

@@ -1,4 +1,4 @@
-"""The run directory: whether it can be used, what stands in it."""
+"""The run directory: whether it can be used, and what it contains."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def test_a_file_is_no_folder(name: str) -> None:
 @pytest.mark.parametrize("name", ["save_dir", "log_dir"])
 def test_a_folder_that_cannot_be_written(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("locked").mkdir(mode=0o555)
-    if os.geteuid() == 0:  # root may write everywhere
+    if os.geteuid() == 0:  # root can write everywhere
         monkeypatch.setattr(os, "access", lambda path, _mode: str(path) != "locked")
     for path in ("locked", "locked/below"):
         message = f"--{name}={path}: no permission to write in locked"
@@ -81,7 +81,7 @@ def test_best_and_seconds_up_to_a_step() -> None:
     (SAVE / "metrics.jsonl").write_text("".join(lines) + '{"step": 50, "spl')
     assert run.best_so_far(9) is None
     assert run.best_so_far(10) == {"step": 10, "accuracy": 0.5}
-    assert run.best_so_far(39) == {"step": 20, "accuracy": 0.7}  # the first among equals
+    assert run.best_so_far(39) == {"step": 20, "accuracy": 0.7}  # the first of equal ones
     assert run.best_so_far(99) == {"step": 40, "accuracy": 0.8}
     assert (run.secs_so_far(9), run.secs_so_far(10), run.secs_so_far(99)) == (0, 1.5, 2.5)
 
@@ -123,7 +123,7 @@ def test_damaged_metrics_are_named(content: bytes) -> None:
 
 
 def fill(folder: Path) -> None:
-    """What a run leaves, and a file that is not its own."""
+    """Write the files of a run, and a file that does not belong to it."""
     names = ("model.ckpt-5.index", "model.ckpt-5.data-00000-of-00001", "checkpoint")
     for name in (*names, "best/checkpoint", "best/model.ckpt-3.index", "metrics.jsonl", "mine.txt"):
         (folder / name).parent.mkdir(exist_ok=True, parents=True)
