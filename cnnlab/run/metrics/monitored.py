@@ -7,10 +7,10 @@ from typing import Any
 
 
 def goodness(figures: Mapping[str, Any], monitor: str) -> float:
-    """The monitored figure, turned so that larger is better."""
+    """Return the monitored figure, a loss with a minus sign, so that larger is better."""
     return -float(figures["loss"]) if monitor == "loss" else float(figures["accuracy"])
 
 
 def is_better(figures: Mapping[str, Any], best: Mapping[str, Any], monitor: str) -> bool:
-    """Whether an evaluation is better than the best so far; an equal one is not."""
+    """Return whether an evaluation is better than the best so far; an equal one is not."""
     return goodness(figures, monitor) > goodness(best, monitor)

@@ -1,4 +1,4 @@
-"""Figures of each class and their means, from a confusion matrix."""
+"""The figures of each class and their means, computed from a confusion matrix."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ FIGURES = ("precision", "recall", "f1", "tpr", "tnr", "fpr", "fnr", "roc_auc", "
 def per_class_figures(
     confusion: npt.NDArray[np.int64], class_names: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    """Each class against all others.
+    """Return the figures of each class against all others.
 
     Args:
         confusion: int64 [num_classes, num_classes]; rows: truth, columns: prediction.
-        class_names: a name a class.
+        class_names: one name for each class.
 
     Returns:
-        for each class: name, support (images of it), and precision, recall, f1, tpr, tnr, fpr, fnr,
-        each in [0, 1]; 0 where the denominator is 0.
+        for each class: name, support (number of its images), and precision, recall, f1, tpr, tnr,
+        fpr, fnr, each in [0, 1]. A figure is 0 if its denominator is 0.
     """
     figures = []
     total = int(confusion.sum())
@@ -54,19 +54,18 @@ def per_class_figures(
 def averages(
     per_class: Sequence[Mapping[str, Any]], confusion: npt.NDArray[np.int64]
 ) -> tuple[dict[str, float | None], dict[str, float | None]]:
-    """The means of the classes' figures.
+    """Return the means of the classes' figures.
 
-    A class counts in the macro mean if it occurs, be it as truth or as prediction, which is what
-    scikit-learn does unless it is told the labels. A figure that a class does not have (None)
-    counts in no mean.
+    The macro mean counts the classes that occur as truth or as prediction. Scikit-learn does the
+    same if no labels are passed. A figure that a class does not have (None) counts in no mean.
 
     Args:
-        per_class: a mapping a class, with all of FIGURES.
+        per_class: for each class a mapping with all of FIGURES.
         confusion: int64 [num_classes, num_classes] of the same classes.
 
     Returns:
-        (macro, weighted): the plain means, and those in which each image counts the same, that is,
-        each class by its support. None where no class has the figure.
+        (macro, weighted): macro gives each class the same weight, weighted its support. A mean is
+        None if no class has the figure.
     """
     support = confusion.sum(axis=1)
     occurs = support + confusion.sum(axis=0) > 0

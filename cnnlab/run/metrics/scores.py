@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-CALIBRATION_BINS = 15  # as Guo et al. 2017 have it
+CALIBRATION_BINS = 15  # as in Guo et al. 2017
 INTERVAL_LEVEL = 0.95
 RESAMPLES = 10_000
 
 
 class Outputs:
-    """What a network says of each image of an evaluation.
+    """The outputs of a network for each image of an evaluation.
 
     Attributes:
-        predicted: int64 [n], the first choice.
+        predicted: int64 [n], the predicted class.
         probabilities: float32 [n, num_classes], each row sums to 1.
     """
 
@@ -26,31 +26,31 @@ class Outputs:
         self._filled = 0
 
     def add(self, logits: npt.NDArray[np.float32], probabilities: npt.NDArray[np.float32]) -> None:
-        """Take the next batch, both float32 [batch, num_classes]."""
+        """Store the outputs for the next batch, both float32 [batch, num_classes]."""
         part = slice(self._filled, self._filled + len(logits))
-        # By the logits: where a probability reaches 1, others may have been rounded to the same.
+        # From the logits, because different logits may round to the same probability.
         self.predicted[part] = logits.argmax(axis=1)
         self.probabilities[part] = probabilities
         self._filled = part.stop
 
     @property
     def confidences(self) -> npt.NDArray[np.float32]:
-        """float32 [n], the probability of the first choice."""
+        """float32 [n], the probability of the predicted class."""
         return np.take_along_axis(self.probabilities, self.predicted[:, None], axis=1)[:, 0]
 
 
 def areas_under_curves(
     probabilities: npt.NDArray[np.float32], labels: npt.NDArray[Any]
 ) -> list[dict[str, float | None]]:
-    """ROC-AUC and PR-AUC of each class against all others.
+    """Return ROC-AUC and PR-AUC of each class against all others.
 
     Args:
         probabilities: float32 [n, num_classes].
         labels: int [n], range [0, num_classes).
 
     Returns:
-        of each class: roc_auc, None if there are no images of it, or only of it; and pr_auc, None
-        if there are no images of it.
+        for each class: roc_auc, None if no image or every image is of the class; and pr_auc, None
+        if no image is of the class.
     """
     areas = []
     for index in range(probabilities.shape[1]):
@@ -62,31 +62,32 @@ def areas_under_curves(
 def _counts_above(
     scores: npt.NDArray[np.float32], is_positive: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """How many positives and negatives score at least t, for each score t in descending order.
+    """Count the positives and negatives with a score >= t, for each score t in descending order.
 
     Args:
         scores: float32 [n].
         is_positive: bool [n].
 
     Returns:
-        two int64 [number of different scores].
+        (hits, misses): each int64 [number of different scores].
     """
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
-    # Equal scores cannot be told apart, so they come in together, at the last of them.
+    # A threshold cannot separate equal scores, so only the last of them ends a group.
     ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
     hits = np.cumsum(is_positive[order], dtype=np.int64)[ends]
     return hits, ends + 1 - hits
 
 
 def roc_auc(hits: npt.NDArray[np.int64], misses: npt.NDArray[np.int64]) -> float | None:
-    """Area under the ROC curve: how probably a positive scores above a negative, a tie being half.
+    """Return the area under the ROC curve, or None if there are no positives or no negatives.
 
-    That is the Mann-Whitney statistic (Fawcett 2006, section 7), here by trapezoids over counts,
-    which are exact.
+    It is the probability that a positive scores higher than a negative; a tie counts half. This is
+    the Mann-Whitney statistic (Fawcett 2006, section 7). The trapezoids are summed over counts, so
+    the sum is exact.
 
     Args:
-        hits, misses: int64, positives and negatives that score at least t, t descending.
+        hits, misses: int64, numbers of positives and negatives with a score >= t, t descending.
     """
     if not hits[-1] or not misses[-1]:
         return None
@@ -96,11 +97,13 @@ def roc_auc(hits: npt.NDArray[np.int64], misses: npt.NDArray[np.int64]) -> float
 
 
 def average_precision(hits: npt.NDArray[np.int64], misses: npt.NDArray[np.int64]) -> float | None:
-    """Area under the precision-recall curve as average precision: the precision at each score, by
-    what recall gains there; nothing is interpolated.
+    """Return the area under the precision-recall curve, or None if there are no positives.
+
+    It is the average precision, without interpolation: the sum over scores of
+    (gain in recall) * precision.
 
     Args:
-        hits, misses: int64, positives and negatives that score at least t, t descending.
+        hits, misses: int64, numbers of positives and negatives with a score >= t, t descending.
     """
     if not hits[-1]:
         return None
@@ -111,15 +114,16 @@ def average_precision(hits: npt.NDArray[np.int64], misses: npt.NDArray[np.int64]
 def expected_calibration_error(
     confidences: npt.NDArray[np.float32], is_correct: npt.NDArray[np.bool_]
 ) -> float:
-    """How far confidence and accuracy lie apart (Guo et al. 2017, "On Calibration of Modern Neural
-    Networks", equation 3): sum over bins of (images in bin / n) |accuracy - mean confidence|.
+    """Return the expected calibration error, the distance between confidence and accuracy.
 
-    An image's confidence is the probability of the class predicted. There are 15 bins of equal
-    width; bin i holds confidences in ((i - 1) / 15, i / 15].
+    It is the sum over bins of (images in bin / n) |accuracy - mean confidence| (Guo et al. 2017,
+    "On Calibration of Modern Neural Networks", equation 3). An image's confidence is the
+    probability of the predicted class. There are 15 bins of equal width. Bin i contains the
+    confidences in ((i - 1) / 15, i / 15].
 
     Args:
         confidences: float32 [n], n >= 1, range [0, 1].
-        is_correct: bool [n].
+        is_correct: bool [n], whether the prediction is right.
     """
     exact = confidences.astype(np.float64)
     edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
@@ -130,14 +134,14 @@ def expected_calibration_error(
 
 
 def accuracy_interval(num_correct: int, n: int) -> dict[str, Any]:
-    """Bootstrap confidence interval of an accuracy, by the percentile method (Efron 1979).
+    """Return the bootstrap confidence interval of an accuracy (percentile method, Efron 1979).
 
-    To draw n of n images with replacement and count those that are right is to draw one binomial
-    number, so that is what is drawn, 10,000 times, from a fixed seed.
+    Drawing n of n images with replacement and counting the correct ones is the same as drawing one
+    binomial number. So 10,000 binomial numbers are drawn, with a fixed seed.
 
     Args:
-        num_correct: images classified correctly.
-        n: images, >= 1.
+        num_correct: number of images classified correctly.
+        n: number of images, >= 1.
 
     Returns:
         low, high, level (0.95), resamples and method.

@@ -1,4 +1,4 @@
-"""Figures of merit as sums and counts, divided once at the end."""
+"""Accuracy, loss and confusion matrix, as sums and counts that are divided once at the end."""
 
 from __future__ import annotations
 
@@ -12,11 +12,19 @@ from cnnlab.base.errors import NonFiniteError
 
 
 class EvaluationSums:
-    """Sums over the images evaluated so far."""
+    """Sums over the images evaluated so far.
+
+    Attributes:
+        confusion: int64 [num_classes, num_classes], number of images; rows: truth, columns:
+            prediction.
+        label_ranks: int64 [num_classes], number of images with k classes ranked above the true
+            class, for each k.
+        loss_sum: sum of the images' losses.
+    """
 
     def __init__(self, num_classes: int) -> None:
-        self.confusion = np.zeros((num_classes, num_classes), np.int64)  # rows: truth
-        self.label_ranks = np.zeros(num_classes, np.int64)  # how often the truth came so far down
+        self.confusion = np.zeros((num_classes, num_classes), np.int64)
+        self.label_ranks = np.zeros(num_classes, np.int64)
         self.loss_sum = 0.0
 
     def add(
@@ -25,19 +33,20 @@ class EvaluationSums:
         labels: npt.NDArray[Any],
         losses: npt.NDArray[np.float32] | None = None,
     ) -> None:
-        """Count a batch.
+        """Add a batch.
 
         Args:
             logits: float32 [batch, num_classes].
             labels: int [batch], range [0, num_classes).
-            losses: float32 [batch], each image's; else its cross-entropy.
+            losses: float32 [batch], the loss of each image; default: the cross-entropy.
 
         Raises:
-            NonFiniteError: a logit is not finite, so no class can be told.
+            NonFiniteError: a logit is not finite, so there is no prediction.
         """
         if not np.isfinite(logits).all():
             raise NonFiniteError("the network's logits are not finite; its weights have diverged")
-        by_class = np.ascontiguousarray(logits.T)  # NumPy is faster along the short side so
+        # [num_classes, batch]: NumPy reduces the short axis faster if it comes first.
+        by_class = np.ascontiguousarray(logits.T)
         self.confusion += confusion_matrix(labels, first_choice(by_class), len(by_class))
         self.label_ranks += np.bincount(rank_of_label(by_class, labels), minlength=len(by_class))
         if losses is None:
@@ -45,7 +54,7 @@ class EvaluationSums:
         self.loss_sum += float(losses.sum(dtype=np.float64))
 
     def result(self) -> dict[str, Any]:
-        """accuracy, loss, top5_accuracy and n; NaN figures where nothing was counted."""
+        """Return accuracy, loss, top5_accuracy and n; the figures are NaN if n is 0."""
         n = int(self.confusion.sum())
         return {
             "accuracy": float(np.trace(self.confusion)) / n if n else math.nan,
@@ -55,7 +64,7 @@ class EvaluationSums:
         }
 
     def top_k_accuracy(self, k: int) -> float:
-        """The share of images whose class is among the k most likely; NaN of no images."""
+        """Return the fraction of images whose class is among the k most likely; NaN if n is 0."""
         n = int(self.label_ranks.sum())
         return int(self.label_ranks[:k].sum()) / n if n else math.nan
 
@@ -63,12 +72,12 @@ class EvaluationSums:
 def confusion_matrix(
     labels: npt.NDArray[Any], predicted: npt.NDArray[Any], num_classes: int
 ) -> npt.NDArray[np.int64]:
-    """How many images of each class were taken for which.
+    """Count the images of each pair of true and predicted class.
 
     Args:
         labels: int [batch], range [0, num_classes).
-        predicted: the same.
-        num_classes: of the data set.
+        predicted: int [batch], range [0, num_classes).
+        num_classes: number of classes of the data set.
 
     Returns:
         int64 [num_classes, num_classes]; rows: truth, columns: prediction.
@@ -78,7 +87,7 @@ def confusion_matrix(
 
 
 def first_choice(by_class: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
-    """The class with the greatest logit, among equals the first: `argmax(axis=0)`, but fast.
+    """Return the class with the greatest logit, the first of equal ones; a fast `argmax(axis=0)`.
 
     Args:
         by_class: float32 [num_classes, batch], logits.
@@ -96,8 +105,9 @@ def first_choice(by_class: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
 def cross_entropy(
     by_class: npt.NDArray[np.float32], labels: npt.NDArray[Any]
 ) -> npt.NDArray[np.float32]:
-    """-log of the softmax at the label, in nats; in a fifth of the time that TensorFlow's takes,
-    which goes image by image.
+    """Return -log(softmax(logits)[label]) of each image, in nats.
+
+    It is faster than TensorFlow's kernel, which works image by image.
 
     Args:
         by_class: float32 [num_classes, batch], logits.
@@ -108,7 +118,7 @@ def cross_entropy(
     """
     greatest = by_class.max(axis=0)
     own = by_class[labels, np.arange(len(labels))]
-    with np.errstate(over="ignore"):  # logits may be further apart than float32 reaches
+    with np.errstate(over="ignore"):  # the difference of two logits may overflow float32
         losses: npt.NDArray[np.float32]
         losses = np.log(np.exp(by_class - greatest).sum(axis=0)) + (greatest - own)
     return losses
@@ -117,14 +127,14 @@ def cross_entropy(
 def rank_of_label(
     by_class: npt.NDArray[np.float32], labels: npt.NDArray[Any]
 ) -> npt.NDArray[np.int32]:
-    """How many classes come before the true one, by logit and, among equals, by index.
+    """Count the classes ranked above the true one, by logit and, among equal ones, by index.
 
     Args:
         by_class: float32 [num_classes, batch], logits.
         labels: int [batch].
 
     Returns:
-        int32 [batch], range [0, num_classes); 0 where the first choice is right.
+        int32 [batch], range [0, num_classes); 0 if the prediction is right.
     """
     own = by_class[labels, np.arange(len(labels))]
     earlier = np.arange(len(by_class), dtype=np.int32)[:, None] < labels

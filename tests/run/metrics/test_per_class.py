@@ -1,4 +1,4 @@
-"""Figures of a confusion matrix against scikit-learn."""
+"""The figures of a confusion matrix agree with scikit-learn."""
 
 from typing import Any
 
@@ -14,14 +14,17 @@ NAMES = tuple("abcdefg")
 
 
 def rows_of(confusion: Any) -> list[dict[str, Any]]:
-    """With the two figures that a confusion matrix does not have."""
+    """Return the rows, with the two figures that a confusion matrix does not have."""
     names = NAMES[: len(confusion)]
     return [{**row, "roc_auc": 0.5, "pr_auc": None} for row in per_class_figures(confusion, names)]
 
 
 @st.composite
 def predictions(draw: st.DrawFn) -> tuple[int, list[int], list[int]]:
-    """(classes, truth, predicted): some classes are absent, or never predicted, or all there is."""
+    """Draw (classes, truth, predicted).
+
+    A class may be absent, never predicted, or the only one.
+    """
     classes = draw(st.integers(1, 7))
     label = st.integers(0, draw(st.integers(0, classes - 1)))
     pairs = draw(st.lists(st.tuples(label, label), min_size=1, max_size=40))
@@ -61,13 +64,13 @@ def test_each_class_and_the_means(case: tuple[int, list[int], list[int]]) -> Non
         assert row["fnr"] == (fn / (tp + fn) if tp + fn else 0)
 
 
-def test_a_class_that_is_not_there_has_zeros() -> None:
+def test_an_absent_class_has_zeros() -> None:
     row = per_class_figures(np.array([[0, 0], [0, 5]]), ("absent", "all"))[0]
     assert (row["support"], row["precision"], row["recall"], row["f1"], row["fnr"]) == (0,) * 5
     assert row["tnr"] == 1
 
 
-def test_a_mean_leaves_out_who_has_no_figure() -> None:
+def test_a_mean_ignores_classes_without_the_figure() -> None:
     confusion = np.array([[1, 0, 0], [0, 3, 0], [0, 0, 0]])
     rows = rows_of(confusion)
     for row, value in zip(rows, (0.2, 1.0, None), strict=True):

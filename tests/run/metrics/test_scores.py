@@ -1,4 +1,4 @@
-"""Figures of probabilities against scikit-learn, SciPy and a loop as the paper has it."""
+"""The figures agree with scikit-learn, SciPy and a loop written after the paper."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from cnnlab.run.metrics.scores import (
 
 @st.composite
 def scored(draw: st.DrawFn) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
-    """Probabilities and labels: with ties or without, with absent classes, one class, perfect."""
+    """Draw probabilities and labels: with or without ties, absent classes, one class, perfect."""
     classes, n = draw(st.integers(1, 6)), draw(st.integers(1, 40))
     rng = np.random.default_rng(draw(st.integers(0, 10**6)))
     labels = rng.integers(0, draw(st.integers(1, classes)), n)
@@ -56,7 +56,7 @@ def test_areas_under_curves(case: tuple[Any, Any]) -> None:
 
 
 def test_the_mean_area_of_many_classes() -> None:
-    """scikit-learn's own one-against-rest."""
+    """It equals scikit-learn's one-against-rest mean."""
     rng = np.random.default_rng(4)
     probabilities = rng.dirichlet(np.ones(5), 300).astype(np.float32)
     labels = np.arange(300) % 5
@@ -81,8 +81,8 @@ def test_calibration_error(case: tuple[Any, Any]) -> None:
     assert expected_calibration_error(confidences, is_correct) == pytest.approx(error, abs=1e-9)
 
 
-def test_calibration_at_the_ends() -> None:
-    """A probability that rounding lifted above 1, and one of 0, are in the outer bins."""
+def test_calibration_of_extreme_probabilities() -> None:
+    """A probability that rounding has raised above 1 is in the last bin, and 0 in the first."""
     confidences = np.array([1.0000001, 1, 0, 0], np.float32)
     right = np.array([True, True, False, False])
     assert expected_calibration_error(confidences, right) == pytest.approx(0, abs=1e-6)
@@ -91,7 +91,7 @@ def test_calibration_at_the_ends() -> None:
 
 @pytest.mark.parametrize(("num_correct", "n"), [(880, 1000), (4, 10), (9_917, 10_000)])
 def test_interval_is_the_bootstraps(num_correct: int, n: int) -> None:
-    """Against the exact distribution of a resample's accuracy, and SciPy's own resampling."""
+    """It agrees with the exact distribution of a resample's accuracy, and with SciPy."""
     found = accuracy_interval(num_correct, n)
     assert found == accuracy_interval(num_correct, n)
     exact = stats.binom.ppf([0.025, 0.975], n, num_correct / n) / n
@@ -106,13 +106,13 @@ def test_interval_is_the_bootstraps(num_correct: int, n: int) -> None:
 
 
 @pytest.mark.parametrize("num_correct", [0, 5])
-def test_interval_without_doubt(num_correct: int) -> None:
+def test_interval_if_all_or_no_predictions_are_right(num_correct: int) -> None:
     found = accuracy_interval(num_correct, 5)
     assert found["low"] == found["high"] == num_correct / 5
 
 
 def test_outputs_by_batches() -> None:
-    """The first choice is by the logits, which still differ where probabilities do not."""
+    """The prediction uses the logits, which differ even if the probabilities are equal."""
     outputs = Outputs(3, 2)
     logits = np.array([[1, 2], [3, 1], [8, 9]], np.float32)
     probabilities = np.array([[0.3, 0.7], [0.9, 0.1], [0.5, 0.5]], np.float32)

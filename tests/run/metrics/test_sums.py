@@ -1,4 +1,4 @@
-"""Figures of merit against scikit-learn."""
+"""Accuracy, loss and confusion matrix agree with scikit-learn."""
 
 import math
 
@@ -16,7 +16,7 @@ CLASSES = 7
 
 
 def sample(n: int, seed: int = 0) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
-    """Logits that are right now and then; no two equal."""
+    """Return logits, all different, whose predictions are sometimes right; and labels."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, CLASSES, n, np.int32)
     logits = rng.normal(size=(n, CLASSES)).astype(np.float32)
@@ -70,7 +70,7 @@ def test_rank_and_first_choice_are_those_of_a_stable_sort(scores: list[int], lab
 
 
 def test_equal_logits_do_not_all_count_as_right() -> None:
-    """A network that says the same for all classes is right for the first class only."""
+    """A network with equal logits is right for the first class only."""
     sums = EvaluationSums(10)
     sums.add(np.zeros((10, 10), np.float32), np.arange(10), np.zeros(10, np.float32))
     assert sums.result()["accuracy"] == 0.1
@@ -83,7 +83,7 @@ def test_fewer_classes_than_five() -> None:
     assert sums.result() == {"accuracy": 0, "loss": 1, "top5_accuracy": 1, "n": 2}
 
 
-def test_nothing_counted() -> None:
+def test_no_images() -> None:
     result = EvaluationSums(3).result()
     assert result["n"] == 0
     assert all(math.isnan(result[name]) for name in ("accuracy", "loss", "top5_accuracy"))
@@ -91,7 +91,7 @@ def test_nothing_counted() -> None:
 
 def test_cross_entropy_where_no_losses_are_given() -> None:
     logits, labels = sample(300)
-    logits *= np.float32(20)  # of losses from nothing to a hundred
+    logits *= np.float32(20)  # for losses from 0 to 100
     sums = EvaluationSums(CLASSES)
     sums.add(logits, labels)
     expected = -cross_entropy(logits)[np.arange(300), labels].mean()
@@ -101,8 +101,8 @@ def test_cross_entropy_where_no_losses_are_given() -> None:
 @pytest.mark.parametrize(
     ("logits", "label", "expected"),
     [
-        ([1e4, 1e4 - 1, 0], 1, 1.3132616),  # no more than the differences enters
-        ([-80, 0, 0], 0, 80 + math.log(2)),  # a share that rounds to nothing
+        ([1e4, 1e4 - 1, 0], 1, 1.3132616),  # only the differences matter
+        ([-80, 0, 0], 0, 80 + math.log(2)),  # the probability rounds to 0
         ([3e38, -3e38, 0], 0, 0),
         ([3e38, -3e38, 0], 1, math.inf),
     ],
@@ -116,7 +116,7 @@ def test_cross_entropy_of_logits_far_apart(
 
 
 def test_losses_are_summed_in_double_precision() -> None:
-    """In float32, adding ones to 2**24 stands still."""
+    """In float32, 2**24 + 1 is 2**24."""
     sums = EvaluationSums(1)
     zeros = np.zeros((2, 1), np.float32), np.zeros(2, np.int64)
     sums.add(*zeros, np.array([2**24, 1], np.float32))
@@ -134,7 +134,7 @@ def test_logits_that_are_not_finite_are_refused(value: float) -> None:
 
 @pytest.mark.parametrize("label_type", [np.int8, np.uint8, np.int32, np.int64])
 def test_labels_of_any_integer_type(label_type: type) -> None:
-    """More classes than the smallest of these types has numbers; among equals the first counts."""
+    """There are more classes than the smallest type has values; of equal logits the first wins."""
     sums = EvaluationSums(300)
     sums.add(np.zeros((1, 300), np.float32), np.array([99], label_type), np.zeros(1, np.float32))
     assert np.flatnonzero(sums.label_ranks).tolist() == [99]
