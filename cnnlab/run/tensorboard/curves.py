@@ -1,4 +1,4 @@
-"""Precision and recall over thresholds, a curve for each class, for TensorBoard's PR curves tab."""
+"""Precision and recall over thresholds, one curve a class, for TensorBoard's PR curves tab."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ THRESHOLDS = 127
 
 
 class ClassCurve(NamedTuple):
-    """One class against all others, at thresholds evenly over [0, 1].
+    """One class against all others, at thresholds spaced evenly over [0, 1].
 
-    An image counts as of the class if its probability is the threshold or more.
+    An image is predicted to be of the class if its probability is >= the threshold.
 
     true_positives, false_positives, true_negatives, false_negatives: int64 [THRESHOLDS].
-    precision, recall: float64 [THRESHOLDS], in [0, 1]; precision is 1 where nothing counts as of
-        the class, recall 0 where no image is of it.
+    precision, recall: float64 [THRESHOLDS], in [0, 1]. Precision is 1 where no image is predicted
+        to be of the class. Recall is 0 if no image is of the class.
     """
 
     true_positives: npt.NDArray[np.int64]
@@ -32,14 +32,14 @@ class ClassCurve(NamedTuple):
 def class_curve(
     probabilities: npt.NDArray[np.float32], is_class: npt.NDArray[np.bool_]
 ) -> ClassCurve:
-    """The curve of one class.
+    """Return the curve of one class.
 
     Args:
-        probabilities: float32 [n], of the class.
+        probabilities: float32 [n], the probability of the class.
         is_class: bool [n], whether each image is of the class.
     """
     thresholds = np.linspace(0, 1, THRESHOLDS).astype(np.float32)
-    # In order of probability, so that what is at or above a threshold is a tail.
+    # Sorted by probability, so that the images at or above a threshold are the last ones.
     order = np.argsort(probabilities, kind="stable")
     below = np.searchsorted(probabilities[order], thresholds, side="left")
     positives_below = np.concatenate([[0], np.cumsum(is_class[order])])[below]
@@ -64,7 +64,7 @@ def curve_values(
     labels: npt.NDArray[Any],
     class_names: Sequence[str],
 ) -> list[Any]:
-    """A `tf.Summary.Value` for each class, tagged classes/CLASS/pr_curves.
+    """Return a `tf.Summary.Value` for each class, with the tag classes/CLASS/pr_curves.
 
     Args:
         probabilities: float32 [n, num_classes].

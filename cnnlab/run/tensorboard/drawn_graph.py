@@ -1,10 +1,10 @@
-"""The graph as TensorBoard draws it: one training step, in a few boxes with telling names.
+"""The graph as TensorBoard draws it: one training step, in a few boxes with clear names.
 
-The real graph would be a poor picture. Its training step is the body of a loop, or a call in it,
-which TensorBoard shows as a single node, and its variables stand at the top level, because their
-names are the checkpoints' format. So what is drawn is the same graph with the body laid open, as
-for one step, without what only saves and initializes, and with nodes sorted into boxes. Only the
-first parts of a name change.
+The real graph is hard to read in TensorBoard. The training step is the body of a loop, or a call in
+it, which TensorBoard shows as a single node. The variables are at the top level, because
+checkpoints contain their names. So another graph is drawn. It shows the loop's body as one step,
+omits the nodes that only save and initialize, and sorts the others into boxes. Only the first
+parts of a name change.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from typing import Any
 
 from cnnlab.base.tf1 import function_def_to_graph, tf
 
-# The box of each first part of a name, in the graph itself and in the loop's body. What is not
-# named here keeps its name in the graph; a variable goes to the model; in the body it is part of
-# the training box.
+# First part of a name to box, for nodes outside the loop's body. Variables go to the model's box;
+# other nodes keep their name.
 _OUTSIDE = {
     "model": "evaluation/model",
     "loss": "evaluation/loss",
@@ -32,8 +31,9 @@ _OUTSIDE = {
     "layer_summaries": "metrics/layer_summaries",
     "global_step": "training/global_step",
 }
-# What saves and initializes takes every variable in, and would be all that one sees.
+# These nodes have an edge to every variable, which would hide all other edges.
 _NOT_DRAWN = ("save", "init", "finite_weights")
+# The same for nodes in the loop's body; other nodes go to the training box.
 _INSIDE = {
     "model": "model",
     "loss": "loss",
@@ -45,19 +45,19 @@ _INSIDE = {
 _BATCH = "training/batch/"
 _VARIABLES = ("VarHandleOp", "VariableV2")
 _CALLS = ("While", "StatelessWhile", "PartitionedCall", "StatefulPartitionedCall")
-# TensorFlow runs a loop's body inlined, under a name with a number.
+# TensorFlow inlines a loop's body, under a name with a number.
 IN_BODY = re.compile(r".+/body/_\d+/(.+)$")
 
 
 class DrawnGraph:
-    """A graph, and the same as it is drawn.
+    """A graph as it is drawn.
 
     Attributes:
         definition: the `tf.GraphDef` to draw.
     """
 
     def __init__(self, graph: Any) -> None:
-        """Args: graph: a `tf.Graph`; it stays as it is."""
+        """Args: graph: a `tf.Graph`, which is not changed."""
         source = graph.as_graph_def(add_shapes=True)
         nodes = [node for node in source.node if node.name.split("/")[0] not in _NOT_DRAWN]
         self._functions = {f.signature.name: f for f in source.library.function}
@@ -66,26 +66,26 @@ class DrawnGraph:
         self._taken: set[str] = set()
         self._inside: dict[str, str] = {}
         self._called: dict[str, str] = {}
-        self._outside = self._lay_open(nodes, lambda name: _box_outside(name, variables), {})
+        self._outside = self._add_nodes(nodes, lambda name: _box_outside(name, variables), {})
 
     def drawn_name(self, name: str) -> str | None:
-        """What a node that ran is called in the drawing; None if it is not drawn."""
+        """Return the name in the drawing of a node that ran, or None if it is not drawn."""
         inside = IN_BODY.match(name)
         if inside:
             return self._inside.get(inside[1])
-        # What a call runs has its name without the call. Evaluation's nodes may have the same ones,
-        # but do not run in a training step.
+        # A node that a call runs has no prefix from the call. A node of the evaluation may have the
+        # same name, but does not run in a training step.
         return self._called.get(name) or self._outside.get(name)
 
-    def _lay_open(
+    def _add_nodes(
         self, nodes: Iterable[Any], box: Callable[[str], str], aliases: dict[str, str]
     ) -> dict[str, str]:
         """Add nodes to the drawing.
 
         Args:
-            nodes: NodeDefs, each after those it takes its inputs from.
-            box: from a name to the name with its box.
-            aliases: output to the drawn one that stands for it.
+            nodes: NodeDefs, each after those that compute its inputs.
+            box: a function from a name to the name with its box.
+            aliases: output to the drawn output that replaces it.
 
         Returns:
             name to drawn name.
@@ -105,7 +105,7 @@ class DrawnGraph:
             inputs = [drawn_input(reference) for reference in node.input]
             if node.name in aliases:  # an argument
                 continue
-            if node.op in _CALLS and self._open(node, inputs, aliases):
+            if node.op in _CALLS and self._add_body(node, inputs, aliases):
                 continue
             loop_output = node.op == "Identity" and node.input[0].split(":")[0] in aliases
             if loop_output and box(node.name) == node.name:
@@ -117,20 +117,23 @@ class DrawnGraph:
             drawn.CopyFrom(node)
             drawn.name = names[node.name]
             drawn.input[:] = inputs
-            drawn.attr.pop("_class", None)  # names of nodes it stands beside
+            drawn.attr.pop("_class", None)  # names nodes on the same device, by their old names
         return names
 
-    def _open(self, node: Any, inputs: list[str], aliases: dict[str, str]) -> bool:
-        """Draw one turn of a loop, or what a call runs, in the place of its node; whether it can
-        be."""
+    def _add_body(self, node: Any, inputs: list[str], aliases: dict[str, str]) -> bool:
+        """Draw one iteration of a loop, or the function of a call, instead of its node.
+
+        Returns:
+            whether the node was replaced.
+        """
         is_loop = "body" in node.attr
         function = self._functions.get(node.attr["body" if is_loop else "f"].func.name)
         if function is None or not (is_loop or function.attr["_noinline"].b):
-            return False  # of what XLA compiles no part runs by itself
+            return False  # XLA compiles the call as a whole, so no node in it runs alone
         body, flat_names = function_def_to_graph.function_def_to_graph_def(function)
         arguments = [argument.name for argument in function.signature.input_arg]
         inner = dict(zip(arguments, inputs, strict=False))
-        names = self._lay_open(body.node, _box_inside, inner)
+        names = self._add_nodes(body.node, _box_inside, inner)
         (self._inside if is_loop else self._called).update(names)
         for number, output in enumerate(function.signature.output_arg):
             reference = function.ret[output.name]
@@ -158,7 +161,7 @@ def _box_outside(name: str, variables: list[str]) -> str:
     owners = [v for v in variables if name == v or name.startswith(f"{v}/")]
     if not owners or first in ("optimizer", "training", "metrics", "input"):
         return name
-    # A slot is named after the variable that the optimizer keeps it for, so it has two owners.
+    # An optimizer's slot has the name of its variable as a prefix, so two names match.
     return f"optimizer/{name}" if len(owners) > 1 else f"model/{name}"
 
 

@@ -1,8 +1,9 @@
-"""TensorBoard's event files, written in step with the program.
+"""TensorBoard's event files, written synchronously.
 
-TensorFlow's own FileWriter hands events to a thread: what it fails to write (a full disk) is told
-late or never, and two writers opened within a second write into the same file. Here each write has
-happened, or raised, when the call returns, and a file cut short by a kill is readable up to there.
+TensorFlow's FileWriter passes events to a thread. It reports a failed write, for example on a full
+disk, late or never. Two writers opened within one second write to the same file. Here, each write
+is done or has raised an error when the call returns. If a kill truncates a file, its complete
+events can still be read.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ class EventWriter:
     """
 
     def __init__(self, folder: Path, suffix: str = "") -> None:
-        """Open a file that TensorBoard reads after those that are there.
+        """Open a new file that TensorBoard reads after the other files of the folder.
 
         Args:
-            folder: made if need be.
-            suffix: ends the file's name.
+            folder: is made if it does not exist.
+            suffix: the end of the file's name.
 
         Raises:
             CnnlabError: the folder cannot be made or written.
@@ -40,7 +41,8 @@ class EventWriter:
         self._folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            # TensorBoard reads a folder's files in the order of their names, which hold seconds.
+            # TensorBoard reads the files in the order of their names, which contain a time in
+            # seconds.
             stamps = [int(m[1]) for path in folder.iterdir() if (m := _FILE_NAME.match(path.name))]
             stamp = max([int(time.time()), *(stamp + 1 for stamp in stamps)])
             self.path = folder / f"events.out.tfevents.{stamp:010d}.{platform.node()}{suffix}"
@@ -53,7 +55,7 @@ class EventWriter:
         """Append a `tf.Event`.
 
         Raises:
-            CnnlabError: it cannot be written.
+            CnnlabError: the file cannot be written.
         """
         try:
             self._writer.write(event.SerializeToString())
@@ -61,32 +63,32 @@ class EventWriter:
             raise self._failure(error) from error
 
     def add_summary(self, summary: Any, step: int) -> None:
-        """Append a `tf.Summary`, or one already serialized, of a step."""
+        """Append the summary of a step, a `tf.Summary` or its serialized bytes."""
         if isinstance(summary, bytes):
             summary = tf.Summary.FromString(summary)
         self.add(tf.Event(wall_time=time.time(), step=step, summary=summary))
 
     def add_restart(self, step: int) -> None:
-        """Declare void what earlier files drew from `step` on."""
+        """Make TensorBoard ignore what earlier files have from `step` on."""
         start = tf.SessionLog(status=tf.SessionLog.START)
         self.add(tf.Event(wall_time=time.time(), step=step, session_log=start))
 
     def add_graph(self, definition: Any) -> None:
-        """Append a graph's definition, a `tf.GraphDef`."""
+        """Append a `tf.GraphDef`."""
         self.add(tf.Event(wall_time=time.time(), graph_def=definition.SerializeToString()))
 
     def add_run_metadata(self, metadata: Any, tag: str, step: int) -> None:
-        """Append the `tf.RunMetadata` of a session run, under a name to choose it by."""
+        """Append the `tf.RunMetadata` of a session run; TensorBoard lists it under the tag."""
         event = tf.Event(wall_time=time.time(), step=step)
         event.tagged_run_metadata.tag = tag
         event.tagged_run_metadata.run_metadata = metadata.SerializeToString()
         self.add(event)
 
     def flush(self) -> None:
-        """Hand everything written so far to the operating system.
+        """Pass everything written so far to the operating system.
 
         Raises:
-            CnnlabError: it cannot be written.
+            CnnlabError: the file cannot be written.
         """
         try:
             self._writer.flush()
@@ -97,7 +99,7 @@ class EventWriter:
         """Flush and close the file.
 
         Raises:
-            CnnlabError: what was left cannot be written.
+            CnnlabError: the file cannot be written.
         """
         try:
             self._writer.close()

@@ -1,5 +1,7 @@
-"""When TensorBoard's pictures, curves and traces are made: on request only (`--tensorboard`,
-`--trace_steps`, `--profile`)."""
+"""Hooks for TensorBoard's pictures, curves, traces and profile.
+
+They act on request only: `--tensorboard`, `--trace_steps`, `--profile`.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +33,15 @@ MISTAKES = 24  # images
 
 
 class EvaluationPictures(EvaluationListener):
-    """Shows each evaluation during training: mistakes, confusion matrix, PR curves."""
+    """Writes pictures of each evaluation during training: mistakes, confusion matrix, PR curves."""
 
     wants_batches = True
 
     def __init__(self, log: RunLog, parts: Collection[str]) -> None:
-        """Args: parts: values of the option tensorboard."""
+        """Args:
+        log: receives the pictures.
+        parts: values of the option tensorboard.
+        """
         self._log = log
         self._parts = parts
         self._batches: list[tuple[Any, Any]] = []
@@ -70,7 +75,7 @@ class EvaluationPictures(EvaluationListener):
 
 
 class InputImagesHook(Hook):
-    """Shows the first images of a run, as they are and as training sees them."""
+    """Writes a picture of the first images of a run, before and after augmentation."""
 
     every_steps = sys.maxsize
 
@@ -87,7 +92,7 @@ class InputImagesHook(Hook):
 
 
 class ProjectorHook(Hook):
-    """Writes the last features of validation images, at the end of the run."""
+    """Writes the last features of validation images for the projector, at the end of the run."""
 
     every_steps = sys.maxsize
 
@@ -95,13 +100,13 @@ class ProjectorHook(Hook):
         self._folder = folder
 
     def after_step(self, run: Run, state: StepState) -> None:
-        split, tower = run.data.split("validation"), run.train_graph.inference
+        split, graph = run.data.split("validation"), run.train_graph.inference
         batch_size, features, guesses = run.config.smallest_eval_batch_size, [], []
         images, labels = split.images[:MAX_IMAGES], split.labels[:MAX_IMAGES]
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
             found, logits = run.session.run(
-                (tower.features, tower.logits), {tower.images_ph: batch}
+                (graph.features, graph.logits), {graph.images_ph: batch}
             )
             features.append(found)
             guesses.append(logits.argmax(axis=1))
@@ -111,14 +116,14 @@ class ProjectorHook(Hook):
         )
 
     def after_stop(self, run: Run, state: StepState) -> None:
-        if not run.control.is_interrupted:  # by early stopping or --max_secs
+        if not run.control.is_interrupted:  # early stopping or --max_secs stopped the run
             self.after_step(run, state)
 
 
 class TraceHook(Hook):
-    """Traces chosen steps: a Chrome trace each, and the times of nodes in TensorBoard's graph.
+    """Traces chosen steps: writes a Chrome trace each, and times for TensorBoard's graph.
 
-    A traced step has a session run of its own; what it computes is the same.
+    A session run makes each traced step alone. The step computes the same as without a trace.
     """
 
     every_steps = sys.maxsize
@@ -126,8 +131,13 @@ class TraceHook(Hook):
     def __init__(
         self, first: int, last: int, log: RunLog, folder: Path, profile_path: Path | None = None
     ) -> None:
-        """Args: first, last: steps, counted from 1; folder: for the Chrome traces; profile_path:
-        for where their time went, if that is wanted."""
+        """Args:
+        first: the first traced step, >= 1.
+        last: the last traced step.
+        log: receives the times for TensorBoard's graph.
+        folder: receives the Chrome traces.
+        profile_path: receives the profile of the traced steps; None: no profile.
+        """
         self._first, self._last = first, last
         self._log = log
         self._folder = folder
@@ -167,7 +177,7 @@ class TraceHook(Hook):
                 self._write_profile(run)
 
     def end(self, run: Run) -> None:
-        if self._profile is not None:  # the loop has ended before the last of its steps
+        if self._profile is not None:  # the loop has ended before the last traced step
             self._write_profile(run)
 
     def _write_profile(self, run: Run) -> None:

@@ -1,15 +1,15 @@
 """A run's options and final figures for TensorBoard's HParams dashboard.
 
-The dashboard knows sessions (a row each: values of hyper-parameters, figures, how it ended) and an
-experiment (which columns there are). A session's folder is a run of TensorBoard's, and a column of
-figures names a tag and a *group*, the folder below the session's in which the tag stands. So a
-training run's session stands in LOG_DIR itself: `Metric("accuracy", "val")` is then the curve
-`accuracy` of LOG_DIR/val.
+The dashboard shows sessions and an experiment. A session is a row: values of hyperparameters,
+figures, and how it ended. The experiment says which columns there are. A column of figures names a
+tag and a *group*, the folder below the session's folder that has the tag. So a training run's
+session is in LOG_DIR itself, and `Metric("accuracy", "val")` is the curve `accuracy` of
+LOG_DIR/val.
 
-A search over options gives each trial a log_dir of its own in one folder, and first writes an
-experiment into that folder (`cnnlab.tune.dashboard`). The trials are ordinary runs, which write
-their sessions themselves and leave the columns to the experiment that they find there (TensorBoard
-takes any one of several).
+A search over options gives each trial its own log_dir in one folder. Before the trials,
+`cnnlab.tune.dashboard` writes an experiment into that folder. The trials are ordinary runs and
+write their sessions themselves. They write no experiment if the folder has one, because TensorBoard
+would use any one of several.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from cnnlab.config.config import Config
 from cnnlab.config.options import admitted_types, as_dict, fields_of
 from cnnlab.run.tensorboard.events import EventWriter
 
-SUFFIX = ".hparams"  # ends the names of these event files, and of no others
+SUFFIX = ".hparams"  # the end of the names of these event files, and of no others
 ALWAYS_SHOWN = ("model", "batch_size", "optimizer", "learning_rate")
 _LEFT_OUT = ("output", "recipe", "run", "stopping", "device", "tensorboard")  # groups of options
 
@@ -39,9 +39,9 @@ Value = bool | int | float | str
 class Column(NamedTuple):
     """A column of values.
 
-    name: of the hyper-parameter.
+    name: the hyperparameter's name.
     kind: bool, float or str.
-    is_shown: whether it comes first. TensorBoard draws five at first, the rest on request.
+    is_shown: whether it comes first. TensorBoard shows the first five, the others on request.
     """
 
     name: str
@@ -52,8 +52,8 @@ class Column(NamedTuple):
 class Metric(NamedTuple):
     """A column of figures.
 
-    tag: of the curve whose last value is shown.
-    group: the folder below the session's that has the curve; "" for the session's own.
+    tag: the tag of the curve whose last value is shown.
+    group: the folder, below the session's, that has the curve; "" for the session's folder.
     title: the column's heading.
     """
 
@@ -73,7 +73,7 @@ METRICS = (
 class Session:
     """One row of the dashboard: a run, which may take several processes.
 
-    All methods raise CnnlabError where the file cannot be written.
+    All methods raise CnnlabError if the file cannot be written.
     """
 
     def __init__(
@@ -83,13 +83,13 @@ class Session:
         columns: Sequence[Column],
         metrics: Sequence[Metric] = METRICS,
     ) -> None:
-        """Write the start of the session, in place of what an earlier process wrote of it.
+        """Write the start of the session; it replaces the session of an earlier process.
 
         Args:
             folder: the run's log_dir.
-            values: name to value of the hyper-parameters.
-            columns: those that the dashboard has, unless the folder above has an experiment.
-            metrics: the columns of figures, likewise.
+            values: name to value of the hyperparameters.
+            columns: the columns of values; not used if the folder above has an experiment.
+            metrics: the columns of figures; not used if the folder above has an experiment.
         """
         is_trial = bool(_files_in(folder.parent))
         with replacing_events(folder) as self._writer:
@@ -99,7 +99,7 @@ class Session:
             self._writer.flush()
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
-        """Add a point to each of the session's own curves; figures: tag to value."""
+        """Add a point to curves in the session's folder; figures: tag to value."""
         values = [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in figures.items()]
         self._writer.add_summary(tf.Summary(value=values), step)
 
@@ -115,13 +115,15 @@ class Session:
 
 @contextmanager
 def run_session(config: Config) -> Iterator[Session]:
-    """The session of a training run. One that fails is marked so; one that was stopped and will go
-    on has no end."""
+    """Write the session of a training run while the block runs.
+
+    A session whose run fails is marked as failed. The session of a stopped run has no end yet.
+    """
     session = Session(config.resolved_log_dir, values_of(config), columns_of(config))
     try:
         yield session
     except CnnlabError:
-        with contextlib.suppress(CnnlabError):  # a full disk: the first error has said so
+        with contextlib.suppress(CnnlabError):  # if the disk is full, the first error says so
             session.end(failed=True)
             session.close()
         raise
@@ -129,7 +131,7 @@ def run_session(config: Config) -> Iterator[Session]:
 
 
 def finish(session: Session, result: Mapping[str, Any]) -> None:
-    """Write what a training run came to, if it is finished; result: see `Train.train`."""
+    """Write the result of a training run, if it is finished; result: see `Train.train`."""
     if result["finished"]:
         figures = {f"test/{name}": result[name] for name in ("accuracy", "loss")}
         session.write(result["step"], figures)
@@ -137,8 +139,10 @@ def finish(session: Session, result: Mapping[str, Any]) -> None:
 
 
 def columns_of(config: Config) -> list[Column]:
-    """A column for each option that makes results differ; first those that are not as by default,
-    and a few that everybody asks for."""
+    """Return a column for each option that changes the results.
+
+    Options that differ from their default, and those of ALWAYS_SHOWN, come first.
+    """
     given = as_dict(config)
     columns = []
     for name, field in _compared_fields().items():
@@ -156,8 +160,11 @@ def columns_of(config: Config) -> list[Column]:
 
 
 def values_of(config: Config) -> dict[str, Value]:
-    """Name to value of the options that make results differ, the model's among them, but for those
-    that are none; lists and mappings as text."""
+    """Return the options that change the results, name to value.
+
+    The model's options are among them. Options that are None are left out. Lists and mappings are
+    turned into text.
+    """
     given = as_dict(config)
     values = {**config.model_options, **{name: given[name] for name in _compared_fields()}}
     return {name: _plain(value) for name, value in values.items() if value is not None}
@@ -185,8 +192,10 @@ def _compared_fields() -> dict[str, Any]:
 
 @contextmanager
 def replacing_events(folder: Path) -> Iterator[EventWriter]:
-    """A new file of these summaries, in place of earlier ones once the block is done: of several
-    starts TensorBoard would keep the first."""
+    """Open a new file of these summaries, and delete the earlier ones when the block succeeds.
+
+    They are deleted because TensorBoard uses the first start of a session that it finds.
+    """
     earlier = _files_in(folder)
     yield EventWriter(folder, SUFFIX)
     for path in earlier:
@@ -198,7 +207,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _experiment(columns: Sequence[Column], metrics: Sequence[Metric]) -> Any:
-    """A summary that names the columns."""
+    """Return a summary that names the columns."""
     api = _api()
     kinds = {
         bool: api.DATA_TYPE_BOOL,
@@ -207,7 +216,7 @@ def _experiment(columns: Sequence[Column], metrics: Sequence[Metric]) -> Any:
     }
     return _plugin().experiment_pb(
         [
-            # TensorBoard puts those that differ between runs first.
+            # TensorBoard shows columns that differ between runs first.
             api.HParamInfo(name=column.name, type=kinds[column.kind], differs=column.is_shown)
             for column in columns
         ],

@@ -13,17 +13,17 @@ from PIL import Image, ImageDraw, ImageFont
 from cnnlab.base.tf1 import tf
 
 _COLUMNS = 4
-_TILE = 96  # pixels: smaller images are magnified by a whole factor
+_TILE = 96  # pixels; smaller images are magnified by a whole factor
 _CAPTION = 34  # pixels below a tile, for two lines
 _GAP = 8
 _CELL = 44  # pixels of a cell of the confusion matrix, with few classes
-_MAX_SIDE = 900  # pixels of the matrix, with many
+_MAX_SIDE = 900  # pixels of the matrix, with many classes
 _MIN_NUMBERED_CELL = 22  # smaller cells have no room for a number
-_DARK = (8, 48, 107)  # of a cell that holds its whole row
+_DARK = (8, 48, 107)  # the colour of a cell that has all images of its row
 
 
 def picture_value(tag: str, picture: Image.Image) -> Any:
-    """A `tf.Summary.Value` that shows a picture."""
+    """Return a `tf.Summary.Value` that shows a picture."""
     png = io.BytesIO()
     picture.save(png, format="PNG", optimize=True)
     image = tf.Summary.Image(
@@ -36,8 +36,12 @@ def picture_value(tag: str, picture: Image.Image) -> Any:
 
 
 def as_picture(image: npt.NDArray[np.uint8], zoom: int = 1) -> Image.Image:
-    """An image uint8 [height, width, channels], magnified; of more than three channels three
-    show."""
+    """Return an RGB picture of an image, magnified.
+
+    Args:
+        image: uint8 [height, width, channels]. One channel is shown of two, three of more.
+        zoom: a whole factor.
+    """
     pixels = image[:, :, 0] if image.shape[2] in (1, 2) else image[:, :, :3]
     picture = Image.fromarray(pixels)
     size = (picture.width * zoom, picture.height * zoom)
@@ -50,7 +54,7 @@ def draw_mistakes(
     probabilities: npt.NDArray[np.float32],
     class_names: Sequence[str],
 ) -> Image.Image:
-    """Images, each over what it shows and what the network took it for, and how surely.
+    """Draw images, each above its true class, its predicted class and the probability of that.
 
     Args:
         images: uint8 [n, height, width, channels], n >= 1.
@@ -84,7 +88,9 @@ def draw_mistakes(
 def draw_confusion_matrix(
     confusion: npt.NDArray[np.int64], class_names: Sequence[str]
 ) -> Image.Image:
-    """Counts of each truth (row) and prediction (column), shaded by the share of the row.
+    """Draw the number of images of each truth (row) and prediction (column).
+
+    The shade of a cell shows its share of the row's images.
 
     Args:
         confusion: int64 [num_classes, num_classes]; rows: truth.
@@ -119,7 +125,10 @@ def draw_confusion_matrix(
 def _write_names(
     sheet: Image.Image, names: Sequence[str], margin: int, cell: int, font: Any
 ) -> None:
-    """Names along the left and, turned by a quarter, the top; and what the two sides are."""
+    """Write the classes' names and the words "true" and "predicted" along the left and the top.
+
+    The names along the top are rotated by 90 degrees.
+    """
     draw = ImageDraw.Draw(sheet)
     for index, name in enumerate(names):
         start = margin + index * cell
@@ -134,20 +143,32 @@ def _write_names(
 def _text_image(
     text: str, size: tuple[int, int], place: tuple[float, float], anchor: str, ink: str, font: Any
 ) -> Image.Image:
-    """A text in a picture of a size, turned by a quarter so that it reads upwards."""
+    """Return a picture of a text, rotated by 90 degrees, so that it reads upwards.
+
+    Args:
+        text: the text.
+        size: width and height before the rotation, in pixels.
+        place: the text's position before the rotation.
+        anchor: the part of the text that is at the position, see Pillow's text anchors.
+        ink: the text's colour.
+        font: a Pillow font.
+    """
     picture = Image.new("RGB", size, "white")
     ImageDraw.Draw(picture).text(place, text, ink, font, anchor=anchor)
     return picture.transpose(Image.Transpose.ROTATE_90)
 
 
 def _font_for(text: str, size: float, width: float) -> Any:
-    """The font at a size, or as much smaller as the text needs to fit in so many pixels."""
+    """Return the font at a size, or at the smaller size at which the text is `width` pixels wide.
+
+    The size is never smaller than 7.
+    """
     length = ImageFont.load_default(size).getlength(text)
     return ImageFont.load_default(max(7.0, size * min(1.0, width / max(length, 1))))
 
 
 def _shortened(text: str, font: Any, width: float) -> str:
-    """The text, or as much of its beginning as fits in so many pixels."""
+    """Return the text, or its first characters that fit into `width` pixels."""
     while text and font.getlength(text) > width:
         text = text[:-1]
     return text

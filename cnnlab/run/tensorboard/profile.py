@@ -1,4 +1,4 @@
-"""Where the time of traced steps goes: by part of the step, kind of operation and layer."""
+"""The profile of traced steps: time by part of the step, by kind of operation and by layer."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _LONGEST_TABLE = 20  # kinds of operations
 class Operation(NamedTuple):
     """One operation that ran.
 
-    name: of its node, without the loop that it is in.
-    kind: as TensorFlow ran it; one that stands for several has a name with Fused.
-    ms: from its start to its end.
+    name: the name of its node, without the loop's prefix.
+    kind: the kind that TensorFlow ran; one that replaces several has Fused in its name.
+    ms: milliseconds from its start to its end.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Profile:
     """Adds up the operations of traced steps."""
 
     def __init__(self, layers: Collection[str]) -> None:
-        """Args: layers: their names, which begin those of their operations."""
+        """Args: layers: the layers' names, which are prefixes of their operations' names."""
         self._layers = sorted(layers, key=len, reverse=True)
         self._steps: list[int] = []
         self._step_ms = 0.0
@@ -49,7 +49,7 @@ class Profile:
         self._counts: dict[tuple[str, str, str], int] = defaultdict(int)
 
     def add(self, step: int, metadata: Any) -> None:
-        """Take in the `tf.RunMetadata` of a session run that made this step alone."""
+        """Add a step by the `tf.RunMetadata` of a session run that made no other step."""
         self._steps.append(step)
         stats = metadata.step_stats
         self._step_ms += _elapsed_ms(stats)
@@ -59,13 +59,16 @@ class Profile:
             self._counts[key] += 1
 
     def figures(self) -> dict[str, Any] | None:
-        """The means over the steps; None without any.
+        """Return means over the steps, or None if there are none.
 
         Returns:
-            first_step, last_step; step_ms: from the first operation's start to the last one's end;
-            operations_ms: the sum of all operations, which is more where they ran side by side and
-            less where there was nothing to run; parts, kinds and layers: name, ms, share of that
-            sum, and count, of operations a step; layers also have the ms of their parts.
+            first_step, last_step: the first and the last traced step.
+            step_ms: milliseconds from the first operation's start to the last one's end.
+            operations_ms: sum of the milliseconds of all operations. It is more than step_ms if
+                operations ran in parallel, and less if there were gaps between them.
+            parts, kinds, layers: rows with name, ms, share (of operations_ms), and count (of
+                operations a step). Rows of layers also have forward_ms, backward_ms and
+                optimizer_ms.
         """
         if not self._steps:
             return None
@@ -87,7 +90,7 @@ class Profile:
         }
 
     def _rows(self, column: int, total: float) -> list[dict[str, Any]]:
-        """A row for each value of a column of the keys, the longest time first."""
+        """Return a row for each value of a column of the keys, the longest time first."""
         steps = len(self._steps)
         rows = []
         for name in {key[column] for key in self._ms}:
@@ -108,7 +111,7 @@ class Profile:
         return _PART_OF.get(f"{first}/{second.partition('/')[0]}") or _PART_OF.get(first, "rest")
 
     def _layer_of(self, name: str) -> str:
-        """'' where it belongs to no layer."""
+        """Return the layer of an operation, or '' if it belongs to none."""
         found = re.search(r"(?:^|/)(?:model/|update_)(.+)", name)
         if found is None:
             return ""
@@ -119,7 +122,7 @@ class Profile:
 
 
 def table(figures: dict[str, Any]) -> str:
-    """What `Profile.figures` gives, as text."""
+    """Return the figures of `Profile.figures` as text."""
     lines = [
         f"profile of steps {figures['first_step']} to {figures['last_step']}: "
         f"{figures['step_ms']:.3f} ms a step, {figures['operations_ms']:.3f} ms in operations",
@@ -145,17 +148,18 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _operations_of(stats: Any) -> Iterator[Operation]:
-    # A GPU has several lists: launches, and what the streams did, one by one and all.
+    # A GPU has several lists: its launches, each stream, and all streams together. Only the last
+    # one counts, because the others repeat its operations.
     streams = {d.device for d in stats.dev_stats if d.device.endswith("/stream:all")}
     for device in stats.dev_stats:
         name = device.device
-        is_told_elsewhere = "/stream:" in name or any(stream.startswith(name) for stream in streams)
-        if name not in streams and is_told_elsewhere:
+        is_repeated = "/stream:" in name or any(stream.startswith(name) for stream in streams)
+        if name not in streams and is_repeated:
             continue
         for node in device.node_stats:
             name, kind = _name_and_kind(node, device.device in streams)
             inside = IN_BODY.match(name)
-            if f"/{APART}/" in name:  # the call's own operations are in the list too
+            if f"/{APART}/" in name:  # a call, whose operations are in the list too
                 continue
             ms = node.all_end_rel_nanos / 1e6 or node.all_end_rel_micros / 1e3
             yield Operation(inside[1] if inside else name, kind, ms)

@@ -1,9 +1,9 @@
 """The last features of validation images, for TensorBoard's projector.
 
 FOLDER/
-    projector_config.pbtxt     what TensorBoard looks for
-    projector/features.tsv     an image a line
-    projector/labels.tsv       index, what it was taken for, whether that is right, class
+    projector_config.pbtxt     names the other files for TensorBoard
+    projector/features.tsv     one line an image: its features
+    projector/labels.tsv       one line an image: index, predicted class, right or not, true class
     projector/images.png       the images in rows
 """
 
@@ -21,8 +21,8 @@ from PIL import Image
 from cnnlab.base.files import translate_os_errors, write_atomically
 from cnnlab.run.tensorboard.pictures import as_picture
 
-MAX_IMAGES = 2000  # the browser computes t-SNE of as many in a minute or two
-_MAX_SPRITE = 8192  # pixels a side; TensorBoard shows no larger one
+MAX_IMAGES = 2000  # with more, t-SNE takes minutes in the browser
+_MAX_SPRITE = 8192  # pixels a side, the largest picture that TensorBoard shows
 _CONFIG = """embeddings {{
   tensor_name: "features"
   tensor_path: "projector/features.tsv"
@@ -43,14 +43,15 @@ def write_projector(
     predictions: npt.NDArray[Any],
     class_names: Sequence[str],
 ) -> None:
-    """Write what the projector shows, in place of what an earlier process wrote.
+    """Write the projector's files; they replace those of an earlier process.
 
     Args:
-        folder: one with event files.
-        features: float32 [n, ...]; of an image's map of features the mean is shown.
+        folder: a folder with event files.
+        features: float32 [n, channels] or [n, height, width, channels]; of a map of features the
+            mean over its positions is written.
         images: uint8 [n, height, width, channels].
         labels: int [n], the truth.
-        predictions: int [n], what the network took them for.
+        predictions: int [n], the predicted classes.
         class_names: one for each class.
 
     Raises:
@@ -77,12 +78,12 @@ def write_projector(
 
 
 def sprite_columns(count: int) -> int:
-    """Images a row, and rows: the projector wants a square."""
+    """Return the number of images in a row; the projector expects the same number of rows."""
     return int(np.ceil(np.sqrt(count)))
 
 
 def draw_sprite(images: npt.NDArray[np.uint8]) -> Image.Image:
-    """All images in rows, as many a row as rows; large ones made smaller.
+    """Draw all images in one square picture; shrink them if it would be too large.
 
     Args:
         images: uint8 [n, height, width, channels], n >= 1.

@@ -1,4 +1,4 @@
-"""The trace of a session run, for Chrome and for TensorBoard's graph."""
+"""The trace of a session run: as a file for Chrome, and as times for TensorBoard's graph."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cnnlab.run.tensorboard.drawn_graph import DrawnGraph
 
 
 def chrome_trace(metadata: Any) -> str:
-    """The trace as JSON, for chrome://tracing or ui.perfetto.dev; times in microseconds.
+    """Return the trace as JSON, for chrome://tracing or ui.perfetto.dev; times in microseconds.
 
     Args:
         metadata: the `tf.RunMetadata` of a run with FULL_TRACE.
@@ -18,7 +18,7 @@ def chrome_trace(metadata: Any) -> str:
 
 
 def drawn_metadata(metadata: Any, drawn: DrawnGraph) -> Any:
-    """The metadata with the names that nodes have in TensorBoard's graph, of those drawn there."""
+    """Return a copy of the metadata that has the drawn nodes only, under their drawn names."""
     kept = tf.RunMetadata()
     for device in metadata.step_stats.dev_stats:
         copy = kept.step_stats.dev_stats.add(device=device.device)

@@ -1,4 +1,4 @@
-"""The real TensorBoard on a real run, looked at in a headless Chromium.
+"""The real TensorBoard on a real run, in a headless Chromium.
 
 Screenshots are kept in the folder that CNNLAB_SCREENSHOTS names, else with pytest's files.
 """
@@ -33,7 +33,7 @@ OPTIONS = (
     *("--device=cpu", "--json"),
 )
 BOXES = {"input", "model", "loss", "optimizer", "metrics", "training", "evaluation"}
-# The colours of the curves of each card, by tag; a run has a colour.
+# The colours of the curves in each card, by tag; each run has one colour.
 CURVES = """
 const curves = {};
 for (const card of deep(CARD)) {
@@ -47,7 +47,7 @@ for (const card of deep(CARD)) {
 
 
 class Board:
-    """A TensorBoard on a run, and a browser on it."""
+    """A TensorBoard that shows a run, and a browser that shows the TensorBoard."""
 
     def __init__(self, address: str, browser: Browser, run: Path, screenshots: Path) -> None:
         self.address = address
@@ -67,7 +67,7 @@ class Board:
             return json.load(answer)
 
     def keep(self, name: str, **settings: Any) -> None:
-        time.sleep(2)  # until what moves has come to rest
+        time.sleep(2)  # until the animations have ended
         path = self._screenshots / f"tensorboard-{name}.png"
         self.browser.screenshot(path, **settings)
         assert path.stat().st_size > 10_000
@@ -75,7 +75,7 @@ class Board:
 
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
-    """Of a run that was stopped and went on."""
+    """Start TensorBoard on a run that was stopped and resumed."""
     run = tmp_path_factory.mktemp("board")
     for steps in (FIRST_STEPS, STEPS):
         process = commands.start("cnnlab.train", *OPTIONS, f"--steps={steps}", cwd=run)
@@ -114,7 +114,7 @@ def wait_for_runs(board: Board) -> None:
         time.sleep(0.5)
 
 
-def test_the_curves_of_train_and_val_lie_over_each_other(board: Board) -> None:
+def test_train_and_val_share_a_chart(board: Board) -> None:
     board.open("scalars", tagFilter="^(accuracy|loss)$", _ignoreYOutliers="false")
     both = "curves.accuracy?.length >= 2 && curves.loss?.length >= 2 && curves"
     script = CURVES.replace("CARD", "'tf-scalar-card'")
@@ -174,7 +174,7 @@ def numbers(texts: list[str]) -> list[float]:
 
 
 def test_the_pictures_are_there(board: Board) -> None:
-    board.browser.resize(1280, 1000)  # what is out of sight is not loaded
+    board.browser.resize(1280, 1000)  # TensorBoard loads visible pictures only
     board.open("images")
     sizes = board.wait_for(
         "const sizes = {};"

@@ -14,7 +14,7 @@ def test_a_curve_is_scikit_learns(seed: int) -> None:
     is_class = rng.random(400) < 0.3
     probabilities = np.clip(rng.normal(0.3 + 0.3 * is_class, 0.3), 0, 1).astype(np.float32)
     thresholds = np.linspace(0, 1, THRESHOLDS).astype(np.float32)
-    probabilities[:20] = thresholds[5:25]  # exactly at a threshold counts as of the class
+    probabilities[:20] = thresholds[5:25]  # a probability equal to a threshold counts as predicted
     curve = class_curve(probabilities, is_class)
     precision, recall, scores = precision_recall_curve(is_class, probabilities)
     place = np.searchsorted(scores, thresholds, side="left")
@@ -35,10 +35,10 @@ def test_without_an_image_of_the_class() -> None:
     curve = class_curve(np.float32([0.2, 0.9]), np.array([False, False]))
     assert not curve.recall.any()
     assert curve.precision[0] == 0
-    assert curve.precision[-1] == 1  # nothing counts as of the class
+    assert curve.precision[-1] == 1  # no image is predicted to be of the class
 
 
-def test_the_summary_has_a_tag_a_class_and_six_rows() -> None:
+def test_the_summary_has_one_tag_for_each_class_and_six_rows() -> None:
     probabilities = np.float32([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
     values = curve_values(probabilities, np.array([0, 1, 1]), ["cat", "dog"])
     assert [value.tag for value in values] == ["classes/cat/pr_curves", "classes/dog/pr_curves"]

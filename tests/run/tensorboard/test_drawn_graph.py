@@ -1,4 +1,4 @@
-"""The graph as it is drawn."""
+"""The graph as TensorBoard draws it."""
 
 from pathlib import Path
 from typing import Any
@@ -23,21 +23,21 @@ EVERYTHING = {
 
 
 @pytest.mark.parametrize("options", [{}, pytest.param(EVERYTHING, marks=pytest.mark.slow)])
-def test_few_boxes_and_whole_edges(options: dict[str, Any], tmp_path: Path) -> None:
+def test_few_boxes_and_no_missing_edges(options: dict[str, Any], tmp_path: Path) -> None:
     with tiny.make(tmp_path / "save", **options) as train:
         graph = train.graph
         before = graph.as_graph_def().SerializeToString(deterministic=True)
         drawn = DrawnGraph(graph)
         assert graph.as_graph_def().SerializeToString(deterministic=True) == before
     nodes = {node.name: node for node in drawn.definition.node}
-    assert len(nodes) == len(drawn.definition.node)  # each name once
+    assert len(nodes) == len(drawn.definition.node)  # no name appears twice
     assert {name.split("/")[0] for name in nodes} == BOXES
     inputs = {name: {i.lstrip("^").split(":")[0] for i in nodes[name].input} for name in nodes}
     assert all(found <= set(nodes) for found in inputs.values())
     assert drawn.definition.ByteSize() < 1_000_000
 
     def reach(name: str) -> set[str]:
-        """Everything that a node is computed from."""
+        """Return all nodes that a node is computed from."""
         found, waiting = set(), [name]
         while waiting:
             new = inputs[waiting.pop()] - found
@@ -45,7 +45,7 @@ def test_few_boxes_and_whole_edges(options: dict[str, Any], tmp_path: Path) -> N
             waiting += new
         return found
 
-    # The step's own network stands between its images and its loss, with its variables.
+    # The loss is computed from the step's own network, with its images and variables.
     assert {"model/conv1/kernel", "model/conv1/Conv2D", "input/data/OneShotIterator"} <= reach(
         "metrics/loss"
     )
@@ -55,7 +55,7 @@ def test_few_boxes_and_whole_edges(options: dict[str, Any], tmp_path: Path) -> N
         assert update.name.startswith("optimizer/")
         assert "model/conv1/Conv2D" in reach(update.name)
         assert "optimizer/conv1/kernel/Adam" in nodes
-    # A batch norm after it may be part of a second one.
+    # With a batch norm fused into it, the convolution may be a second node, Conv2D_1.
     of_evaluation = {f"evaluation/model/conv1/Conv2D{number}" for number in ("", "_1")}
     assert of_evaluation & reach("evaluation/probabilities")
 

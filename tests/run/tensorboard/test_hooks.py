@@ -1,4 +1,4 @@
-"""A small run with everything, read back as TensorBoard reads it."""
+"""A small run with all hooks, read back as TensorBoard reads it."""
 
 import json
 from pathlib import Path
@@ -32,21 +32,25 @@ def events(folder: Path) -> EventAccumulator:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A folder with a run in save and save-logs that was stopped after step 6 and went on, and the
-    logits of its validation images in the end."""
+    """Make a run that is stopped after step 6 and resumed.
+
+    Returns:
+        the folder, with the run in save and save-logs; and the final outputs for the validation
+        images.
+    """
     folder = tmp_path_factory.mktemp("board")
     with tiny.make(folder / "save", **{**OPTIONS, "steps": 6}) as train:
         train.train()
     with tiny.make(folder / "save", **OPTIONS) as train:
         train.train()
-        tower, images = train.train_graph.inference, tiny.arrays()[1][0]
-        feed = {tower.images_ph: images}
-        names = {"logits": tower.logits, "features": tower.features}
-        found = train.session.run({**names, "probabilities": tower.probabilities}, feed)
+        graph, images = train.train_graph.inference, tiny.arrays()[1][0]
+        feed = {graph.images_ph: images}
+        names = {"logits": graph.logits, "features": graph.features}
+        found = train.session.run({**names, "probabilities": graph.probabilities}, feed)
     return folder, found
 
 
-def test_each_picture_and_curve_stands_once_a_step(run: Any) -> None:
+def test_each_picture_and_curve_is_written_once_a_step(run: Any) -> None:
     folder, _ = run
     train, val = events(folder / "save-logs/train"), events(folder / "save-logs/val")
     assert [image.step for image in train.Images("images/inputs")] == [0]
@@ -81,11 +85,12 @@ def test_the_inputs_are_those_of_the_first_step(run: Any) -> None:
     np.testing.assert_array_equal(pixels, np.asarray(sheet))
 
 
-def test_the_projector_has_what_the_last_layer_takes_in(run: Any) -> None:
+def test_the_projector_has_the_input_of_the_last_layer(run: Any) -> None:
     folder, found = run
     features = np.loadtxt(folder / "save-logs/val/projector/features.tsv", delimiter="\t")
     np.testing.assert_allclose(features, found["features"], rtol=1e-4, atol=1e-6)
-    assert features.shape == (tiny.NUM_TEST, 4 * 4 * 4)  # of flatten; dropout keeps the shape
+    # The output of flatten; dropout keeps the shape.
+    assert features.shape == (tiny.NUM_TEST, 4 * 4 * 4)
     labels = (folder / "save-logs/val/projector/labels.tsv").read_text().splitlines()[1:]
     guesses = [line.split("\t")[1] for line in labels]
     assert guesses == [str(guess) for guess in found["logits"].argmax(axis=1)]
@@ -108,7 +113,7 @@ def test_traced_steps_are_in_the_graph_and_in_files(run: Any) -> None:
     assert files == ["step_4.json", "step_5.json"]
     trace = json.loads((folder / "save-logs/traces/step_4.json").read_text())
     ops = {event["args"].get("op") for event in trace["traceEvents"] if event["ph"] == "X"}
-    assert any("Conv2D" in str(op) for op in ops)  # fused or not, by oneDNN or not
+    assert any("Conv2D" in str(op) for op in ops)  # fused or not, from oneDNN or not
 
 
 @pytest.mark.parametrize(
@@ -121,7 +126,7 @@ def test_traced_steps_are_in_the_graph_and_in_files(run: Any) -> None:
         (102, 5, 5, False),
     ],
 )
-def test_each_traced_step_has_a_run_of_its_own(
+def test_a_session_run_makes_each_traced_step_alone(
     made: int, wanted: int, steps: int, is_traced: bool, tmp_path: Path
 ) -> None:
     hook = TraceHook(100, 102, None, tmp_path)  # type: ignore[arg-type]
@@ -131,7 +136,7 @@ def test_each_traced_step_has_a_run_of_its_own(
     assert bool(plan.arguments) == is_traced
 
 
-def test_nothing_of_it_without_being_asked(tmp_path: Path) -> None:
+def test_nothing_is_written_by_default(tmp_path: Path) -> None:
     with tiny.make(tmp_path / "save", tiny.linear, steps=2) as train:
         train.train()
     assert sorted(path.name for path in (tmp_path / "save-logs").iterdir())[1:] == ["train", "val"]

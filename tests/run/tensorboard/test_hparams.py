@@ -1,4 +1,4 @@
-"""The HParams dashboard's files, and what TensorBoard makes of them."""
+"""The HParams dashboard's files, as TensorBoard reads them."""
 
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ from tests import small as tiny
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Tag to plugin data of a folder's event files."""
+    """Return the plugin data in a folder's event files, by tag."""
     accumulator = EventAccumulator(str(folder))
     accumulator.Reload()
     return dict(accumulator.PluginTagToContent("hparams"))
 
 
 def session_of(folder: Path) -> dict[str, Any]:
-    """Name to value of the session's hyper-parameters."""
+    """Return the session's hyperparameters, name to value."""
     start = metadata.parse_session_start_info_plugin_data(
         contents(folder)[metadata.SESSION_START_INFO_TAG]
     )
@@ -41,7 +41,7 @@ def test_values_and_columns_of_a_run() -> None:
     assert values["learning_rate"] == 0.01
     assert values["augment"] == "[flip]"
     assert values["staircase"] is True
-    assert "clip_norm" not in values  # none
+    assert "clip_norm" not in values  # it is None
     columns = {column.name: column for column in hparams.columns_of(config)}
     assert set(values) <= set(columns)
     for name in ("save_dir", "eval_steps", "device", "json", "tensorboard"):
@@ -50,7 +50,7 @@ def test_values_and_columns_of_a_run() -> None:
     assert kinds == {"clip_norm": float, "batch_size": float, "staircase": bool, "loss": str}
     shown = {column.name for column in columns.values() if column.is_shown}
     assert shown == {"model", "batch_size", "optimizer", "learning_rate", "augment"}
-    for name, value in values.items():  # of the kind that its column has
+    for name, value in values.items():  # the value has the kind of its column
         kind = columns[name].kind
         assert isinstance(value, kind) or (kind is float and type(value) is int), name
 
@@ -82,7 +82,7 @@ def test_a_session_and_its_end(tmp_path: Path) -> None:
     ]
 
 
-def test_a_new_session_takes_the_place_of_the_old_and_of_nothing_else(tmp_path: Path) -> None:
+def test_a_new_session_replaces_the_old_one_and_nothing_else(tmp_path: Path) -> None:
     other = tmp_path / "events.out.tfevents.1.host"
     other.write_bytes(b"")
     for value in (1.0, 2.0):
@@ -109,14 +109,14 @@ def test_a_trial_leaves_the_columns_to_the_experiment(tmp_path: Path) -> None:
     assert list(contents(tmp_path / "3")) == [metadata.SESSION_START_INFO_TAG]
 
 
-def test_a_run_that_fails_is_marked_so(tmp_path: Path) -> None:
+def test_a_run_that_fails_is_marked_as_failed(tmp_path: Path) -> None:
     config = resolve({"log_dir": str(tmp_path)})
     with pytest.raises(CnnlabError, match="as it happens"), hparams.run_session(config):
         raise CnnlabError("as it happens")
     assert status_of(tmp_path) == api_pb2.STATUS_FAILURE
 
 
-def test_a_stopped_run_has_no_end_until_it_has_gone_on(tmp_path: Path) -> None:
+def test_a_stopped_run_has_no_end_until_it_is_resumed(tmp_path: Path) -> None:
     logs = tmp_path / "save-logs"
     with tiny.make(tmp_path / "save", tiny.linear, max_secs=1e-6, steps_per_run=3) as train:
         train.train()

@@ -1,4 +1,4 @@
-"""The pictures, by their pixels."""
+"""The pixels of the pictures."""
 
 import io
 
@@ -26,7 +26,8 @@ def test_mistakes_show_the_images_over_captions(channels: int) -> None:
         np.testing.assert_array_equal(tile, np.broadcast_to(expected, (10, 12, 3)))
         caption = pixels[top + 10 * zoom : top + 10 * zoom + 34, left : left + 96]
         assert (caption < 128).any()
-        assert (pixels[top : top + 10 * zoom + 34, left + 96 : left + 104] == 255).all()  # fits
+        # The caption fits.
+        assert (pixels[top : top + 10 * zoom + 34, left + 96 : left + 104] == 255).all()
 
 
 def test_the_confusion_matrix_is_shaded_by_the_share_of_its_row() -> None:
@@ -46,8 +47,9 @@ def test_the_confusion_matrix_is_shaded_by_the_share_of_its_row() -> None:
                 margin + row * cell + 8 : margin + (row + 1) * cell - 8,
                 margin + column * cell + 4 : margin + (column + 1) * cell - 4,
             ]
-            assert (inside != corner).any() == bool(confusion[row, column])  # a number stands there
-    # Names stand before each row and above each column.
+            has_number = (inside != corner).any()
+            assert has_number == bool(confusion[row, column])
+    # There is a name before each row and above each column.
     for index in range(3):
         beside = pixels[margin + index * cell : margin + (index + 1) * cell, 30 : margin - 2]
         above = pixels[26 : margin - 2, margin + index * cell + 1 : margin + (index + 1) * cell]

@@ -1,4 +1,4 @@
-"""Where the time of traced steps goes."""
+"""The profile of traced steps."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ BODY = "training/steps/body/_14"
 
 
 def metadata_of(devices: dict[str, list[tuple[str, str, int, int]]]) -> Any:
-    """RunMetadata of operations (name, label, start and duration in microseconds)."""
+    """Return RunMetadata of operations (name, label, start and duration in microseconds)."""
     metadata = tf.RunMetadata()
     for device, nodes in devices.items():
         stats = metadata.step_stats.dev_stats.add(device=device)
@@ -38,7 +38,7 @@ STEP = [
     node(f"{BODY}/gradients/g/model/block/conv1/Conv2D_grad/x", "Conv2DBackprop", 5000, 3000),
     node(f"{BODY}/optimizer/cond/then/_9/Adam/update_block/conv1/kernel/Apply", "Adam", 7000, 2000),
     node("training/steps/enter/_3", "Enter", 9000, 1000),
-    # A call, which takes the time of what it runs.
+    # A call; its time includes its operations, so it does not count.
     node(f"{BODY}/apart/StatefulPartitionedCall", "StatefulPartitionedCall", 1500, 7500),
 ]
 CPU, GPU = "/job:localhost/device:CPU:0", "/job:localhost/device:GPU:0"
@@ -89,8 +89,8 @@ def test_times_are_added_up_by_part_kind_and_layer() -> None:
     assert lines[2].split() == ["forward", "3.500", "31.8%", "4.0"]
 
 
-def test_what_a_gpu_did_counts_and_not_when_it_was_told_to() -> None:
-    """As TensorFlow's own reader of traces has it: a stream's node is called NAME:KIND."""
+def test_a_gpu_s_streams_count_and_its_launches_do_not() -> None:
+    """A stream's node is called NAME:KIND, as TensorFlow's own reader of traces expects."""
     name = f"{BODY}/model/conv/Conv2D"
     profile = Profile(["conv"])
     devices = {
@@ -112,13 +112,13 @@ def test_what_a_gpu_did_counts_and_not_when_it_was_told_to() -> None:
     ("steps", "options", "expected"),
     [
         (13, {"trace_steps": [3, 5], "precision": "bfloat16"}, (3, 5)),
-        # Of 11 to 20, those that are made.
+        # The steps of 11 to 20 that the run makes.
         pytest.param(13, {}, (11, 13), marks=pytest.mark.slow),
         pytest.param(25, {}, (11, 20), marks=pytest.mark.slow),
         (9, {}, None),
     ],
 )
-def test_a_run_writes_and_prints_it(
+def test_a_run_writes_and_prints_its_profile(
     steps: int, options: Any, expected: Any, tmp_path: Path, capsys: Any
 ) -> None:
     with tiny.make(tmp_path / "save", steps=steps, profile=True, **options) as train:
@@ -137,14 +137,15 @@ def test_a_run_writes_and_prints_it(
         *("forward", "backward", "optimizer", "input", "rest"),
     ]
     assert sum(row["share"] for row in figures["parts"]) == pytest.approx(1, abs=0.001)
-    assert not any("Cast" in row["name"] for row in figures["layers"])  # casts are of their layers
+    # A cast belongs to its layer.
+    assert not any("Cast" in row["name"] for row in figures["layers"])
     layers = {row["name"]: row for row in figures["layers"]}
     assert layers.keys() >= {"conv1", "norm1", "pool1", "dropout1", "logits"}
     assert all(layers["conv1"][f"{part}_ms"] > 0 for part in ("forward", "backward", "optimizer"))
     assert any("Conv2D" in row["name"] for row in figures["kinds"])
 
 
-def test_a_run_that_goes_on_is_not_profiled_again(tmp_path: Path) -> None:
+def test_a_resumed_run_is_not_profiled_again(tmp_path: Path) -> None:
     with tiny.make(tmp_path / "save", tiny.linear, steps=2, profile=True) as train:
         train.train()
     assert load_config(tmp_path / "save").profile is False

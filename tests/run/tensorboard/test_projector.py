@@ -1,4 +1,4 @@
-"""What the projector is given."""
+"""The files of the projector."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from cnnlab.run.tensorboard.projector import draw_sprite, write_projector
 def test_the_files(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (5, 4, 6, 3), np.uint8)
-    features = rng.normal(size=(5, 2, 2, 7)).astype(np.float32)  # a map: its mean is shown
+    features = rng.normal(size=(5, 2, 2, 7)).astype(np.float32)  # a map; its mean is written
     labels, guesses = np.array([0, 1, 1, 0, 1]), np.array([0, 0, 1, 1, 1])
     for _ in range(2):  # again, as after a resumed run
         write_projector(tmp_path / "val", features, images, labels, guesses, ["cat", "dog"])
@@ -38,7 +38,7 @@ def test_the_files(tmp_path: Path) -> None:
     np.testing.assert_array_equal(sprite[4:8, 6:12], images[4])
 
 
-def test_a_sprite_of_large_images_is_made_smaller() -> None:
+def test_a_sprite_of_large_images_is_shrunk() -> None:
     sprite = draw_sprite(np.zeros((4, 5000, 100, 1), np.uint8))
     assert max(sprite.size) <= 8192
 
