@@ -1,4 +1,4 @@
-"""Where the graph is to run; looked up in the graph, because no GPU is needed for that."""
+"""The device of each operation, read from the graph, which needs no GPU."""
 
 import subprocess
 import sys
@@ -17,12 +17,13 @@ from cnnlab.run.device import session_config
 from tests import tiny as run_of
 
 GPU = "/device:GPU:0"
-# Draws each batch's indices, batch_size numbers of 8 bytes: all that a step gets from the CPU.
+# Draws the indices of each batch, batch_size numbers of 8 bytes. A step gets nothing else from
+# the CPU.
 FROM_CPU = {"IteratorGetNext"}
 
 
 def functions_of(graph: Any, node: Any) -> Iterator[Any]:
-    """The functions that a node runs, and those which their nodes run."""
+    """Yield the functions that a node runs, and those that their nodes run."""
     library = {f.signature.name: f for f in graph.as_graph_def().library.function}
     waiting, seen = [node], set()
     while waiting:
@@ -35,7 +36,7 @@ def functions_of(graph: Any, node: Any) -> Iterator[Any]:
 
 
 def has_gpu_kernel(node: Any) -> bool:
-    """Whether TensorFlow's build for GPUs has one for the node's types."""
+    """Return whether TensorFlow's build for GPUs has a kernel for the node's types."""
     for kernel in kernels.get_registered_kernels_for_op(node.op).kernel:
         types_fit = all(
             node.attr[constraint.name].type in constraint.allowed_values.list.type
@@ -75,13 +76,13 @@ def test_a_step_stays_on_the_gpu(name: str, tmp_path: Path, monkeypatch: Any) ->
         graph = train.build_graph()
         with graph.as_default():
             variables = [*tf.global_variables(), *tf.local_variables()]
-        assert {variable.device for variable in variables} == {GPU}  # the data set's too
+        assert {variable.device for variable in variables} == {GPU}  # the data set's variables too
         (loop,) = (node for node in graph.as_graph_def().node if node.op == "While")
         assert loop.device == GPU
         functions = list(functions_of(graph, loop))
     nodes = [node for function in functions for node in function.node_def]
     assert {"ResourceGather", "IteratorGetNext"} <= {node.op for node in nodes}
-    # Reading a variable has no device of its own; it is done where the variable is.
+    # A read of a variable has no device; it runs on the device of the variable.
     assert {node.op for node in nodes if node.device != GPU} <= {"ReadVariableOp"}
     without_kernel = {node.op for node in nodes if not has_gpu_kernel(node)}
     assert without_kernel == set()
@@ -93,15 +94,15 @@ def test_a_step_stays_on_the_gpu(name: str, tmp_path: Path, monkeypatch: Any) ->
     ]
 
 
-def test_a_number_of_threads_is_for_its_own_session() -> None:
-    """Those of other runs in the process would be what the first one asked for."""
+def test_a_number_of_threads_concerns_one_session_only() -> None:
+    """Otherwise all sessions of the process would share the threads of the first one."""
     given = session_config(resolve({"inter_op_threads": 1}))
     assert (given.inter_op_parallelism_threads, given.use_per_session_threads) == (1, True)
     default = session_config(resolve({}))
     assert (default.inter_op_parallelism_threads, default.use_per_session_threads) == (0, False)
 
 
-def test_threads_of_an_operation_are_refused_when_there_are_others(tmp_path: Path) -> None:
+def test_threads_of_an_operation_cannot_be_changed_later(tmp_path: Path) -> None:
     run_of.make(tmp_path / "first").train()
     with pytest.raises(UsageError, match="--intra_op_threads=7 comes too late: TensorFlow has al"):
         run_of.make(tmp_path / "second", intra_op_threads=7).build_graph()
@@ -109,7 +110,7 @@ def test_threads_of_an_operation_are_refused_when_there_are_others(tmp_path: Pat
 
 @pytest.mark.slow
 def test_threads_of_an_operation(tmp_path: Path) -> None:
-    """In processes of their own, because TensorFlow makes them once."""
+    """TensorFlow starts these threads once, so each number needs its own process."""
     script = """
 import sys
 from pathlib import Path

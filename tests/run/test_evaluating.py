@@ -1,4 +1,4 @@
-"""Early stopping, the best weights, the plateau."""
+"""Early stopping, the best weights, and the plateau schedule."""
 
 import json
 from pathlib import Path
@@ -15,13 +15,13 @@ OPTIONS: dict[str, Any] = {
     "validation_split": 0.2,
     "schedule": "constant",
     "optimizer": "sgd",
-    "learning_rate": 1e-12,  # nothing gets better
+    "learning_rate": 1e-12,  # too small for any improvement
     "model": "mnist_perceptron",
 }
 
 
-class Told:
-    """Stands for a Train that may be told to stop."""
+class FakeRun:
+    """A run that only records why it was stopped."""
 
     class config:  # noqa: N801
         monitor = "accuracy"
@@ -33,13 +33,13 @@ class Told:
 
 
 def test_patience_counts_evaluations_without_a_better_one() -> None:
-    told: Any = Told()
+    run: Any = FakeRun()
     stopping = EarlyStopping(3, [])
     for accuracy in (0.2, 0.3, 0.3, 0.1, 0.4, 0.4, 0.4):
-        stopping.after(told, Evaluation(1, {"accuracy": accuracy}, True))
-        assert not told.stopped
-    stopping.after(told, Evaluation(1, {"accuracy": 0.39}, True))
-    assert told.stopped == "validation accuracy not better 3 times in a row"
+        stopping.after(run, Evaluation(1, {"accuracy": accuracy}, True))
+        assert not run.stopped
+    stopping.after(run, Evaluation(1, {"accuracy": 0.39}, True))
+    assert run.stopped == "validation accuracy not better 3 times in a row"
 
 
 def test_a_run_stops_early_and_is_finished(tmp_path: Path) -> None:
@@ -52,10 +52,10 @@ def test_a_run_stops_early_and_is_finished(tmp_path: Path) -> None:
     assert 0 <= result["accuracy"] <= 1
     with tiny.make(tmp_path, early_stopping=3, **OPTIONS) as train:
         assert train.train() == result
-        assert train._session is None  # nothing was run
+        assert train._session is None  # the finished run was not started again
 
 
-def test_a_run_killed_after_the_decision_decides_again(tmp_path: Path) -> None:
+def test_a_run_killed_after_early_stopping_stops_again(tmp_path: Path) -> None:
     with tiny.make(tmp_path, early_stopping=3, **OPTIONS) as train:
         result = train.train()
     (tmp_path / "result.json").unlink()
@@ -64,8 +64,8 @@ def test_a_run_killed_after_the_decision_decides_again(tmp_path: Path) -> None:
     assert {**again, "seconds": 0} == {**result, "seconds": 0}
 
 
-def test_the_best_weights_come_back(tmp_path: Path) -> None:
-    """With a rate that ruins the weights, the first evaluation is the best."""
+def test_the_best_weights_are_restored(tmp_path: Path) -> None:
+    """The learning rate ruins the weights, so the first evaluation is the best."""
     options = {**OPTIONS, "learning_rate": 1e3, "monitor": "loss"}
     with tiny.make(tmp_path, early_stopping=2, restore_best=True, **options) as train:
         result = train.train()
@@ -90,7 +90,7 @@ def test_the_plateau_reduces_the_rate_after_its_patience(tmp_path: Path) -> None
         train.train()
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     rates = [line["learning_rate"] / 1e-12 for line in lines if line["split"] == "train"]
-    # Evaluations at 2 (the best), then two in vain each time: at 6, 10, 14.
+    # Step 2 is the best; the rate falls after every two evaluations: at 6, 10 and 14.
     expected = [1, 1, 1, 0.5, 0.5, 0.25, 0.25, 0.2]
     np.testing.assert_allclose(rates, expected, rtol=1e-5)
 

@@ -1,4 +1,4 @@
-"""The standard hooks on their own; what they write is tested with the summaries."""
+"""The standard hooks; test_log.py tests what they write."""
 
 import re
 import threading
@@ -44,7 +44,7 @@ def test_a_bar_on_a_terminal(
     assert not LINE.search(err)
 
 
-def test_evaluation_uses_the_first_so_many_validation_images(tmp_path: Path) -> None:
+def test_evaluation_uses_the_first_eval_examples_images(tmp_path: Path) -> None:
     seen: list[Any] = []
 
     class Spy(Train):
@@ -61,7 +61,7 @@ def test_evaluation_uses_the_first_so_many_validation_images(tmp_path: Path) -> 
     assert seen == [(2, "validation", 3, 3), (4, "validation", 3, 3), (4, "test", None, 7)]
 
 
-def test_a_hook_of_ones_own_acts_after_the_standard_ones(tmp_path: Path) -> None:
+def test_own_hooks_act_after_the_standard_ones(tmp_path: Path) -> None:
     found = []
 
     class Look(Hook):
@@ -107,10 +107,10 @@ def test_a_stopped_run_is_saved_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("is_large", [False, True])
-def test_a_large_network_is_not_in_memory_twice(
+def test_a_large_network_is_not_copied_in_memory(
     is_large: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Written before training goes on, by the thread that trains; a small one by another."""
+    """The training thread writes a large network; another thread writes a small one."""
     writers: list[bool] = []
     write = Checkpoints.write
 
@@ -128,10 +128,10 @@ def test_a_large_network_is_not_in_memory_twice(
     assert writers == [is_large, is_large]
 
 
-def test_steps_go_on_while_the_disk_is_waited_for(
+def test_training_goes_on_while_a_checkpoint_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk has nothing of the checkpoint of step 4 before step 6 is made."""
+    """The checkpoint of step 4 is not on the disk before step 6 is made."""
     may_go_on, steps_before, sync = threading.Event(), [], checkpoint.sync
     after_step = SummaryHook.after_step
 
@@ -169,7 +169,7 @@ def test_a_full_disk_ends_the_run_before_its_next_checkpoint(
         steps.append(state.step)
         if state.step > 50:
             has_failed.wait(10)
-            time.sleep(0.001)  # the thread has a moment to end, many times over
+            time.sleep(0.001)  # gives the thread time to end
 
     monkeypatch.setattr(checkpoint, "sync", fail_to_sync)
     monkeypatch.setattr(SummaryHook, "after_step", note)

@@ -1,4 +1,4 @@
-"""Prepared runs of the inference tower against `session.run`."""
+"""Prepared runs of the inference graph give the same as `session.run`."""
 
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,18 @@ from cnnlab.run.inference import GraphSession, eval_batch_size
 from tests import small as tiny
 
 
-# Cross-entropy is counted from the logits, by NumPy; other losses are the tower's own bits.
+# NumPy computes the cross-entropy from the logits; other losses come from the graph, bit for bit.
 @pytest.mark.parametrize(("loss", "tolerance"), [("mse", 1e-14), ("softmax", 1e-6)])
 def test_the_same_bits_as_a_session_run(tmp_path: Path, loss: str, tolerance: float) -> None:
     (images, labels), _ = tiny.arrays()
     with tiny.make(tmp_path, steps=3, eval_batch_size=6, loss=loss) as train:
         train.train()
-        tower = train.train_graph.inference
-        fetches = (tower.probabilities, tower.losses)
+        graph = train.train_graph.inference
+        fetches = (graph.probabilities, graph.losses)
         probabilities, losses = [], []
         for start in range(0, len(images), 6):
             part = slice(start, start + 6)
-            feed = {tower.images_ph: images[part], tower.labels_ph: labels[part]}
+            feed = {graph.images_ph: images[part], graph.labels_ph: labels[part]}
             found = train.session.run(fetches, feed)
             probabilities.append(found[0])
             losses.append(found[1])
@@ -40,7 +40,7 @@ def test_the_same_bits_as_a_session_run(tmp_path: Path, loss: str, tolerance: fl
 
 
 def test_new_weights_are_seen(tmp_path: Path) -> None:
-    """What is prepared once is the run, not its result."""
+    """A prepared run reads the variables again each time."""
     images = tiny.arrays()[0][0]
     with tiny.make(tmp_path, steps=3) as train:
         before = train.predict(images)
@@ -54,13 +54,13 @@ def test_new_weights_are_seen(tmp_path: Path) -> None:
 
 
 def wide(images: Any, num_classes: int, *, training: bool) -> Any:
-    """A layer that cnnlab does not know of."""
+    """A model with a large layer that is not from cnnlab."""
     rows = tf.tile(tf.reshape(images, [-1, 192]), [1, 100])
     return tiny.linear(rows[:, :192], num_classes, training=training)
 
 
 def unknown(images: Any, num_classes: int, *, training: bool) -> Any:
-    """Nothing is known of a layer's size."""
+    """A model with a layer of unknown size."""
     vague = tf.placeholder_with_default(images, [None, None, None, 3])
     return tiny.linear(tf.ensure_shape(vague, images.shape), num_classes, training=training)
 
@@ -87,12 +87,12 @@ def test_the_size_of_a_batch_changes_nothing_but_rounding(tmp_path: Path) -> Non
     for size in ("auto", 500):
         with tiny.make(tmp_path / str(size), tiny.linear, eval_batch_size=size) as train:
             found.append(train.predict(images))
-    # With AVX2 alone, oneDNN multiplies few rows by another kernel than many.
+    # On AVX2 only, oneDNN uses different kernels for few and for many rows.
     np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
 
 
 def test_a_failure_is_one_line(tmp_path: Path) -> None:
     with tiny.make(tmp_path) as train:
-        tower_session = GraphSession(train.session, train.train_graph.inference, train.config)
+        graph_session = GraphSession(train.session, train.train_graph.inference, train.config)
         with pytest.raises(CnnlabError, match=r"^prediction: [^\n]+$"):
-            tower_session.predict(np.zeros((2, 5, 5, 3), np.uint8))
+            graph_session.predict(np.zeros((2, 5, 5, 3), np.uint8))

@@ -17,7 +17,7 @@ from tests import small as tiny
 
 
 def events(folder: Path) -> EventAccumulator:
-    """Everything in a folder's event files, as TensorBoard reads them."""
+    """Return all events of a folder, as TensorBoard reads them."""
     accumulator = EventAccumulator(str(folder), size_guidance={"scalars": 0, "histograms": 0})
     accumulator.Reload()
     return accumulator
@@ -29,7 +29,7 @@ def scalars(folder: Path, tag: str) -> list[tuple[int, float]]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run in `save` and `save-logs`."""
+    """Return a folder with a run in `save` and `save-logs`."""
     folder = tmp_path_factory.mktemp("summaries")
     options = {"summary_steps": 4, "eval_steps": 6, "steps": 12, "layer_summaries": True}
     with tiny.make(folder / "save", **options) as train:
@@ -50,7 +50,7 @@ def test_lines_of_metrics(run: Path) -> None:
     for line in found:
         assert set(line) == names | ({"seconds"} if line["split"] == "train" else set())
         assert line["images_per_sec"] > 0
-    # Steps 0..11 with decay_steps 5; the rate is that of the step that was just made.
+    # Steps 0 to 11 with decay_steps 5; each line has the rate of the step just made.
     rates = [line["learning_rate"] for line in found]
     assert rates == pytest.approx([0.01, 0.009, 0.009, 0.0081, 0.0081])
     secs = [line["seconds"] for line in found if "seconds" in line]
@@ -89,7 +89,7 @@ def test_layer_statistics_and_histograms(run: Path) -> None:
 
 
 def test_layer_statistics_are_right(tmp_path: Path) -> None:
-    """The five statistics of the logits against NumPy."""
+    """NumPy computes the same five statistics of the logits."""
     images = tiny.arrays()[0][0][:6]
     options = {"layer_summaries": True, "summary_steps": 3, "steps": 3}
     with tiny.make(tmp_path / "save", tiny.linear, **options) as train:
@@ -111,8 +111,8 @@ def test_layer_statistics_are_right(tmp_path: Path) -> None:
         assert tensor_util.make_ndarray(tensor)[:, 2].sum() == logits.size
 
 
-def test_a_resumed_run_stands_once(tmp_path: Path) -> None:
-    """What was written after the checkpoint is taken back, in the file and in TensorBoard."""
+def test_steps_that_are_made_again_are_logged_once(tmp_path: Path) -> None:
+    """Lines and events after the checkpoint are removed when the run resumes."""
 
     class InjectedError(RuntimeError):
         pass
@@ -147,14 +147,14 @@ def log_of(save_dir: Path, first_step: int) -> RunLog:
     return RunLog(save_dir, save_dir / "logs", tf.Graph(), first_step)
 
 
-def test_read_metrics_up_to_a_step_without_a_cut_line(tmp_path: Path) -> None:
+def test_read_metrics_up_to_a_step_without_an_incomplete_line(tmp_path: Path) -> None:
     assert read_metrics(tmp_path) == []
     log = log_of(tmp_path, 0)
     for step in (1, 2, 3):
         log.write("train", step, loss=step / 10, accuracy=0.5)
     log.close()
     with (tmp_path / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 4, "split": "train"}')  # whole, but for its newline
+        file.write('{"step": 4, "split": "train"}')  # complete, except for the newline
     assert [line["step"] for line in read_metrics(tmp_path)] == [1, 2, 3]
     assert [line["step"] for line in read_metrics(tmp_path, 2)] == [1, 2]
     log = log_of(tmp_path, 2)
@@ -165,7 +165,7 @@ def test_read_metrics_up_to_a_step_without_a_cut_line(tmp_path: Path) -> None:
     ]
 
 
-def test_a_log_opened_again_within_a_second_keeps_the_first(tmp_path: Path) -> None:
+def test_a_log_opened_again_within_a_second_keeps_the_first_file(tmp_path: Path) -> None:
     for first_step in (0, 1):
         log = log_of(tmp_path, first_step)
         log.write("train", first_step + 1, loss=0.5, accuracy=0.5)
@@ -173,7 +173,7 @@ def test_a_log_opened_again_within_a_second_keeps_the_first(tmp_path: Path) -> N
     assert scalars(tmp_path / "logs/train", "loss") == [(1, 0.5), (2, 0.5)]
 
 
-def test_lines_are_there_at_once(tmp_path: Path) -> None:
+def test_lines_are_written_immediately(tmp_path: Path) -> None:
     log = log_of(tmp_path, 0)
     log.write("train", 1, loss=0.5)
     assert lines(tmp_path)[0]["loss"] == 0.5

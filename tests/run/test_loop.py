@@ -1,4 +1,4 @@
-"""The session loop: where runs are cut, what hooks see, how it ends."""
+"""The session loop: where session runs end, what hooks see, how the loop ends."""
 
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def test_auto_aims_at_a_tenth_of_a_second() -> None:
     for _ in range(12):
         made.append(pacer.plan(0, 10**9, []).steps)
         pacer.learn(made[-1], secs=0.001 * made[-1])  # a millisecond a step
-    assert made[:4] == [1, 2, 4, 8]  # doubling at most
+    assert made[:4] == [1, 2, 4, 8]  # at most twice as many each time
     assert made[-1] == 100
     pacer.learn(100, secs=10.0)  # the machine is busy
     assert pacer.plan(0, 10**9, []).steps == 1
@@ -53,7 +53,7 @@ def test_auto_aims_at_a_tenth_of_a_second() -> None:
 
 def test_short_steps_stay_on_the_calling_thread() -> None:
     pacer = Pacer("auto")
-    assert pacer.plan(0, 100, []).arguments == {}  # nothing is known yet
+    assert pacer.plan(0, 100, []).arguments == {}  # no step has been timed yet
     pacer.learn(10, secs=0.0001 * 10)
     assert pacer.plan(0, 100, []).arguments["options"].inter_op_thread_pool == -1
     pacer.learn(10, secs=0.01 * 10)
@@ -70,7 +70,7 @@ def test_threads_change_no_bit(tmp_path: Path) -> None:
 
 
 class Watch(Hook):
-    """Notes each call."""
+    """Records each call."""
 
     def __init__(self, every_steps: int) -> None:
         self.every_steps = every_steps
@@ -124,7 +124,7 @@ def test_hooks_end_when_one_fails(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("steps_per_run", [1, 100])
 def test_a_loss_that_is_not_finite_stops_at_its_step(steps_per_run: int, tmp_path: Path) -> None:
-    """Rate 1e30: the first step is sound, the penalty of its weights is not."""
+    """With a rate of 1e30 the first step is finite, but the penalty of its weights is not."""
     with tiny.make(tmp_path / "save", learning_rate=1e30, steps_per_run=steps_per_run) as train:
         with pytest.raises(NonFiniteError) as error:
             train.train()
@@ -136,7 +136,7 @@ def test_a_loss_that_is_not_finite_stops_at_its_step(steps_per_run: int, tmp_pat
     assert not list((tmp_path / "save").glob("model.ckpt*"))
 
 
-def test_an_evaluation_that_finds_it_first_names_the_step(tmp_path: Path) -> None:
+def test_an_evaluation_that_is_not_finite_names_the_step(tmp_path: Path) -> None:
     """After the first step the weights are finite, but no logit is."""
     options = {"eval_steps": 1, "learning_rate": 3e38}
     with (
@@ -148,7 +148,7 @@ def test_an_evaluation_that_finds_it_first_names_the_step(tmp_path: Path) -> Non
 
 
 class Break(Hook):
-    """Makes the weights NaN."""
+    """Sets the weights to NaN."""
 
     def __init__(self, every_steps: int) -> None:
         self.every_steps = every_steps
@@ -158,7 +158,7 @@ class Break(Hook):
 
 
 def breakable(images: Any, num_classes: int, *, training: bool, spare: bool = False) -> Any:
-    """Has an op that breaks the weights, or only one that nothing depends on."""
+    """A model with an op that sets the weights, or a variable that nothing uses, to NaN."""
     logits = tiny.linear(images, num_classes, training=training)
     name = "spare" if spare else "logits/kernel"
     if spare:

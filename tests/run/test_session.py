@@ -1,4 +1,4 @@
-"""Network: built when needed, kept while it fits, and the weights that it works with."""
+"""SessionOwner: when it builds and frees its graph, and which weights it uses."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from tests import small as tiny
 
 
 def test_build_graph_needs_neither_data_nor_options() -> None:
-    """`Train().build_graph()` of the card: the CIFAR-10 network, with no data there."""
+    """`Train().build_graph()` builds the CIFAR-10 network without data files."""
     with Train() as train:
         graph = train.build_graph()
         assert isinstance(graph, tf.Graph)
@@ -28,7 +28,7 @@ def test_build_graph_needs_neither_data_nor_options() -> None:
 
 
 @pytest.mark.slow
-def test_close_and_begin_anew(tmp_path: Path) -> None:
+def test_close_and_train_again(tmp_path: Path) -> None:
     train = tiny.make(tmp_path / "save", tiny.linear)
     train.session.run(train.train_op)
     assert train.step == 1
@@ -90,7 +90,7 @@ def test_predict(tmp_path: Path) -> None:
         assert train.predict(images[:0]).shape == (0, 4)
 
 
-def test_evaluate_and_predict_take_the_runs_weights(tmp_path: Path) -> None:
+def test_evaluate_and_predict_use_the_runs_weights(tmp_path: Path) -> None:
     images = tiny.arrays()[1][0]
     with tiny.make(tmp_path / "save", steps=5) as train:
         result = train.train()
@@ -104,7 +104,7 @@ def test_evaluate_and_predict_take_the_runs_weights(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_after_overwriting_the_new_run_is_used(tmp_path: Path) -> None:
-    """--overwrite is for the start of training; it must not hide the run that was then made."""
+    """--overwrite deletes the old run; it must not hide the new one."""
     with tiny.make(tmp_path / "save", steps=3, overwrite=True) as train:
         result = train.train()
         train.close()
@@ -118,7 +118,7 @@ def test_restore(tmp_path: Path) -> None:
         last = tiny.variables(train)
         assert train.restore(4) == 4
         assert train.step == 4
-        train.session.run(train.train_op, {train.steps_ph: 2})  # the stream is there as well
+        train.session.run(train.train_op, {train.steps_ph: 2})  # the input stream is restored too
         tiny.assert_same_bits(tiny.variables(train), last)
         assert train.restore() == 6
         with pytest.raises(CnnlabError, match="has no checkpoint of step 5; it has: 2, 4, 6"):

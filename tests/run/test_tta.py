@@ -1,4 +1,4 @@
-"""Test-time augmentation against single views put together by hand."""
+"""Test-time augmentation gives the mean of single views."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def test_logits_are_averaged(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_commands(tmp_path: Path) -> None:
-    """On `shapes`, which needs no files."""
+    """The data set shapes needs no files."""
     from PIL import Image
 
     from cnnlab import Train
@@ -61,6 +61,7 @@ def test_commands(tmp_path: Path) -> None:
     Image.fromarray(image[:, ::-1].copy()).save(tmp_path / "two.png")
     files = [str(tmp_path / "one.png"), str(tmp_path / "two.png")]
     one, two = predict(files, str(tmp_path))
-    assert abs(one["probability"] - two["probability"]) < 1e-5  # mirrored, the same two views
+    # A mirrored image has the same two views.
+    assert abs(one["probability"] - two["probability"]) < 1e-5
     one, two = predict(files, str(tmp_path), tta="none")
     assert abs(one["probability"] - two["probability"]) > 1e-5

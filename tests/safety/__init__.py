@@ -1,1 +1,1 @@
-"""Tests of what cnnlab promises to survive."""
+"""Tests of what cnnlab must survive: kills, damage, full disks, bad inputs."""

@@ -1,4 +1,4 @@
-"""A small finished run, made once, of which each test damages its own copy."""
+"""A small finished run, made once; each test damages its own copy."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The real commands in surroundings that are not what a developer has."""
+"""The real commands in unusual environments."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def assert_finished(folder: Path, found: subprocess.CompletedProcess[str]) -> No
         "unshare -m bash -c 'mount -t tmpfs -o size=64k tmpfs /dev/shm && TRAIN'",
     ],
 )
-def test_surroundings(command: str, tmp_path: Path) -> None:
+def test_unusual_environments(command: str, tmp_path: Path) -> None:
     assert_finished(tmp_path, shell(command, tmp_path))
 
 
@@ -75,7 +75,7 @@ def test_a_path_with_spaces_and_other_letters(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_no_network_is_said_at_once(tmp_path: Path) -> None:
+def test_a_missing_network_is_reported_quickly(tmp_path: Path) -> None:
     started = time.monotonic()
     found = shell("npm_config_cache=$PWD/npm unshare -n TRAIN --dataset=cifar10", tmp_path)
     assert found.returncode == 1
@@ -131,8 +131,8 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_permission_lost_in_the_middle(tmp_path: Path) -> None:
-    # Root may write everywhere, unless this capability is taken away.
+def test_permission_lost_during_a_run(tmp_path: Path) -> None:
+    # Root can write everywhere, unless this capability is removed.
     bound = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
     save_dir = tmp_path / "save"
     words = (*bound, *TRAIN, "--steps=100000000", "--eval_steps=100000000")

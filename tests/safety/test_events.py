@@ -1,4 +1,4 @@
-"""Event files: readable after a kill, no step drawn twice."""
+"""Event files: readable after a kill, and no step is drawn twice."""
 
 import logging
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_steps_made_again_after_a_kill_are_drawn_once(run_dir: Path) -> None:
     assert drawn(run_dir / "logs/val", "accuracy") == [10, 20, 30, 40]
 
 
-def test_a_file_cut_at_any_byte_is_readable_up_to_there(tmp_path: Path) -> None:
+def test_a_file_truncated_at_any_byte_is_readable_up_to_there(tmp_path: Path) -> None:
     writer = EventWriter(tmp_path)
     for step in range(1, 6):
         value = tf.Summary.Value(tag="loss", simple_value=1.0)
@@ -43,7 +43,7 @@ def test_a_file_cut_at_any_byte_is_readable_up_to_there(tmp_path: Path) -> None:
         assert 1 <= len(steps) < 5
 
 
-def test_writers_of_one_second_have_files_of_their_own(tmp_path: Path) -> None:
+def test_writers_opened_in_one_second_have_different_files(tmp_path: Path) -> None:
     for step in (1, 2, 3):
         writer = EventWriter(tmp_path)
         value = tf.Summary.Value(tag="loss", simple_value=1.0)

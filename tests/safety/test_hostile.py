@@ -1,4 +1,4 @@
-"""Bad inputs through the real commands: one line, the right exit code, no harm."""
+"""Bad inputs to the real commands: one error line, the right exit code, no damage."""
 
 import subprocess
 import sys
@@ -11,11 +11,11 @@ from scripts.safety.corpus import cases
 from scripts.safety.running import run_case
 
 CASES = cases()
-# What fails before TensorFlow is needed is quick.
+# Inputs that fail before TensorFlow is needed.
 QUICK = [case for case in CASES if case.name.startswith(("recipe: ", "image: ", "flag: "))]
 
 
-def test_the_corpus_is_large_and_its_names_are_different() -> None:
+def test_the_corpus_is_large_and_its_names_are_unique() -> None:
     assert len(CASES) >= 200
     assert len({case.name for case in CASES}) == len(CASES)
 
@@ -38,7 +38,7 @@ def test_every_bad_input(finished_run: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES[:: len(CASES) // 15], ids=lambda case: case.name)
-def test_some_in_a_process_of_their_own(case: Case, finished_run: Path, tmp_path: Path) -> None:
+def test_some_in_their_own_process(case: Case, finished_run: Path, tmp_path: Path) -> None:
     import shutil
 
     shutil.copytree(finished_run, tmp_path / "run")

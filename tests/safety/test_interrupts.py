@@ -1,4 +1,4 @@
-"""Signals in the middle of a run."""
+"""Signals during a run."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def test_a_stop_signal_saves_and_resuming_is_exact(
     assert variables(tmp_path / "a", 30) == variables(finished_run, 30)
 
 
-def test_a_stop_in_an_evaluation_gives_it_up_and_makes_it_up(
+def test_an_evaluation_interrupted_by_a_stop_is_made_when_the_run_resumes(
     tmp_path: Path, finished_run: Path
 ) -> None:
     class StopInEvaluation(Train):
@@ -76,7 +76,7 @@ def test_a_stop_in_an_evaluation_gives_it_up_and_makes_it_up(
     assert kept[0] == kept[1]
 
 
-def test_a_stop_in_the_final_evaluation_is_not_finished(tmp_path: Path) -> None:
+def test_a_run_stopped_in_the_final_evaluation_is_not_finished(tmp_path: Path) -> None:
     class StopAtTheEnd(Train):
         def evaluate(self, split: Any = "test", *args: Any, **kwargs: Any) -> dict[str, Any]:
             if split == "test":
@@ -94,10 +94,10 @@ def test_sigusr1_saves_and_goes_on(tmp_path: Path) -> None:
     options = {**OPTIONS, "save_dir": str(tmp_path / "a"), "log_dir": str(tmp_path / "logs")}
     with Train(**options, hooks=[Sender(7, signal.SIGUSR1)], steps_per_run=1) as train:
         assert train.train()["finished"] is True
-    assert len(Checkpoints(tmp_path / "a").steps()) == 4  # 10, 20, 30 and the one asked for
+    assert len(Checkpoints(tmp_path / "a").steps()) == 4  # 10, 20, 30 and the requested one
 
 
-def test_before_the_loop_a_signal_leaves_and_a_request_to_save_does_not() -> None:
+def test_before_the_loop_a_stop_signal_ends_the_process_and_sigusr1_does_not() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)]
     with signals_raised():
         os.kill(os.getpid(), signal.SIGUSR1)

@@ -1,4 +1,4 @@
-"""One process a run directory."""
+"""The lock of a run directory."""
 
 import fcntl
 import os
@@ -17,7 +17,7 @@ HOLD = "import sys; from pathlib import Path; from cnnlab.run.disk.lock import l
 )
 
 
-def test_the_second_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
+def test_a_second_holder_is_refused_and_the_first_is_named(tmp_path: Path) -> None:
     with (
         locked(tmp_path / "run"),
         pytest.raises(CnnlabError, match="in use: this process"),
@@ -35,7 +35,7 @@ def test_another_process_is_named_and_its_kill_frees_the_lock(tmp_path: Path) ->
             pass
         os.kill(holder.pid, signal.SIGKILL)
         holder.wait()
-    assert (tmp_path / LOCK_FILE).exists()  # what a kill leaves
+    assert (tmp_path / LOCK_FILE).exists()  # a kill leaves the file
     with locked(tmp_path):
         assert (tmp_path / LOCK_FILE).read_text() == str(os.getpid())
     assert list(tmp_path.iterdir()) == []
@@ -44,7 +44,7 @@ def test_another_process_is_named_and_its_kill_frees_the_lock(tmp_path: Path) ->
 def test_a_lock_file_removed_between_opening_and_locking_is_no_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when the holder leaves at that very moment: a third could lock a file of its own."""
+    """The holder may leave at this moment; then another process could lock a new file."""
     real_flock, path = fcntl.flock, tmp_path / LOCK_FILE
     calls = []
 

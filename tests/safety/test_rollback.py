@@ -1,4 +1,4 @@
-"""NaN: named, and undone where that was asked for."""
+"""NaN: its step or variable is named, and --on_nan=rollback returns to a checkpoint."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from tests.safety.test_interrupts import Sender, variables
 
 
 def fragile(images: Any, num_classes: int, *, training: bool) -> Any:
-    """Its loss is NaN once the sum of all learning rates so far passes 1."""
+    """A model whose loss is NaN when the sum of all learning rates so far exceeds 1."""
     progress = tf.get_variable("progress", [], initializer=tf.zeros_initializer())
     logits = layers.dense(layers.flatten(images), num_classes, name="logits")
     if not training:
@@ -50,7 +50,7 @@ def test_stop_names_the_step_and_the_last_good_checkpoint(tmp_path: Path) -> Non
 
 def test_a_variable_that_is_not_finite_is_named(tmp_path: Path) -> None:
     def overflowing(images: Any, num_classes: int, *, training: bool) -> Any:
-        """A penalty of 0 with a gradient that brings `big` past float32's largest at step 10."""
+        """A penalty of 0, whose gradient makes `big` overflow float32 at step 10."""
         big = tf.get_variable("big", [], initializer=tf.constant_initializer(3e38))
         if training:
             current().penalties.append(-5.7e37 * (big - tf.stop_gradient(big)))
@@ -83,20 +83,20 @@ def test_stopping_around_a_rollback_changes_nothing(tmp_path: Path, stop_at: int
 
 
 @pytest.mark.slow
-def test_rollbacks_have_an_end(tmp_path: Path) -> None:
+def test_rollbacks_are_limited(tmp_path: Path) -> None:
     with pytest.raises(NonFiniteError, match="after 1 rollbacks"):
         run(tmp_path, max_rollbacks=1, learning_rate=1.0)
 
 
 @pytest.mark.slow
-def test_how_far_it_goes_back_is_part_of_the_run(tmp_path: Path) -> None:
+def test_a_run_with_rollback_keeps_its_checkpoint_steps(tmp_path: Path) -> None:
     run(tmp_path)
     with pytest.raises(UsageError, match="checkpoint_steps"):
         run(tmp_path, steps=40, checkpoint_steps=7)
 
 
 @pytest.mark.slow
-def test_before_the_first_checkpoint_it_starts_anew(tmp_path: Path) -> None:
+def test_a_rollback_before_the_first_checkpoint_starts_from_step_0(tmp_path: Path) -> None:
     result = run(tmp_path, learning_rate=0.2, rollback_factor=0.1)
     assert result["rollbacks"] == 1
     assert (tmp_path / "model.ckpt-10.index").exists()
