@@ -51,7 +51,7 @@ def _network(name: str, convolutions: tuple[int, ...]) -> Any:
             training: whether dropout is active and batch norm uses the batch's statistics.
             dense_units: the number of outputs (>= 1) of each hidden dense layer.
             dropout: the fraction of elements to drop after each hidden dense layer, in [0, 1).
-            batch_norm: whether batch norm stands between each convolution and its relu. The paper
+            batch_norm: whether to add batch norm between each convolution and its relu. The paper
                 has none, but without it the deeper networks hardly start to learn on small images.
             data_format: see `layers.arrange`.
 
