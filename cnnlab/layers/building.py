@@ -1,4 +1,4 @@
-"""How a layer is made: its name, what the options say of all layers, its penalties."""
+"""The steps that adding any layer takes: its name, the options for all layers, its penalties."""
 
 from __future__ import annotations
 
@@ -18,7 +18,20 @@ KINDS_WITH_DATA_FORMAT = ("conv2d", "max_pooling2d", "average_pooling2d", "flatt
 def apply_layer(
     layer_class: Any, kind: str, inputs: Any, name: str | None, kwargs: Any, **call: Any
 ) -> Any:
-    """Make the layer under a stable name, call it, and record its output and penalties."""
+    """Add a layer of `tf.layers` under a stable name, and record its output and its penalties.
+
+    Args:
+        layer_class: the class of the layer, or a function with the same arguments.
+        kind: name of the kind of layer, as "conv2d". It is the layer's name if `name` is None.
+        inputs: float [batch, ...].
+        name: name of the layer and scope of its variables. A second layer of the same name gets the
+            name with the suffix _1, and so on.
+        kwargs: arguments of the layer's class, which are changed in place.
+        **call: arguments of the layer's call.
+
+    Returns:
+        The output of the layer, float32 [batch, ...].
+    """
     tower = towers.current()
     name = tower.unique_name(name or kind)
     regularizers = {
@@ -32,19 +45,19 @@ def apply_layer(
         kwargs.setdefault("data_format", tower.data_format)
     is_mixed = kind in KINDS_WITH_KERNEL and tower.precision != "float32"
     if is_mixed:
-        # Under this policy variables are float32, and cast where the layer uses them.
+        # Under this policy variables are float32, and the layer casts them when it uses them.
         kwargs["dtype"] = mixed_precision.Policy(f"mixed_{tower.precision}")
         inputs = tf.cast(inputs, tower.precision, name=f"{name}/cast_inputs")
     layer = layer_class(name=name, _scope=name, _reuse=tf.AUTO_REUSE, **kwargs)
-    # Layers hold no Python that TensorFlow would have to translate; looking takes a while.
+    # Layers contain no Python code that TensorFlow must translate, and its search for some is slow.
     outputs = tf.autograph.experimental.do_not_convert(layer)(inputs, **call)
     if is_mixed:
-        # Between layers all is float32: a model's own code, batch norm and the loss know nothing
-        # of the precision.
+        # Between layers everything is float32. So a model's own code, batch norm and the loss need
+        # not know the precision.
         outputs = tf.cast(outputs, tf.float32, name=f"{name}/cast_outputs")
     for weight, regularizer in regularizers.items():
-        # The legacy layer would build the penalty once, where the variable is first made: outside
-        # the tower that trains, whose gradient it would then not enter.
+        # The legacy layer would build the penalty only once, when it creates the variable. That may
+        # be in the inference graph, and then the penalty would have no effect on training.
         if regularizer is not None:
             penalty = regularizer(getattr(layer, weight))
             tf.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, penalty)
@@ -54,7 +67,16 @@ def apply_layer(
 
 
 def apply_function(function: Callable[[], Any], kind: str, name: str | None) -> Any:
-    """Make a layer that is a function without variables, under a stable name; record its output."""
+    """Add a layer without variables under a stable name, and record its output.
+
+    Args:
+        function: builds the layer, and returns its output.
+        kind: name of the kind of layer. It is the layer's name if `name` is None.
+        name: name of the layer.
+
+    Returns:
+        The output of the function.
+    """
     tower = towers.current()
     name = tower.unique_name(name or kind)
     with tf.name_scope(name):
@@ -66,7 +88,13 @@ def apply_function(function: Callable[[], Any], kind: str, name: str | None) -> 
 def _take_defaults(
     kwargs: dict[str, Any], regularizers: dict[str, Any], defaults: towers.LayerDefaults
 ) -> None:
-    """Turn names into what they name, and put in what the options say of all layers."""
+    """Resolve names of initializers and activations, and apply the options for all layers.
+
+    Args:
+        kwargs: arguments of the layer's class, which are changed in place.
+        regularizers: weight to regularizer or None, changed in place.
+        defaults: the options for all layers.
+    """
     for weight in ("kernel", "bias"):
         initializer = kwargs.get(f"{weight}_initializer")
         if isinstance(initializer, str):

@@ -1,4 +1,4 @@
-"""Layers that normalize: by batch, by group of channels, by neighbouring channels."""
+"""Normalization layers: batch norm, group norm and local response normalization."""
 
 from __future__ import annotations
 
@@ -23,19 +23,31 @@ def batch_normalization(
     name: str | None = None,
     **kwargs: Any,
 ) -> Any:
-    """Normalize each channel by the batch's mean and variance (Ioffe and Szegedy 2015, arXiv
-    1502.03167).
+    """Normalize each channel by its mean and variance over the batch.
 
-    In a training tower the moving averages are updated by ops of the UPDATE_OPS collection, which
-    the training step runs; in an inference tower they are used.
+    Ioffe and Szegedy 2015 (arXiv 1502.03167), algorithms 1 and 2:
+
+    output = gamma * (inputs - mean) / sqrt(variance + epsilon) + beta
+
+    In training, mean and variance are those of the batch over all pixels. Ops in the collection
+    UPDATE_OPS, which each training step runs, update their moving averages:
+
+    moving = momentum * moving + (1 - momentum) * batch's
+
+    In inference, mean and variance are the moving averages.
 
     Args:
-        inputs: float [batch, ..., channels].
+        inputs: float [batch, ..., channels], or channels first; see `layers.arrange`.
         training: a Python bool.
-        momentum: weight of the old moving average in the new, in [0, 1).
-        epsilon: added to the variance.
-        name: scope of `gamma`, `beta`, `moving_mean` and `moving_variance`, each [channels].
-        **kwargs: as `tf.layers.batch_normalization`.
+        momentum: weight of the old moving average in the new one, in [0, 1).
+        epsilon: a small number (> 0) that is added to the variance.
+        name: scope of the variables `gamma`, `beta`, `moving_mean` and `moving_variance`, each
+            [channels].
+        **kwargs: the other arguments of `tf.layers.batch_normalization`, such as scale=False, which
+            leaves gamma out.
+
+    Returns:
+        float, same shape as the inputs.
     """
     kwargs.update(momentum=momentum, epsilon=epsilon)
     kwargs.setdefault("axis", channel_axis(inputs))
@@ -52,17 +64,27 @@ def batch_normalization(
 def group_normalization(
     inputs: Any, groups: int = 32, *, epsilon: float = 1e-5, name: str | None = None
 ) -> Any:
-    """Normalize each image's channels in groups, by the mean and variance over a group and all
-    places (Wu and He 2018, arXiv 1803.08494); the same in training and evaluation.
+    """Normalize groups of channels of each image by the mean and variance of the group.
+
+    Wu and He 2018 (arXiv 1803.08494), section 3.1:
+
+    output = gamma * (inputs - mean) / sqrt(variance + epsilon) + beta
+
+    Mean and variance are those of one image over a group of channels and all pixels. So the layer
+    does not depend on the batch, and is the same in training and in inference.
 
     Args:
-        inputs: float [batch, ..., channels].
-        groups: divides the number of channels; 1 normalizes over all of them.
-        epsilon: added to the variance.
-        name: scope of `gamma` and `beta`, each [channels].
+        inputs: float [batch, ..., channels], or channels first; see `layers.arrange`.
+        groups: number of groups (>= 1), a divisor of the number of channels. With 1, the mean and
+            variance are over all channels.
+        epsilon: a small number (> 0) that is added to the variance.
+        name: scope of the variables `gamma` and `beta`, each [channels].
+
+    Returns:
+        float, same shape as the inputs.
 
     Raises:
-        CnnlabError: groups do not divide the channels.
+        CnnlabError: the number of channels is not a multiple of the number of groups.
     """
     tower = towers.current()
     name = tower.unique_name(name or "group_normalization")
@@ -77,7 +99,7 @@ def group_normalization(
             shape = tf.shape(x)
             grouped = tf.reshape(
                 x, tf.concat([shape[:1], [-1], [groups, channels // groups]], axis=0)
-            )  # [b, places, groups, channels of a group]
+            )  # [b, pixels, groups, channels of a group]
             mean, variance = tf.nn.moments(grouped, axes=[1, 3], keepdims=True)
             normalized = (grouped - mean) * tf.rsqrt(variance + epsilon)
             return tf.ensure_shape(tf.reshape(normalized, shape), x.shape) * gamma + beta
@@ -96,21 +118,27 @@ def local_response_normalization(
     beta: float = 0.75,
     name: str | None = None,
 ) -> Any:
-    """x_c / (bias + alpha sum of x_j^2 over j from c - depth_radius to c + depth_radius)^beta
-    (Krizhevsky et al. 2012, section 3.3).
+    """Divide each channel by a power of the sum of squares of its neighbouring channels.
 
-    The sum is a product with a banded matrix of ones and the power 3/4 two square roots: forward
-    and back, TensorFlow's own op of this name takes more than twice as long on a CPU.
+    Krizhevsky et al. 2012, "ImageNet Classification with Deep Convolutional Neural Networks",
+    section 3.3:
+
+    output_c = x_c / (bias + alpha * sum of x_j^2 for |j - c| <= depth_radius)^beta
 
     Args:
-        inputs: float32 [batch, height, width, channels].
-        depth_radius: channels to either side.
-        bias, alpha, beta: as in the formula; the defaults are cuda-convnet's for CIFAR-10.
-        name: names the output in summaries.
+        inputs: float32 [batch, height, width, channels], or channels first; see `layers.arrange`.
+        depth_radius: number of neighbouring channels on each side (>= 0).
+        bias, alpha, beta: the constants of the formula. The defaults are those of cuda-convnet for
+            CIFAR-10.
+        name: name of the layer.
+
+    Returns:
+        float32, same shape as the inputs.
     """
 
     def normalize(x: Any) -> Any:
-        # As a product with a band of ones, several times as fast as TensorFlow's op on a CPU.
+        # On a CPU, a product with a band matrix of ones, and two square roots for the power 3/4,
+        # are faster than TensorFlow's op for this layer.
         channel = np.arange(x.shape[-1])
         is_near = np.abs(channel[:, None] - channel) <= depth_radius  # [channels, channels]
         sums = tf.tensordot(tf.square(x), tf.constant(is_near, tf.float32), 1)
