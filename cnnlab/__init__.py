@@ -1,4 +1,4 @@
-"""cnnlab: CNNs on CIFAR- and MNIST-class data, trained the TensorFlow-1 way.
+"""cnnlab: train CNNs on CIFAR- and MNIST-class data, the TensorFlow-1 way.
 
     from cnnlab import Train
     Train().train(save_dir='./save', batch_size=500)
@@ -54,8 +54,8 @@ _HOMES = {
     "tf": "cnnlab.base.tf1",
 }
 
-# As a command, Ctrl-C ends the process quietly until `cli.run` takes signals over; Python's own way
-# would be a traceback out of the middle of an import.
+# In a command, Ctrl-C ends the process without a message until `cli.run` handles signals. Otherwise
+# Python would print a traceback from the middle of an import.
 _IS_COMMAND = os.path.basename(sys.argv[0]) == "cnnlab" or (
     sys.argv[0] == "-m" and any(word.startswith("cnnlab.") for word in sys.orig_argv)
 )
@@ -64,7 +64,7 @@ if _IS_COMMAND and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public names at their first use, so that each command imports only its own."""
+    """Import a public name at its first use, so that each command imports only what it needs."""
     if name == "layers":
         return importlib.import_module("cnnlab.layers")
     if name in _HOMES:
