@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# From a fresh clone to a trained network: environment, CIFAR-10, training, evaluation, TensorBoard.
-# CNNLAB_STEPS sets the length (default 400 steps of 500 images); run it again with more to go on.
+# Train a network from a fresh clone: environment, CIFAR-10, training, evaluation, TensorBoard.
+# CNNLAB_STEPS is the number of steps (default: 400 of 500 images). With more steps, the next call
+# continues the run.
 set -euo pipefail
 
 # shellcheck source=scripts/venv.sh
@@ -17,7 +18,7 @@ fetch_log=$(mktemp)
 trap 'rm -f "$fetch_log"' EXIT
 if ! "$VENV_PYTHON" -m cnnlab.data fetch --dataset=cifar10 2>&1 | tee "$fetch_log"; then
     reason=$(sed -n 's/^error: //p' "$fetch_log" | tail -n 1)
-    notice="NOT CIFAR-10 but 'shapes', images that the program draws itself, is what this trains on, because:
+    notice="This trains on 'shapes', images that cnnlab draws, and NOT on CIFAR-10, because:
     ${reason:-the fetch failed, see above}"
     echo "$notice"
     save_dir=./save/quickstart_shapes

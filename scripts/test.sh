@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Make .venv with the test extra, then lint, types and the fast tests; `--slow` adds the slow tests.
+# Make .venv with the test extra, then run lint, types and the fast tests; --slow: all tests.
 set -euo pipefail
 
 case "${1-}" in
     '') set -- ;;
-    --slow) set -- -m '' ;; # no marker is left out
+    --slow) set -- -m '' ;; # deselects nothing
     *)
         echo "error: unknown argument $1; usage: bash scripts/test.sh [--slow]" >&2
         exit 2

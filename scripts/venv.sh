@@ -1,11 +1,11 @@
-# Sourced by the other scripts, not run: `source scripts/venv.sh`, then `make_venv .` or `make_venv '.[test]'`.
-# Afterwards the working directory is the top of the checkout and $VENV_PYTHON is .venv's Python.
+# The other scripts source this file and call `make_venv .` or `make_venv '.[test]'`.
+# Then the working directory is the root of the checkout, and $VENV_PYTHON is .venv's Python.
 # shellcheck shell=bash
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 VENV_PYTHON="$PWD/.venv/bin/python"
 
-# Print the first Python on the PATH that is 3.11 or later; fail, saying what to do, if there is none.
+# Print the first Python on the PATH that is 3.11 or later. Fail with advice if there is none.
 find_python() {
     local name
     for name in "${PYTHON:-python3}" python3.13 python3.12 python3.11; do
@@ -18,10 +18,10 @@ find_python() {
     return 1
 }
 
-# Make .venv and install this checkout into it, editable; do nothing where that is already done.
+# Make .venv and install this checkout into it, editable. Do nothing if that is done already.
 #   $1: what to install: . or .[test]
-# .venv/installed remembers: its first line is the place of .venv, which cannot be moved; each other line
-# is a sum of the files that say what to install, and what was installed.
+# The first line of .venv/installed is the folder of .venv, because a moved .venv does not work. Each
+# other line is a checksum of the files that list the requirements, and what was installed.
 make_venv() {
     local what=$1 stamp=.venv/installed sum python
     sum=$(cat setup.py requirements.txt pyproject.toml | cksum)
