@@ -1,4 +1,4 @@
-"""The rules of import of CONTRIBUTING's "The house", read off the source."""
+"""The source follows the import rules in CONTRIBUTING, "The house"."""
 
 import ast
 from collections import Counter
@@ -14,7 +14,12 @@ SEES_KERNELS = ("graph.step", "graph.compiled_steps")
 REPEATED_STEMS = {"__init__", "__main__", "hooks", "options"}
 MAX_ENTRIES = 16
 MAX_LINES = 300
-ONLY_HOMES = {"tensorflow": "base.tf1", "tf_keras": "base.tf1", "fire": "config.cli"}
+ONLY_HOMES = {
+    "tensorflow": "base.tf1",
+    "tf_keras": "base.tf1",
+    "fire": "config.cli",
+    "rich": "config.terminal",
+}
 
 
 def module_name(path: Path) -> str:
@@ -26,7 +31,7 @@ FILES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}  # "
 
 
 def imported_by(name: str) -> list[str]:
-    """Every module that a file names in an import, those for types and inside functions too."""
+    """Return every module that a file imports, for types and inside functions too."""
     found = []
     for node in ast.walk(ast.parse(FILES[name].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -39,7 +44,7 @@ def imported_by(name: str) -> list[str]:
 
 
 def target_of(imported: str) -> str | None:
-    """The file of the package that an import reads, as `FILES` names it; None: another package."""
+    """Return the key of `FILES` that an import reads; None: another package."""
     if imported != "cnnlab" and not imported.startswith("cnnlab."):
         return None
     name = imported.removeprefix("cnnlab").removeprefix(".")
@@ -65,7 +70,7 @@ def is_door(name: str) -> bool:
 
 
 def why_forbidden(source: str, target: str) -> str | None:
-    """The rule that an arrow breaks; None: it is allowed."""
+    """Return the rule that an import breaks; None: it is allowed."""
     here, there = room_of(source), room_of(target)
     if target == "":
         return "nothing imports the face"

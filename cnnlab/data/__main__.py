@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic.dataclasses import dataclass as pydantic_dataclass
-from rich.console import Console
-from rich.table import Table
 
 from cnnlab.base.errors import DataError, UsageError, nearest
 from cnnlab.config import cli
 from cnnlab.config.options import STRICT, Options, option
+from cnnlab.config.terminal import render_table
 from cnnlab.data.files.sources import fetch_dataset, verify_dataset
 from cnnlab.data.specs import DATASETS, OFFICIAL_FILES, dataset_spec
 
@@ -89,15 +88,8 @@ def _data_command(options: DataOptions, words: tuple[str, ...]) -> list[dict[str
 
 def _print_rows(action: str, rows: list[dict[str, Any]]) -> None:
     if action == "list":
-        table = Table(box=None, pad_edge=False)
-        for name, value in rows[0].items():
-            table.add_column(name, justify="right" if isinstance(value, int) else "left")
-        for row in rows:
-            table.add_row(*map(str, row.values()))
-        console = Console()
-        with console.capture() as capture:  # rich itself would exit with 1 on a closed pipe
-            console.print(table)
-        print(capture.get(), end="")
+        cells = [[str(value) for value in row.values()] for row in rows]
+        print(render_table(list(rows[0]), cells, left_columns=2))
         return
     # A path is never wrapped, so that it can be copied.
     for row in rows:
