@@ -1,4 +1,4 @@
-"""Packaging of cnnlab. Metadata stands here; pyproject.toml holds the tools' settings only."""
+"""Packaging of cnnlab. The metadata is here; pyproject.toml has only the settings of tools."""
 
 import re
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-TENSORFLOW = ">=2.21,<2.22"  # of the GPU extra; requirements.txt has the same bounds
+TENSORFLOW = ">=2.21,<2.22"  # for the GPU extra; requirements.txt has the same bounds
 
 
 def read_version() -> str:
-    """Read __version__ without importing the package."""
+    """Return __version__ without importing the package."""
     text = (HERE / "cnnlab" / "base" / "version.py").read_text(encoding="utf-8")
     match = re.search(r"""^__version__ = ["']([^"']+)["']""", text, re.MULTILINE)
     if match is None:
@@ -19,7 +19,7 @@ def read_version() -> str:
 
 
 def read_requirements() -> list[str]:
-    """Read requirements.txt, which is the one list of what cnnlab needs to run."""
+    """Return the packages that cnnlab needs to run, which only requirements.txt lists."""
     lines = (HERE / "requirements.txt").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
@@ -42,18 +42,19 @@ setup(
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     python_requires=">=3.11",
-    # The recipes stand in configs/ in a checkout, and inside the package once installed.
+    # The recipes are in configs/ in a checkout, and inside the package when it is installed.
     packages=[*find_packages(include=["cnnlab", "cnnlab.*"]), "cnnlab.configs"],
     package_dir={"cnnlab.configs": "configs"},
-    package_data={"cnnlab.configs": ["*.yaml"]},
+    package_data={"cnnlab.configs": ["*.yaml"], "cnnlab.report": ["templates/*"]},
     install_requires=read_requirements(),
     extras_require={
         "gpu": [f"tensorflow[and-cuda]{TENSORFLOW}"],
-        "report": ["matplotlib>=3.8"],
+        "report": ["Jinja2>=3.1", "matplotlib>=3.8"],
         "tune": ["optuna>=4.0,<6"],
         "onnx": ["tf2onnx>=1.17"],
         "bench": ["keras>=3", "torch==2.13.0"],
         "test": [
+            "Jinja2>=3.1",
             "matplotlib>=3.8",
             "pytest>=8",
             "pytest-xdist>=3.6",
@@ -62,7 +63,7 @@ setup(
             "optuna>=4.0,<6",
             "tf2onnx>=1.17",
             "onnxruntime>=1.20",
-            "ruff>=0.17,<0.18",  # another minor version formats and complains differently
+            "ruff>=0.17,<0.18",  # another minor version formats and checks differently
             "mypy>=2.4,<3",
             "types-PyYAML",
             "types-tqdm",

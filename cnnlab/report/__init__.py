@@ -1,4 +1,4 @@
-"""Report on trained runs in one HTML file: a function, and `python -m cnnlab.report`."""
+"""The report of trained runs, in one HTML file: a function, and `python -m cnnlab.report`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from cnnlab.base.errors import UsageError
 from cnnlab.base.files import read_text, translate_os_errors, write_atomically
 from cnnlab.config.options import STRICT, Options, build, option
-from cnnlab.report import html
-from cnnlab.report.facts import RunFacts, Wishes, load_facts
+from cnnlab.report.facts import RunFacts, Selection, load_facts
 from cnnlab.report.figures import require_matplotlib
-from cnnlab.report.sections import PICTURES, comparison, run_section, total_flops
+from cnnlab.report.page import MARK, ReportPage, render, require_jinja
+from cnnlab.report.sections import PICTURES, comparison, run_page, total_flops, total_parameters
 
 REPORT_FILE = "report.html"
-_MAX_BYTES = 200_000_000  # of a report, a few MB as a rule
+_MAX_BYTES = 200_000_000  # of an earlier report; it usually has a few MB
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -26,27 +26,34 @@ class ReportOptions(Options):
     """Options of `python -m cnnlab.report`."""
 
     save_dir: str = option(
-        "./save", "run directory to report on, where no RUN is named", group="run", min_length=1
+        "./save", "run directory to report on, if no RUN is named", group="run", min_length=1
     )
     checkpoint: str = option("latest", "latest, best or the number of a step", group="run")
-    split: Literal["test", "validation", "train"] = option("test", "which images", group="data")
+    split: Literal["test", "validation", "train"] = option(
+        "test", "split to evaluate on", group="data"
+    )
     data_dir: str | None = option(
-        None, "folder of the data files; the run's own unless given", group="data"
+        None, "folder of the data files", default_text="the run's", group="data"
     )
     out: str | None = option(
         None,
-        "folder of report.html and its PNGs; RUN/report, of several runs ./report, unless given",
+        "folder for report.html and its PNG files",
+        default_text="RUN/report; ./report for several runs",
         group="report",
         min_length=1,
     )
     images: list[int] | None = option(
         None,
-        "images to look into, as in [0, 7], by their place in the split; unless given, two of the "
-        "worst mistakes and two of the least sure",
+        "images to show saliency and activations of, by their place in the split, as in [0, 7]",
+        default_text="two of the worst mistakes and two of the least sure",
         group="report",
     )
     examples: int = option(
-        12, "worst mistakes, and least sure images, to show", unit="images", group="report", ge=1
+        12,
+        "number of worst mistakes, and of least sure images, to show",
+        unit="images",
+        group="report",
+        ge=1,
     )
 
 
@@ -60,28 +67,29 @@ def report(
     images: Sequence[int] | None = None,
     examples: int = 12,
 ) -> dict[str, Any]:
-    """Write report.html, which holds all its pictures, and the pictures as PNG files beside it.
+    """Write report.html, which contains its pictures, and the same pictures as PNG files.
 
     Args:
-        runs: a run directory or several, finished or not.
-        out: the folder; RUN/report, of several runs ./report, unless given. It may hold an earlier
-            report, which is replaced, and else nothing.
+        runs: one or several run directories, finished or not.
+        out: the folder to write to (default: RUN/report; ./report for several runs). It may hold
+            an earlier report, which is replaced. Otherwise it must be empty or absent.
         checkpoint: "latest", "best" or the number of a step.
         split: "test", "validation" or "train".
-        data_dir: where the data files are, if not where the runs had them.
-        images: places in the split of the images whose activations and saliency are shown; two of
-            the worst mistakes and two of the least sure unless given.
-        examples: how many mistakes, and least sure images, to show (>= 1).
+        data_dir: the folder of the data files (default: the run's).
+        images: places in the split of the images to show saliency and activations of (default: two
+            of the worst mistakes and two of the least sure images).
+        examples: the number of worst mistakes, and of least sure images, to show (>= 1).
 
     Returns:
-        report (path of the file), pictures (names of the PNGs), and runs, a list of save_dir,
-        step, split, accuracy, loss, top5_accuracy, n, parameters, flops (of one image), mistakes
-        and least_sure (places in the split).
+        report (the path of the file), pictures (the names of the PNG files), and runs, a list of
+        save_dir, step, split, accuracy, loss, top5_accuracy, n, parameters, flops (of one image),
+        mistakes and least_sure (places in the split). A mistake with a lower probability for the
+        truth comes first.
 
     Raises:
-        UsageError: a wrong option, or `out` holds something that is no report.
-        CnnlabError: no such run or checkpoint, matplotlib is not installed, or something cannot be
-            read or written.
+        UsageError: an option is wrong, or `out` holds files that are not a report.
+        CnnlabError: there is no such run or checkpoint, matplotlib or Jinja2 is not installed, or a
+            file cannot be read or written.
     """
     folders = [Path(runs)] if isinstance(runs, str | Path) else [Path(run) for run in runs]
     given = {"checkpoint": checkpoint, "split": split, "data_dir": data_dir, "examples": examples}
@@ -92,16 +100,17 @@ def report(
     folder = Path(out) if out is not None else _default_folder(folders)
     _check_replaceable(folder)
     require_matplotlib()
-    wishes = Wishes(
+    require_jinja()
+    selection = Selection(
         options.checkpoint,
         options.split,
         None if options.images is None else tuple(options.images),
         options.examples,
         options.data_dir,
     )
-    facts = [load_facts(run, wishes) for run in folders]
-    text, pictures = _compose(facts)
-    _write(folder, text, pictures)
+    facts = [load_facts(run, selection) for run in folders]
+    page, pictures = _compose(facts)
+    _write(folder, render(page), pictures)
     return {
         "report": str(folder / REPORT_FILE),
         "pictures": sorted(f"{name}.png" for name in pictures),
@@ -114,10 +123,10 @@ def _default_folder(folders: Sequence[Path]) -> Path:
 
 
 def _check_replaceable(folder: Path) -> None:
-    """Refuse a folder with anything in it but an earlier report.
+    """Refuse a folder that holds anything else than an earlier report.
 
     Raises:
-        UsageError: it is no folder, or holds other files and no report of ours.
+        UsageError: it is not a folder, or it holds files but no report of ours.
     """
     if not folder.exists():
         return
@@ -125,44 +134,39 @@ def _check_replaceable(folder: Path) -> None:
         raise UsageError(f"--out={folder} is a file, not a folder")
     page = folder / REPORT_FILE
     if page.is_file():
-        if html.MARK not in read_text(page, _MAX_BYTES):
+        if MARK not in read_text(page, _MAX_BYTES):
             raise UsageError(
-                f"{page} is there and is no report of cnnlab; choose another folder with --out=DIR"
+                f"{page} exists and was not written by cnnlab; choose another folder with --out=DIR"
             )
     elif any(folder.iterdir()):
         raise UsageError(
-            f"{folder} holds files and no {REPORT_FILE}; choose another folder with --out=DIR"
+            f"{folder} holds files but no {REPORT_FILE}; choose another folder with --out=DIR"
         )
 
 
-def _compose(runs: Sequence[RunFacts]) -> tuple[str, dict[str, bytes]]:
-    """The page, and its pictures by name; of several runs, run1_ and so on stands before each."""
+def _compose(runs: Sequence[RunFacts]) -> tuple[ReportPage, dict[str, bytes]]:
+    """Return the page and its PNG files by name.
+
+    With several runs, the names of a run's own pictures begin with run1_, run2_ and so on.
+    """
     pictures: dict[str, bytes] = {}
     if len(runs) == 1:
         title = f"Report on {runs[0].save_dir}"
-        return html.page(title, f"{_title(title)}{run_section(runs[0], pictures)}"), pictures
-    title = f"Report on {len(runs)} runs"
-    parts = [_title(title), "<nav><ul>"]
-    for number, facts in enumerate(runs, 1):
-        name = html.escaped(str(facts.save_dir))
-        parts.append(f'<li><a href="#run{number}">{number}. {name}</a></li>')
-    parts += ["</ul></nav>", comparison(runs, pictures)]
+        return ReportPage(title, [run_page(runs[0], pictures)], None), pictures
+    compared = comparison(runs, pictures)
+    pages = []
     for number, facts in enumerate(runs, 1):
         own: dict[str, bytes] = {}
-        name = html.escaped(str(facts.save_dir))
-        parts.append(f'<section><h2 id="run{number}">{number}. {name}</h2>')
-        parts.append(f"{run_section(facts, own)}</section>")
-        pictures.update({f"run{number}_{name}": png for name, png in own.items()})
-    return html.page(title, "\n".join(parts)), pictures
-
-
-def _title(text: str) -> str:
-    return f"<h1>{html.escaped(text)}</h1>\n"
+        pages.append(run_page(facts, own))
+        pictures |= {f"run{number}_{name}": png for name, png in own.items()}
+    return ReportPage(f"Report on {len(runs)} runs", pages, compared), pictures
 
 
 def _write(folder: Path, text: str, pictures: dict[str, bytes]) -> None:
-    """Write the page last, so that it is there only with its pictures; drop what an earlier
-    report had and this one has not."""
+    """Write the pictures, then the page, so that a page always has its pictures.
+
+    Pictures of an earlier report that this one does not have are deleted.
+    """
     with translate_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         ours = re.compile(rf"(run[0-9]+_)?({'|'.join(PICTURES)})\.png")
@@ -180,8 +184,8 @@ def _figures(facts: RunFacts) -> dict[str, Any]:
         "step": facts.step,
         "split": facts.split,
         **facts.figures,
-        "parameters": sum(layer.parameters for layer in facts.layers),
+        "parameters": total_parameters(facts),
         "flops": total_flops(facts),
         "mistakes": [example.place for example in facts.mistakes],
-        "least_sure": [example.place for example in facts.unsure],
+        "least_sure": [example.place for example in facts.least_sure],
     }

@@ -11,20 +11,20 @@ from cnnlab.report import ReportOptions, report
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """The command `python -m cnnlab.report`."""
+    """Run the command."""
     cli.run(
         _report_command,
         ReportOptions,
         words,
         usage="python -m cnnlab.report [RUN ...] [--out=DIR] [--name=value ...]",
-        about="Write report.html on a run, or on several side by side, and its pictures as PNGs.",
+        about="Write an HTML report on one run, or on several side by side, and its PNG files.",
         takes_words=True,
     )
 
 
 def _report_command(options: ReportOptions, runs: tuple[str, ...]) -> dict[str, Any]:
     if runs and options.save_dir != "./save":
-        raise UsageError("name the runs, or one with --save_dir, not both")
+        raise UsageError("name runs, or one with --save_dir, but not both")
     answer = report(
         runs or options.save_dir,
         out=options.out,
@@ -40,7 +40,7 @@ def _report_command(options: ReportOptions, runs: tuple[str, ...]) -> dict[str, 
                 f"{run['save_dir']}: step {run['step']}, accuracy {run['accuracy']:.4f} on "
                 f"{run['n']} {run['split']} images"
             )
-        print(f"{answer['report']} and {len(answer['pictures'])} PNGs beside it")
+        print(f"{answer['report']} and its {len(answer['pictures'])} PNG files")
     return answer
 
 

@@ -1,4 +1,4 @@
-"""What a report says of one run, gathered from its directory, its data and its network."""
+"""The facts that a report shows of a run, from its directory, its data and its network."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from cnnlab.data.datasets import Split
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.graph.model_summary import Layer, first_weights, summarize
 from cnnlab.models import find_model
-from cnnlab.report.gallery import Example, example_at, least_sure, worst_mistakes
+from cnnlab.report.examples import Example, examples_at, least_sure
 from cnnlab.report.saliency import SaliencyMaps, build_saliency, run_saliency
 from cnnlab.run.device import choose_device
 from cnnlab.run.disk.config_file import CONFIG_FILE, load_config, load_run_data
 from cnnlab.run.disk.metrics_file import read_metrics
 from cnnlab.run.disk.run_directory import read_result
+from cnnlab.run.metrics.mistakes import worst_mistakes
 from cnnlab.run.metrics.per_class import per_class_figures
 from cnnlab.run.trained_model import TrainedModel
 
-STUDIED_OF_EACH = 2  # worst mistakes, and least sure images, that are looked into unless chosen
+STUDIED_OF_EACH = 2  # of the worst mistakes, and of the least sure images; the default
 
 
-class Wishes(NamedTuple):
-    """What is asked of a report, of each run alike; as `cnnlab.report.report` has it."""
+class Selection(NamedTuple):
+    """What to report on, for each run; see `cnnlab.report.report`."""
 
     checkpoint: str = "latest"
     split: str = "test"
@@ -42,14 +43,14 @@ class Wishes(NamedTuple):
 
 
 class Studied(NamedTuple):
-    """An image that is looked into.
+    """An image with its activations and saliency maps.
 
     Attributes:
-        example: which, and what the network says of it.
+        example: its place, and what the network says about it.
         image: uint8 [height, width, channels], the part that the network sees.
         activations: layer to its output for this image, [height, width, channels] or [units].
         gradient: float32 [height, width].
-        grad_cam: float32 [map height, map width]; None without a convolution.
+        grad_cam: float32 [map height, map width]; None: the network has no convolution.
     """
 
     example: Example
@@ -61,27 +62,31 @@ class Studied(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """Everything that a report says of one run.
+    """All facts that a report shows of one run.
 
     Attributes:
-        save_dir: as it was named.
-        config: its options.
-        versions: of what it was trained with.
-        metrics: lines of metrics.jsonl.
-        is_finished: whether it made all its steps, or was stopped early by its own rule.
-        total_steps: steps it is to make.
+        save_dir: as the user named it.
+        config: the options of the run.
+        versions: of the packages that trained it.
+        metrics: the lines of metrics.jsonl.
+        is_finished: whether it made all its steps, or early stopping ended it.
+        total_steps: the number of steps of the whole training.
         step: of the checkpoint.
-        spec: its data set.
+        spec: the data set.
         split: "test", "validation" or "train".
-        images: place in the split to uint8 [height, width, channels], of mistakes and unsure.
+        images: place in the split to uint8 [height, width, channels], for all images in mistakes
+            and least_sure.
         figures: accuracy, loss, top5_accuracy and n.
         confusion: int64 [num_classes, num_classes]; rows: truth, columns: prediction.
-        per_class: see `cnnlab.run.metrics.sums.per_class_figures`.
+        per_class: see `cnnlab.run.metrics.per_class.per_class_figures`.
         layers: of the network.
-        mistakes, unsure: images of the split.
-        studied: the images that are looked into.
-        cam_layer: whose feature maps Grad-CAM weighs; None without a convolution.
-        filters: the first layer and its weights, if it sees the image; see `first_weights`.
+        mistakes: the wrongly classified images with the lowest probability for the truth.
+        least_sure: the images whose predicted class has the lowest probability.
+        studied: the images to show activations and saliency maps of.
+        cam_layer: the layer whose feature maps Grad-CAM weighs; None: the network has no
+            convolution.
+        filters: the first layer's name and its weights, float32 [height, width, channels, filters];
+            None: the first layer with weights does not see the image.
     """
 
     save_dir: Path
@@ -99,46 +104,49 @@ class RunFacts:
     per_class: list[dict[str, Any]]
     layers: list[Layer]
     mistakes: list[Example]
-    unsure: list[Example]
+    least_sure: list[Example]
     studied: list[Studied]
     cam_layer: str | None
     filters: tuple[str, npt.NDArray[np.float32]] | None
 
 
-def load_facts(save_dir: Path, wishes: Wishes) -> RunFacts:
-    """Gather what there is to say of a run, finished or not.
+def load_facts(save_dir: Path, selection: Selection) -> RunFacts:
+    """Gather the facts of a run, finished or not.
 
     Raises:
-        UsageError: its model is a function of a script, or an image is asked for that there is not.
-        CnnlabError: no such run or checkpoint, or a file of it or its data cannot be read.
+        UsageError: the model is a function of a script, or the split has no such image.
+        CnnlabError: there is no such run or checkpoint, or a file cannot be read.
     """
     config = load_config(save_dir)
-    if wishes.data_dir is not None:
-        config = replace(config, data_dir=wishes.data_dir)
-    find_model(config.model)  # a script's function is refused before the data is read
+    if selection.data_dir is not None:
+        config = replace(config, data_dir=selection.data_dir)
+    find_model(config.model)  # refuses a script's function before the data is read
     data = load_run_data(config)
-    split = data.split(wishes.split)
+    split = data.split(selection.split)
     if not len(split.labels):
-        raise CnnlabError(f"{save_dir}: the {wishes.split} split has no images")
-    for index in wishes.images or ():
+        raise CnnlabError(f"{save_dir}: the {selection.split} split has no images")
+    for index in selection.images or ():
         if not 0 <= index < len(split.labels):
             raise UsageError(
-                f"--images: there is no image {index}; the {wishes.split} split of "
+                f"--images: there is no image {index}; the {selection.split} split of "
                 f"{config.dataset} has 0 to {len(split.labels) - 1}"
             )
     versions = read_yaml_mapping(save_dir / CONFIG_FILE).get("versions")
     result = read_result(save_dir)
-    checkpoint = wishes.checkpoint
+    checkpoint = selection.checkpoint
     with TrainedModel(save_dir, config, data.spec, checkpoint, as_written=True) as trained:
         layers = summarize(trained.graph)
         sums = trained.evaluate(split)
         probabilities = trained.predict(split.images)
-        mistakes = worst_mistakes(probabilities, split.labels, wishes.examples)
-        unsure = least_sure(probabilities, split.labels, wishes.examples)
-        chosen = [example_at(i, probabilities, split.labels) for i in wishes.images or ()]
-        if wishes.images is None:
+        worst = worst_mistakes(probabilities, split.labels, selection.examples)
+        mistakes = examples_at(worst, probabilities, split.labels)
+        places = least_sure(probabilities, selection.examples)
+        unsure = examples_at(places, probabilities, split.labels)
+        if selection.images is None:
             both = [*mistakes[:STUDIED_OF_EACH], *unsure[:STUDIED_OF_EACH]]
             chosen = list(dict.fromkeys(both))
+        else:
+            chosen = examples_at(selection.images, probabilities, split.labels)
         studied, cam_layer = _study(trained, split, chosen)
         weights = first_weights(trained.graph)
         filters = (weights[0], trained.session.run(weights[1])) if weights else None
@@ -151,15 +159,15 @@ def load_facts(save_dir: Path, wishes: Wishes) -> RunFacts:
         total_steps=config.total_steps(data.num_train),
         step=trained.step,
         spec=data.spec,
-        split=wishes.split,
-        # Copies, or the whole split would stay in memory for each run.
+        split=selection.split,
+        # Copies: a view would keep the whole split in memory, for each run.
         images={e.place: split.images[e.place].copy() for e in (*mistakes, *unsure)},
         figures=sums.result(),
         confusion=sums.confusion,
         per_class=per_class_figures(sums.confusion, data.spec.class_names),
         layers=layers,
         mistakes=mistakes,
-        unsure=unsure,
+        least_sure=unsure,
         studied=studied,
         cam_layer=cam_layer,
         filters=_as_pictures(filters, tuple(trained.graph.inputs.shape.as_list()[1:])),
@@ -169,18 +177,18 @@ def load_facts(save_dir: Path, wishes: Wishes) -> RunFacts:
 def _study(
     trained: TrainedModel, split: Split, chosen: Sequence[Example]
 ) -> tuple[list[Studied], str | None]:
-    """Look into the chosen images; also gives the layer that Grad-CAM is of."""
-    tower, graph = trained.graph, trained.session.graph
+    """Compute the maps of the chosen images. Also return the layer that Grad-CAM weighs."""
+    inference, graph = trained.graph, trained.session.graph
     with graph.as_default(), tf.device(choose_device(trained.config)):
-        saliency = build_saliency(tower)
-    # A layer that only lays its input out anew has nothing else to show.
-    shown = {name: out for name, out in tower.activations.items() if out.op.type != "Reshape"}
+        saliency = build_saliency(inference)
+    # A reshape only repeats its input.
+    shown = {name: out for name, out in inference.activations.items() if out.op.type != "Reshape"}
     images = split.images[[example.place for example in chosen]]
     classes = np.array([example.predicted for example in chosen], np.int64)
     with translate_op_errors("saliency"):
-        outputs = trained.session.run(shown, {tower.images_ph: images})
-        maps: SaliencyMaps = run_saliency(trained.session, tower, saliency, images, classes)
-    height, width = tower.inputs.shape.as_list()[1:3]
+        outputs = trained.session.run(shown, {inference.images_ph: images})
+        maps: SaliencyMaps = run_saliency(trained.session, inference, saliency, images, classes)
+    height, width = inference.inputs.shape.as_list()[1:3]
     top, left = (images.shape[1] - height) // 2, (images.shape[2] - width) // 2
     studied = [
         Studied(
@@ -198,7 +206,7 @@ def _study(
 def _as_pictures(
     filters: tuple[str, npt.NDArray[np.float32]] | None, input_shape: tuple[int, ...]
 ) -> tuple[str, npt.NDArray[np.float32]] | None:
-    """The weights as [height, width, channels, filters], if they can be seen as pictures."""
+    """Return the weights as [height, width, channels, filters]; None: they are no pictures."""
     if filters is None:
         return None
     name, weights = filters

@@ -1,4 +1,4 @@
-"""What matplotlib draws: curves, the confusion matrix, sheets of tiles."""
+"""The pictures that matplotlib draws: curves, the confusion matrix, sheets of tiles."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from cnnlab.base.errors import CnnlabError
 from cnnlab.report.tiles import Tile
 
 DPI = 160
-MOST_WITH_COUNTS = 20  # classes; of more, the cells are too small for numbers
+MOST_WITH_COUNTS = 20  # classes; with more, the cells are too small for numbers
 TILE_WIDTH = 1.75  # inches
 LONGEST_NAME = 24  # characters
-WIDE = 30  # times: curves so far apart share no linear scale
+WIDE = 30  # times: curves this far apart need a logarithmic scale
 
-# The defaults, whatever the user's matplotlibrc says; and a "$" in a class name is a dollar.
+# These do not depend on the user's matplotlibrc. A "$" in a class name is no formula.
 _STYLE: Any = {
     "text.parse_math": False,
     "text.usetex": False,
@@ -41,8 +41,8 @@ class Curve(NamedTuple):
     Attributes:
         label: for the legend.
         steps, values: of the same length.
-        colour: a number; lines of the same number have the same colour.
-        is_validation: drawn with a dot at each value, where training's are lines alone.
+        colour: a number; lines with the same number have the same colour.
+        is_validation: whether to draw a dot at each value.
     """
 
     label: str
@@ -53,13 +53,17 @@ class Curve(NamedTuple):
 
 
 def require_matplotlib() -> None:
-    """Raises: CnnlabError: matplotlib is not installed."""
+    """Check that matplotlib is installed.
+
+    Raises:
+        CnnlabError: it is not.
+    """
     if importlib.util.find_spec("matplotlib") is None:
-        raise CnnlabError("a report's pictures need matplotlib: pip install 'cnnlab[report]'")
+        raise CnnlabError("the pictures of a report need matplotlib: pip install 'cnnlab[report]'")
 
 
 def draw_curves(curves: Sequence[Curve], quantity: str, *, from_zero: bool) -> bytes:
-    """A PNG of the curves, the step along the bottom; from_zero: the scale at the side is."""
+    """Draw curves over the step, as a PNG file. from_zero: the vertical axis begins at 0."""
     with _drawing(4.8, 3.3) as (figure, png):
         axes = figure.add_subplot()
         drawn = [
@@ -89,11 +93,11 @@ def draw_curves(curves: Sequence[Curve], quantity: str, *, from_zero: bool) -> b
 
 
 def draw_confusion(confusion: npt.NDArray[np.int64], class_names: Sequence[str]) -> bytes:
-    """A PNG of the matrix: colour is the share of the row, numbers are images.
+    """Draw a confusion matrix as a PNG file. Colour: share of the row; numbers: images.
 
     Args:
         confusion: int64 [num_classes, num_classes]; rows: truth, columns: prediction.
-        class_names: a name a class.
+        class_names: one for each class.
     """
     count = len(class_names)
     has_numbers = count <= MOST_WITH_COUNTS
@@ -118,9 +122,9 @@ def draw_confusion(confusion: npt.NDArray[np.int64], class_names: Sequence[str])
 
 
 def draw_sheet(tiles: Sequence[Tile], columns: int) -> bytes:
-    """A PNG of the tiles in rows, each above its caption."""
+    """Draw tiles in rows, each above its caption, as a PNG file."""
     rows = -(-len(tiles) // columns)
-    text_height = 0.15 * max(len(tile.caption) for tile in tiles) + 0.15  # inches, as all here
+    text_height = 0.15 * max(len(tile.caption) for tile in tiles) + 0.15  # in inches, like the rest
     width, height = TILE_WIDTH * columns, (TILE_WIDTH + text_height) * rows
     with _drawing(width, height, layout=None) as (figure, png):
         for number, tile in enumerate(tiles):
@@ -144,7 +148,7 @@ def draw_sheet(tiles: Sequence[Tile], columns: int) -> bytes:
 
 
 def shortened(text: str, longest: int = LONGEST_NAME) -> str:
-    """The text, its middle left out where it is too long for a picture."""
+    """Return the text; if it is longer than `longest`, without its middle."""
     if len(text) <= longest:
         return text
     half = (longest - 1) // 2
@@ -155,9 +159,10 @@ def shortened(text: str, longest: int = LONGEST_NAME) -> str:
 def _drawing(
     width: float, height: float, layout: Literal["constrained"] | None = "constrained"
 ) -> Iterator[tuple[Any, io.BytesIO]]:
-    """A figure of so many inches to draw on, which is a PNG when the block ends.
+    """Yield a figure to draw on, and the file that holds it as a PNG after the block.
 
-    Without pyplot: that would choose a window system, and keep every figure.
+    width and height are in inches. pyplot is avoided: it chooses a window system and keeps every
+    figure in memory.
     """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -165,7 +170,7 @@ def _drawing(
 
     png = io.BytesIO()
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        # A class name may have letters that the font has not; a box stands for each.
+        # A class name may have letters that the font lacks; each is drawn as a box.
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
         FigureCanvasAgg(figure)

@@ -1,4 +1,4 @@
-"""Where in an image the evidence for a class is: gradients and Grad-CAM, in the predict graph."""
+"""Saliency maps, which show where in an image the evidence for a class is: gradient, Grad-CAM."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from cnnlab.graph.model_summary import last_feature_maps
 
 
 class SaliencyGraph(NamedTuple):
-    """What `build_saliency` adds.
+    """The tensors that `build_saliency` adds.
 
     Attributes:
-        classes_ph: int64 [batch], range [0, num_classes): the class asked about, for each image.
+        classes_ph: int64 [batch], range [0, num_classes): the class of interest, for each image.
         gradient: float32 [batch, height, width], >= 0.
         grad_cam: float32 [batch, map height, map width], >= 0; None without a convolution.
-        cam_layer: the layer whose feature maps `grad_cam` weighs.
+        cam_layer: the layer whose feature maps `grad_cam` weighs; None like `grad_cam`.
     """
 
     classes_ph: Any
@@ -29,28 +29,29 @@ class SaliencyGraph(NamedTuple):
 
 
 class SaliencyMaps(NamedTuple):
-    """Values of the tensors of the same names in SaliencyGraph."""
+    """The values of the tensors with the same names in SaliencyGraph."""
 
     gradient: npt.NDArray[np.float32]
     grad_cam: npt.NDArray[np.float32] | None
 
 
-def build_saliency(tower: InferenceGraph) -> SaliencyGraph:
-    """Add both maps to the tower's graph, of the logit S_c of the class c that is fed.
+def build_saliency(inference: InferenceGraph) -> SaliencyGraph:
+    """Add both maps to the inference graph. They are of S_c, the logit of the fed class c.
 
     gradient: max over the channels of |dS_c / dx|, x the network's scaled input (Simonyan et al.
     2013, arXiv 1312.6034, section 3.1).
 
     grad_cam: relu(sum_k a_k A^k), A^k the feature maps of the last convolution and a_k the mean of
-    dS_c / dA^k over all places (Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2).
+    dS_c / dA^k over all positions (Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2).
     """
     with tf.name_scope("saliency"):
         classes_ph = tf.placeholder(tf.int64, [None], "classes_ph")
-        # One image's logits do not depend on another's input, so the sum's gradient is each one's.
-        chosen = tf.one_hot(classes_ph, int(tower.logits.shape[1]), dtype=tower.logits.dtype)
-        score = tf.reduce_sum(tower.logits * chosen)
-        found = last_feature_maps(tower)
-        wanted = [tower.inputs] + ([found[1]] if found else [])
+        # The logits of an image depend on no other image, so one gradient of the sum serves all.
+        logits = inference.logits
+        chosen = tf.one_hot(classes_ph, int(logits.shape[1]), dtype=logits.dtype)
+        score = tf.reduce_sum(logits * chosen)
+        found = last_feature_maps(inference)
+        wanted = [inference.inputs] + ([found[1]] if found else [])
         gradients = tf.gradients(score, wanted, unconnected_gradients="zero")
         gradient = tf.reduce_max(tf.abs(gradients[0]), axis=3)
         if found is None:
@@ -63,21 +64,24 @@ def build_saliency(tower: InferenceGraph) -> SaliencyGraph:
 
 def run_saliency(
     session: Any,
-    tower: InferenceGraph,
+    inference: InferenceGraph,
     saliency: SaliencyGraph,
     images: npt.NDArray[np.uint8],
     classes: npt.NDArray[np.int64],
 ) -> SaliencyMaps:
-    """The maps of a few images.
+    """Compute the maps of a few images.
 
     Args:
         session: holds the weights.
-        tower: the inference tower.
-        saliency: what was added to it.
+        inference: the inference graph.
+        saliency: the maps that were added to it.
         images: uint8 [n, height, width, channels].
-        classes: int64 [n], the class asked about, for each.
+        classes: int64 [n], range [0, num_classes): the class of interest, for each image.
+
+    Returns:
+        the maps of all images; see `SaliencyGraph` for their shapes.
     """
-    feed = {tower.images_ph: images, saliency.classes_ph: classes}
+    feed = {inference.images_ph: images, saliency.classes_ph: classes}
     if saliency.grad_cam is None:
         return SaliencyMaps(session.run(saliency.gradient, feed), None)
     return SaliencyMaps(*session.run((saliency.gradient, saliency.grad_cam), feed))

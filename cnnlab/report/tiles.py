@@ -1,4 +1,4 @@
-"""Arrays as pixels: images, weights, feature maps, heat maps, and sheets of them."""
+"""Turn arrays into pixels: images, weights, feature maps, heat maps, and sheets of them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from PIL import Image
 
 Pixels = npt.NDArray[np.uint8]  # [height, width, 3]
 
-MAX_MAPS = 32  # feature maps of a layer, or filters, that are shown
-COLUMNS = 8
+MAX_MAPS = 32  # feature maps to show of a layer
+COLUMNS = 8  # of a sheet of feature maps
 MAP_COLOURS = "viridis"
 HEAT_COLOURS = "inferno"
 OVERLAY_COLOURS = "turbo"
 SIGNED_COLOURS = "RdBu_r"  # white is 0, red above, blue below
-GREY, WHITE = 128, 255  # between tiles
+GREY, WHITE = 128, 255  # the values of gaps between tiles
 
 
 class Tile(NamedTuple):
-    """A small picture and what stands under it.
+    """A small picture with its caption.
 
     Attributes:
         pixels: uint8 [height, width, 3].
-        caption: lines of plain text.
+        caption: its lines, plain text.
     """
 
     pixels: Pixels
@@ -33,25 +33,25 @@ class Tile(NamedTuple):
 
 
 def png_bytes(pixels: Pixels) -> bytes:
-    """The pixels as a PNG file."""
+    """Return the pixels as a PNG file."""
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, format="PNG", optimize=True)
     return out.getvalue()
 
 
 def image_pixels(image: npt.NDArray[np.uint8]) -> Pixels:
-    """An image uint8 [height, width, channels], channels 1 or 3, as RGB."""
+    """Return an image uint8 [height, width, channels], channels 1 or 3, as RGB."""
     return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
 
 
 def enlarged(pixels: Pixels, side: int) -> Pixels:
-    """Magnified by the least whole factor that brings the longer side to `side` pixels."""
+    """Magnify by the smallest whole factor that makes the longer side at least `side` pixels."""
     factor = -(-side // max(pixels.shape[:2]))
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def coloured(values: npt.NDArray[Any], low: float, high: float, colours: str) -> Pixels:
-    """Values [...] as colours uint8 [..., 3], the scale's ends at low and high."""
+    """Return values [...] as colours uint8 [..., 3] on a scale from low to high."""
     import matplotlib
 
     span = high - low
@@ -63,7 +63,7 @@ def coloured(values: npt.NDArray[Any], low: float, high: float, colours: str) ->
 def montage(
     tiles: npt.NDArray[np.uint8], columns: int = COLUMNS, gap: int = 1, between: int = GREY
 ) -> Pixels:
-    """Tiles uint8 [n, height, width, 3] in rows, with a gap of so many pixels between them."""
+    """Arrange tiles uint8 [n, height, width, 3] in rows, `gap` pixels apart."""
     count, height, width = tiles.shape[:3]
     columns = min(columns, count)
     rows = -(-count // columns)
@@ -76,14 +76,14 @@ def montage(
 
 
 def weight_tiles(weights: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Filters as pictures, each scaled by its own largest weight.
+    """Return filters as pictures, each scaled by its own largest weight.
 
     Args:
         weights: float32 [height, width, channels, filters], channels 1 or 3.
 
     Returns:
-        uint8 [filters, height, width, 3]: with three channels, grey is 0 and each colour's weight
-        makes it stronger or weaker; with one, white is 0, red positive, blue negative.
+        uint8 [filters, height, width, 3]. Three channels: grey is 0, and each weight makes its
+        colour stronger or weaker. One channel: white is 0, red is positive, blue is negative.
     """
     by_filter = np.moveaxis(weights, 3, 0)
     largest = np.abs(by_filter).max(axis=(1, 2, 3), keepdims=True)
@@ -94,10 +94,10 @@ def weight_tiles(weights: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
 
 
 def map_pixels(output: npt.NDArray[np.float32]) -> Pixels:
-    """The first feature maps of one image's activation, on one scale from least to greatest.
+    """Draw the first feature maps of one image on one scale, from the lowest to the highest value.
 
     Args:
-        output: float32 [height, width, channels], or [units], shown as one cell each.
+        output: float32 [height, width, channels]; or [units], each drawn as a cell.
     """
     shown = output[..., : MAX_MAPS if output.ndim == 3 else None]
     low, high = float(shown.min()), float(shown.max())
@@ -109,17 +109,19 @@ def map_pixels(output: npt.NDArray[np.float32]) -> Pixels:
 
 
 def heat_pixels(heat: npt.NDArray[np.float32]) -> Pixels:
-    """A gradient map float32 [height, width], >= 0, bright where it is large.
+    """Draw a gradient map float32 [height, width], >= 0; bright pixels are large gradients.
 
-    The scale ends at the 99th percentile, or single pixels would leave the rest dark.
+    The scale ends at the 99th percentile. Otherwise single pixels would leave the rest dark.
     """
     return coloured(heat, 0, float(np.percentile(heat, 99)), HEAT_COLOURS)
 
 
 def overlay_pixels(image: Pixels, heat: npt.NDArray[np.float32]) -> Pixels:
-    """A coarse map float32 [rows, columns], >= 0, stretched over the image (bilinear), half
-    transparent, the scale's end at its largest value; the image in grey, so that all colour is the
-    map's."""
+    """Lay a coarse map float32 [rows, columns], >= 0, over an image.
+
+    The map is stretched (bilinear) and half transparent. Its scale ends at its largest value. The
+    image is grey, so that all colour belongs to the map.
+    """
     height, width = image.shape[:2]
     smooth = np.asarray(Image.fromarray(heat).resize((width, height), Image.Resampling.BILINEAR))
     colours = coloured(smooth, 0, float(heat.max()), OVERLAY_COLOURS)

@@ -1,9 +1,7 @@
 """The report of real runs: the page, the pictures, the numbers in it, and what is refused."""
 
-import base64
 import dataclasses
 import io
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from cnnlab.evaluate import evaluate
 from cnnlab.report import report
 from cnnlab.run.disk.config_file import load_config
 from cnnlab.run.trained_model import TrainedModel
+from tests.report.parsed_page import Page
 
 pytestmark = pytest.mark.slow  # each page takes seconds to draw
 
@@ -29,72 +28,8 @@ HOSTILE = (
     "日本語",
     *("frame", "triangle", "diamond", "cross", "a" * 300),
 )
-VOID = {"meta", "img", "br"}
 SINGLE = {"accuracy", "activations", "confusion", "filters", "images_per_sec", "learning_rate"}
 SINGLE |= {"least_sure", "loss", "mistakes", "saliency"}
-
-
-class Page(HTMLParser):
-    """A page taken apart; it fails where tags do not match.
-
-    Attributes:
-        tables: caption to rows of the cells' texts.
-        images: (bytes, alternative text) of each picture.
-        fetched: what a browser would load from elsewhere.
-        text: all of it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.tables: dict[str, list[list[str]]] = {}
-        self.images: list[tuple[bytes, str]] = []
-        self.fetched: list[str] = []
-        self.tags: list[str] = []
-        self.text = ""
-        self._open: list[str] = []
-        self._rows: list[list[str]] = []
-        self._caption = ""
-        self.feed(path.read_text(encoding="utf-8"))
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        given = dict(attrs)
-        self.tags.append(tag)
-        assert not [name for name in given if name.startswith("on")]
-        if tag == "img":
-            kind, _, data = given["src"].partition(",")
-            if kind == "data:image/png;base64":
-                self.images.append((base64.b64decode(data, validate=True), given["alt"]))
-            else:
-                self.fetched.append(given["src"])
-        elif given.get("src") or not given.get("href", "#").startswith("#"):
-            self.fetched.append(str(given))
-        if tag == "table":
-            self._rows = []
-        if tag == "tr":
-            self._rows.append([])
-        if tag in ("td", "th"):
-            self._rows[-1].append("")
-        if tag == "caption":
-            self._caption = ""
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-        if tag == "table":
-            self.tables[self._caption] = self._rows
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-        if self._open and self._open[-1] in ("td", "th"):
-            self._rows[-1][-1] += data
-        if self._open and self._open[-1] == "caption":
-            self._caption += data
-
-    def table(self, start: str) -> list[list[str]]:
-        return next(rows for caption, rows in self.tables.items() if caption.startswith(start))
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +96,8 @@ def test_galleries_and_confusions(trained: Any, made: Any) -> None:
         probabilities = model.predict(split.images)
     predicted = probabilities.argmax(axis=1)
     surest = probabilities.max(axis=1)
-    wrong = sorted((-surest[i], i) for i in range(len(surest)) if predicted[i] != split.labels[i])
+    of_truth = [row[label] for row, label in zip(probabilities, split.labels, strict=True)]
+    wrong = sorted((of_truth[i], i) for i in range(len(surest)) if predicted[i] != split.labels[i])
     assert answer["runs"][0]["mistakes"] == [i for _, i in wrong[:4]]
     assert answer["runs"][0]["least_sure"] == list(np.argsort(surest, kind="stable")[:4])
     names = HOSTILE
@@ -185,7 +121,7 @@ def test_model_and_configuration(made: Any) -> None:
     assert page.table("For one image")[1:] == [
         ["flatten", "Reshape", "3072", "0", "0"],
         ["logits", "MatMul, BiasAdd", "10", "30,730", "61,440"],
-        ["in all", "", "", "30,730", "61,440"],
+        ["total", "", "", "30,730", "61,440"],
     ]
     changed = {row[0]: row[1:] for row in page.table("Options that are not at their default")}
     assert changed["batch_size"] == ["50", "500"]

@@ -14,18 +14,18 @@ from cnnlab.evaluate import evaluate
 from cnnlab.report import report
 from cnnlab.report.__main__ import main
 from tests import commands, tiny
-from tests.report.test_report import Page
+from tests.report.parsed_page import Page
 
 
 @pytest.mark.slow
 def test_what_is_no_report_is_left_alone(trained: Any, tmp_path: Path) -> None:
     save_dir = trained.folder / "save"
     (tmp_path / "report.html").write_text("<html>my own page</html>")
-    with pytest.raises(UsageError, match="is there and is no report of cnnlab"):
+    with pytest.raises(UsageError, match="exists and was not written by cnnlab"):
         report(save_dir, out=tmp_path)
     assert (tmp_path / "report.html").read_text() == "<html>my own page</html>"
     (tmp_path / "report.html").rename(tmp_path / "notes.html")
-    with pytest.raises(UsageError, match=r"holds files and no report\.html; choose another folder"):
+    with pytest.raises(UsageError, match=r"holds files but no report\.html; choose another folder"):
         report(save_dir, out=tmp_path)
     with pytest.raises(UsageError, match="is a file, not a folder"):
         report(save_dir, out=tmp_path / "notes.html")
@@ -39,7 +39,7 @@ def test_what_is_no_report_is_left_alone(trained: Any, tmp_path: Path) -> None:
         (["--split=tset"], 2, "--split=tset is not valid"),
         (["--image=[1]"], 2, "unknown option --image in the command line; did you mean --images?"),
         (["--examples=0"], 2, "--examples=0 is not valid"),
-        (["RUN", "--save_dir=other"], 2, "name the runs, or one with --save_dir, not both"),
+        (["RUN", "--save_dir=other"], 2, "name runs, or one with --save_dir, but not both"),
         (["RUN", "--images=[1000]"], 2, "there is no image 1000; the test split of shapes has 0"),
         (["RUN", "--checkpoint=7"], 1, "has no checkpoint of step 7; it has: 20, 40"),
     ],
@@ -72,7 +72,7 @@ def test_the_model_of_a_script(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_command(trained: Any, tmp_path: Path) -> None:
-    """On a run that goes on as it is reported on: without result.json, its last line cut short."""
+    """Report on a run in progress: there is no result.json, and the last logged line is cut short."""
     run = tmp_path / "run"
     run.mkdir()
     for path in (trained.folder / "save").glob("*.*"):
@@ -111,14 +111,15 @@ def test_a_convolutional_network_with_everything_on(tmp_path: Path) -> None:
     answer = report(save_dir, examples=3)
     expected = evaluate(str(save_dir))
     assert answer["runs"][0]["accuracy"] == expected["accuracy"]
-    assert answer["runs"][0]["loss"] == expected["loss"]
+    # The report computes layer by layer, evaluate with faster kernels: they may round differently.
+    assert answer["runs"][0]["loss"] == pytest.approx(expected["loss"], rel=1e-6)
     assert answer["runs"][0]["parameters"] == 5 * 5 * 3 * 64 + 64 + 102_464 + 51_232 + (
         3 * 3 * 32 * 128 + 128 + 8_256 + 650 + 704
     )
     page = Page(Path(answer["report"]))
-    assert "where the feature maps of conv3_relu speak for the class" in page.text
+    assert "where the feature maps of conv3_relu are evidence for the class" in page.text
     assert "<i>run" in page.text
-    assert "704 more are not trained" in page.text
+    assert "704 more parameters are not trained" in page.text
     # The image beside a saliency map is the part that the network saw.
     studied = [png for png, alt in page.images if alt.startswith("gradient")]
     with Image.open(io.BytesIO(studied[0])) as image:

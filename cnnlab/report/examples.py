@@ -1,0 +1,64 @@
+"""Single images of a split and what the network says about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Example(NamedTuple):
+    """An image and what the network says about it.
+
+    Attributes:
+        place: in the split.
+        truth: its class.
+        predicted: the most probable class.
+        probability: of the predicted class.
+        truth_probability: of the true class.
+        runner_up: the second most probable class.
+    """
+
+    place: int
+    truth: int
+    predicted: int
+    probability: float
+    truth_probability: float
+    runner_up: int
+
+
+def examples_at(
+    places: Iterable[int], probabilities: npt.NDArray[np.float32], labels: npt.NDArray[Any]
+) -> list[Example]:
+    """Return the examples at some places of the split.
+
+    Args:
+        places: range [0, n).
+        probabilities: float32 [n, num_classes].
+        labels: int [n], range [0, num_classes).
+    """
+    examples = []
+    for place in map(int, places):
+        row = probabilities[place]
+        first, second = np.argsort(-row, kind="stable")[:2]
+        truth = int(labels[place])
+        examples.append(
+            Example(place, truth, int(first), float(row[first]), float(row[truth]), int(second))
+        )
+    return examples
+
+
+def least_sure(probabilities: npt.NDArray[np.float32], limit: int) -> npt.NDArray[np.int64]:
+    """Find the images whose predicted class has the lowest probability.
+
+    Args:
+        probabilities: float32 [n, num_classes].
+        limit: the largest number of images to return.
+
+    Returns:
+        int64 [at most limit], range [0, n): the places of the images, the lowest probability first;
+        equal ones stay in their order.
+    """
+    return np.argsort(probabilities.max(axis=1, initial=0), kind="stable")[:limit]

@@ -1,0 +1,31 @@
+"""Single images, and the order of the least sure ones."""
+
+import numpy as np
+
+from cnnlab.report.examples import Example, examples_at, least_sure
+
+PROBABILITIES = np.array(
+    [
+        [0.9, 0.1, 0.0],
+        [0.1, 0.8, 0.1],
+        [0.4, 0.3, 0.3],  # least sure of all
+        [0.0, 0.05, 0.95],
+        [0.5, 0.5, 0.0],
+        [0.1, 0.8, 0.1],  # as sure as the second
+    ],
+    np.float32,
+)
+LABELS = np.array([0, 2, 0, 1, 0, 0])
+
+
+def test_examples() -> None:
+    found = examples_at(np.array([3, 4]), PROBABILITIES, LABELS)
+    expected = [Example(3, 1, 2, 0.95, 0.05, 1), Example(4, 0, 0, 0.5, 0.5, 1)]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert {type(value) for example in found for value in example} == {int, float}
+    assert examples_at([], PROBABILITIES, LABELS) == []
+
+
+def test_least_sure_first() -> None:
+    assert least_sure(PROBABILITIES, 3).tolist() == [2, 4, 1]
+    assert least_sure(PROBABILITIES, 99).tolist() == [2, 4, 1, 5, 0, 3]
