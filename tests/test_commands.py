@@ -1,4 +1,4 @@
-"""The real commands in processes of their own, on one shared run."""
+"""The real commands, each in a process of its own, on one shared run."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from tests import commands
 
 @pytest.fixture(scope="module")
 def answers(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What evaluate and predict say of the run, side by side."""
+    """Run evaluate and predict on the shared run, at the same time, and return both answers."""
     folder = tmp_path_factory.mktemp("answers")
     data = load_dataset("shapes", folder)
     for i in range(3):
@@ -74,7 +74,7 @@ def test_evaluate_json(trained: Any, answers: Any) -> None:
 
 
 def test_predict_json(trained: Any, answers: Any) -> None:
-    """Against a plain NumPy perceptron with the checkpoint's weights."""
+    """The answers agree with a NumPy perceptron that has the weights of the checkpoint."""
     done = answers[1]
     assert done.code == 0, done.stderr
     rows = json.loads(done.stdout)
@@ -138,7 +138,7 @@ def test_a_mistyped_flag_is_quick_and_leaves_no_file(tmp_path: Path) -> None:
     before = os.times()
     process = commands.start("cnnlab.train", "--dataset=shapes", "--stepss=5", cwd=tmp_path)
     done = commands.finish(process, tmp_path)
-    after = os.times()  # processor time: what else the machine does does not count
+    after = os.times()  # processor time, so other load on the machine does not matter
     secs = after.children_user - before.children_user
     secs += after.children_system - before.children_system
     assert done.code == 2

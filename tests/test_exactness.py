@@ -1,4 +1,4 @@
-"""A training step is a pure function of (variables, step): bit-identity in every form."""
+"""A training step is a pure function of (variables, step): runs agree bit by bit."""
 
 import json
 import signal
@@ -26,14 +26,14 @@ def run(save_dir: Path, **options: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """All variables after a run without anything on the side, one step a session run."""
+    """Return all variables after a run with no side work and one step per session run."""
     return run(tmp_path_factory.mktemp("straight") / "save", steps_per_run=1)
 
 
 def test_the_run_trains_everything_that_could_differ(
     straight: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Else the tests below would compare what cannot differ."""
+    """Otherwise the tests below would compare values that cannot differ."""
     with tiny.make(tmp_path / "save") as train:
         start = tiny.variables(train)
     assert straight["global_step"] == STEPS
@@ -48,7 +48,7 @@ SLOW_CHANGES = [pytest.param(name, marks=pytest.mark.slow) for name in ("augment
 
 
 @pytest.mark.parametrize("change", ["dropout", "penalty", *SLOW_CHANGES])
-def test_what_must_matter_does(
+def test_options_that_must_matter_do(
     change: str, straight: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options: dict[str, Any] = {
@@ -103,13 +103,15 @@ def test_threads_change_nothing(threads: int, straight: dict[str, Any], tmp_path
 
 
 @pytest.mark.parametrize("first", [6, pytest.param(11, marks=pytest.mark.slow)])
-def test_a_second_process_goes_on(first: int, straight: dict[str, Any], tmp_path: Path) -> None:
+def test_a_second_process_resumes_exactly(
+    first: int, straight: dict[str, Any], tmp_path: Path
+) -> None:
     with tiny.make(tmp_path / "save", steps=first) as train:
         assert train.train()["step"] == first
     tiny.assert_same_bits(run(tmp_path / "save"), straight)
 
 
-def test_the_same_object_goes_on(straight: dict[str, Any], tmp_path: Path) -> None:
+def test_the_same_object_resumes_exactly(straight: dict[str, Any], tmp_path: Path) -> None:
     with tiny.make(tmp_path / "save", steps=6) as train:
         train.train()
         train.evaluate()
@@ -118,7 +120,7 @@ def test_the_same_object_goes_on(straight: dict[str, Any], tmp_path: Path) -> No
 
 
 class StopAt(Hook):
-    """Stops the run after the session run that reaches a step."""
+    """Stops the run after the session run that reaches a given step."""
 
     every_steps = 1
 
@@ -154,7 +156,7 @@ def test_max_secs_changes_nothing(straight: dict[str, Any], tmp_path: Path) -> N
 
 
 def test_unsaved_steps_are_made_again(straight: dict[str, Any], tmp_path: Path) -> None:
-    """Going back to an older checkpoint, as after the newest was lost."""
+    """The run resumes from an older checkpoint, as after the newest was lost."""
     with tiny.make(tmp_path / "save", checkpoint_steps=4) as train:
         train.train(steps=12)
     for path in (tmp_path / "save").glob("model.ckpt-12.*"):
@@ -178,7 +180,7 @@ tiny.make("save", hooks=[Kill()], **{figures}).train()
 
 
 def figures_of(save_dir: Path) -> list[dict[str, Any]]:
-    """metrics.jsonl without what depends on the clock."""
+    """Return the lines of metrics.jsonl without the values that depend on the clock."""
     lines = [json.loads(line) for line in (save_dir / "metrics.jsonl").read_text().splitlines()]
     return [
         {name: value for name, value in line.items() if name not in ("images_per_sec", "seconds")}
@@ -188,14 +190,14 @@ def figures_of(save_dir: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"precision": "bfloat16"}, {"xla": True}], ids=str)
-def test_a_killed_process_goes_on(options: dict[str, Any], tmp_path: Path) -> None:
+def test_a_killed_process_resumes_exactly(options: dict[str, Any], tmp_path: Path) -> None:
     options = {**FIGURES, **options}
     script = KILLED.replace("{figures}", repr(options))
     killed = commands.finish(commands.start_python("-c", script, cwd=tmp_path), tmp_path)
     assert killed.code == -signal.SIGKILL, killed.stderr
     save_dir = tmp_path / "save"
     assert (save_dir / "model.ckpt-8.index").exists()
-    assert figures_of(save_dir)[-1]["step"] == 10  # beyond the checkpoint
+    assert figures_of(save_dir)[-1]["step"] == 10  # after the last checkpoint
     assert not (save_dir / "result.json").exists()
 
     found = run(save_dir, **options)
@@ -210,8 +212,8 @@ def test_a_killed_process_goes_on(options: dict[str, Any], tmp_path: Path) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("secs", [0.0, 0.15, 0.4])
-def test_a_process_killed_from_outside_goes_on(secs: float, tmp_path: Path) -> None:
-    """At a moment that is not chosen: while it trains, evaluates or saves."""
+def test_a_process_killed_from_outside_resumes_exactly(secs: float, tmp_path: Path) -> None:
+    """The kill comes at any moment: while the process trains, evaluates or saves."""
     options = {"steps": 1500, "checkpoint_steps": 5, "eval_steps": 7, "summary_steps": 3}
     script = f"from tests import small as tiny; tiny.make('save', **{options!r}).train()"
     process = commands.start_python("-c", script, cwd=tmp_path)

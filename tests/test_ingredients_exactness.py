@@ -1,4 +1,4 @@
-"""The design's one idea over every ingredient: stopping, resuming and fusing change no bit."""
+"""With every ingredient, stopping, resuming and longer session runs do not change a bit."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -56,7 +56,7 @@ ALL_AUGMENTATIONS = {
 
 
 def check(tmp_path: Path, options: dict[str, Any]) -> None:
-    """One run in one go, one stopped in the middle of an epoch and fused otherwise."""
+    """Compare a whole run with one that is stopped within an epoch and has longer session runs."""
     whole = tiny.run(tmp_path / "whole", steps_per_run=1, **options)
     assert all(np.isfinite(value).all() for value in whole.values())
     folder = tmp_path / "stopped"
@@ -67,7 +67,7 @@ def check(tmp_path: Path, options: dict[str, Any]) -> None:
 
 
 def marked(names: Iterable[str], slow: set[str]) -> list[Any]:
-    """The names, some of them marked slow: others show much the same."""
+    """Return the names as parameters; those in `slow` get the slow mark."""
     return [pytest.param(n, marks=pytest.mark.slow) if n in slow else n for n in names]
 
 
@@ -122,14 +122,14 @@ PRECISIONS: dict[str, dict[str, Any]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", PRECISIONS)
 def test_each_precision(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "FIRST_SCALE", 2.0**22)  # too large: the first steps are skipped
+    monkeypatch.setattr(precision, "FIRST_SCALE", 2.0**22)  # too large: skips the first steps
     monkeypatch.setattr(precision, "GROWTH_STEPS", 2)
     check(tmp_path, {"precision": kind.split()[0], **PRECISIONS[kind]})
 
 
 @pytest.mark.slow
 def test_a_kill_between_evaluation_and_checkpoint_changes_nothing(tmp_path: Path) -> None:
-    """The plateau's state is that of the checkpoint, whatever was evaluated after it."""
+    """The plateau's state comes from the checkpoint, not from later evaluations."""
 
     class KilledError(Exception):
         pass
@@ -141,7 +141,7 @@ def test_a_kill_between_evaluation_and_checkpoint_changes_nothing(tmp_path: Path
     options = {**SCHEDULES["plateau"], "schedule": "plateau", "early_stopping": 50}
     whole = tiny.run(tmp_path / "whole", **options)
     assert whole["plateau/reductions"] > 0
-    # Evaluations are at 2, 4, 6, 8, checkpoints at 4 and 8: those at 6 are lost.
+    # Evaluations are at steps 2, 4, 6 and 8, checkpoints at 4 and 8. The evaluation at 6 is lost.
     with (
         tiny.make(tmp_path / "killed", [KillAt(7)], **options) as train,
         pytest.raises(KilledError),
@@ -164,7 +164,7 @@ def test_a_longer_run_keeps_the_schedule_it_began_with(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_evaluation_after_the_last_step_does_not_count_for_the_plateau(tmp_path: Path) -> None:
-    """A longer run would not have made it, unless it falls on a multiple of eval_steps."""
+    """A longer run would not evaluate at that step, unless it is a multiple of eval_steps."""
     options = {"schedule": "plateau", "plateau_patience": 2, "learning_rate": 1e-12}
     tiny.run(tmp_path / "short", steps=5, **options)
     longer = tiny.run(tmp_path / "short", steps=8, **options)
@@ -173,7 +173,7 @@ def test_the_evaluation_after_the_last_step_does_not_count_for_the_plateau(tmp_p
     assert straight["plateau/reductions"] + straight["plateau/waited"] > 0
 
 
-def test_what_is_off_leaves_no_variable(tmp_path: Path) -> None:
+def test_options_that_are_off_add_no_variable(tmp_path: Path) -> None:
     with tiny.make(tmp_path, optimizer="sgd") as train:
         names = sorted(v.op.name for v in train.saver._var_list)
     assert names == [

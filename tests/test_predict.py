@@ -1,4 +1,4 @@
-"""Predicting files, folders, patterns and lists, in every format."""
+"""Predict files, folders, patterns and lists, in every output format."""
 
 import csv
 import io
@@ -34,7 +34,7 @@ IMAGES, LABELS = draw_shapes(NUM_FILES, stream=1)
 
 @pytest.fixture(autouse=True)
 def pictures() -> list[str]:
-    """Images as files of a folder, some in a subfolder, and one bad file among them."""
+    """Write images to a folder, some to a subfolder, and one bad file; return the good names."""
     Path("in/sub").mkdir(parents=True)
     names = [f"in/{'sub/' if number >= 8 else ''}{number:02}.png" for number in range(NUM_FILES)]
     for name, image in zip(names, IMAGES, strict=True):
@@ -44,7 +44,7 @@ def pictures() -> list[str]:
 
 
 class Answer:
-    """What the command did in this process."""
+    """The exit code and the output of the command, run in this process."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], *words: str) -> None:
         capsys.readouterr()
@@ -108,7 +108,7 @@ def test_patterns_lists_and_a_file_to_write(
 
 
 def test_the_same_as_evaluate(save_dir: str, pictures: list[str]) -> None:
-    """The same images as arrays, and from files of two modes."""
+    """evaluate on arrays and predict on files of two image modes give the same answers."""
     figures = evaluate(save_dir, data=(IMAGES, LABELS), predictions="p.csv", tta="mirror")
     assert figures["n"] == NUM_FILES
     with open("p.csv", newline="") as file:
@@ -125,7 +125,7 @@ def test_the_same_as_evaluate(save_dir: str, pictures: list[str]) -> None:
         )
 
 
-def test_the_library_refuses_or_tells(save_dir: str, pictures: list[str]) -> None:
+def test_the_library_raises_or_reports_bad_files(save_dir: str, pictures: list[str]) -> None:
     with pytest.raises(DataError, match="no image file gone"):
         predict([*pictures, "gone"], save_dir)
     errors: list[DataError] = []
@@ -137,7 +137,7 @@ def test_the_library_refuses_or_tells(save_dir: str, pictures: list[str]) -> Non
         predict(pictures, save_dir, batch_size=0)
 
 
-def test_answers_come_before_all_files_are_read(save_dir: str, pictures: list[str]) -> None:
+def test_answers_start_before_all_files_are_read(save_dir: str, pictures: list[str]) -> None:
     taken = 0
 
     def paths() -> Any:
@@ -172,7 +172,7 @@ def test_commas_and_quotes_in_csv() -> None:
 
 @pytest.mark.slow
 def test_pipes(save_dir: str, pictures: list[str]) -> None:
-    """Lists from find, names that are no text, and a reader that leaves early."""
+    """Lists from find, names that are not UTF-8, and a reader that stops early."""
     os.link(pictures[0], b"in/\xff.png")
     environment = {**os.environ, "PYTHONPATH": str(commands.ROOT), "P": sys.executable}
     run = f'"$P" -m cnnlab.predict - --save_dir="{save_dir}"'

@@ -1,4 +1,4 @@
-"""Train: what a run leaves, and going on with it."""
+"""Train: the files that a run writes, and how it is resumed."""
 
 import json
 import os
@@ -20,7 +20,7 @@ SMALL = {"steps": 6, "checkpoint_steps": 2, "max_to_keep": 2, "eval_steps": 3}
 
 
 def test_it_learns(tmp_path: Path) -> None:
-    """Four brightnesses of noise, told apart on images that were not trained on."""
+    """The network learns to tell four brightnesses of noise apart, on unseen images."""
     splits = []
     for (images, labels), n in zip(tiny.arrays(200, 40), (200, 40), strict=True):
         assert len(labels) == n
@@ -35,7 +35,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_what_a_run_leaves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_files_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_dir = tmp_path / "save"
     with tiny.make(save_dir, **SMALL) as train:
         result = train.train()
@@ -68,7 +68,7 @@ def test_what_a_run_leaves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "oneDNN" in err.splitlines()[0]
 
 
-def test_the_best_is_kept_and_the_last_is_quoted(tmp_path: Path) -> None:
+def test_the_best_weights_are_kept_and_the_last_are_reported(tmp_path: Path) -> None:
     save_dir = tmp_path / "save"
     with tiny.make(save_dir, **{**SMALL, "eval_steps": 1, "learning_rate": 0.1}) as train:
         result = train.train()
@@ -88,7 +88,7 @@ def test_the_best_is_kept_and_the_last_is_quoted(tmp_path: Path) -> None:
     assert len(values) == 6
 
 
-def test_a_finished_run_says_so_and_does_nothing(
+def test_a_finished_run_is_reported_and_left_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save_dir = tmp_path / "save"
@@ -104,7 +104,7 @@ def test_a_finished_run_says_so_and_does_nothing(
 
 
 @pytest.mark.slow
-def test_more_epochs_go_on_from_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_more_epochs_resume_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with tiny.make(tmp_path / "save", tiny.linear, **{**SMALL, "steps": None, "epochs": 1}) as t:
         assert t.train()["step"] == 4  # 20 images in batches of 6
     with tiny.make(tmp_path / "save", tiny.linear, **{**SMALL, "steps": None, "epochs": 2}) as t:
@@ -114,7 +114,7 @@ def test_more_epochs_go_on_from_there(tmp_path: Path, capsys: pytest.CaptureFixt
         assert t.train()["step"] == 8
 
 
-def test_another_run_is_refused_and_not_touched(tmp_path: Path) -> None:
+def test_another_run_is_refused_and_not_changed(tmp_path: Path) -> None:
     with tiny.make(tmp_path / "save", tiny.linear, **SMALL) as train:
         train.train()
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
@@ -126,7 +126,7 @@ def test_another_run_is_refused_and_not_touched(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-def test_overwrite_starts_anew(tmp_path: Path) -> None:
+def test_overwrite_starts_again(tmp_path: Path) -> None:
     with tiny.make(tmp_path / "save", tiny.linear, **{**SMALL, "steps": 20}) as train:
         train.train()
     with tiny.make(tmp_path / "save", tiny.linear, seed=2, overwrite=True, **SMALL) as train:
@@ -158,7 +158,7 @@ def test_one_object_trains_in_two_folders(tmp_path: Path) -> None:
 
 
 class SignalAt(Hook):
-    """Sends this process a signal."""
+    """Sends this process a signal after step 3."""
 
     every_steps = 3
 
@@ -178,7 +178,7 @@ def test_signals_save_and_end_the_command(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """The command itself, on small arrays."""
+    """The command runs in this process, on small arrays."""
 
     def small(**options: Any) -> Train:
         return Train(**options, data=tiny.arrays(), hooks=[SignalAt(number)])
@@ -210,7 +210,7 @@ def test_report_for_people() -> None:
 
 
 def test_a_changed_model_function_is_refused(tmp_path: Path) -> None:
-    """The same name, other shapes: the checkpoint does not fit."""
+    """The function has the same name but other shapes, so the checkpoint does not fit."""
     sizes = [5]
 
     def network(images: Any, num_classes: int, *, training: bool) -> Any:
