@@ -2,12 +2,16 @@
 
 import fcntl
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import commands
+
+# As cnnlab does; here, because some tests import TensorFlow before it.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
-"""The batches of the next steps, taken from the input stream at once.
+"""A chunk: the batches of several steps, taken from the input stream at once.
 
-A session run may end between two of them, so what is left stays in variables.
+A session run may end in the middle of a chunk, so the chunk is kept in variables.
 """
 
 from __future__ import annotations
@@ -8,25 +8,24 @@ from __future__ import annotations
 from typing import Any
 
 from cnnlab.base.tf1 import tf
-from cnnlab.data.pipeline import ResidentData, make_chunk_stream, next_element
-
-Rows = dict[str, Any]
+from cnnlab.data.pipeline import make_chunk_stream, next_element
+from cnnlab.data.resident import ResidentData, Rows
 
 
 class Chunk:
-    """Rows of the training set for some steps, and how many of these were made.
+    """Rows of the training set for several steps, and the number of steps that used theirs.
 
     Attributes:
         steps: batches in a chunk.
-        init_op: makes the chunk an empty one.
+        init_op: empties the chunk.
     """
 
     def __init__(
         self, data: ResidentData, batch_size: int, seed: int, first_step: int, steps: int
     ) -> None:
-        """Add the stream, and local variables, which no Saver of global ones writes.
+        """Add the stream, and local variables, which a Saver of global variables does not write.
 
-        Args: as `make_chunk_stream`.
+        Args: as for `make_chunk_stream`.
         """
         self.steps = steps
         self._stream = make_chunk_stream(data, batch_size, seed, first_step, steps)
@@ -52,12 +51,12 @@ class Chunk:
         self.init_op = tf.group(*[variable.initializer for variable in variables])
 
     def take(self) -> tuple[Rows, Any]:
-        """The chunk, the next one if all of it is used up.
+        """Return the chunk; take the next one from the stream if it is used up.
 
         Returns:
             images uint8 [steps, batch, height, width, channels], labels int64 [steps, batch], and
-            where there are weights float32 [steps, batch]; int32 scalar, the place of the batch
-            that comes next.
+            where there are weights float32 [steps, batch]; int32 scalar, the place of the next
+            batch in the chunk.
         """
         used = self._used.read_value()
 
@@ -72,5 +71,5 @@ class Chunk:
             return {name: rows.read_value() for name, rows in self._rows.items()}, first
 
     def use(self, used: Any) -> Any:
-        """Remember how many of the chunk's batches are used up; returns an op."""
+        """Return an op that stores how many batches of the chunk are used."""
         return self._used.assign(used, read_value=False)

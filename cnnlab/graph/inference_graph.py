@@ -13,7 +13,7 @@ from cnnlab.data.scaling import InputStatistics, build_statistics, scale
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.graph.update.losses import losses_of, probabilities_of
 from cnnlab.layers.data_start import DataStart
-from cnnlab.layers.tower import LayerDefaults, Tower, building
+from cnnlab.layers.tower import LayerDefaults, Tower, building, inference_kernels
 from cnnlab.models import ModelFunction
 
 
@@ -63,7 +63,8 @@ def build_inference_graph(
         model: function (images, num_classes, *, training, **model_options) -> logits.
         images: uint8 [batch, height, width, channels], range [0, 255], in place of the placeholder
             `images_ph`.
-        as_written: see `cnnlab.layers.tower.Tower`.
+        as_written: compute the layers in the order in which the model has them, with TensorFlow's
+            own kernels; for other programs, and for gradients with respect to a layer's output.
 
     Raises:
         CnnlabError: the model returns something that is not [batch, num_classes] logits.
@@ -80,8 +81,7 @@ def build_inference_graph(
         config.seed,
         defaults=LayerDefaults.of(config),
         average=None if weights == "live" else weights,
-        as_written=as_written,
-        fast_kernels=config.fast_kernels and not as_written,
+        kernels=inference_kernels(is_fast=config.fast_kernels and not as_written),
     )
     with building(tower):
         logits = model(inputs, spec.num_classes, training=False, **model_options_of(config, model))

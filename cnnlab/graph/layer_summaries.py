@@ -1,4 +1,4 @@
-"""Statistics of each layer, as a summary for TensorBoard."""
+"""Statistics of each layer, as a TensorBoard summary."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cnnlab.base.tf1 import tf
 
 
 def build_layer_summaries(activations: dict[str, Any]) -> Any:
-    """Add the five statistics of each layer's output and a histogram of each weight.
+    """Add mean, sd, max, min and histogram of each layer's output, and each weight's histogram.
 
     Args:
         activations: name to output of each layer, float32 [batch, ...].
@@ -27,7 +27,7 @@ def build_layer_summaries(activations: dict[str, Any]) -> Any:
             "min": tf.reduce_min(output),
         }
         for statistic, value in statistics.items():
-            # The raw ops, because tf.summary's put the name scope in front of the tag.
+            # Raw ops, because those of tf.summary put the name scope in front of the tag.
             tag = f"{name}/{statistic}"
             summaries.append(tf.raw_ops.ScalarSummary(tags=tag, values=value))
         summaries.append(tf.raw_ops.HistogramSummary(tag=f"{name}/histogram", values=output))

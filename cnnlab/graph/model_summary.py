@@ -1,6 +1,6 @@
-"""What a network is made of: each layer's output, operations, parameters and FLOPs.
+"""A summary of a network: each layer's output, operations, parameters and FLOPs.
 
-All of it is read off the inference tower's graph, so it holds for any model function.
+All of it is read from the inference graph, so it works for any model function.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 MATRIX_PRODUCTS = ("MatMul", "BatchMatMulV2")
 REST = "(outside layers)"
 _VARIABLES = ("VarHandleOp", "VariableV2")
-# They move or name values and compute nothing that a reader of the table wants to know.
+# They only move or name values, so the table leaves them out.
 _PLUMBING = (
     *_VARIABLES,
     *("Const", "ReadVariableOp", "Identity", "Shape", "StridedSlice", "Pack", "Prod", "GatherV2"),
@@ -28,14 +28,14 @@ class Layer(NamedTuple):
     """One row of the summary.
 
     Attributes:
-        name: of the layer.
-        operations: what it computes, in order, as in ("Conv2D 5x5", "BiasAdd", "Relu").
-        output_shape: of one image's output, without the batch.
-        parameters: trainable numbers; a weight that several layers share counts at the first.
-        fixed_parameters: numbers that are not trained: batch normalization's moving averages.
+        name: name of the layer.
+        operations: its operations in order, as in ("Conv2D 5x5", "BiasAdd", "Relu").
+        output_shape: shape of its output for one image, without the batch.
+        parameters: trainable numbers; a shared weight counts in the first layer that uses it.
+        fixed_parameters: numbers that are not trained, such as batch norm's moving averages.
         flops: floating-point operations for one image: 2 (a multiplication and an addition) for
-            each term of the sums in convolutions and matrix products; biases, activations, pooling
-            and normalization are not counted. None where a shape is known only as it runs.
+            each term of the sums in convolutions and matrix products. Biases, activations, pooling
+            and normalization are not counted. None where a shape is known only at run time.
     """
 
     name: str
@@ -47,9 +47,9 @@ class Layer(NamedTuple):
 
 
 def summarize(tower: InferenceGraph) -> list[Layer]:
-    """The layers of a network in the order in which they were made.
+    """Return the layers of a network in the order in which they were made.
 
-    What belongs to no layer, if it has parameters or FLOPs, is the last row, named REST.
+    Operations outside of layers are the last row, named REST, if they have parameters or FLOPs.
     """
     one_image = _graph_for_one_image(tower)
     trainable = _trainable_names(tower)
@@ -77,10 +77,10 @@ def summarize(tower: InferenceGraph) -> list[Layer]:
 
 
 def operations_by_layer(tower: InferenceGraph) -> dict[str, list[Any]]:
-    """The operations that lead from the layers before, or the input, to each layer's output.
+    """Return the operations between the layers before, or the input, and each layer's output.
 
-    Each belongs to the first layer that wants it; those of the logits that no layer wants are
-    REST's. In the order in which they were made, which is one in which they can run.
+    An operation belongs to the first layer that needs it. Operations that only the logits need
+    belong to REST. They are in the order in which they were made, so each comes after its inputs.
     """
     order = {op.name: i for i, op in enumerate(tower.logits.graph.get_operations())}
     seen = {tower.inputs.op.name}
@@ -98,7 +98,7 @@ def operations_by_layer(tower: InferenceGraph) -> dict[str, list[Any]]:
 
 
 def first_weights(tower: InferenceGraph) -> tuple[str, Any] | None:
-    """The first layer with weights and these, if it sees the input directly; else None.
+    """Return the first layer with weights, and its weights, if it reads the input; else None.
 
     Returns:
         the layer's name, and float32 [height, width, channels, filters] of a convolution or
@@ -115,9 +115,9 @@ def first_weights(tower: InferenceGraph) -> tuple[str, Any] | None:
 
 
 def last_feature_maps(tower: InferenceGraph) -> tuple[str, Any] | None:
-    """The feature maps of the last convolution and the layer they are the output of, or None.
+    """Return the feature maps of the last convolution, and the layer that outputs them, or None.
 
-    Where layers follow that keep the shape (normalization, activation), the last of them.
+    If layers follow that keep the shape (normalization, activation), it is the last of them.
 
     Returns:
         the layer's name, and float32 [batch, height, width, channels].
@@ -139,12 +139,12 @@ def last_feature_maps(tower: InferenceGraph) -> tuple[str, Any] | None:
 
 
 def _is_convolution(op: Any) -> bool:
-    """Whether it is one whose channels stand last, as the maps that are drawn have them."""
+    """Return whether an operation is a convolution with channels last, as drawn maps have them."""
     return op.type in CONVOLUTIONS and op.get_attr("data_format") == b"NHWC"
 
 
 def _graph_for_one_image(tower: InferenceGraph) -> Any:
-    """The same graph for a batch of one image, so that every shape in it is known."""
+    """Return the same graph for a batch of one image, so that every shape in it is known."""
     graph = tf.Graph()
     with graph.as_default():
         image = tf.zeros([1, *tower.images_ph.shape[1:]], tf.uint8)
@@ -155,14 +155,14 @@ def _graph_for_one_image(tower: InferenceGraph) -> Any:
 
 
 def _trainable_names(tower: InferenceGraph) -> set[str]:
-    """Names of the variables that are trained, and of their averages, which may stand for them."""
+    """Return the names of trained variables, and of the averages that may replace them."""
     variables = tower.logits.graph.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES)
     names = {variable.op.name for variable in variables}
     return names | {average_name(a, name) for a in ("ema", "lookahead") for name in names}
 
 
 def _described(op: Any) -> str:
-    """An operation's type, with the size of its window, and its stride where that is not 1."""
+    """Return an operation's type, with the size of its window, and its stride if it is not 1."""
     if op.type in CONVOLUTIONS:
         window, strides = op.inputs[1].shape.as_list()[:2], op.get_attr("strides")
     elif op.type in ("MaxPool", "AvgPool"):
@@ -175,7 +175,7 @@ def _described(op: Any) -> str:
 
 
 def _flops(op: Any) -> int | None:
-    """FLOPs of one operation at a batch of one; None if its shapes are not known."""
+    """Return the FLOPs of one operation for a batch of one; None if its shapes are not known."""
     if op.type == "Conv2D":
         terms = op.inputs[1].shape[:3].num_elements()  # kernel [height, width, in, out]
     elif op.type == "DepthwiseConv2dNative":

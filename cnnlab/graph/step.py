@@ -1,9 +1,12 @@
-"""One training step: the training tower, its gradients, one update. A pure function of the
-variables, the step and its batch."""
+"""One training step: the network in training, its gradients, one update.
+
+A step is a pure function of the variables, the step's number and its batch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from cnnlab.base.tf1 import tf, tf2
@@ -13,63 +16,69 @@ from cnnlab.graph.update.averages import Averages
 from cnnlab.graph.update.losses import training_losses
 from cnnlab.graph.update.optimizers import build_update
 from cnnlab.graph.update.precision import LossScale
+from cnnlab.graph.update.rate import LearningRate
+from cnnlab.layers.kernels.choice import Kernels, isolates_pools
 from cnnlab.layers.kernels.products import fast_product_gradients
-from cnnlab.layers.tower import DenseProducts, LayerDefaults, Tower, building
+from cnnlab.layers.tower import LayerDefaults, Tower, building
 from cnnlab.models import ModelFunction
 
-APART: Final = "apart"  # scope of calls of functions whose operations run under names of their own
+APART: Final = "apart"  # scope of calls of functions whose operations run under their own names
 
 
 class StepContext(NamedTuple):
-    """What every step has in common.
+    """What all steps share.
 
     config: the run's options.
     num_classes: number of classes.
     model: function (images, num_classes, *, training, **model_options) -> logits.
-    model_options: its own arguments.
-    rate_at: function of the step (int64 scalar) that gives the learning rate (float32 scalar).
+    model_options: the model's own arguments.
+    rate: the learning rate of each step.
     averages: the averages of the weights.
     global_step: the variable that counts steps.
-    loss_scale: with precision float16.
-    has_pools: whether the network takes maxima over windows, and oneDNN computes them.
-    compiles_loop: whether many steps are compiled into one operation; see
-    `cnnlab.graph.compiled_steps`.
+    loss_scale: with precision float16; else None.
+    kernels: how the layers are computed.
     """
 
     config: Config
     num_classes: int
     model: ModelFunction
     model_options: dict[str, Any]
-    rate_at: Any
+    rate: LearningRate
     averages: Averages
     global_step: Any
     loss_scale: LossScale | None
-    has_pools: bool
-    compiles_loop: bool = False
+    kernels: Kernels
 
 
 class StepsMade(NamedTuple):
     """What is known after some steps.
 
     made: int32 scalar, their number.
-    objective: float32 scalar that the last one minimized; where it is not finite, no more were
+    objective: float32 scalar that the last one minimized; if it is not finite, no more steps were
         made.
-    last: of the last one's batch, logits float32 [batch, num_classes], and what losses need: see
+    last: of the last step's batch: logits float32 [batch, num_classes], and what losses need; see
         `cnnlab.data.batches.without_inputs`.
+    init_ops: initialize the loop's own variables.
     """
 
     made: Any
     objective: Any
     last: Batch
+    init_ops: Sequence[Any] = ()
 
 
-class TowerResult(NamedTuple):
-    """What one pass forward and back gives.
+# Adds a loop of steps. Arguments: the inference graph, whose placeholders may feed the first step's
+# batch; int64 scalar, the global step before the first step; int32 scalar, the number of steps.
+MakeSteps = Callable[[Any, Any, Any], StepsMade]
+
+
+class PassResult(NamedTuple):
+    """The result of one forward and backward pass.
 
     objective: float32 scalar that is minimized: loss and penalties.
     logits: float32 [batch, num_classes], unscaled.
     gradients: of each trainable variable; None where it does not enter the objective.
-    moving_averages: ops that update batch norm's.
+    moving_averages: ops that update those of batch norm.
     """
 
     objective: Any
@@ -78,13 +87,29 @@ class TowerResult(NamedTuple):
     moving_averages: list[Any]
 
 
+def choose_kernels(config: Config, logits: Any) -> Kernels:
+    """Return the choice of kernels for training.
+
+    Args:
+        config: the run's options.
+        logits: of the inference graph.
+    """
+    compiles_step = config.xla is True
+    return Kernels(
+        is_fast=config.fast_kernels,
+        batch_size=config.batch_size // config.accumulate_steps,
+        compiler="step" if compiles_step else None,
+        isolates_step=isolates_pools(logits, compiles_step=compiles_step),
+    )
+
+
 def build_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any, Any]:
     """Add one update of all variables.
 
     Args:
-        context: what every step has in common.
+        context: what all steps share.
         batch: see `cnnlab.data.batches`.
-        step: int64 scalar, 0 for the first.
+        step: int64 scalar, 0 for the first step.
 
     Returns:
         objective: float32 scalar; logits: float32 [batch, num_classes]; update_op.
@@ -96,10 +121,10 @@ def build_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any,
             return tf.identity(objective), tf.identity(logits)
 
     if context.config.xla is True:
-        # Not TensorFlow's clusters (jit_scope, global_jit_level): these run uncompiled the first
-        # time, so that what a run computes would depend on where it was stopped.
+        # Not TensorFlow's clusters (jit_scope, global_jit_level): they run uncompiled the first
+        # time, so the results would depend on where a run was stopped.
         call = tf2.function(one_step, jit_compile=True, autograph=False)
-    elif context.has_pools:
+    elif context.kernels.isolates_step:
         call = _apart(one_step)
     else:
         return build_plain_step(context, batch, step)
@@ -109,12 +134,10 @@ def build_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any,
 
 
 def _apart(build: Callable[..., Any]) -> Callable[..., Any]:
-    """The same as a call of a function, whose graph is its own.
+    """Return the same operations as the call of a function, which has a graph of its own.
 
-    TensorFlow gives the gradient of a pool to oneDNN only if it meets the pool first on its way
-    through the graph. In a loop each is ahead of the other, and where the way begins is chance: in
-    one process of five `cifar_cnn` got the kernel that takes ten times as long. The graph of a
-    function has no way back. A call costs some microseconds, which steps without pools do without.
+    See `cnnlab.layers.kernels.choice.isolates_pools` for the reason. A call costs some
+    microseconds, so steps without pools are not calls.
     """
     function = tf2.function(build, autograph=False, experimental_attributes={"_noinline": True})
 
@@ -126,23 +149,23 @@ def _apart(build: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def build_plain_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any, Any]:
-    """As `build_step`, always in operations of the current graph, whatever compiles that."""
+    """Add one update of all variables as operations of the current graph; see `build_step`."""
     count = context.config.accumulate_steps
     if count == 1:
-        result = _build_tower(context, batch, step)
+        result = _build_pass(context, batch, step)
     else:
         result = _build_micro_batches(context, batch, step, count)
     variables = tf.trainable_variables()
 
     def update() -> Any:
-        rate = context.rate_at(step)
+        rate = context.rate.at(step)
         return build_update(context.config, result.gradients, variables, rate, context.global_step)
 
-    # What the objective is made of is read before any of it is updated, even where its gradient
-    # is a constant and would not wait.
+    # The objective is computed before any variable is updated. A gradient that is a constant would
+    # not wait for it.
     before = [result.objective]
     if result.moving_averages:
-        # One input for each operation of the update, not one for each layer with batch norm.
+        # Grouped: each operation of the update waits for one input, not for one of each layer.
         before.append(tf.group(*result.moving_averages))
     with tf.name_scope("optimizer"), tf.control_dependencies(before):
         if context.loss_scale is None:
@@ -155,16 +178,15 @@ def build_plain_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any
     return result.objective, result.logits, update_op
 
 
-def _build_tower(context: StepContext, batch: Batch, key_step: Any) -> TowerResult:
-    """The network over a batch, and its gradients; `key_step` as `build_training_logits`."""
+def _build_pass(context: StepContext, batch: Batch, key_step: Any) -> PassResult:
+    """Add the forward and backward pass over a batch; key_step: see `build_training_logits`."""
     config = context.config
     logits, tower = build_training_logits(context, batch["inputs"], key_step)
     with tf.name_scope("loss"):
         objective = tf.reduce_mean(training_losses(config, logits, batch))
         if tower.penalties:
             objective += tf.add_n(tower.penalties)
-    # Batch norm's moving averages; a collection is shared by all graphs of a loop, so pick this
-    # body's.
+    # All graphs of a loop share a collection, so take the updates of this body only.
     body_graph = objective.graph
     moving_averages = [
         op for op in tf.get_collection(tf.GraphKeys.UPDATE_OPS) if op.graph is body_graph
@@ -174,19 +196,19 @@ def _build_tower(context: StepContext, batch: Batch, key_step: Any) -> TowerResu
         if context.loss_scale is not None:
             gradients = context.loss_scale.gradients(objective, variables)
         else:
-            # Not gated, unlike in tf.train's optimizers: the way back through a layer's inputs goes
-            # on while the gradient of its weights is still computed.
+            # Not gated, unlike in tf.train's optimizers: the backward pass goes on to the layer
+            # before while the gradient of this layer's weights is still being computed.
             gradients = tf.gradients(objective, variables)
-    return TowerResult(objective, logits, gradients, moving_averages)
+    return PassResult(objective, logits, gradients, moving_averages)
 
 
 def build_training_logits(context: StepContext, inputs: Any, key_step: Any) -> tuple[Any, Tower]:
-    """Add the network as it trains.
+    """Add the forward pass in training.
 
     Args:
-        context: what every step has in common.
+        context: what all steps share.
         inputs: float32 [batch, height, width, channels].
-        key_step: int64 scalar that the tower's randomness is drawn for.
+        key_step: int64 scalar, whose random numbers are drawn.
 
     Returns:
         logits: float32 [batch, num_classes]; the tower.
@@ -195,47 +217,41 @@ def build_training_logits(context: StepContext, inputs: Any, key_step: Any) -> t
     tower = Tower(
         config.seed,
         key_step,
-        batch_size=config.batch_size // config.accumulate_steps,
         defaults=LayerDefaults.of(config),
-        fast_kernels=config.fast_kernels and config.xla is not True,  # which has no groups
         precision=config.precision,
-        dense_products=_dense_products(context),
+        kernels=context.kernels,
     )
-    with building(tower), fast_product_gradients():
+    replaces_gradients = context.kernels.replaces_gradients
+    gradients = fast_product_gradients() if replaces_gradients else contextlib.nullcontext()
+    with building(tower), gradients:
         logits = context.model(inputs, context.num_classes, training=True, **context.model_options)
     return logits, tower
 
 
-def _dense_products(context: StepContext) -> DenseProducts:
-    if context.compiles_loop:
-        return "turned"
-    return "plain" if context.config.xla is True else "uneven"
+def _build_micro_batches(context: StepContext, batch: Batch, step: Any, count: int) -> PassResult:
+    """Add forward and backward passes over `count` parts of the batch, one after the other.
 
-
-def _build_micro_batches(context: StepContext, batch: Batch, step: Any, count: int) -> TowerResult:
-    """The same over `count` parts of the batch, one after the other.
-
-    Gradients and objective are means over the batch, so without batch norm and dropout they are
-    those of the whole batch but for rounding. Batch norm sees the parts; its moving averages are
-    updated by each.
+    Gradients and objective are means over the batch. So without batch norm and dropout they equal
+    those of the whole batch, except for rounding. Batch norm sees the parts, and each part updates
+    its moving averages.
     """
     size = tf.shape(batch["labels"])[0]
     variables = tf.trainable_variables()
     parts_of_none: list[Any] = []
 
     def body(j: Any, objective: Any, logits: Any, *sums: Any) -> Any:
-        # A batch that is fed need not be divisible.
+        # A fed batch need not be divisible.
         start, end = size * j // count, size * (j + 1) // count
         part = {name: tensor[start:end] for name, tensor in batch.items()}
         part["inputs"] = tf.ensure_shape(part["inputs"], batch["inputs"].shape)
         share = tf.cast(end - start, tf.float32) / tf.cast(size, tf.float32)
-        result = _build_tower(context, part, step * count + tf.cast(j, tf.int64))
+        result = _build_pass(context, part, step * count + tf.cast(j, tf.int64))
         parts_of_none[:] = [gradient is None for gradient in result.gradients]
         new_sums = [
             total if gradient is None else total + share * gradient
             for total, gradient in zip(sums, result.gradients, strict=True)
         ]
-        # Nothing of a part may still be under way when the next begins: that is what saves memory.
+        # To save memory, a part is finished before the next one begins.
         with tf.control_dependencies([*result.moving_averages, *new_sums]):
             return (
                 j + 1,
@@ -254,7 +270,7 @@ def _build_micro_batches(context: StepContext, batch: Batch, step: Any, count: i
     shapes[2] = tf.TensorShape([None, context.num_classes])
     _, objective, logits, *sums = tf.while_loop(
         lambda j, *_: j < count,
-        _apart(body) if context.has_pools else body,
+        _apart(body) if context.kernels.isolates_step else body,
         start,
         shape_invariants=tuple(shapes),
         parallel_iterations=1,
@@ -263,4 +279,4 @@ def _build_micro_batches(context: StepContext, batch: Batch, step: Any, count: i
     gradients = [
         None if is_none else total for is_none, total in zip(parts_of_none, sums, strict=True)
     ]
-    return TowerResult(objective, logits, gradients, [])
+    return PassResult(objective, logits, gradients, [])

@@ -42,7 +42,7 @@ from typing import Any
 from cnnlab.base.tf1 import legacy_core, legacy_pooling, tf
 from cnnlab.layers import tower as towers
 from cnnlab.layers.activations import find_activation
-from cnnlab.layers.building import apply_function, apply_layer
+from cnnlab.layers.building import apply_function, apply_layer, chosen
 from cnnlab.layers.data_format import arrange, channel_axis, place_axes
 from cnnlab.layers.dropout import dropout, spatial_dropout
 from cnnlab.layers.kernels.convolution import convolution_layer
@@ -104,7 +104,7 @@ def conv2d(
         floor((height - window height) / stride) + 1. With same, it is ceil(height / stride).
     """
     kwargs.update(filters=filters, kernel_size=kernel_size)
-    return apply_layer(convolution_layer, "conv2d", inputs, name, kwargs)
+    return apply_layer(chosen(convolution_layer), "conv2d", inputs, name, kwargs)
 
 
 def dense(inputs: Any, units: int, name: str | None = None, **kwargs: Any) -> Any:
@@ -120,7 +120,7 @@ def dense(inputs: Any, units: int, name: str | None = None, **kwargs: Any) -> An
     Returns:
         float [batch, units].
     """
-    return apply_layer(dense_layer, "dense", inputs, name, {**kwargs, "units": units})
+    return apply_layer(chosen(dense_layer), "dense", inputs, name, {**kwargs, "units": units})
 
 
 def max_pooling2d(
@@ -143,7 +143,7 @@ def max_pooling2d(
         float [batch, new height, new width, channels], with the sizes of `conv2d`.
     """
     kwargs.update(pool_size=pool_size, strides=strides)
-    return apply_layer(max_pooling_layer, "max_pooling2d", inputs, name, kwargs)
+    return apply_layer(chosen(max_pooling_layer), "max_pooling2d", inputs, name, kwargs)
 
 
 def average_pooling2d(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -64,6 +65,11 @@ def apply_layer(
             tower.penalties.append(penalty)
     tower.activations[name] = outputs
     return outputs
+
+
+def chosen(make_layer: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a layer's maker that knows the current choice of kernels."""
+    return functools.partial(make_layer, towers.current().kernels)
 
 
 def apply_function(function: Callable[[], Any], kind: str, name: str | None) -> Any:

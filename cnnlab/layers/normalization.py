@@ -9,7 +9,7 @@ import numpy as np
 from cnnlab.base.errors import CnnlabError
 from cnnlab.base.tf1 import tf
 from cnnlab.layers import tower as towers
-from cnnlab.layers.building import apply_function, apply_layer
+from cnnlab.layers.building import apply_function, apply_layer, chosen
 from cnnlab.layers.data_format import channel_axis, with_channels_last
 from cnnlab.layers.kernels.batch_norm import normalization_layer
 
@@ -52,7 +52,7 @@ def batch_normalization(
     kwargs.update(momentum=momentum, epsilon=epsilon)
     kwargs.setdefault("axis", channel_axis(inputs))
     return apply_layer(
-        normalization_layer,
+        chosen(normalization_layer),
         "batch_normalization",
         inputs,
         name,

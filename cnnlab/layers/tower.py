@@ -1,8 +1,8 @@
-"""The tower: one copy of the network in a graph, and what its layers need while it is built.
+"""The tower: one copy of the network in a graph, while it is built.
 
-A model function is `(images, num_classes, *, training) -> logits`. What else a layer needs comes
-from the tower that is being built: stable names, random keys that depend on nothing but (seed,
-step, purpose), and a place to record outputs and penalties.
+A model function is `(images, num_classes, *, training) -> logits`. The layers get everything else
+from the tower: stable names, random keys that depend only on (seed, step, purpose), and a place to
+record outputs and penalties.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from cnnlab.base.errors import CnnlabError
 from cnnlab.base.randomness import StepKeys, derive_seed
 from cnnlab.base.tf1 import tf
+from cnnlab.layers.kernels.choice import PLAIN, Kernels
 
 _current: ContextVar[Tower] = ContextVar("tower")
 
-FROZEN = "frozen"  # collection of variables that are filled once, so that they need no average
-DenseProducts = Literal["plain", "turned", "uneven"]
+FROZEN = "frozen"  # collection of variables that are filled once and need no average
 
 
 class LayerDefaults(NamedTuple):
-    """What a run's options say of all layers; see the options of the same names.
+    """The options that apply to all layers; see the options of the same names.
 
     kernel_initializer: name of the initializer of every kernel, in place of the model's own.
     kernel_stddev: of the initializers normal and truncated_normal.
@@ -44,29 +44,21 @@ class LayerDefaults(NamedTuple):
 
 
 class Tower(StepKeys):
-    """One tower under construction.
+    """One copy of the network under construction.
 
     Attributes:
         seed: the run's seed.
-        step: int64 scalar tensor, the step whose randomness is drawn; None in an inference tower.
-        batch_size: images that go through it at a time, as configured; None in an inference tower.
+        step: int64 scalar tensor, the step whose random numbers are drawn; None in inference.
         defaults: what the options say of all layers.
-        average: "ema" or "lookahead": the tower computes with these averages of the weights; None:
-            with the weights themselves.
-        as_written: whether layers are computed in the order in which the model has them, though
-            another gives the same logits sooner; for gradients by a layer's output.
-        fast_kernels: whether `cnnlab.layers.kernels.convolution` may choose how convolutions are
-            computed, and `cnnlab.layers.kernels.batch_norm` compute batch norm by convolutions.
+        average: "ema" or "lookahead": compute with these averages of the weights; None: with the
+            weights themselves.
         precision: of convolutions and dense products: float32, bfloat16 or float16.
-        dense_products: how dense layers multiply, see `cnnlab.layers.kernels.dense`: as TensorFlow
-        does
-            (plain), turned round for XLA (turned), or for oneDNN from uneven rows where that is
-            faster (uneven).
-        data_format: channels_last or channels_first, how images lie between its layers.
+        kernels: how layers are computed; see `cnnlab.layers.kernels.choice`.
+        data_format: channels_last or channels_first, the layout of images between the layers.
         activations: name to output of each layer, in order.
-        features: what the last layer with weights takes in, float32 [batch, ...]; None without one.
-        penalties: scalar regularization losses of this tower's weights.
-        data_starts: the variables that start from training images; of an inference tower.
+        features: input of the last layer with weights, float32 [batch, ...]; None without one.
+        penalties: scalar regularization losses of the weights.
+        data_starts: in inference, the variables that start from training images.
     """
 
     def __init__(
@@ -74,22 +66,16 @@ class Tower(StepKeys):
         seed: int,
         step: Any = None,
         *,
-        batch_size: int | None = None,
         defaults: LayerDefaults | None = None,
         average: str | None = None,
-        as_written: bool = False,
-        fast_kernels: bool = False,
         precision: str = "float32",
-        dense_products: DenseProducts = "plain",
+        kernels: Kernels = PLAIN,
     ) -> None:
         super().__init__(seed, step)
-        self.batch_size = batch_size
         self.defaults = defaults or LayerDefaults()
         self.average = average
-        self.as_written = as_written
-        self.fast_kernels = fast_kernels
         self.precision = precision
-        self.dense_products = dense_products
+        self.kernels = kernels
         self.data_format = "channels_last"
         self.activations: dict[str, Any] = {}
         self.features: Any = None
@@ -115,10 +101,10 @@ def building(tower: Tower) -> Iterator[Tower]:
 
 
 def current() -> Tower:
-    """The tower being built.
+    """Return the tower that is being built.
 
     Raises:
-        CnnlabError: no tower is being built.
+        CnnlabError: none is being built.
     """
     try:
         return _current.get()
@@ -133,19 +119,24 @@ def random_key(purpose: str) -> Any:
     resumed exactly.
 
     Raises:
-        CnnlabError: no training tower is being built.
+        CnnlabError: no network is being built for training.
     """
     return current().random_key(purpose)
 
 
+def inference_kernels(*, is_fast: bool) -> Kernels:
+    """Return the choice of kernels for inference; is_fast: see `Kernels`."""
+    return Kernels(is_fast=is_fast)
+
+
 def is_training() -> bool:
-    """Whether a training tower is being built."""
+    """Return whether a network is being built for training."""
     tower = _current.get(None)
     return tower is not None and tower.step is not None
 
 
 def average_name(average: str, name: str) -> str:
-    """What the average of the variable `name` is called."""
+    """Return the name of the average of the variable `name`."""
     return f"{average}/{name}"
 
 
@@ -156,7 +147,7 @@ def _getter_of(tower: Tower) -> Any:
     average = tower.average
 
     def averaged(getter: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-        """The variable's average in its stead; the variable is made too, and both start equal."""
+        """Return the variable's average instead of it; make both, with the same start."""
         live = seeded(getter, name, *args, **kwargs)
         if FROZEN in (kwargs.get("collections") or ()):
             return live
@@ -168,10 +159,11 @@ def _getter_of(tower: Tower) -> Any:
 
 
 def _seeded_getter(seed: int) -> Any:
-    """A variable getter that gives each initializer a seed made from the variable's name.
+    """Return a variable getter that seeds each initializer by the variable's name.
 
     The legacy layers' default initializer draws from an unseeded generator once TensorFlow 2's
-    behaviour is on. By name, because adding a layer then leaves the other layers' start as it was.
+    behaviour is on. The seed depends on the name, so adding a layer does not change the start of
+    the other layers.
     """
 
     def seeded(getter: Any, name: str, *args: Any, initializer: Any = None, **kwargs: Any) -> Any:

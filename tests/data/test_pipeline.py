@@ -5,7 +5,8 @@ import numpy.typing as npt
 import pytest
 
 from cnnlab.base.tf1 import tf
-from cnnlab.data.pipeline import build_resident_data, make_batch_stream, make_index_stream
+from cnnlab.data.pipeline import make_batch_stream, make_index_stream
+from cnnlab.data.resident import build_resident_data
 
 
 def batches(

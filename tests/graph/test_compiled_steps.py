@@ -12,7 +12,7 @@ from cnnlab.base.tf1 import tf, tf2
 from cnnlab.config.config import Config
 from cnnlab.config.options import fields_of
 from cnnlab.graph import compiled_steps as compiled
-from cnnlab.layers.kernels.dense import product_turned_round
+from cnnlab.layers.kernels.dense import transposed_product
 from tests import small
 
 STEPS_IN_CHUNK = 3
@@ -102,7 +102,7 @@ def test_the_product_and_its_gradients_are_numpys() -> None:
     x, w, b, g = (rng.normal(size=shape).astype("f") for shape in shapes)
 
     def product(*given: Any) -> Any:
-        y = product_turned_round(*given)
+        y = transposed_product(*given)
         return y, *tf.gradients(y, given, g)
 
     gradients = [g @ w.T, x.T @ g, g.sum(axis=0)]

@@ -7,7 +7,7 @@ import pytest
 
 from cnnlab import Train
 from cnnlab.base.tf1 import onednn_is_on, tf
-from cnnlab.graph import training_graph as graph
+from cnnlab.graph import step
 from cnnlab.run.tensorboard.profile import Profile
 from tests import small as tiny
 
@@ -64,5 +64,5 @@ def test_the_call_changes_no_bit(
             assert ("MaxPoolGrad" in in_loops) == (folder == "inline")
             train.train()
             ends.append(tiny.variables(train))
-        monkeypatch.setattr(graph, "_has_pools_of_onednn", lambda *_: False)
+        monkeypatch.setattr(step, "isolates_pools", lambda *_, **__: False)
     tiny.assert_same_bits(*ends)

@@ -1,7 +1,7 @@
-"""Averages of the weights, which evaluation may use in their stead.
+"""Averages of the weights, which evaluation may use instead of the weights.
 
-Averaged are all variables of the network, batch normalization's statistics too. An average is a
-global variable, so it is in every checkpoint: `ema/NAME` or `lookahead/NAME`.
+All variables of the network are averaged, the moving averages of batch norm too. An average is a
+global variable, so every checkpoint holds it: `ema/NAME` or `lookahead/NAME`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from cnnlab.layers.tower import FROZEN, average_name
 
 
 def network_variables() -> list[Any]:
-    """The network's own variables in the default graph; to be asked before training adds any."""
+    """Return the network's own variables in the default graph.
+
+    Call it before training adds its variables.
+    """
     others = ("global_step", "ema/", "lookahead/", "input_statistics/")
     return [
         variable for variable in tf.global_variables() if not variable.op.name.startswith(others)
@@ -25,11 +28,11 @@ class Averages:
     """The averages that the options ask for, as variables of the default graph."""
 
     def __init__(self, config: Config, variables: list[Any], total_steps: int) -> None:
-        """Make the variables; they start as the weights do.
+        """Make the variables; each starts with the value of its weight.
 
         Args:
             config: gives ema_decay and the options of lookahead.
-            variables: the network's; of frozen ones there is no average.
+            variables: the network's; those of the collection FROZEN get no average.
             total_steps: T, for lookahead_ramp.
         """
         self._config = config
@@ -51,14 +54,14 @@ class Averages:
             ]
 
     def build_update(self, step: Any, update_op: Any) -> Any:
-        """Add what follows the update of the weights: lookahead's, then the moving average's.
+        """Add the updates of the averages after the update of the weights: lookahead, then ema.
 
         Args:
-            step: int64 scalar, of the update: 0 for the first.
+            step: int64 scalar, 0 for the first update.
             update_op: updates the weights.
 
         Returns:
-            an op that has done both.
+            an op that runs all of it.
         """
         if self._slow:
             update_op = self._update_lookahead(step, update_op)
@@ -67,9 +70,11 @@ class Averages:
         return update_op
 
     def _update_ema(self, step: Any, update_op: Any) -> Any:
-        """a -= (1 - d) (a - w), with d = min(ema_decay, (1 + s) / (10 + s)), as
-        `tf.train.ExponentialMovingAverage` with num_updates: a young average is not ruled by the
-        start."""
+        """Add a -= (1 - d) (a - w), with d = min(ema_decay, (1 + s) / (10 + s)).
+
+        This is `tf.train.ExponentialMovingAverage` with num_updates: early on, d is small, so the
+        start of the weights is soon forgotten.
+        """
         s = tf.cast(step, tf.float32)
         decay = tf.minimum(self._config.ema_decay, (1 + s) / (10 + s))
         with tf.control_dependencies([update_op]):
@@ -81,7 +86,7 @@ class Averages:
         return tf.group(*updates)
 
     def _update_lookahead(self, step: Any, update_op: Any) -> Any:
-        """Zhang et al. 2019 (arXiv 1907.08610); with the ramp as airbench94 has it (arXiv
+        """Add lookahead (Zhang et al. 2019, arXiv 1907.08610), with the ramp of airbench94 (arXiv
         2404.00498, section 3.4)."""
         decay = tf.constant(self._config.lookahead_decay, tf.float32)
         if self._config.lookahead_ramp:

@@ -1,4 +1,4 @@
-"""Losses, an example each; the step takes their mean.
+"""Losses, one of each example; the training step takes their mean.
 
 The network's logits z become outputs p by `output`: softmax, sigmoid or linear (p = z). Targets y
 are float32 [batch, num_classes]: 1 for the label's class and 0 for the others, unless smoothed or
@@ -19,7 +19,7 @@ CROSS_ENTROPIES = ("softmax", "sparse_softmax")  # of one label an example
 
 
 def softmax_cross_entropy(labels: Any, logits: Any) -> Any:
-    """-log softmax(logits)[label], in nats.
+    """Return -log softmax(logits)[label], in nats.
 
     Args:
         labels: int64 [batch], range [0, num_classes).
@@ -32,45 +32,45 @@ def softmax_cross_entropy(labels: Any, logits: Any) -> Any:
 
 
 def soft_cross_entropy(targets: Any, logits: Any) -> Any:
-    """-sum y log softmax(z), in nats; gradients do not enter the targets."""
+    """Return -sum y log softmax(z), in nats; the targets get no gradient."""
     return tf.nn.softmax_cross_entropy_with_logits_v2(
         labels=tf.stop_gradient(targets), logits=logits
     )
 
 
 def binary_cross_entropy(targets: Any, logits: Any) -> Any:
-    """mean of -y log sigmoid(z) - (1 - y) log(1 - sigmoid(z)), in nats."""
+    """Return the mean of -y log sigmoid(z) - (1 - y) log(1 - sigmoid(z)), in nats."""
     losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits)
     return tf.reduce_mean(losses, axis=1)
 
 
 def mean_squared_error(targets: Any, outputs: Any) -> Any:
-    """mean (y - p)^2."""
+    """Return mean (y - p)^2."""
     return tf.reduce_mean(tf.math.squared_difference(targets, outputs), axis=1)
 
 
 def mean_squared_log_error(targets: Any, outputs: Any) -> Any:
-    """mean (log(1 + y) - log(1 + p))^2; outputs are >= 0."""
+    """Return mean (log(1 + y) - log(1 + p))^2; outputs are >= 0."""
     return mean_squared_error(tf.math.log1p(targets), tf.math.log1p(outputs))
 
 
 def mean_absolute_error(targets: Any, outputs: Any) -> Any:
-    """mean |y - p|."""
+    """Return mean |y - p|."""
     return tf.reduce_mean(tf.abs(targets - outputs), axis=1)
 
 
 def hinge(targets: Any, outputs: Any) -> Any:
-    """mean max(0, 1 - (2 y - 1) p)."""
+    """Return mean max(0, 1 - (2 y - 1) p)."""
     return tf.reduce_mean(tf.nn.relu(1 - (2 * targets - 1) * outputs), axis=1)
 
 
 def squared_hinge(targets: Any, outputs: Any) -> Any:
-    """mean max(0, 1 - (2 y - 1) p)^2."""
+    """Return mean max(0, 1 - (2 y - 1) p)^2."""
     return tf.reduce_mean(tf.square(tf.nn.relu(1 - (2 * targets - 1) * outputs)), axis=1)
 
 
 def kl_divergence(targets: Any, outputs: Any) -> Any:
-    """sum y log(y / p), in nats, y and p not below 1e-7."""
+    """Return sum y log(y / p), in nats; y and p are raised to at least 1e-7."""
     y, p = tf.clip_by_value(targets, EPSILON, 1.0), tf.clip_by_value(outputs, EPSILON, 1.0)
     return tf.reduce_sum(y * tf.math.log(y / p), axis=1)
 
@@ -88,16 +88,16 @@ OF_OUTPUTS = {
 
 
 def outputs_of(logits: Any, output: str) -> Any:
-    """Bring logits [batch, num_classes] to outputs of the same shape."""
+    """Return the outputs of logits [batch, num_classes], of the same shape."""
     functions = {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid, "linear": tf.identity}
     return functions[output](logits)
 
 
 def probabilities_of(logits: Any, output: str) -> Any:
-    """Each class's probability, float32 [batch, num_classes], whose rows sum to 1.
+    """Return the classes' probabilities, float32 [batch, num_classes]; each row sums to 1.
 
-    Sigmoid outputs are divided by their sum; linear ones are no probabilities, so their softmax is
-    taken, which leaves the order.
+    Sigmoid outputs are divided by their sum. Linear outputs are not probabilities, so their softmax
+    is taken, which keeps the order of the classes.
     """
     if output == "sigmoid":
         log_outputs = tf.math.log_sigmoid(logits)  # the sum may be too small to divide by
@@ -106,13 +106,13 @@ def probabilities_of(logits: Any, output: str) -> Any:
 
 
 def losses_of(config: Config, logits: Any, labels: Any, targets: Any = None) -> Any:
-    """Each example's loss as configured, without smoothing.
+    """Return each example's loss as configured, without label smoothing.
 
     Args:
         config: gives loss and output.
         logits: float32 [batch, num_classes], unscaled.
         labels: int64 [batch], range [0, num_classes).
-        targets: float32 [batch, num_classes], in place of the labels where these are mixed or
+        targets: float32 [batch, num_classes], instead of the labels where labels are mixed or
             smoothed.
 
     Returns:
@@ -128,8 +128,8 @@ def losses_of(config: Config, logits: Any, labels: Any, targets: Any = None) -> 
 
 
 def smooth(config: Config, targets: Any) -> Any:
-    """y (1 - e) + e / num_classes; for binary cross-entropy, whose classes are no alternatives,
-    + e / 2.
+    """Return y (1 - e) + e / num_classes; for binary cross-entropy + e / 2 instead, because its
+    classes do not exclude each other.
 
     Szegedy et al. 2015 (arXiv 1512.00567, section 7).
     """
@@ -138,15 +138,15 @@ def smooth(config: Config, targets: Any) -> Any:
 
 
 def training_losses(config: Config, logits: Any, batch: dict[str, Any]) -> Any:
-    """Each example's loss in training: smoothed, and times its weight.
+    """Return each example's loss in training: with label smoothing, times its weight.
 
-    The step takes the mean over the batch, not over the sum of the weights: what one example
-    contributes does not depend on the others.
+    The training step divides the sum by the batch size, not by the sum of the weights. So the
+    contribution of an example does not depend on the others.
 
     Args:
         config: gives loss, output and label_smoothing.
         logits: float32 [batch, num_classes], unscaled.
-        batch: labels, and where there are such, targets and weights; see `cnnlab.data.batches`.
+        batch: labels, and if the run has them targets and weights; see `cnnlab.data.batches`.
 
     Returns:
         float32 [batch].

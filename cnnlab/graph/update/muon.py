@@ -1,7 +1,7 @@
-"""Muon: momentum whose update of a convolution kernel is made orthogonal.
+"""Muon: momentum with an orthogonal update of each convolution kernel.
 
-Keller Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/), as the Muon variant of
-airbench94 has it. For a kernel w seen as a matrix [out_channels, height width in_channels]:
+Keller Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/), as in the Muon variant of
+airbench94. For a kernel w seen as a matrix [out_channels, height width in_channels]:
 
     m = momentum m + g
     u = g + momentum m
@@ -19,14 +19,16 @@ from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
 
 MOMENTUM = 0.6
-MOMENTUM_OF_REST = 0.85  # of the Nesterov rule for all that is not a convolution kernel
+MOMENTUM_OF_REST = 0.85  # of Nesterov momentum for weights that are not convolution kernels
 NEWTON_SCHULZ_STEPS = 3
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 EPSILON = 1e-7
 
 
 def orthogonalize(matrix: Any) -> Any:
-    """Bring a matrix's singular values near 1: X <- a X + (b X X' + c (X X')^2) X, three times.
+    """Return the matrix with its singular values brought near 1.
+
+    Three times: X <- a X + (b X X' + c (X X')^2) X.
 
     Args:
         matrix: float32 [rows, columns].
@@ -45,7 +47,13 @@ def orthogonalize(matrix: Any) -> Any:
 
 
 def muon_update(kernel: Any, gradient: Any, momentum: Any, rate: Any, decay: float) -> Any:
-    """The new kernel and the new momentum; all float32 [height, width, in, out] but rate, decay."""
+    """Return the new kernel and the new momentum.
+
+    Args:
+        kernel, gradient, momentum: float32 [height, width, in, out].
+        rate: float32 scalar, the learning rate.
+        decay: of the momentum, in [0, 1).
+    """
     new_momentum = decay * momentum + gradient
     update = gradient + decay * new_momentum
     outputs = kernel.shape.as_list()[-1]
@@ -56,10 +64,10 @@ def muon_update(kernel: Any, gradient: Any, momentum: Any, rate: Any, decay: flo
 
 
 def make_muon(config: Config, learning_rate: Any) -> Any:
-    """A `tf.train.Optimizer` for convolution kernels; its slot is called Muon.
+    """Return a `tf.train.Optimizer` for convolution kernels; its slot is named Muon.
 
     Args:
-        config: gives momentum, 0.6 unless given.
+        config: gives momentum; default: 0.6.
         learning_rate: float32 scalar tensor.
     """
     decay = MOMENTUM if config.momentum is None else config.momentum

@@ -1,4 +1,4 @@
-"""Update rules, as TensorFlow 1's optimizers.
+"""Update rules, as in TensorFlow 1's optimizers.
 
 w: a weight; g: its gradient; r: the learning rate.
 
@@ -64,8 +64,8 @@ OPTIMIZERS: dict[str, Callable[[Config, Any], Any]] = {
     "adagrad": lambda _config, rate: tf.train.AdagradOptimizer(rate),
     "rmsprop": _rmsprop,
     "adam": _adam,
-    "adamw": _adam,  # the decay is taken before
-    # For what is not a convolution kernel.
+    "adamw": _adam,  # the decay is applied before it
+    # For weights that are not convolution kernels.
     "muon": lambda _config, rate: tf.train.MomentumOptimizer(
         rate, MOMENTUM_OF_REST, use_nesterov=True
     ),
@@ -73,7 +73,7 @@ OPTIMIZERS: dict[str, Callable[[Config, Any], Any]] = {
 
 
 def make_optimizer(config: Config, learning_rate: Any) -> Any:
-    """The optimizer that the configuration names; of muon, the part for other weights.
+    """Return the optimizer that the options name; for muon, the one for all other weights.
 
     Args:
         config: gives the optimizer's name and its options.
@@ -86,8 +86,13 @@ def make_optimizer(config: Config, learning_rate: Any) -> Any:
 
 
 class Treatment(NamedTuple):
-    """How one variable is updated: by Muon or not, factor of the rate, decay of the weight, in how
-    many of the first steps (None: all)."""
+    """How one variable is updated.
+
+    by_muon: whether Muon updates it.
+    rate_factor: factor on the learning rate; 0 freezes it.
+    decay: weight decay.
+    steps: it is updated in the first `steps` steps only; None: in all steps.
+    """
 
     by_muon: bool
     rate_factor: float
@@ -96,11 +101,11 @@ class Treatment(NamedTuple):
 
 
 def treatment_of(config: Config, variable: Any) -> Treatment:
-    """What the options say of a variable.
+    """Return how the options say that a variable is updated.
 
-    The first of parameter_groups whose pattern is found in its name counts. Without a word on decay
-    in it, kernels (and other weights of two or more dimensions) decay and the rest does not; what
-    Muon updates never does, because it is brought to a fixed norm.
+    The first of parameter_groups whose pattern is found in the variable's name counts. If it does
+    not mention weight decay, kernels (and other weights of two or more dimensions) decay and the
+    rest does not. Weights that Muon updates never decay, because Muon gives them a fixed norm.
     """
     by_muon = config.optimizer == "muon" and variable.shape.rank == 4
     factors: dict[str, float] = {"weight_decay": 1.0 if variable.shape.rank >= 2 else 0.0}
@@ -115,10 +120,10 @@ def treatment_of(config: Config, variable: Any) -> Treatment:
 def build_update(
     config: Config, gradients: list[Any], variables: list[Any], rate: Any, global_step: Any
 ) -> Any:
-    """Add the update of all variables: clipping, decay, the rule itself; and one step more.
+    """Add the update of all variables: clipping, weight decay, the rule; and count the step.
 
     Args:
-        config: gives everything that shapes an update.
+        config: gives the options of the update.
         gradients: of each variable; None where it does not enter the loss.
         variables: in the same order.
         rate: float32 scalar, the schedule's learning rate.
@@ -128,7 +133,7 @@ def build_update(
         the op.
 
     Raises:
-        UsageError: a pattern of parameter_groups fits no variable.
+        UsageError: a pattern of parameter_groups is found in no variable's name.
     """
     _check_patterns(config, variables)
     pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
@@ -146,7 +151,7 @@ def build_update(
     is_decoupled = config.weight_decay_mode == "decoupled" or config.optimizer == "adamw"
     decay_ops = []
     if is_decoupled:
-        # Not before every gradient is there: they are those of the weights as they were.
+        # After every gradient is computed, because they belong to the weights before the decay.
         with tf.control_dependencies([tf.group(*[g for g, _ in pairs])]):
             decay_ops = [
                 v.assign_sub(rate_of(t.rate_factor * t.decay, t.steps) * v.read_value())

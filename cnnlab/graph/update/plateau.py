@@ -1,8 +1,8 @@
-"""Reduce the learning rate when validation no longer gets better.
+"""The schedule plateau: reduce the learning rate when validation no longer improves.
 
-The state is in three global variables, so that checkpoints hold it. A checkpoint of a step is saved
-after that step's evaluation was counted; a run that is killed between the two goes on from an
-earlier checkpoint, where the state is the earlier one too, and evaluates again.
+The state is in three global variables, so checkpoints hold it. The checkpoint of a step is saved
+after the step's evaluation was counted. A run that is killed between the two resumes from an
+earlier checkpoint with an earlier state, and evaluates again.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from cnnlab.config.config import Config
 
 
 class Plateau(NamedTuple):
-    """The schedule's state in a graph.
+    """The state of the schedule in a graph.
 
-    rate: float32 scalar, the learning rate it has come to.
-    figure_ph: float64 scalar, the figure of an evaluation, larger is better.
+    rate: float32 scalar, the current learning rate.
+    figure_ph: float64 scalar, the monitored figure of an evaluation; larger is better.
     update_op: counts that evaluation.
     """
 
@@ -27,11 +27,10 @@ class Plateau(NamedTuple):
 
 
 def build_plateau(config: Config) -> Plateau:
-    """Add the state: best figure, evaluations since it, reductions.
+    """Add the state: the best figure, the evaluations since then, and the number of reductions.
 
-    rate = max(R plateau_factor^reductions, plateau_min_rate). An evaluation that is not better than
-    the best counts as one of patience; when there are plateau_patience of them in a row, the rate
-    is reduced and counting starts again.
+    rate = max(R plateau_factor^reductions, plateau_min_rate). After plateau_patience evaluations in
+    a row that are not better than the best, the rate is reduced and counting starts again.
     """
     with tf.variable_scope("plateau", use_resource=True, reuse=tf.AUTO_REUSE):
         settings = {"shape": [], "trainable": False}

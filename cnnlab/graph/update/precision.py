@@ -1,8 +1,8 @@
-"""Mixed precision: what `--precision=float16` needs beside 16-bit products.
+"""The loss scale of `--precision=float16`.
 
 Gradients below 6e-8 are zero in float16. So the loss is multiplied by a scale before it is
-differentiated, and the gradients, in float32 again, divided by it (Micikevicius et al. 2018, arXiv
-1710.03740, section 3.2). bfloat16 has float32's exponents and needs none of this.
+differentiated, and the gradients, in float32 again, are divided by it (Micikevicius et al. 2018,
+arXiv 1710.03740, section 3.2). bfloat16 has the exponents of float32 and needs no scale.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ GROWTH_STEPS = 2000  # finite steps in a row after which the scale is doubled
 
 
 class LossScale:
-    """The factor on the loss, which finds its own size.
+    """The factor on the loss, which adapts itself.
 
-    It is doubled after `GROWTH_STEPS` steps with finite gradients, and halved after a step without,
-    which then changes no weight. At 1 there is nothing left to halve: the step is made, and what is
-    not finite shows in the weights.
+    It is doubled after `GROWTH_STEPS` steps in a row with finite gradients. It is halved after a
+    step whose gradients are not finite; that step changes no weight. At 1 it is not halved: the
+    step is made, and the weights become non-finite too, which the run reports.
 
-    Both numbers are global variables, so that a run that goes on from a checkpoint has them.
+    Scale and count are global variables, so a resumed run has them.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class LossScale:
             )
 
     def gradients(self, objective: Any, variables: list[Any]) -> list[Any]:
-        """The objective's gradients, computed at its scale; None where a variable is not in it."""
+        """Return the gradients, computed at the scale; None where a variable is not used."""
         scale = self._scale.read_value()
         scaled = tf.gradients(objective * scale, variables)
         return [None if gradient is None else gradient / scale for gradient in scaled]
@@ -46,15 +46,15 @@ class LossScale:
     def build_update(
         self, gradients: list[Any], build_update: Callable[[], Any], global_step: Any
     ) -> Any:
-        """Add the update of the weights, where the gradients are finite, and that of the scale.
+        """Add the update of the weights, if the gradients are finite, and of the scale.
 
         Args:
-            gradients: of each variable, None where there is none.
+            gradients: of each variable; None where there is none.
             build_update: adds the update of the weights and of the global step.
-            global_step: counts skipped steps too, because the stream of images has moved on.
+            global_step: counts skipped steps too, because the input stream has advanced.
 
         Returns:
-            an op that has done both.
+            an op that runs both.
         """
         are_finite = tf.reduce_all(
             [tf.reduce_all(tf.is_finite(g)) for g in gradients if g is not None]
@@ -62,7 +62,7 @@ class LossScale:
         scale, finite_steps = self._scale.read_value(), self._finite_steps.read_value() + 1
 
         def update() -> Any:
-            with tf.name_scope("optimizer"):  # the branch is a graph of its own, without a scope
+            with tf.name_scope("optimizer"):  # a branch is a graph of its own, without this scope
                 return build_update()
 
         update_op = tf.cond(

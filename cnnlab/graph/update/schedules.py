@@ -1,4 +1,4 @@
-"""Learning rates as functions of the step. Formulas: `rules.SCHEDULE_FORMULAS`.
+"""Learning-rate schedules; `SCHEDULE_FORMULAS` of config/update_options.py has the formulas.
 
 R: learning_rate; E: end_factor R; s: the step, 0 for the first update; T: length of the schedule.
 """
@@ -15,13 +15,13 @@ from cnnlab.config.config import Config
 def learning_rate_at(
     config: Config, step: Any, total_steps: int | None = None, plateau_rate: Any = None
 ) -> Any:
-    """The rate that the update of `step` uses.
+    """Return the learning rate of the update of `step`.
 
     Args:
         config: gives the schedule and its options.
         step: int64 scalar, 0 for the first update.
         total_steps: T in steps; for schedules that depend on it.
-        plateau_rate: float32 scalar, the rate that the schedule plateau has come to.
+        plateau_rate: float32 scalar, the current rate of the schedule plateau.
 
     Returns:
         float32 scalar, >= 0.
@@ -53,25 +53,29 @@ def _scheduled(config: Config, step: Any, total_steps: int | None, plateau_rate:
 
 
 def polynomial(config: Config, step: Any, total_steps: int, power: float | None = None) -> Any:
-    """E + (R - E) (1 - min(s, T) / T)^p; s: float32 scalar."""
+    """Return E + (R - E) (1 - min(s, T) / T)^p; s: float32 scalar."""
     left = 1 - tf.minimum(step / total_steps, 1.0)
     return _between(config, left ** (config.decay_power if power is None else power))
 
 
 def quadratic(config: Config, step: Any, total_steps: int) -> Any:
-    """E + (R - E) (1 - min(s, T) / T)^2; s: float32 scalar."""
+    """Return E + (R - E) (1 - min(s, T) / T)^2; s: float32 scalar."""
     return polynomial(config, step, total_steps, power=2.0)
 
 
 def cosine(config: Config, step: Any, total_steps: int) -> Any:
-    """E + (R - E) (1 + cos(pi min(s, T) / T)) / 2: Loshchilov and Hutter 2016 (arXiv 1608.03983);
-    s: float32 scalar."""
+    """Return E + (R - E) (1 + cos(pi min(s, T) / T)) / 2; s: float32 scalar.
+
+    Loshchilov and Hutter 2016 (arXiv 1608.03983).
+    """
     return _between(config, (1 + tf.cos(math.pi * tf.minimum(step / total_steps, 1.0))) / 2)
 
 
 def one_cycle(config: Config, step: Any, total_steps: int) -> Any:
-    """From start_factor R up to R at peak_at T, then down to E at T, both linearly; s: float32
-    scalar. After Smith 2017 (arXiv 1708.07120)."""
+    """Return a rate that rises from start_factor R to R at peak_at T, then falls to E at T.
+
+    Both parts are linear; s: float32 scalar. After Smith 2017 (arXiv 1708.07120).
+    """
     share = tf.minimum(step / total_steps, 1.0)
     rising = config.start_factor + (1 - config.start_factor) * share / config.peak_at
     falling = 1 - (1 - config.end_factor) * (share - config.peak_at) / (1 - config.peak_at)
@@ -79,18 +83,18 @@ def one_cycle(config: Config, step: Any, total_steps: int) -> Any:
 
 
 def piecewise(config: Config, step: Any, total_steps: int) -> Any:
-    """R times the factor of the last boundary that the step has reached; s: float32 scalar."""
+    """Return R times the factor of the last boundary that the step has reached."""
     factors = config.boundary_factors or [0.1 ** (i + 1) for i in range(len(config.boundaries))]
     rate = tf.constant(config.learning_rate, tf.float32)
     for boundary, factor in zip(config.boundaries, factors, strict=True):
-        # A share becomes a whole step here: 1/3 of 300 in float32 is not 100.
+        # A share becomes a whole step here, because 1/3 of 300 in float32 is not 100.
         start = math.ceil(boundary * total_steps - 1e-6) if boundary < 1 else boundary
         rate = tf.where_v2(step >= start, tf.constant(config.learning_rate * factor), rate)
     return rate
 
 
 def _between(config: Config, share: Any) -> Any:
-    """E where share is 0, R where it is 1."""
+    """Return E where share is 0, and R where it is 1; linear between."""
     end = config.end_factor
     return config.learning_rate * (end + (1 - end) * share)
 

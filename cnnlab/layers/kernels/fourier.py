@@ -1,16 +1,18 @@
-"""Convolutions of small images of many channels by the discrete Fourier transform, in both axes.
+"""Convolutions of small images with many channels by the discrete Fourier transform.
 
-A convolution is, frequency by frequency, a product of matrices: of what the images have there in
-each channel, and what the kernel has there for each pair of channels (M. Mathieu, M. Henaff and Y.
-LeCun, Fast Training of Convolutional Networks through FFTs, 2013). Images of 7 to 32 places are so
-small that the transform is best a product, too, with a matrix of cosines and sines, and of any
-length: as long as the image with the padding before it, for what runs over at the end meets zeros.
-A 5x5 convolution of 16 x 16 places has 2.1 products a place and pair of channels for 25.
+At each frequency, a convolution is a product of two matrices: the images' coefficients of each
+channel, and the kernel's coefficients of each pair of channels (M. Mathieu, M. Henaff and Y. LeCun,
+Fast Training of Convolutional Networks through FFTs, 2013). Images of 7 to 32 places are so small
+that the transform itself is best computed as a product with a matrix of cosines and sines. Such a
+transform can have any length. The length here is that of the image and the padding before it:
+what runs over at the end meets zeros. A 5x5 convolution of 16 x 16 places needs 2.1 products for
+each place and pair of channels, instead of 25.
 
-Of real numbers, half of the frequencies of one axis say all. A complex product is three real ones
-(C. F. Gauss): a c - b d = c (a + b) - b (c + d), a d + b c = c (a + b) + a (d - c). The sums of two
-are in the matrices already, so what is between these is products of real matrices. The matrices
-turn vectors without stretching them, so that it rounds hardly worse than a plain convolution.
+The images are real, so half of the frequencies of one axis determine the rest. A complex product is
+computed as three real ones (C. F. Gauss): a c - b d = c (a + b) - b (c + d) and
+a d + b c = c (a + b) + a (d - c). The sums of two numbers are part of the matrices, so only
+products of real matrices are left. The matrices rotate vectors without stretching them, so the
+rounding errors are hardly larger than those of a direct convolution.
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ Matrix = npt.NDArray[np.float32]
 
 
 class Transform(NamedTuple):
-    """The matrices of images' columns (along the height) and rows, of a kernel's, and back.
+    """The matrices that transform images and kernels, and transform back.
 
-    A complex number is two rows of a matrix or two columns, re and im; what is to be multiplied is
-    three. `halves` are the height's frequencies up to the middle one, `points` all the width's.
+    A complex number takes two rows or columns of a matrix (re, im); a factor of a product takes
+    three. `halves` are the frequencies of the height up to the middle one, `points` all frequencies
+    of the width.
 
     image_halves: [2 halves, height]. kernel_halves: [2 halves, side].
     image_points: [3 points, 2 width]. kernel_points: [3 points, 2 side].
@@ -47,7 +50,7 @@ class Transform(NamedTuple):
 
 
 def convolve(inputs: Any, kernel: Any, padding: str) -> Any:
-    """The convolution with stride 1, with gradients.
+    """Return the convolution with stride 1, with its gradients.
 
     Args:
         inputs: float32 [batch, height, width, in], all but the batch known.
@@ -66,16 +69,16 @@ def convolve(inputs: Any, kernel: Any, padding: str) -> Any:
     m = Transform(*map(tf.constant, matrices))
     batch = tf.shape(inputs)[0]
 
-    # Gradients go through a matrix the other way round, transposed: what was summed is handed out.
+    # The backward pass multiplies by the transposed matrices, in the reverse order.
     def forward(x: Any, by_rows: Any, by_columns: Any, **transposed: bool) -> Any:
-        """[rows, columns, a, b] to [halves * points, a, b]."""
+        """Transform [rows, columns, a, b] to [halves * points, a, b]."""
         rows, columns, _, last = x.shape.as_list()
         x = tf.matmul(by_rows, tf.reshape(x, [rows, -1]), **transposed)
         x = tf.matmul(by_columns, tf.reshape(x, [halves, 2 * columns, -1]), **transposed)
         return tf.reshape(x, [halves * points, -1, last])
 
     def back(x: Any, by_columns: Any, by_rows: Any, **transposed: bool) -> Any:
-        """[halves * points, a, b] to [rows, columns * a * b]."""
+        """Transform [halves * points, a, b] to [rows, columns * a * b]."""
         x = tf.matmul(by_columns, tf.reshape(x, [halves, points, -1]), **transposed)
         return tf.matmul(by_rows, tf.reshape(x, [2 * halves, -1]), **transposed)
 
@@ -104,7 +107,7 @@ def convolve(inputs: Any, kernel: Any, padding: str) -> Any:
 
 @functools.cache
 def transform(height: int, width: int, side: int, padding: str) -> Transform:
-    """The matrices for images and kernels of these sizes.
+    """Return the matrices for images and kernels of these sizes.
 
     Args:
         height, width: of the images, at least `side`.
@@ -114,7 +117,7 @@ def transform(height: int, width: int, side: int, padding: str) -> Transform:
     columns = _axis(height, side, padding)
     rows = _axis(width, side, padding)
     half = np.arange(columns.length // 2 + 1)
-    # A frequency that is left out says the same as another one, so that one counts for two.
+    # A frequency that is left out repeats another one, so that one counts twice.
     counts = np.where((half == 0) | (2 * half == columns.length), 1, 2)[:, None]
     to_halves = columns.to_frequencies[half]
     kernel_to_halves = columns.kernel_to_frequencies[half]
@@ -134,8 +137,8 @@ class _Axis(NamedTuple):
     """The transforms of one axis, complex.
 
     length: of the transform, in places: the axis and the padding before it.
-    to_frequencies: [length, size]. kernel_to_frequencies: [length, side], conjugate, since the
-    kernel is not turned round. of_frequencies: [new_size, length].
+    to_frequencies: [length, size]. kernel_to_frequencies: [length, side], conjugate, because a
+    convolution layer computes a correlation. of_frequencies: [new_size, length].
     """
 
     length: int
@@ -162,28 +165,33 @@ def _axis(size: int, side: int, padding: str) -> _Axis:
 
 
 def _interleaved(parts: list[Any]) -> Any:
-    """[n, m] each to [parts n, m]: of each first row, then of each second one."""
+    """Return the parts' rows in turn: [n, m] each to [parts n, m]."""
     return np.stack(parts, axis=1).reshape(-1, parts[0].shape[1])
 
 
 def _three_of_images(turns: Any) -> Any:
-    """[n, m], complex, to [3 n, 2 m]: a + b, a and b of the results a + b i, of m numbers re and
-    then as many im."""
+    """Return the rows a + b, a and b of each result a + b i: complex [n, m] to real [3 n, 2 m].
+
+    The columns are m numbers re, then m numbers im.
+    """
     a = np.hstack([turns.real, -turns.imag])
     b = np.hstack([turns.imag, turns.real])
     return _interleaved([a + b, a, b])
 
 
 def _three_of_kernels(turns: Any) -> Any:
-    """Likewise c, d - c and c + d of c + d i."""
+    """Return the rows c, d - c and c + d of each result c + d i; see `_three_of_images`."""
     c = np.hstack([turns.real, -turns.imag])
     d = np.hstack([turns.imag, turns.real])
     return _interleaved([c, d - c, c + d])
 
 
 def _two_of_products(turns: Any) -> Any:
-    """[m, n], complex, to [2 m, 3 n]: of n numbers, each as its three products, m numbers re and
-    then as many im. The products p, q, r are the number p - r + (p + q) i."""
+    """Return the matrix from n numbers, as three products each, to m complex numbers.
+
+    Complex [m, n] to real [2 m, 3 n]; the rows are m numbers re, then m numbers im. The products
+    p, q, r represent the number p - r + (p + q) i.
+    """
     re, im = turns.real, turns.imag
     of_re = np.stack([re - im, -im, -re], axis=2)
     of_im = np.stack([re + im, re, -im], axis=2)

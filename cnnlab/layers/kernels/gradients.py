@@ -1,8 +1,8 @@
-"""Results whose gradients are told, not made by way of the operations behind them.
+"""Results whose gradients are given explicitly, not derived from the operations behind them.
 
-`tf.custom_gradient` does that too, but enters each of its uses into a register of the process, so
-that no graph with one of them is ever freed. Here there is one entry, and the rest is the graph's
-own.
+`tf.custom_gradient` does that too. But it registers each of its uses in the process, so that no
+graph with one of them is ever freed. Here one gradient is registered, and the rest belongs to the
+graph.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Any, Final
 
 from cnnlab.base.tf1 import tf
 
-NAME: Final = "ToldGradient"  # in the register, and of the collection
+NAME: Final = "GivenGradient"  # in the register, and of the graph's collection
 
 
 def with_gradient(
     outputs: Sequence[Any], inputs: Sequence[Any], gradient: Callable[..., Sequence[Any]]
 ) -> list[Any]:
-    """The outputs, with these gradients.
+    """Return the outputs, with the given gradients.
 
     Args:
         outputs: tensors.
-        inputs: tensors that they were made of.
-        gradient: function of the gradients by each of the outputs (zeros where there is none) that
-            gives those by each of the inputs.
+        inputs: tensors that they were computed from.
+        gradient: function from the gradients of the outputs (zeros where there is none) to the
+            gradients of the inputs.
     """
     _register()
     graph = tf.get_default_graph()
@@ -44,6 +44,6 @@ def with_gradient(
 def _register() -> None:
     @tf.RegisterGradient(NAME)
     def _gradient(op: Any, *of_results: Any) -> list[Any]:
-        # A function's graph shares the collections of the one that it is called in.
-        (of_all,) = (told for known, told in op.graph.get_collection(NAME) if known is op)
+        # The graph of a function shares the collections of the graph that calls it.
+        (of_all,) = (given for known, given in op.graph.get_collection(NAME) if known is op)
         return list(of_all(*of_results))

@@ -1,15 +1,15 @@
-"""Max pooling ahead of what commutes with it.
+"""Max pooling before a bias and a relu, which it commutes with.
 
-relu(x + b) never falls as x grows, so its maximum over a window is that of x, gone through it: the
-same numbers, in floating point too, because rounding keeps order. Written `conv, relu, pool`, a
-network adds its biases and cuts off negatives at every place of its largest images, forward and
-back, to throw away three quarters of it. Pooled first, there is a quarter of that to do: some per
-cent of a step of `cifar_cnn` on a CPU (docs/performance.md). Where numbers of a window become equal
-when the bias is added, the gradient may go to another of them.
+relu(x + b) never falls as x grows. So its maximum over a window is relu(max(x) + b): the same
+number, in floating point too, because rounding keeps the order. A network that is written `conv,
+relu, pool` adds its biases and cuts off negatives at every place of its largest images, only to
+throw away three quarters of the results, in the forward and in the backward pass. Pooled first, a
+quarter of that work is left. Where numbers of a window become equal when the bias is added, the
+gradient may go to another one of them. See docs/performance/convolutions.md.
 
-Not so with windows of one place, by which a residual network takes every other place of what its
-next convolution reads as a whole: the relu is needed everywhere, and TensorFlow makes one operation
-of convolution, bias, sum and relu only where nothing else reads the sum.
+Windows of one place are left alone. A residual network uses them to take every other place of
+images that its next convolution reads as a whole, so the relu is needed everywhere. TensorFlow also
+merges convolution, bias, sum and relu only where nothing else reads the sum.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from collections.abc import Callable
 from typing import Any
 
 from cnnlab.base.tf1 import legacy_pooling, tf
-from cnnlab.layers import tower as towers
+from cnnlab.layers.kernels.choice import Kernels
 
 
-def max_pooling_layer(**kwargs: Any) -> Callable[[Any], Any]:
-    """As the legacy layer MaxPooling2D; computes ahead of a bias and a relu in what it is given."""
+def max_pooling_layer(kernels: Kernels, **kwargs: Any) -> Callable[[Any], Any]:
+    """Return the legacy layer MaxPooling2D, which may pool before a bias and a relu."""
     layer = legacy_pooling.MaxPooling2D(**kwargs)
-    if towers.current().as_written or max(layer.pool_size) == 1:
+    if not kernels.pools_first or max(layer.pool_size) == 1:
         return layer
     return lambda inputs: _pool_first(inputs, layer)
 
@@ -43,5 +43,5 @@ def _pool_first(inputs: Any, layer: Any) -> Any:
 
 
 def _scope_of(tensor: Any) -> Any:
-    """The name scope that a tensor was made in, entered again."""
+    """Return a context that enters the tensor's name scope again."""
     return tf.name_scope(tensor.op.name.rpartition("/")[0] + "/")

@@ -1,17 +1,16 @@
 """Convolutions of images of CIFAR's size by Winograd's algorithm, along the rows.
 
-m neighbouring outputs of a row, under a kernel of r columns, are m r products of numbers; m + r - 1
-are enough if the row and the kernel are first brought into another form (S. Winograd, Arithmetic
+With a kernel of r columns, m neighbouring outputs of a row take m r products of numbers. If the row
+and the kernel are first transformed, m + r - 1 products are enough (S. Winograd, Arithmetic
 Complexity of Computations, 1980; A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural
-Networks, 2016, section 4.1): both are polynomials, which are multiplied by their values at
-m + r - 1 points. The two forms and the way back are products with small matrices. What is between
-them is a convolution along the columns, in as many groups of channels as there are products of
-values, with half of the multiplications of the one that is wanted, or less.
+Networks, 2016, section 4.1). Row and kernel are taken as polynomials, which are multiplied by their
+values at m + r - 1 points. The two transforms and the inverse transform are products with small
+matrices. Between them is a convolution along the columns, with one group of channels for each
+point. It has half of the original multiplications, or fewer.
 
-In both axes, the algorithm saves more, but has four times as many numbers between the two forms as
-an image has, and ten times the rounding errors; there, `cnnlab.layers.kernels.fourier` does
-better. The
-figures are in docs/performance.md.
+In both axes the algorithm saves more. But it needs four times as many numbers between the
+transforms as an image has, and its rounding errors are ten times as large.
+`cnnlab.layers.kernels.fourier` is better there. See docs/performance/convolutions.md.
 """
 
 from __future__ import annotations
@@ -21,21 +20,22 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab.base.tf1 import onednn_uses_avx512, tf
+from cnnlab.base.tf1 import tf
 from cnnlab.layers.kernels.gradients import with_gradient
 
-# And infinity, and where these are not enough, i and -i together, for three products. With more
-# real points there is less to multiply, but several times the rounding errors.
+# Infinity is a point too. Where these are not enough, i and -i are added together, at the cost of
+# three products. More real points would mean fewer products, but much larger rounding errors.
 POINTS: Final = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 
 
 class Transform(NamedTuple):
-    """The matrices of a row, float32; a tile has one product for each real point, three for i.
+    """The matrices of a row, float32. A tile has one product for each real point, three for i.
 
-    inputs: [tiles * products, width], to the values at the points, tile by tile; has the padding.
-    kernel: [products, columns], likewise of a row of the kernel.
-    outputs: [tile, products], from the products of values to a tile of outputs; or where the last
-        tile is cut off, [new_width, tiles * products], to the row.
+    inputs: [tiles * products, width], from a row to its values at the points, tile by tile;
+        includes the padding.
+    kernel: [products, columns], from a row of the kernel to its values.
+    outputs: [tile, products], from the products of values to a tile of outputs. If the last tile
+        is cut off: [new_width, tiles * products], to the whole row.
     """
 
     inputs: npt.NDArray[np.float32]
@@ -43,13 +43,15 @@ class Transform(NamedTuple):
     outputs: npt.NDArray[np.float32]
 
 
-def convolve(inputs: Any, kernel: Any, padding: str) -> Any:
-    """The convolution with stride 1, with gradients.
+def convolve(inputs: Any, kernel: Any, padding: str, *, has_long_rows: bool = True) -> Any:
+    """Return the convolution with stride 1, with its gradients.
 
     Args:
         inputs: float32 [batch, height, width, in], all but the batch known.
         kernel: float32 [side, side, in, out], side 3 or 5.
         padding: "valid" or "same".
+        has_long_rows: whether the gradient of the kernel is computed from one long row, as the
+            rest is, or from the rows of the images.
 
     Returns:
         float32 [batch, new_height, new_width, out].
@@ -63,8 +65,8 @@ def convolve(inputs: Any, kernel: Any, padding: str) -> Any:
         size if padding == "same" else size - side + 1 for size in (height, width)
     )
     to_inputs, to_kernel, to_outputs = (tf.constant(matrix) for matrix in matrices)
-    # Rows of an image, each cut into tiles, lie one after the other: neighbours in a column are
-    # `tiles` places apart. oneDNN is faster with one long row than with many short ones.
+    # The rows of an image, each cut into tiles, are joined to one long row: oneDNN is faster with
+    # it than with many short ones. Neighbours in a column are `tiles` places apart.
     along_columns = {
         "strides": [1] * 4,
         "padding": padding.upper(),
@@ -94,14 +96,14 @@ def convolve(inputs: Any, kernel: Any, padding: str) -> Any:
         of_inputs = tf.matmul(
             to_inputs, tf.reshape(of_values, [-1, tiles * products, channels]), transpose_a=True
         )
-        if side == 3 or onednn_uses_avx512():
+        if has_long_rows:
             of_weights = tf.raw_ops.Conv2DBackpropFilter(
                 input=values,
                 filter_sizes=tf.shape(weights),
                 out_backprop=of_multiplied,
                 **along_columns,
             )
-        else:  # with AVX2 alone, the short rows are faster here
+        else:
             of_weights = tf.raw_ops.Conv2DBackpropFilter(
                 input=tf.reshape(values, [-1, height, tiles, products * channels]),
                 filter_sizes=[side, 1, channels, products * filters],
@@ -121,7 +123,7 @@ def convolve(inputs: Any, kernel: Any, padding: str) -> Any:
 
 
 def transform(width: int, columns: int, padding: str) -> Transform:
-    """The matrices for a row, in the size of tile that leaves least to multiply.
+    """Return the matrices for a row, with the tile size that needs the fewest products.
 
     Args:
         width: of the row, at least `columns`.
@@ -156,11 +158,14 @@ def transform(width: int, columns: int, padding: str) -> Transform:
 
 
 def tile_transform(tile: int, columns: int) -> tuple[Any, Any, Any]:
-    """Of one tile: float64 [products, places], [products, columns] and [tile, products].
+    """Return the matrices of one tile: [products, places], [products, columns], [tile, products].
 
-    The product of two polynomials is their values' product at the points, and from these values by
-    Lagrange's formula; a correlation is the transpose of that. At i values are complex, and their
-    product is made of three real ones (Karatsuba); at -i they are the conjugates.
+    The product of two polynomials follows from the products of their values at the points, by
+    Lagrange's formula. A correlation is the transpose of that. At i the values are complex, and
+    their product is computed as three real ones (Karatsuba). At -i they are the conjugates.
+
+    Returns:
+        float64 arrays.
     """
     places = tile + columns - 1
     reals, complexes = POINTS[: places - 1], []
@@ -181,14 +186,14 @@ def tile_transform(tile: int, columns: int) -> tuple[Any, Any, Any]:
         unit = np.resize([1, 1j, -1, -1j], places)
         values += [unit.real, unit.imag, unit.real + unit.imag]
         scales += [1.0] * 3
-    # At infinity, what is left of the highest power.
+    # The value at infinity is the coefficient of the highest power.
     to_inputs.append(np.poly([*reals, *complexes])[::-1].real)
     scales.append(1.0)
 
     def to_values(length: int) -> Any:
         return np.vstack([np.array(values)[:, :length], np.eye(length)[-1]])
 
-    # Values of like size round best; by powers of two, which round nothing themselves.
+    # Values of similar size round best. Scaling by powers of two adds no rounding.
     sizes = np.exp2(np.round(np.log2(np.abs(to_inputs).sum(axis=1))))
     to_kernel = to_values(columns) * (sizes / scales)[:, np.newaxis]
     return np.array(to_inputs) / sizes[:, np.newaxis], to_kernel, to_values(tile).T

@@ -11,9 +11,11 @@ from cnnlab import layers
 from cnnlab.base import tf1
 from cnnlab.base.tf1 import tf
 from cnnlab.layers.kernels import batch_norm
+from cnnlab.layers.kernels.choice import Kernels
 from cnnlab.layers.tower import Tower, building
 from cnnlab.models.resnet import resnet20
 from tests import small
+from tests.layers.kernels.machines import AVX2, AVX512, LACKING, pretend
 
 # batch, height, width, channels
 SHAPES = [(3, 6, 6, 16), (2, 7, 9, 20), (5, 12, 8, 3), (1, 6, 6, 72)]
@@ -21,7 +23,7 @@ SHAPES = [(3, 6, 6, 16), (2, 7, 9, 20), (5, 12, 8, 3), (1, 6, 6, 72)]
 
 @pytest.fixture(autouse=True)
 def avx2(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_norm, "onednn_uses_avx512", lambda: False)
+    pretend(monkeypatch, AVX2)
 
 
 def random(*shape: int, seed: int) -> Any:
@@ -87,7 +89,9 @@ def of_a_layer(
     """Kinds of operations, and what it computes: outputs, gradient, moving averages."""
     with tf.Graph().as_default() as graph, tf.Session() as session:
         x = tf.constant(inputs)
-        with building(Tower(1, fast_kernels=fast_kernels)):
+        with building(
+            Tower(1, kernels=Kernels(is_fast=fast_kernels, batch_size=4 if training else None))
+        ):
             outputs = layers.batch_normalization(x, training=training, name="norm", **options)
         results = {"outputs": outputs, "gradient": tf.gradients(tf.square(outputs), x)[0]}
         updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
@@ -144,16 +148,16 @@ def test_where_it_is_used(shape: tuple[int, ...], options: Any, is_fast: bool) -
     assert ("PartitionedCall" in kinds) == is_fast
 
 
-@pytest.mark.parametrize("missing", ["onednn_is_on", "is_on_cpu"])
+@pytest.mark.parametrize("missing", ["CPU", "oneDNN"])
 def test_where_it_cannot_be(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_norm, missing, lambda *_: False)
+    pretend(monkeypatch, LACKING[missing])
     kinds, _ = of_a_layer(random(2, 6, 6, 16, seed=1), fast_kernels=True)
     assert "PartitionedCall" not in kinds
 
 
 @pytest.mark.parametrize(("channels", "is_fast"), [(16, False), (24, True)])
 def test_with_avx512(channels: int, is_fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_norm, "onednn_uses_avx512", lambda: True)
+    pretend(monkeypatch, AVX512)
     kinds, _ = of_a_layer(random(2, 6, 6, channels, seed=1), fast_kernels=True)
     assert ("PartitionedCall" in kinds) == is_fast
 
@@ -186,7 +190,7 @@ CONV = {"filters": 16, "kernel_size": 3, "name": "conv"}
 def of_inference(*, fast_kernels: bool, conv: Any, norm: Any, tower: Any) -> tuple[list[str], Any]:
     """Kinds of operations and outputs of a convolution and a batch norm of random variables."""
     with tf.Graph().as_default() as graph, tf.Session() as session:
-        with building(Tower(1, fast_kernels=fast_kernels, **tower)):
+        with building(Tower(1, **{"kernels": Kernels(is_fast=fast_kernels), **tower})):
             x = layers.conv2d(tf.constant(random(4, 9, 8, 6, seed=1)), **{**CONV, **conv})
             x = layers.batch_normalization(x, **{"training": False, "name": "norm", **norm})
         session.run(tf.global_variables_initializer())
@@ -223,7 +227,11 @@ def test_in_inference_it_is_part_of_the_convolution(conv: Any, norm: Any) -> Non
         ({}, {"training": True}, {}),
         ({}, {"axis": 1}, {}),
         ({}, {"renorm": True}, {}),
-        ({}, {}, {"step": 1}),  # a layer of a training tower that stays as it is
+        (
+            {},
+            {},
+            {"kernels": Kernels(batch_size=4)},
+        ),  # a layer that is not trained, in a training network
         ({}, {}, {"precision": "bfloat16"}),
     ],
     ids=str,
@@ -238,7 +246,7 @@ def test_a_residual_block_is_two_operations_in_inference() -> None:
     """A bias, a sum and a relu are done by the convolution before them, whoever reads the block."""
     with tf.Graph().as_default(), tf.Session() as session:
         images = tf.placeholder(tf.float32, [None, 32, 32, 3])
-        with building(Tower(1, fast_kernels=True)):
+        with building(Tower(1, kernels=Kernels())):
             logits = resnet20(images, 10, training=False)
         session.run(tf.global_variables_initializer())
         ran = tf.RunMetadata()

@@ -12,9 +12,10 @@ from cnnlab.config.resolve import resolve
 from cnnlab.data.specs import DATASETS
 from cnnlab.export.program import build_outputs
 from cnnlab.layers import tower as towers
-from cnnlab.layers.kernels import convolution, winograd
+from cnnlab.layers.kernels.choice import Kernels
 from cnnlab.layers.tower import Tower, building
 from tests import small
+from tests.layers.kernels.machines import AVX2, AVX512, LACKING, pretend
 
 
 def kinds_of_a_layer(width: int, channels: int, *, tower: Tower, **options: Any) -> set[str]:
@@ -80,9 +81,8 @@ def test_which_way_is_taken(
     """Initials: in training with AVX2 alone, in inference with that, and both with AVX-512."""
     found = ""
     for avx512, batch_size in [(False, 64), (False, None), (True, 64), (True, None)]:
-        for module in (convolution, winograd):
-            monkeypatch.setattr(module, "onednn_uses_avx512", lambda avx512=avx512: avx512)
-        tower = Tower(1, batch_size=batch_size, fast_kernels=True)
+        pretend(monkeypatch, AVX512 if avx512 else AVX2)
+        tower = Tower(1, kernels=Kernels(batch_size=batch_size))
         found += way_of(kinds_of_a_layer(width, channels, tower=tower, **options))[0]
     assert found == ways
 
@@ -93,7 +93,7 @@ def test_small_batches_are_not_worth_the_transform_of_their_kernels(
 ) -> None:
     ways = []
     for batch_size in (least - 1, least):
-        tower = Tower(1, batch_size=batch_size, fast_kernels=True)
+        tower = Tower(1, kernels=Kernels(batch_size=batch_size))
         ways.append(way_of(kinds_of_a_layer(8, channels, tower=tower, kernel_size=side)))
     assert ways == ["winograd", "fourier"]
 
@@ -105,7 +105,7 @@ def test_in_inference_small_batches_are_convolved_plainly(
     images = np.random.default_rng(1).standard_normal((least, 8, 8, channels), np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
         x = tf.placeholder(tf.float32, [None, 8, 8, channels])
-        with building(Tower(1, fast_kernels=True)):
+        with building(Tower(1, kernels=Kernels())):
             outputs = layers.conv2d(x, channels, side, "conv", padding="same")
         plain = outputs.op.inputs[1] + tf.nn.conv2d(x, tf.trainable_variables()[0], 1, "SAME")
         assert outputs.shape.as_list() == [None, 8, 8, channels]
@@ -122,7 +122,7 @@ def test_the_batch_that_counts_is_the_part_that_goes_through_the_network(tmp_pat
     seen = []
 
     def spying(images: Any, num_classes: int, *, training: bool) -> Any:
-        seen.append((training, towers.current().batch_size))
+        seen.append((training, towers.current().kernels.batch_size))
         return small.linear(images, num_classes, training=training)
 
     with small.make(tmp_path / "save", spying, batch_size=6, accumulate_steps=2) as train:
@@ -130,15 +130,15 @@ def test_the_batch_that_counts_is_the_part_that_goes_through_the_network(tmp_pat
     assert set(seen) == {(True, 3), (False, None)}
 
 
-@pytest.mark.parametrize("of_tower", [{}, {"fast_kernels": True, "precision": "bfloat16"}])
+@pytest.mark.parametrize("of_tower", [{}, {"kernels": Kernels(), "precision": "bfloat16"}])
 def test_where_it_is_not_allowed(of_tower: Any) -> None:
     assert way_of(kinds_of_a_layer(16, 64, tower=Tower(1, **of_tower))) == "plain"
 
 
-@pytest.mark.parametrize("missing", ["onednn_is_on", "is_on_cpu"])
+@pytest.mark.parametrize("missing", LACKING)
 def test_where_it_cannot_be(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convolution, missing, lambda *_: False)
-    kinds = kinds_of_a_layer(16, 64, tower=Tower(1, fast_kernels=True))
+    pretend(monkeypatch, LACKING[missing])
+    kinds = kinds_of_a_layer(16, 64, tower=Tower(1, kernels=Kernels()))
     assert way_of(kinds) == "plain"
 
 

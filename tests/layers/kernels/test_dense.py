@@ -1,4 +1,4 @@
-"""Which dense layers multiply from uneven rows, and that these give the same product."""
+"""Which dense layers multiply from padded weights, and that they give the same product."""
 
 from typing import Any
 
@@ -7,27 +7,24 @@ import pytest
 
 from cnnlab import layers
 from cnnlab.base.tf1 import tf
-from cnnlab.layers.kernels import dense
-from cnnlab.layers.tower import DenseProducts, Tower, building
+from cnnlab.layers.kernels import choice, dense
+from cnnlab.layers.kernels.choice import Kernels
+from cnnlab.layers.tower import Tower, building
 from tests import small
+from tests.layers.kernels.machines import AVX2, AVX512, pretend
 
 
-def copies_weights(
-    rows: int | None, features: int, units: int, products: DenseProducts = "uneven"
-) -> bool:
+def copies_weights(rows: int | None, features: int, units: int, **given: Any) -> bool:
     """Whether a layer does so, for batches of so many rows."""
     with tf.Graph().as_default() as graph:
-        with building(Tower(1, batch_size=rows, dense_products=products)):
+        with building(Tower(1, kernels=Kernels(batch_size=rows, **given))):
             layers.dense(tf.placeholder(tf.float32, [None, features]), units, "dense")
         return "Pad" in {op.type for op in graph.get_operations()}
 
 
 @pytest.fixture
 def avx2(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {"is_on_cpu": True, "onednn_is_on": True, "onednn_uses_avx512": False}
-    for name, value in found.items():
-        monkeypatch.setattr(dense, name, lambda *_, value=value: value)
-    monkeypatch.setattr(dense.platform, "machine", lambda: "x86_64")
+    pretend(monkeypatch, AVX2)
 
 
 @pytest.mark.usefixtures("avx2")
@@ -38,9 +35,9 @@ def avx2(monkeypatch: pytest.MonkeyPatch) -> None:
         (31, 1024, False),  # as long as the copy
         (354, 1024, True),
         (355, 1024, False),  # oneDNN copies them itself
-        (64, 1000, False),  # uneven as they are
+        (64, 1000, False),  # not a multiple
         (64, 512, True),
-        (None, 1024, False),  # an inference tower
+        (None, 1024, False),  # inference
     ],
 )
 def test_few_rows_and_weights_in_even_rows(rows: int | None, units: int, expected: bool) -> None:
@@ -51,12 +48,13 @@ def test_few_rows_and_weights_in_even_rows(rows: int | None, units: int, expecte
 def test_neither_few_weights_nor_another_product() -> None:
     assert copies_weights(64, 1024, 1024)
     assert not copies_weights(64, 1023, 1024)
-    assert not copies_weights(64, 1024, 1024, "plain")
-    assert not copies_weights(64, 1024, 1024, "turned")
+    assert not copies_weights(64, 1024, 1024, is_fast=False)
+    assert not copies_weights(64, 1024, 1024, compiler="step")
+    assert not copies_weights(64, 1024, 1024, compiler="loop")
 
 
 def test_not_with_avx512(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dense, "onednn_uses_avx512", lambda: True)
+    pretend(monkeypatch, AVX512)
     assert not copies_weights(64, 1024, 1024)
 
 
@@ -68,7 +66,7 @@ def test_the_product_and_its_gradients_are_right(use_bias: bool) -> None:
     )
     with tf.Graph().as_default() as graph, tf.Session() as session:
         given = [tf.constant(array) for array in (x, w, b)][: 2 + use_bias]
-        y = dense.product_from_uneven_rows(*given)
+        y = dense.padded_product(*given)
         found = session.run([y, *tf.gradients(y, given, tf.constant(d))])
         # The gradient of w comes as it is, not by way of the copy.
         assert not [op for op in graph.get_operations() if op.type == "StridedSliceGrad"]
@@ -90,8 +88,8 @@ def test_training_uses_it_and_comes_to_the_same(
 
     runs = []
     for least in (2**30, 1):
-        monkeypatch.setattr(dense, "_LEAST_WEIGHTS", least)
-        monkeypatch.setattr(dense, "_LEAST_ROWS", 1)
+        monkeypatch.setattr(choice, "LEAST_WEIGHTS", least)
+        monkeypatch.setattr(choice, "LEAST_ROWS", 1)
         given = {"augment": [], "steps": 3, "xla": xla}
         with small.make(tmp_path / str(least), two_layers, **given) as train:
             train.train()

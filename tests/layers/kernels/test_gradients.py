@@ -52,7 +52,7 @@ def test_a_graph_is_freed(tmp_path: Path) -> None:
     with small.make(tmp_path, network, steps=1) as train:
         assert train.train()["finished"]
         graph = weakref.ref(train.graph)
-        assert train.graph.get_collection("ToldGradient")
+        assert train.graph.get_collection("GivenGradient")
     del train
     gc.collect()
     assert graph() is None

@@ -7,6 +7,7 @@ import pytest
 
 from cnnlab import layers
 from cnnlab.base.tf1 import tf
+from cnnlab.layers.kernels.choice import Kernels
 from cnnlab.layers.tower import Tower, building
 
 IMAGES = np.random.default_rng(1).normal(size=(3, 9, 8, 2)).astype(np.float32)
@@ -27,7 +28,7 @@ def written(images: Any, before: str, padding: str) -> Any:
 def run(before: str, padding: str, *, as_written: bool) -> tuple[list[str], dict[str, Any]]:
     """The types of the ops made by the pool's layer, and its output, and gradients."""
     with tf.Graph().as_default() as graph, tf.Session() as session:
-        with building(Tower(3, as_written=as_written)) as tower:
+        with building(Tower(3, kernels=Kernels(is_fast=not as_written))) as tower:
             pooled = written(tf.constant(IMAGES), before, padding)
         assert tower.activations["pool"] is pooled
         rng = np.random.default_rng(2)
@@ -66,6 +67,6 @@ def test_same_numbers(before: str, types: list[str], padding: str) -> None:
 
 def test_every_other_place_is_taken_of_what_another_layer_needs() -> None:
     """The sum of a residual block is then read by its relu alone."""
-    with tf.Graph().as_default(), building(Tower(3)):
+    with tf.Graph().as_default(), building(Tower(3, kernels=Kernels())):
         x = layers.activate(tf.constant(IMAGES), "relu", name="relu")
         assert layers.max_pooling2d(x, 1, 2, name="pool").op.inputs[0] is x

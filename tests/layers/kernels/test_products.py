@@ -8,7 +8,7 @@ import pytest
 
 from cnnlab import layers
 from cnnlab.base.tf1 import tf
-from cnnlab.layers.kernels import products
+from cnnlab.layers.kernels import choice, products
 from tests import small
 
 WIDE, NARROW = (512, 512), (512, 511)  # numbers enough, and a row too few
@@ -82,7 +82,7 @@ def test_training_uses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
     runs = []
     for least in (1, 1000):
-        monkeypatch.setattr(products, "MIN_WEIGHTS", least)
+        monkeypatch.setattr(choice, "WIDE_WEIGHTS", least)
         with small.make(tmp_path / str(least), two_layers, steps=2) as train:
             train.train()
             runs.append(small.variables(train))
