@@ -38,46 +38,67 @@ class EvaluateOptions(Options):
     """Options of `python -m cnnlab.evaluate`."""
 
     save_dir: str = option("./save", "run directory to evaluate", group="run", min_length=1)
-    checkpoint: str = option("latest", "latest, best or the number of a step", group="run")
-    split: Literal["test", "validation", "train"] = option("test", "which images", group="data")
+    checkpoint: str = option(
+        "latest", "checkpoint to evaluate: latest, best or the number of a step", group="run"
+    )
+    split: Literal["test", "validation", "train"] = option(
+        "test", "split of the data set to evaluate on", group="data"
+    )
     dataset: str | None = option(
-        None, "another data set of the same image shape and classes", group="data"
+        None,
+        "evaluate on another data set, which must have the same image shape and classes",
+        default_text="that of the run",
+        group="data",
     )
     data_dir: str | None = option(
-        None, "folder of the data files; the run's own unless given", group="data"
+        None, "folder of the data files", default_text="that of the run", group="data"
     )
     verify_data: bool | None = option(
         None,
-        "compare data files with the official checksums; as the run does unless given",
+        "compare the data files with the official checksums",
+        default_text="as in the run",
         group="data",
     )
     images: str | None = option(
         None,
-        "evaluate on image files instead: a folder with a subfolder for each class, of its name",
+        "evaluate on image files instead: a folder with one subfolder per class, named like the "
+        "class",
         group="data",
     )
     batch_size: int | None = option(
-        None, "images a session run; the run's own unless given", unit="images", group="run", ge=1
+        None,
+        "images per evaluation batch",
+        default_text="as in the run",
+        unit="images",
+        group="run",
+        ge=1,
     )
-    tta: Tta | None = option(None, f"{TTA_HELP}; the run's own unless given", group="run")
+    tta: Tta | None = option(None, TTA_HELP, default_text="as in the run", group="run")
     top_k: int = option(
         5,
-        "top_k_accuracy: the truth is among the k likeliest",
+        "the k of top_k_accuracy: how often the true class is among the k most probable",
         unit="classes",
         group="output",
         ge=1,
     )
     csv: str | None = option(
-        None, "file for the table: a line a class, then the means", group="output", min_length=1
+        None,
+        "CSV file to write the figures to: a line per class, then the means",
+        group="output",
+        min_length=1,
     )
     predictions: str | None = option(
         None,
-        "file for the predictions, CSV: a line an image with truth, prediction and probabilities",
+        "CSV file to write the predictions to: a line per image with the true class, the "
+        "prediction and their probabilities",
         group="output",
         min_length=1,
     )
     device: str | None = option(
-        None, "auto, cpu, gpu or gpu:N; the run's own unless given", group="device"
+        None,
+        "device to evaluate on: auto, cpu, gpu or gpu:N",
+        default_text="as in the run",
+        group="device",
     )
 
 
@@ -87,33 +108,38 @@ def evaluate(
     data: Arrays | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """Evaluate the weights of a run on every image of a split, or on images given.
+    """Evaluate the weights of a run on every image of a split, or on other images.
 
     Args:
         save_dir: a run directory.
         data: (images, labels) to evaluate on instead of a split: uint8 [n, height, width,
             channels] and integers [n].
-        **options: further options of the command; see `EvaluateOptions`.
+        **options: the other options of the command; see `EvaluateOptions`.
 
     Returns:
-        accuracy, loss, top5_accuracy, n, step; top_k and top_k_accuracy; dataset and split;
-        confusion_matrix (int, rows: truth, columns: prediction); per_class (see
-        `cnnlab.run.metrics.per_class.per_class_figures`, with roc_auc and pr_auc of
-        `cnnlab.run.metrics.scores.areas_under_curves`); macro_average and weighted_average of
-        these (see
-        `cnnlab.run.metrics.per_class.averages`), and roc_auc and pr_auc, their macro means;
-        expected_calibration_error, accuracy_interval and most_confused. None where there is no
-        such figure.
+        A mapping with these keys. A figure is None if the images do not define it.
+
+        - accuracy, loss, top5_accuracy; n, the number of images; step, of the checkpoint
+        - top_k and top_k_accuracy
+        - dataset and split
+        - confusion_matrix: int [num_classes, num_classes]; rows: truth, columns: prediction
+        - per_class: the figures of `cnnlab.run.metrics.per_class.per_class_figures`, with roc_auc
+          and pr_auc of `cnnlab.run.metrics.scores.areas_under_curves`
+        - macro_average and weighted_average: their means; see
+          `cnnlab.run.metrics.per_class.averages`
+        - roc_auc and pr_auc: those of macro_average
+        - expected_calibration_error and accuracy_interval: see `cnnlab.run.metrics.scores`
+        - most_confused: see `cnnlab.run.metrics.mistakes.most_confused`
 
     Raises:
         UsageError: an option is wrong, or the data set does not fit the run.
-        CnnlabError: no such run or checkpoint, or the data cannot be read.
+        CnnlabError: the run or the checkpoint does not exist, or the data cannot be read.
     """
     checked = build(EvaluateOptions, {**options, "save_dir": str(save_dir)})
     named = [name for name in ("images", "dataset") if getattr(checked, name) is not None]
     if len(named) + (data is not None) > 1:
         given = [f"--{name}" for name in named] + ["data"] * (data is not None)
-        raise UsageError(f"{' and '.join(given)} each say what to evaluate on; give one of them")
+        raise UsageError(f"{' and '.join(given)} exclude each other; use only one of them")
     changes = {
         "data_dir": checked.data_dir,
         "verify_data": checked.verify_data,
@@ -132,7 +158,7 @@ def evaluate(
     else:
         chosen = named_split(config, checked.split, checked.dataset)
     for path in (checked.csv, checked.predictions):
-        if path is not None:  # a folder that cannot be made is to be known before the work is done
+        if path is not None:  # first, because an evaluation may take minutes
             with translate_os_errors(Path(path)):
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
     return _evaluate(checked, config, chosen)

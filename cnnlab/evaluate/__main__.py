@@ -11,14 +11,13 @@ from cnnlab.evaluate import EvaluateOptions, evaluate, tables
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """The command `python -m cnnlab.evaluate`."""
+    """Run the command `python -m cnnlab.evaluate`."""
     cli.run(
         _evaluate_command,
         EvaluateOptions,
         words,
         usage="python -m cnnlab.evaluate [--save_dir=DIR] [--name=value ...]",
-        about="Evaluate a trained run on all images of a split, of another data set or of a "
-        "folder.",
+        about="Evaluate a trained run on all images of a split, another data set or a folder.",
     )
 
 

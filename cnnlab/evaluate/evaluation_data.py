@@ -1,4 +1,4 @@
-"""The images that a trained run is evaluated on: of its own data set or another, or any at hand."""
+"""The images to evaluate a run on: a split of a data set, arrays, or folders of image files."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ Arrays = tuple[npt.ArrayLike, npt.ArrayLike]
 
 
 class EvaluationData(NamedTuple):
-    """What to evaluate on.
+    """The images to evaluate on, and where they come from.
 
-    spec: the network's image shape and classes.
-    split: images and labels.
-    name: the data set's, or of a folder its path, or "arrays".
-    split_name: test, validation or train; "given" for a folder and for arrays.
-    files: the images' paths, where they come from a folder.
+    Attributes:
+        spec: image shape and classes of the network.
+        split: images and labels.
+        name: the name of the data set, the path of the folder, or "arrays".
+        split_name: test, validation or train; "given" for a folder and for arrays.
+        files: the path of each image, if they come from a folder; else None.
     """
 
     spec: DatasetSpec
@@ -43,11 +44,16 @@ class EvaluationData(NamedTuple):
 
 
 def named_split(config: Config, split_name: str, dataset: str | None) -> EvaluationData:
-    """A split of the run's data set, or of another with the same image shape and classes.
+    """Load a split of a data set.
+
+    Args:
+        config: the run's options.
+        split_name: test, validation or train.
+        dataset: another data set with the same image shape and classes; None: that of the run.
 
     Raises:
-        UsageError: the other data set is none, or has another shape or other classes.
-        DataError: its files are missing or damaged.
+        UsageError: the other data set is unknown, or its image shape or classes differ.
+        DataError: the data files are missing or damaged.
     """
     data = load_run_data(config)
     spec = data.spec
@@ -58,39 +64,42 @@ def named_split(config: Config, split_name: str, dataset: str | None) -> Evaluat
         mine, other = getattr(spec, name), getattr(data.spec, name)
         if mine != other:
             raise UsageError(
-                f"--dataset={dataset} does not fit the run: its {name.replace('_', ' ')} "
-                f"{_in_short(other)}, the run's {_in_short(mine)}"
+                f"--dataset={dataset} does not fit the run: {name.replace('_', ' ')} of the data "
+                f"set: {_in_short(other)}; of the run: {_in_short(mine)}"
             )
     return EvaluationData(spec, data.split(split_name), config.dataset, split_name)
 
 
 def given_arrays(config: Config, arrays: Arrays) -> EvaluationData:
-    """Arrays at hand.
+    """Check arrays and return them as data to evaluate on.
 
     Args:
         config: the run's options.
-        arrays: (images, labels) as `dataset_from_arrays` takes them.
+        arrays: (images, labels), in the form that `dataset_from_arrays` accepts.
 
     Raises:
-        DataError: other types or shapes than the network takes, or labels out of range.
+        DataError: dtype or shape do not fit the network, or a label is out of range.
     """
     split = check_split("given", *arrays)
     spec = load_run_data(config).spec
     if split.images.shape[1:] != spec.image_shape:
         raise DataError(
-            f"given images are {split.images.shape[1:]}, but the network takes {spec.image_shape}"
+            f"given images have the shape {split.images.shape[1:]}, but the network needs "
+            f"{spec.image_shape}"
         )
     check_labels(split.labels, "given labels", spec.num_classes)
     return EvaluationData(spec, split, "arrays")
 
 
 def class_folders(config: Config, folder: str) -> EvaluationData:
-    """A folder with a subfolder for each class, of its name, with images of any size and mode.
+    """Read the images in a folder that has one subfolder per class, named like the class.
 
-    A / in a class name is _ in the folder's. Not every class need be there.
+    The images may have any size and mode. A subfolder has _ where the class name has /. Classes may
+    be absent.
 
     Raises:
-        UsageError: no such folder, no image in it, or a subfolder that is no class.
+        UsageError: the folder does not exist or has no image, or a subfolder has not the name of a
+            class.
         DataError: an image cannot be read.
     """
     spec = load_run_data(config).spec
@@ -103,15 +112,15 @@ def class_folders(config: Config, folder: str) -> EvaluationData:
         if name.startswith(".") or not Path(folder, name).is_dir():
             continue
         if name not in labels_by_name:
-            hint = nearest(name, labels_by_name) or f"; they are {_in_short(spec.class_names)}"
+            hint = nearest(name, labels_by_name) or f"; known: {_in_short(spec.class_names)}"
             raise UsageError(
-                f"--images={folder}: the subfolder {name} is none of the classes{hint}"
+                f"--images={folder}: the subfolder {name} has not the name of a class{hint}"
             )
         found = list(images_in(str(Path(folder, name))))
         files += found
         labels += [labels_by_name[name]] * len(found)
     if not files:
-        raise UsageError(f"--images={folder}: no image in a subfolder with the name of a class")
+        raise UsageError(f"--images={folder}: no image in a subfolder named like a class")
 
     def refuse(error: DataError) -> None:
         raise error

@@ -1,4 +1,4 @@
-"""What an evaluation found, as tables: for people and as CSV."""
+"""The figures of an evaluation as tables: for people and as CSV."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnlab.config.terminal import render_table
 from cnnlab.evaluate.evaluation_data import EvaluationData
 from cnnlab.run.metrics.per_class import FIGURES
 from cnnlab.run.metrics.scores import Outputs
@@ -18,7 +19,7 @@ MEANS = {"macro_average": "macro mean", "weighted_average": "weighted mean"}
 
 
 def report(figures: Mapping[str, Any]) -> str:
-    """The figures as a table for people; - where there is no such figure."""
+    """Return the figures of `cnnlab.evaluate.evaluate` as text for stdout; "-" stands for None."""
     interval = figures["accuracy_interval"]
     which = "" if figures["split"] == "given" else f"{figures['split']} "
     lines = [
@@ -28,36 +29,36 @@ def report(figures: Mapping[str, Any]) -> str:
         f"{interval['level']:.0%} interval of the accuracy {interval['low']:.4f} to "
         f"{interval['high']:.4f} (bootstrap), expected calibration error "
         f"{figures['expected_calibration_error']:.4f}",
-        "",
     ]
-    header = ["class", "images", *(name.replace("_", "-") for name in FIGURES)]
+    columns = ["class", "images", *(name.replace("_", "-") for name in FIGURES)]
     rows = [[row["name"], str(row["support"]), *_decimals(row)] for row in figures["per_class"]]
+    rows.append([])
     rows += [[title, str(figures["n"]), *_decimals(figures[key])] for key, title in MEANS.items()]
-    lines += _aligned([header, *rows])
-    lines.insert(len(lines) - len(MEANS), "")
+    lines += ["", render_table(columns, rows)]
     matrix = figures["confusion_matrix"]
     if len(matrix) <= LARGEST_MATRIX:
         names = [row["name"] for row in figures["per_class"]]
-        # Numbers stand for names at the top: names would not fit.
-        numbers = [str(number) for number in range(len(names))]
-        body = [
+        numbers = [str(number) for number in range(len(names))]  # names are too wide for headings
+        rows = [
             [f"{number} {name}" if name != number else name, *map(str, counts)]
             for number, name, counts in zip(numbers, names, matrix, strict=True)
         ]
-        lines += ["", *_aligned([["truth \\ predicted", *numbers], *body])]
+        lines += ["", render_table(["truth \\ predicted", *numbers], rows)]
     if figures["most_confused"]:
-        pairs = [
+        columns = ["most confused", "taken for", "images", "share"]
+        rows = [
             [pair["truth"], pair["predicted"], str(pair["count"]), f"{pair['share']:.1%}"]
             for pair in figures["most_confused"]
         ]
-        lines += ["", *_aligned([["most confused", "taken for", "images", "share"], *pairs], 2)]
+        lines += ["", render_table(columns, rows, left_columns=2)]
     return "\n".join(lines)
 
 
 def class_csv(figures: Mapping[str, Any]) -> str:
-    """A line a class with its support and FIGURES, then the two means; empty where there is none.
+    """Return the CSV text with a line per class: its name, support and FIGURES.
 
-    The means' lines have the name "macro mean" and "weighted mean".
+    Two more lines, "macro mean" and "weighted mean", hold the means. The field of a figure that is
+    None is empty.
     """
     rows = [[row["name"], row["support"], *map(row.get, FIGURES)] for row in figures["per_class"]]
     for key, title in MEANS.items():
@@ -66,8 +67,11 @@ def class_csv(figures: Mapping[str, Any]) -> str:
 
 
 def predictions_csv(data: EvaluationData, outputs: Outputs) -> str:
-    """A line an image: its index or file, the true and the predicted class's name, and the
-    probabilities of both."""
+    """Return the CSV text with a line per image.
+
+    The fields: index or file, names of the true and the predicted class, and the probabilities of
+    the predicted and the true class.
+    """
     names = data.spec.class_names
     labels, predicted = data.split.labels, outputs.predicted
     of_truth = outputs.probabilities[np.arange(len(labels)), labels]
@@ -93,15 +97,3 @@ def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def _decimals(figures: Mapping[str, Any]) -> list[str]:
     return ["-" if figures[name] is None else f"{figures[name]:.4f}" for name in FIGURES]
-
-
-def _aligned(rows: Sequence[Sequence[str]], left_columns: int = 1) -> list[str]:
-    """Rows of equal length as lines; the first columns begin, the others end, at one place."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if number < left_columns else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]

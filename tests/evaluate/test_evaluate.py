@@ -1,4 +1,4 @@
-"""Evaluating a run on any data, against scikit-learn on the same predictions."""
+"""Evaluate a run on any data, and compare with scikit-learn on the same predictions."""
 
 import csv
 import json
@@ -39,7 +39,7 @@ def test_split() -> Split:
 
 @pytest.fixture(scope="module")
 def probabilities(save_dir: Path, test_split: Split) -> npt.NDArray[np.float32]:
-    """What the run says of the test images."""
+    """The run's class probabilities of the test images."""
     config = load_config(save_dir)
     with TrainedModel(save_dir, config, TrainingData(config, None).spec) as trained:
         return trained.predict(test_split.images)
@@ -55,7 +55,7 @@ def test_every_figure_against_scikit_learn(
     probabilities: npt.NDArray[np.float32],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The real command's answer."""
+    """Check the JSON of the real command."""
     with pytest.raises(SystemExit) as end:
         module.main([f"--save_dir={save_dir}", "--json", "--top_k=3"])
     assert end.value.code == 0
@@ -153,7 +153,7 @@ def test_files_and_table(
 def test_a_folder_of_class_folders(
     save_dir: Path, test_split: Split, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The same figures as the same images give as arrays; most classes are absent."""
+    """Folders give the same figures as arrays of the same images. Most classes are absent."""
     few = np.flatnonzero(test_split.labels < 2)[:30]
     for index in few:
         folder = Path("photos", ("circle", "ring")[test_split.labels[index]], "more")
@@ -180,7 +180,8 @@ def test_a_folder_of_class_folders(
     assert next(line for line in lines if line.startswith("square")).split()[-2:] == ["-", "-"]
 
     Path("photos/rinng").mkdir()
-    with pytest.raises(UsageError, match="subfolder rinng is none of the classes; did you mean ri"):
+    message = "subfolder rinng has not the name of a class; did you mean ring"
+    with pytest.raises(UsageError, match=message):
         evaluate(save_dir, images="photos")
     Path("photos/rinng").rmdir()
     Path("photos/ring/bad.png").write_text("no image")
@@ -188,8 +189,8 @@ def test_a_folder_of_class_folders(
         evaluate(save_dir, images="photos")
 
 
-def test_one_class_alone(save_dir: Path, test_split: Split) -> None:
-    """All images are of it, so that no curve has a false positive rate."""
+def test_images_of_one_class(save_dir: Path, test_split: Split) -> None:
+    """Without images of other classes, no curve has a false positive rate."""
     chosen = test_split.labels == 3
     figures = evaluate(save_dir, data=(test_split.images[chosen], test_split.labels[chosen]))
     assert figures["per_class"][3]["roc_auc"] is None
@@ -202,10 +203,10 @@ def test_one_class_alone(save_dir: Path, test_split: Split) -> None:
 
 def test_another_data_set(save_dir: Path) -> None:
     assert evaluate(save_dir, dataset="shapes")["n"] == 1000
-    with pytest.raises(UsageError, match="--dataset=mnist does not fit the run: its image shape"):
+    with pytest.raises(UsageError, match="--dataset=mnist does not fit the run: image shape of"):
         evaluate(save_dir, dataset="mnist", csv="new/table.csv")
     assert not Path("new").exists()
-    with pytest.raises(UsageError, match="--dataset=cifar10 does not fit the run: its class names"):
+    with pytest.raises(UsageError, match="--dataset=cifar10 does not fit the run: class names of"):
         evaluate(save_dir, dataset="cifar10")
     with pytest.raises(UsageError, match="unknown dataset 'shape'"):
         evaluate(save_dir, dataset="shape")
@@ -214,7 +215,7 @@ def test_another_data_set(save_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ((np.zeros((2, 8, 8, 3), np.uint8), [0, 1]), "given images are .8, 8, 3., but the network"),
+        ((np.zeros((2, 8, 8, 3), np.uint8), [0, 1]), "given images have the shape .8, 8, 3., but"),
         ((np.zeros((2, 32, 32, 3)), [0, 1]), "given images are float64, expected uint8"),
         ((np.zeros((2, 32, 32, 3), np.uint8), [0, 10]), "given labels: label 10 at index 1"),
         ((np.zeros((0, 32, 32, 3), np.uint8), np.zeros(0, int)), "given has 0 images"),
@@ -226,7 +227,7 @@ def test_arrays_that_do_not_fit(data: Any, message: str, save_dir: Path) -> None
 
 
 def test_options_that_do_not_fit(save_dir: Path) -> None:
-    with pytest.raises(UsageError, match="--images and data each say what to evaluate on"):
+    with pytest.raises(UsageError, match="--images and data exclude each other"):
         evaluate(save_dir, images="x", data=(np.zeros((1, 32, 32, 3), np.uint8), [0]))
     with pytest.raises(UsageError, match="--images=gone: no such folder"):
         evaluate(save_dir, images="gone")
@@ -241,7 +242,7 @@ def test_options_that_do_not_fit(save_dir: Path) -> None:
 
 
 def test_a_run_that_was_trained_on_arrays(tmp_path: Path) -> None:
-    """Its shape and classes are in the run directory; its images are not."""
+    """The run directory holds the image shape and the classes, but not the images."""
     images = np.random.default_rng(1).integers(0, 256, (60, 14, 14, 3), np.uint8)
     labels = np.arange(60) % 3
     pair = (images, labels)
@@ -264,7 +265,7 @@ def test_a_run_that_was_trained_on_arrays(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_in_a_process_of_its_own(save_dir: Path, tmp_path: Path) -> None:
+def test_the_command_in_a_separate_process(save_dir: Path, tmp_path: Path) -> None:
     words = (f"--save_dir={save_dir}", "--csv=t.csv", "--tta=mirror")
     done = commands.finish(commands.start("cnnlab.evaluate", *words, cwd=tmp_path), tmp_path)
     assert done.code == 0, done.stderr
