@@ -40,7 +40,7 @@ def _report_command(options: ReportOptions, runs: tuple[str, ...]) -> dict[str, 
                 f"{run['save_dir']}: step {run['step']}, accuracy {run['accuracy']:.4f} on "
                 f"{run['n']} {run['split']} images"
             )
-        print(f"{answer['report']} and its {len(answer['pictures'])} PNG files")
+        print(f"{answer['report']} and {len(answer['pictures'])} PNGs beside it")
     return answer
 
 

@@ -1,4 +1,4 @@
-"""What matplotlib draws, and what class names may do to it."""
+"""The pictures that matplotlib draws, also with hostile class names."""
 
 import io
 import sys
@@ -22,7 +22,7 @@ def size_of(png: bytes) -> tuple[int, int]:
 
 
 def test_any_class_name_can_be_drawn() -> None:
-    """Warnings are errors here, so a missing letter would fail."""
+    """Warnings are errors in tests, so a letter that the font lacks would fail."""
     plain = draw_confusion(np.eye(8, dtype=np.int64), [name[:1] or "x" for name in "abcdefgh"])
     assert size_of(draw_confusion(np.eye(8, dtype=np.int64), HOSTILE)) == size_of(plain)
     tiles = [Tile(np.zeros((4, 4, 3), np.uint8), (name, "line")) for name in HOSTILE]
@@ -32,7 +32,7 @@ def test_any_class_name_can_be_drawn() -> None:
 @pytest.mark.slow
 def test_a_hundred_classes_have_room() -> None:
     width, height = size_of(draw_confusion(np.eye(100, dtype=np.int64), ["name"] * 100))
-    assert min(width, height) > 100 * 18  # pixels a class
+    assert min(width, height) > 100 * 18  # pixels for each class
 
 
 def test_curves_of_runs_far_apart_and_of_one_point() -> None:

@@ -1,4 +1,4 @@
-"""The report of real runs: the page, the pictures, the numbers in it, and what is refused."""
+"""The report of real runs: the page, the pictures, and the numbers in it."""
 
 import dataclasses
 import io
@@ -34,9 +34,9 @@ SINGLE |= {"least_sure", "loss", "mistakes", "saliency"}
 
 @pytest.fixture(scope="module")
 def made(trained: Any) -> tuple[dict[str, Any], Page]:
-    """The report of the shared run: what the function returned, and the page.
+    """Make the report of the shared run. Return the function's answer, and the page.
 
-    Its classes have names that a page or a picture must not take for its own.
+    Its class names contain markup, formulas and letters that fonts lack.
     """
     spec = dataclasses.replace(DATASETS["shapes"], class_names=HOSTILE)
     with pytest.MonkeyPatch.context() as patch:
@@ -45,7 +45,7 @@ def made(trained: Any) -> tuple[dict[str, Any], Page]:
     return answer, Page(Path(answer["report"]))
 
 
-def test_the_page_is_whole_and_alone(trained: Any, made: Any) -> None:
+def test_the_page_is_complete_and_self_contained(trained: Any, made: Any) -> None:
     answer, page = made
     folder = trained.folder / "save/report"
     assert answer["report"] == str(folder / "report.html")
@@ -56,8 +56,8 @@ def test_the_page_is_whole_and_alone(trained: Any, made: Any) -> None:
         with Image.open(io.BytesIO(png)) as image:
             image.load()
         assert alt
-    # 4 curves, the matrix, 4 mistakes, 4 least sure, 10 classes' weights, 2 gradients, 2 layers'
-    # outputs, and the 2 chosen images twice.
+    # 4 curves, the matrix, 4 mistakes, 4 least sure images, weights of 10 classes, 2 gradients,
+    # outputs of 2 layers, and the 2 chosen images twice.
     assert len(page.images) == 4 + 1 + 4 + 4 + 10 + 2 + 2 + 4
     assert {path.name for path in folder.iterdir()} == {"report.html", *answer["pictures"]}
     assert set(answer["pictures"]) == {f"{name}.png" for name in SINGLE}
@@ -86,7 +86,7 @@ def test_numbers_are_the_evaluations(trained: Any, made: Any) -> None:
 
 
 def test_galleries_and_confusions(trained: Any, made: Any) -> None:
-    """Against scikit-learn and a search by hand over all probabilities."""
+    """Compare with scikit-learn, and with a search through all probabilities."""
     answer, page = made
     save_dir = str(trained.folder / "save")
     config = load_config(save_dir)
@@ -133,11 +133,11 @@ def test_model_and_configuration(made: Any) -> None:
     assert [text for _, text in page.images if text.startswith(("image 3,", "image 5,"))]
 
 
-def test_another_report_takes_its_place(trained: Any, made: Any, tmp_path: Path) -> None:
-    """And nothing else does."""
+def test_a_report_replaces_an_earlier_one(trained: Any, made: Any, tmp_path: Path) -> None:
+    """A new report replaces the earlier one, and no other file."""
     save_dir = trained.folder / "save"
     out = tmp_path / "out"
-    out.mkdir()  # empty is as good as absent
+    out.mkdir()  # may be there if it is empty
     both = report([save_dir, save_dir], out=out, examples=1, images=[])
     names = set(both["pictures"])
     assert {"loss.png", "run1_loss.png", "run2_confusion.png"} <= names

@@ -1,4 +1,4 @@
-"""What a report leaves alone, refuses, or shows of other networks."""
+"""What the report refuses, the command, and the report of a convolutional network."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from tests.report.parsed_page import Page
 
 
 @pytest.mark.slow
-def test_what_is_no_report_is_left_alone(trained: Any, tmp_path: Path) -> None:
+def test_other_files_are_left_alone(trained: Any, tmp_path: Path) -> None:
     save_dir = trained.folder / "save"
     (tmp_path / "report.html").write_text("<html>my own page</html>")
     with pytest.raises(UsageError, match="exists and was not written by cnnlab"):
@@ -44,7 +44,7 @@ def test_what_is_no_report_is_left_alone(trained: Any, tmp_path: Path) -> None:
         (["RUN", "--checkpoint=7"], 1, "has no checkpoint of step 7; it has: 20, 40"),
     ],
 )
-def test_what_is_refused(
+def test_wrong_options_are_refused(
     words: list[str], code: int, message: str, trained: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [str(trained.folder / "save") if word == "RUN" else word for word in words]
@@ -72,7 +72,7 @@ def test_the_model_of_a_script(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_command(trained: Any, tmp_path: Path) -> None:
-    """Report on a run in progress: there is no result.json, and the last logged line is cut short."""
+    """Report on a run in progress: no result.json, and the last logged line is cut short."""
     run = tmp_path / "run"
     run.mkdir()
     for path in (trained.folder / "save").glob("*.*"):
@@ -91,7 +91,7 @@ def test_the_command(trained: Any, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_convolutional_network_with_everything_on(tmp_path: Path) -> None:
-    """Averages, test-time augmentation, a cropped view, batch normalization."""
+    """Moving averages, test-time augmentation, a cropped view, batch norm."""
     save_dir = tmp_path / "<i>run"
     options: dict[str, Any] = {
         "dataset": "shapes",

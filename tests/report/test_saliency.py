@@ -24,7 +24,7 @@ def network(images: Any, num_classes: int, *, training: bool) -> Any:
 def by_hand(
     pixels: np.ndarray, weights: dict[str, np.ndarray], chosen: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both maps of one image float64 [6, 6, 3], range [0, 1]."""
+    """Return both maps of one image float64 [6, 6, 3], range [0, 1]."""
     kernel, bias = weights["conv/kernel"], weights["conv/bias"]
     before = np.zeros((4, 4, 4))
     for row in range(4):
@@ -32,7 +32,7 @@ def by_hand(
             patch = pixels[row : row + 3, column : column + 3]
             before[row, column] = np.tensordot(patch, kernel, 3) + bias
     maps = np.maximum(before, 0)
-    # Each pooled value is the mean of four places, so each of these gets a quarter of its weight.
+    # A pooled value is the mean of four positions, so each of them gets a quarter of its weight.
     pooled = weights["logits/kernel"][:, chosen].reshape(2, 2, 4)
     to_maps = pooled.repeat(2, axis=0).repeat(2, axis=1) / 4
     grad_cam = np.maximum((maps * to_maps.mean(axis=(0, 1))).sum(axis=2), 0)
@@ -49,13 +49,13 @@ def test_both_maps() -> None:
     images = rng.integers(0, 256, (5, 6, 6, 3)).astype(np.uint8)
     classes = np.array([0, 1, 2, 2, 1])
     with tf.Graph().as_default(), tf.Session() as session:
-        tower = build_inference_graph(Config(), SPEC, network, as_written=True)
-        saliency = build_saliency(tower)
+        inference = build_inference_graph(Config(), SPEC, network, as_written=True)
+        saliency = build_saliency(inference)
         session.run(tf.global_variables_initializer())
         for variable in tf.global_variables():
             variable.load(rng.normal(size=variable.shape), session)
         weights = session.run({v.op.name: v for v in tf.global_variables()})
-        found = run_saliency(session, tower, saliency, images, classes)
+        found = run_saliency(session, inference, saliency, images, classes)
     assert saliency.cam_layer == "conv"
     assert found.grad_cam is not None
     expected = [by_hand(x / 255, weights, c) for x, c in zip(images, classes, strict=True)]
@@ -69,12 +69,12 @@ def test_no_convolution() -> None:
     """The gradient of a linear network is its weights; there is no Grad-CAM."""
     images = np.zeros((1, 28, 28, 1), np.uint8)
     with tf.Graph().as_default(), tf.Session() as session:
-        tower = build_inference_graph(
+        inference = build_inference_graph(
             Config(scaling="symmetric"), DATASETS["mnist"], mnist_perceptron
         )
-        saliency = build_saliency(tower)
+        saliency = build_saliency(inference)
         session.run(tf.global_variables_initializer())
         kernel = session.run(tf.global_variables()[0])
-        found = run_saliency(session, tower, saliency, images, np.array([7]))
+        found = run_saliency(session, inference, saliency, images, np.array([7]))
     assert found.grad_cam is None
     np.testing.assert_allclose(found.gradient[0], np.abs(kernel[:, 7]).reshape(28, 28), rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Arrays as pixels."""
+"""Pixels of images, weights, feature maps and heat maps."""
 
 import io
 
@@ -61,7 +61,7 @@ def test_feature_maps() -> None:
 
 def test_heat_maps() -> None:
     heat = np.zeros((8, 8), np.float32)
-    assert (heat_pixels(heat) == heat_pixels(heat)[0, 0]).all()  # nothing anywhere, no division
+    assert (heat_pixels(heat) == heat_pixels(heat)[0, 0]).all()  # all zero: no division by zero
     heat[2, 3] = 1
     image = np.full((16, 16, 3), 100, np.uint8)
     warm = overlay_pixels(image, heat).astype(int)
