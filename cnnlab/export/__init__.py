@@ -1,5 +1,4 @@
-"""Export a trained run for use without cnnlab: a function, and the command
-`python -m cnnlab.export`."""
+"""Export a trained run for programs without cnnlab: a function and `python -m cnnlab.export`."""
 
 from __future__ import annotations
 
@@ -41,33 +40,45 @@ class ExportOptions(Options):
 
     format: Format = option(
         "saved_model",
-        "saved_model: a folder for TensorFlow; tflite: TensorFlow Lite; frozen: a GraphDef with "
-        "constant weights; onnx: by tf2onnx; npz: the weights alone",
+        "format to write\n"
+        "saved_model: a folder for TensorFlow and TensorFlow Serving\n"
+        "tflite: a file for TensorFlow Lite\n"
+        "frozen: a GraphDef with the weights as constants\n"
+        "onnx: an ONNX file, converted by tf2onnx\n"
+        "npz: the weights only, as NumPy arrays",
         group="export",
     )
     out: str | None = option(
         None,
-        f"file or folder to write; SAVE_DIR/{DEFAULT_FOLDER}/ and a name unless given",
+        "file to write; with --format=saved_model, the folder",
+        default_text=f"in SAVE_DIR/{DEFAULT_FOLDER}",
         group="export",
         min_length=1,
     )
     precision: Precision = option(
         "float32",
-        "of tflite: float16 halves the file, int8 quarters it and computes in integers",
+        "precision of --format=tflite\n"
+        "float16: half the file size; computes in float32\n"
+        "int8: a quarter of the file size; computes in integers",
         group="export",
     )
     calibration_images: int = option(
         200,
-        "of int8: training images from which the activations' ranges are learned",
+        "for --precision=int8: training images to measure the ranges of the activations on",
         unit="images",
         group="export",
         ge=1,
     )
-    overwrite: bool = option(False, "replace what an earlier export wrote there", group="export")
+    overwrite: bool = option(False, "replace an earlier export", group="export")
     save_dir: str = option("./save", "run directory with the weights", group="run", min_length=1)
-    checkpoint: str = option("latest", "latest, best or the number of a step", group="run")
+    checkpoint: str = option(
+        "latest", "checkpoint to export: latest, best or the number of a step", group="run"
+    )
     data_dir: str | None = option(
-        None, "of int8: folder of the data files; the run's own unless given", group="data"
+        None,
+        "for --precision=int8: folder of the data files",
+        default_text="that of the run",
+        group="data",
     )
 
 
@@ -77,27 +88,30 @@ def export(
     out: str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """Write a run's network in a form that needs no cnnlab.
+    """Write the network of a run in a format that can be used without cnnlab.
 
-    It holds the weights that `evaluate` uses, and computes what `predict` does, without test-time
-    augmentation: images uint8 [batch, height, width, channels], range [0, 255], to probabilities
-    float32 [batch, num_classes] and classes int64 [batch].
+    The export contains the weights that `evaluate` uses. It computes the same as `predict` without
+    test-time augmentation: from images uint8 [batch, height, width, channels], range [0, 255], to
+    probabilities float32 [batch, num_classes] and classes int64 [batch].
 
     Args:
         save_dir: a run directory.
         format: saved_model, tflite, frozen, onnx or npz.
-        out: the file, or for saved_model the folder, to write; in save_dir/export unless given.
-        **options: precision, calibration_images, overwrite, checkpoint and data_dir, as the flags.
+        out: the file to write, or the folder of a SavedModel; None: in save_dir/export.
+        **options: the other options of the command; see `ExportOptions`.
 
     Returns:
-        format, out, step, bytes and class_names; with npz variables (name to shape), with the
-        others inputs and outputs (name to dtype and shape, where None is any size, and with frozen
-        and onnx the tensor's name); with tflite precision. Beside a single file the same is written
-        as FILE.json.
+        A mapping with these keys. For a format that is one file, it is also written to FILE.json.
+
+        - format, out, step, bytes and class_names
+        - variables, only with npz: name to shape
+        - inputs and outputs, with all other formats: name to dtype and shape, where None stands for
+          any size; with frozen and onnx also the name of the tensor
+        - precision, only with tflite
 
     Raises:
-        UsageError: a wrong option, or there is something at `out`.
-        CnnlabError: no such run or checkpoint, or the network cannot be converted.
+        UsageError: an option is wrong, or `out` exists.
+        CnnlabError: the run or the checkpoint does not exist, or the network cannot be converted.
     """
     given = {"save_dir": save_dir, "format": format, "out": out, **options}
     return _export(opts.build(ExportOptions, given))
@@ -105,13 +119,13 @@ def export(
 
 def _export(options: ExportOptions) -> dict[str, Any]:
     if options.precision != "float32" and options.format != "tflite":
-        raise UsageError(f"--precision={options.precision} is for --format=tflite alone")
+        raise UsageError(f"--precision={options.precision} needs --format=tflite")
     config = load_config(options.save_dir)
     if options.data_dir is not None:
         config = opts.replace(config, data_dir=options.data_dir)
     out = _free_path(options)
     if options.format == "onnx":
-        load_converter()  # its absence is told before anything is computed
+        load_converter()  # so that its absence is reported before anything is computed
     data = load_run_data(config)
     with open_program(options.save_dir, config, data.spec, options.checkpoint) as program:
         answer: dict[str, Any] = {
@@ -134,17 +148,17 @@ def _export(options: ExportOptions) -> dict[str, Any]:
     answer["bytes"] = len(content)
     with translate_os_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-    # The description first: where the model is, its description is too.
+    # The description first, so that no model is without one.
     write_atomically(_description_path(out), json.dumps(answer, indent=2) + "\n")
     write_atomically(out, content)
     return answer
 
 
 def _free_path(options: ExportOptions) -> Path:
-    """Where to write.
+    """Return the path to write.
 
     Raises:
-        UsageError: there is something that may not be replaced.
+        UsageError: the path exists and may not be replaced.
     """
     name = _DEFAULT_NAMES[options.format].format(precision=options.precision)
     path = (
@@ -155,12 +169,12 @@ def _free_path(options: ExportOptions) -> Path:
         if not existing.exists():
             continue
         if not options.overwrite:
-            raise UsageError(f"--out={existing} exists; choose another, or --overwrite")
-        # With a wrong --out, --overwrite must not delete a folder of something else.
+            raise UsageError(f"{existing} exists; choose another --out, or --overwrite")
+        # A mistyped --out must not delete a folder of other files.
         is_ours = (existing / SAVED_MODEL_FILE).is_file() if is_folder else existing.is_file()
         if not is_ours:
             kind = "SavedModel" if is_folder else "file"
-            raise UsageError(f"--out={existing} is no {kind}, and is not overwritten")
+            raise UsageError(f"{existing} is not a {kind}, so it is kept; choose another --out")
     return path
 
 
@@ -169,11 +183,11 @@ def _description_path(path: Path) -> Path:
 
 
 def _interface(options: ExportOptions, program: Program) -> dict[str, Any]:
-    """What a program that runs the model wants to know of it."""
+    """Return what a program needs to know to run the model; see `export`."""
 
     def described(tensor: Any) -> dict[str, Any]:
         facts = {"dtype": tensor.dtype.name, "shape": tensor.shape.as_list()}
-        # The others are asked by their signature, not by the names of tensors.
+        # The other formats have signatures, so their users need no names of tensors.
         return {"tensor": tensor.name, **facts} if options.format in ("frozen", "onnx") else facts
 
     outputs = {PROBABILITIES: program.probabilities, CLASSES: program.classes}
@@ -185,7 +199,7 @@ def _interface(options: ExportOptions, program: Program) -> dict[str, Any]:
 
 
 def _model_file(options: ExportOptions, program: Program, data: TrainingData) -> bytes:
-    """The content of a file that can be run."""
+    """Return the content of a tflite, frozen or onnx file."""
     if options.format == "frozen":
         return bytes(frozen_graph(program).SerializeToString())
     if options.format == "onnx":

@@ -6,22 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from cnnlab.config import cli
-from cnnlab.export import ExportOptions, _export
+from cnnlab.config.options import as_dict
+from cnnlab.export import ExportOptions, export
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """The command `python -m cnnlab.export`."""
+    """Run the command `python -m cnnlab.export`."""
     cli.run(
         _export_command,
         ExportOptions,
         words,
         usage="python -m cnnlab.export [--format=FORMAT] [--out=PATH] [--name=value ...]",
-        about="Write a trained run's network in a form that needs no cnnlab.",
+        about="Write the network of a trained run in a format that can be used without cnnlab.",
     )
 
 
 def _export_command(options: ExportOptions, _words: tuple[str, ...]) -> dict[str, Any]:
-    answer = _export(options)
+    answer = export(**as_dict(options))
     if not options.json:
         print(
             f"{answer['out']}: {answer['format']}, step {answer['step']}, {answer['bytes']:,} bytes"

@@ -1,9 +1,9 @@
-"""From the bytes of image files to a network's input, inside the graph.
+"""Decode image files inside the graph: from their bytes to the input of a network.
 
-The same as `cnnlab.data.image_files.images` does with Pillow, as far as TensorFlow has it: to the
-bit where the
-file has the network's own size, within some levels of 255 where it is resized. EXIF tags are not
-read, and of a GIF the transparent pixels are not white.
+The result is that of `cnnlab.data.image_files.images`, which uses Pillow. It is bit-identical if
+the file has the size that the network needs, and within a few levels of 255 if it is resized. Two
+differences are larger: TensorFlow ignores EXIF tags, and does not paint the transparent pixels of a
+GIF white.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from cnnlab.base.tf1 import tf, tf2
 
 
 def decode_images(image_bytes: Any, image_shape: tuple[int, int, int]) -> Any:
-    """Add the decoding of PNG, JPEG, GIF (its first frame) and BMP files.
+    """Add the operations that decode PNG, JPEG, BMP and GIF files (the first frame).
 
     Args:
-        image_bytes: string [batch], the files' contents.
+        image_bytes: string [batch], the contents of the files.
         image_shape: (height, width, channels), channels 1 or 3.
 
     Returns:
@@ -30,11 +30,11 @@ def decode_images(image_bytes: Any, image_shape: tuple[int, int, int]) -> Any:
 
 
 def _decode(content: Any, image_shape: tuple[int, int, int]) -> Any:
-    """uint8 [height, width, channels] of one file: string scalar."""
+    """Decode one file, a string scalar, to uint8 [height, width, channels]."""
     height, width, channels = image_shape
     decoded = tf.cond(
         tf.io.is_jpeg(content),
-        # Pillow has the accurate transform; TensorFlow's default is off by up to 15 of 255.
+        # As Pillow does. TensorFlow's faster default differs by up to 15 of 255.
         lambda: tf.io.decode_jpeg(content, dct_method="INTEGER_ACCURATE"),
         lambda: tf.io.decode_image(content, expand_animations=False),
     )  # [h, w, 1 to 4]
@@ -46,7 +46,7 @@ def _decode(content: Any, image_shape: tuple[int, int, int]) -> Any:
     on_white = (colours * alpha + 255 * (255 - alpha) + 127) // 255
     plain = tf.tile(on_white, [1, 1, 3 // tf.shape(on_white)[2]])  # [h, w, 3]
     if channels == 1:
-        # ITU-R 601-2 luma in 16 bits, as Pillow has it.
+        # ITU-R 601-2 luma in 16-bit fixed point, as in Pillow.
         weights = tf.constant([19595, 38470, 7471])
         luma = tf.reduce_sum(plain * weights, axis=2, keepdims=True)
         plain = (luma + 0x8000) // 0x10000

@@ -1,4 +1,4 @@
-"""The network with its weights as constants: one GraphDef."""
+"""The network as one GraphDef, with its weights as constants."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cnnlab.export.program import CLASSES, PROBABILITIES, Program
 
 
 def frozen_graph(program: Program) -> Any:
-    """The `tf.GraphDef` from images:0 to probabilities:0 and classes:0, and nothing else."""
+    """Return the `tf.GraphDef` from images:0 to probabilities:0 and classes:0, without the rest."""
     graph = program.session.graph
     with graph.as_default(), quiet_stderr():
         return tf.graph_util.convert_variables_to_constants(

@@ -1,4 +1,4 @@
-"""ONNX, by tf2onnx (`pip install 'cnnlab[onnx]'`)."""
+"""Export to ONNX with tf2onnx (`pip install 'cnnlab[onnx]'`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OPSET = 18  # the highest that tf2onnx 1.17 writes
 
 
 def load_converter() -> ModuleType:
-    """tf2onnx, which brings TensorFlow with it.
+    """Import tf2onnx and return it.
 
     Raises:
         CnnlabError: it is not installed.
@@ -29,10 +29,10 @@ def load_converter() -> ModuleType:
 
 
 def convert_to_onnx(program: Program) -> bytes:
-    """The content of an .onnx file, from images to probabilities and classes.
+    """Return the content of an .onnx file that computes probabilities and classes from images.
 
     Raises:
-        CnnlabError: tf2onnx is not installed, or knows no counterpart of one of the operations.
+        CnnlabError: tf2onnx is not installed, or it cannot convert one of the operations.
     """
     converter = load_converter()
     graph_def = frozen_graph(program)

@@ -1,4 +1,4 @@
-"""A run's network as a program of its own: raw images in, probabilities out."""
+"""The network of a run as a separate program: raw images in, probabilities out."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ IMAGES, PROBABILITIES, CLASSES = "images", "probabilities", "classes"
 
 
 class Program(NamedTuple):
-    """The network in a graph of its own, and a session that holds the weights of evaluation.
+    """The network in a separate graph, and a session with the weights that `evaluate` uses.
 
     Attributes:
         config: the run's options.
-        spec: its data set's shape and classes.
-        step: of the checkpoint.
+        spec: image shape and classes of the run's data.
+        step: the step of the checkpoint.
         session: holds the weights; its graph is not finalized.
-        images_ph: uint8 [batch, height, width, channels], range [0, 255]: a plain placeholder.
+        images_ph: uint8 [batch, height, width, channels], range [0, 255]; without a default.
         probabilities: float32 [batch, num_classes], each row sums to 1.
-        classes: int64 [batch], the most probable class of each.
+        classes: int64 [batch], the most probable class of each image.
     """
 
     config: Config
@@ -46,17 +46,17 @@ def open_program(
 ) -> Iterator[Program]:
     """Build the program of a run and load the weights; the session closes at the end of the block.
 
-    Nothing in it names a device, so that it runs wherever it is loaded.
+    No operation is placed on a device, so that the export runs on any machine.
 
     Args:
         save_dir: a run directory.
-        config: its options.
-        spec: its data set's shape and classes.
+        config: the run's options.
+        spec: image shape and classes of the run's data.
         checkpoint: "latest", "best" or the number of a step.
 
     Raises:
         UsageError: the checkpoint's name is none of these, or the model is a script's function.
-        CnnlabError: no such checkpoint, or it is damaged.
+        CnnlabError: the checkpoint does not exist, or it is damaged.
     """
     checkpoints, step = find_checkpoint(save_dir, checkpoint)
     graph = tf.Graph()
@@ -64,25 +64,27 @@ def open_program(
         images_ph = tf.placeholder(tf.uint8, [None, *spec.image_shape], IMAGES)
         probabilities, classes = build_outputs(config, spec, images_ph)
         saver = make_saver(graph)
-    # Not as a context: inside one TensorFlow's own converters find eager mode off.
+    # Not `with tf.Session(...)`: inside it eager mode is off, but TensorFlow's converters need it.
     with contextlib.closing(tf.Session(graph=graph, config=session_config(config))) as session:
         checkpoints.restore(saver, session, step)
         yield Program(config, spec, step, session, images_ph, probabilities, classes)
 
 
 def build_outputs(config: Config, spec: DatasetSpec, images: Any) -> tuple[Any, Any]:
-    """Add the network to the default graph, over variables that it shares with any other there.
+    """Add the network to the default graph. A second call there reuses the variables of the first.
 
     Args:
-        images: uint8 [batch, height, width, channels].
+        config: the run's options.
+        spec: image shape and classes of the run's data.
+        images: uint8 [batch, height, width, channels], range [0, 255].
 
     Returns:
-        probabilities float32 [batch, num_classes], classes int64 [batch].
+        probabilities float32 [batch, num_classes], and classes int64 [batch].
     """
     with tf.name_scope("network"):
-        # As written: converters know its operations, and other programs have their own ways.
+        # As written, because converters know TensorFlow's own kernels only.
         model = find_model(config.model)
-        network = build_inference_graph(config, spec, model, images=images, as_written=True)
-    probabilities = tf.identity(network.probabilities, PROBABILITIES)
-    # Of the logits: they still differ where probabilities are rounded to 1.
-    return probabilities, tf.argmax(network.logits, axis=1, name=CLASSES)
+        graph = build_inference_graph(config, spec, model, images=images, as_written=True)
+    probabilities = tf.identity(graph.probabilities, PROBABILITIES)
+    # From the logits, which differ even where two probabilities are rounded to the same number.
+    return probabilities, tf.argmax(graph.logits, axis=1, name=CLASSES)

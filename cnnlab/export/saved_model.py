@@ -1,9 +1,9 @@
-"""The SavedModel: what TensorFlow, TensorFlow Serving and most converters read.
+"""The SavedModel, the format that TensorFlow, TensorFlow Serving and most converters read.
 
 FOLDER/
     saved_model.pb
     variables/
-    assets/class_names.txt   a line for each class, in order
+    assets/class_names.txt   one line per class, in order
 """
 
 from __future__ import annotations
@@ -26,14 +26,19 @@ SAVED_MODEL_FILE = "saved_model.pb"
 def save_saved_model(program: Program, folder: Path) -> None:
     """Write the SavedModel.
 
-    Signature serving_default: images uint8 [batch, height, width, channels]; encoded: image_bytes
-    string [batch]. Both give probabilities float32 [batch, num_classes] and classes int64 [batch].
+    It has two signatures. Both return probabilities float32 [batch, num_classes] and classes int64
+    [batch].
+
+    - serving_default takes images, uint8 [batch, height, width, channels], range [0, 255].
+    - encoded takes image_bytes, string [batch]: the contents of image files. Only networks for
+      images with 1 or 3 channels have it.
 
     Args:
-        folder: is made; must not exist.
+        program: the network and its weights.
+        folder: the folder to create; it must not exist.
 
     Raises:
-        CnnlabError: the disk is full or the folder cannot be written.
+        CnnlabError: the disk is full, or the folder cannot be written.
     """
     outputs = (program.probabilities, program.classes)
     with (
@@ -42,7 +47,7 @@ def save_saved_model(program: Program, folder: Path) -> None:
         quiet_stderr(),
     ):
         signatures = {SERVING: _signature({IMAGES: program.images_ph}, *outputs)}
-        if program.spec.image_shape[2] in (1, 3):  # else no image file can hold its images
+        if program.spec.image_shape[2] in (1, 3):  # the channels that image files have
             image_bytes_ph = tf.placeholder(tf.string, [None], IMAGE_BYTES)
             images = decode_images(image_bytes_ph, program.spec.image_shape)
             outputs = build_outputs(program.config, program.spec, images)

@@ -1,4 +1,4 @@
-"""TensorFlow Lite: for phones and small boards."""
+"""Export to TensorFlow Lite, for phones and small boards."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ Precision = Literal["float32", "float16", "int8"]
 def convert_to_tflite(
     program: Program, precision: Precision, calibration_images: npt.NDArray[np.uint8] | None
 ) -> bytes:
-    """The content of a .tflite file.
+    """Return the content of a .tflite file.
 
-    Whatever the precision inside, it takes images uint8 [batch, height, width, channels] and gives
-    probabilities float32 [batch, num_classes] and classes int64 [batch].
+    With every precision, it takes images uint8 [batch, height, width, channels], range [0, 255],
+    and returns probabilities float32 [batch, num_classes] and classes int64 [batch].
 
     Args:
-        precision: float32; float16: weights stored in half precision, computed in single; int8:
-            weights and activations in 8 bits, where there is such a kernel.
-        calibration_images: uint8 [n, height, width, channels], from which int8 learns the range of
-            each activation; None for the others.
+        program: the network and its weights.
+        precision: float32; float16: weights stored in float16, computed in float32; int8: weights
+            and activations in 8 bits, for all operations that have an 8-bit kernel.
+        calibration_images: uint8 [n, height, width, channels], range [0, 255], to measure the range
+            of each activation on for int8; None with the other precisions.
 
     Raises:
-        CnnlabError: TensorFlow Lite has no such operation as the network needs, or cannot convert
-            it; named. Or eager mode is off.
+        CnnlabError: TensorFlow Lite lacks an operation of the network (the message names it) or
+            cannot convert it, or eager mode is off.
     """
     if not tf2.executing_eagerly():
         raise CnnlabError(
@@ -55,14 +56,16 @@ def convert_to_tflite(
             converter.representative_dataset = lambda: _one_by_one(calibration_images)
         try:
             with warnings.catch_warnings():
-                # Of the converter's own use of it, to calibrate.
+                # The converter itself uses this class, to calibrate.
                 warnings.filterwarnings("ignore", ".*Interpreter is deprecated")
                 return bytes(converter.convert())
         except lite_errors.ConverterError as error:
             problem = str(error)
     operations = sorted(set(re.findall(r"'tf\.(\w+)' op", problem)))
     what = f"it has no {', '.join(operations)}" if operations else " ".join(problem.split())[:300]
-    raise CnnlabError(f"TensorFlow Lite cannot take this model: {what}; export another --format")
+    raise CnnlabError(
+        f"TensorFlow Lite cannot run this model: {what}; choose another --format for it"
+    )
 
 
 def _one_by_one(images: npt.NDArray[np.uint8]) -> Iterator[Any]:

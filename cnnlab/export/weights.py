@@ -1,4 +1,4 @@
-"""The weights alone."""
+"""Export the weights without the network."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from cnnlab.layers.tower import average_name
 
 
 def network_weights(program: Program) -> dict[str, Any]:
-    """Name to value of each variable that inference reads: the network's, and what the scaling
-    knows of the training set.
+    """Return name to value of each variable that inference reads.
 
-    Where evaluation is on an average of the weights, the average stands under the weight's own
-    name.
+    These are the variables of the network and the statistics of the training set that the scaling
+    needs. If the run is evaluated with averaged weights, the averages are returned under the names
+    of the weights.
     """
     weights = program.config.resolved_eval_weights
     with program.session.graph.as_default():
         by_name = {variable.op.name: variable for variable in tf.global_variables()}
         chosen = {name: v for name, v in by_name.items() if name.startswith("input_statistics/")}
         for variable in network_variables():
-            name = variable.op.name  # of frozen ones there is no average
+            name = variable.op.name  # frozen variables have no average
             chosen[name] = by_name.get(average_name(weights, name), variable)
     values: dict[str, Any] = program.session.run(chosen)
     return values

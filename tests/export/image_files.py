@@ -7,7 +7,7 @@ from PIL import Image
 
 
 def save_image_files(folder: Path, pixels: Any) -> None:
-    """The same picture in the forms that image files have."""
+    """Save one picture as RGB, grey, palette, RGBA and JPEG files."""
     folder.mkdir()
     image = Image.fromarray(pixels)
     image.save(folder / "rgb.png")

@@ -1,9 +1,9 @@
-"""Reads exported models with TensorFlow alone: a program of its own, which must not need cnnlab.
+"""Run exported models with TensorFlow, in a program that must not need cnnlab.
 
     python -I plain_reader.py RUN...
 
-A RUN has images.npy, files/ for a SavedModel, and in export/ what cnnlab exported; what each model
-says of the images is written to RUN/answers.npz.
+A RUN holds images.npy, image files for a SavedModel in files/, and the exported models in export/.
+What each model computes for the images is written to RUN/answers.npz.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Decoding inside the graph, against Pillow."""
+"""Decode image files inside the graph, and compare with Pillow."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ SIZE = 24
 
 @pytest.fixture(scope="module")
 def decode() -> Any:
-    """Decode files for a network of 1 or 3 channels: one graph for all tests."""
+    """A function that decodes files to 1 or 3 channels, with one graph for all tests."""
     graph = tf.Graph()
     with graph.as_default():
         bytes_ph = tf.placeholder(tf.string, [None])
@@ -29,7 +29,7 @@ def decode() -> Any:
 
 
 def picture(height: int = SIZE, width: int = SIZE) -> Image.Image:
-    """Something smooth with edges in it, as photographs have."""
+    """Draw a smooth picture with edges, like a photograph."""
     y, x = np.mgrid[:height, :width] / max(height, width)
     waves = [np.sin(9 * x + c) * np.cos(7 * y - 2 * c) + (x > y) * (c - 1) for c in range(3)]
     return Image.fromarray((127 + 60 * np.stack(waves, axis=2)).clip(0, 255).astype(np.uint8))
@@ -57,7 +57,7 @@ FILES: dict[str, Callable[[str], None]] = {
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_files_of_the_networks_size_give_the_same_pixels(decode: Any, channels: int) -> None:
+def test_files_of_the_same_size_give_the_same_pixels(decode: Any, channels: int) -> None:
     for name, save in FILES.items():
         save(name)
     found = decode(FILES, channels)
@@ -76,7 +76,7 @@ def test_other_sizes_give_nearly_the_same(decode: Any, size: tuple[int, int]) ->
     assert np.abs(found - expected).mean() < 0.5
 
 
-def test_a_file_that_is_no_image_is_an_error(decode: Any) -> None:
+def test_a_file_without_an_image_is_an_error(decode: Any) -> None:
     Path("letter.txt").write_text("dear")
     with pytest.raises(tf.errors.InvalidArgumentError, match="Unknown image file format"):
         decode(["letter.txt"], 3)

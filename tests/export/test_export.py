@@ -1,4 +1,4 @@
-"""Exported models, each read by an independent reader, against the run's own predictions."""
+"""Run exported models without cnnlab, and compare with the predictions of the run."""
 
 import json
 import subprocess
@@ -37,7 +37,7 @@ def test_npz_holds_the_weights_by_name(trained: Any, tmp_path: Path) -> None:
     assert (answer["step"], answer["bytes"]) == (20, Path("w.npz").stat().st_size)
     assert answer == json.loads(Path("w.npz.json").read_text())
     before = Path("w.npz").read_bytes()
-    with pytest.raises(UsageError, match=r"--out=w.npz exists; choose another, or --overwrite"):
+    with pytest.raises(UsageError, match=r"w\.npz exists; choose another --out, or --overwrite"):
         export(save_dir, "npz", "w.npz")
     assert Path("w.npz").read_bytes() == before
     assert export(save_dir, "npz", "w.npz", overwrite=True)["step"] == 40
@@ -49,12 +49,12 @@ def test_npz_holds_the_weights_by_name(trained: Any, tmp_path: Path) -> None:
     ("options", "error", "message"),
     [
         ({"format": "h5"}, UsageError, "--format=h5 is not valid"),
-        ({"format": "npz", "precision": "int8"}, UsageError, "is for --format=tflite alone"),
+        ({"format": "npz", "precision": "int8"}, UsageError, "=int8 needs --format=tflite"),
         ({"checkpoint": "3"}, CnnlabError, "has no checkpoint of step 3; it has: 20, 40"),
         ({"checkpoint": "last"}, UsageError, "--checkpoint=last is not latest, best or"),
         ({"save_dir": "none"}, CnnlabError, "none holds no run"),
-        ({"out": "kept", "overwrite": True}, UsageError, "--out=kept is no SavedModel, and is not"),
-        ({"format": "frozen", "out": "kept", "overwrite": True}, UsageError, "is no file, and is"),
+        ({"out": "kept", "overwrite": True}, UsageError, "kept is not a SavedModel, so it is kept"),
+        ({"format": "frozen", "out": "kept", "overwrite": True}, UsageError, "kept is not a file"),
     ],
 )
 def test_what_cannot_be_exported_leaves_no_file(
@@ -68,7 +68,7 @@ def test_what_cannot_be_exported_leaves_no_file(
     assert [path.name for path in tmp_path.rglob("*")] == ["kept", "letter.txt"]
 
 
-# Each kind of layer is in one of them.
+# Every kind of layer occurs in one of these networks.
 EXPORTED = (
     *("cifar_cnn", "mnist_cnn", "mnist_convnet", "mnist_perceptron"),
     *("airbench94", "cifar_lrn", "lenet5_1998", "resnet20", "stn"),
@@ -87,7 +87,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A run of each case, exported in every form, and read by a process that has no cnnlab."""
+    """A run of each case, exported in every format and read by a process without cnnlab."""
     folder = tmp_path_factory.mktemp("runs")
     data = load_dataset("shapes", folder)
     found = {}
@@ -118,7 +118,7 @@ def probabilities_of(run: Path, images: Any) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
-def test_float_forms_say_what_the_run_says(case: str, runs: dict[str, Path]) -> None:
+def test_float_formats_compute_the_same_as_the_run(case: str, runs: dict[str, Path]) -> None:
     run = runs[case]
     expected = probabilities_of(run, np.load(run / "images.npy"))
     with np.load(run / "answers.npz") as answers:
@@ -133,7 +133,7 @@ def test_float_forms_say_what_the_run_says(case: str, runs: dict[str, Path]) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
-def test_encoded_images_say_what_predict_says(case: str, runs: dict[str, Path]) -> None:
+def test_encoded_images_give_the_same_as_predict(case: str, runs: dict[str, Path]) -> None:
     run = runs[case]
     files = sorted((run / "files").iterdir())
     rows = predict([str(path) for path in files], str(run), top=10)
@@ -148,7 +148,7 @@ def test_encoded_images_say_what_predict_says(case: str, runs: dict[str, Path]) 
 
 
 @pytest.mark.slow
-def test_the_saved_model_describes_itself(runs: dict[str, Path]) -> None:
+def test_the_saved_model_holds_class_names_and_signatures(runs: dict[str, Path]) -> None:
     folder = runs["mnist_perceptron"] / "export/saved_model"
     names = (folder / "assets/class_names.txt").read_text().splitlines()
     assert names == list(load_dataset("shapes", folder).spec.class_names)
@@ -173,8 +173,8 @@ def test_the_saved_model_describes_itself(runs: dict[str, Path]) -> None:
 
 
 @pytest.mark.slow
-def test_the_exported_graph_is_the_network_alone(runs: dict[str, Path]) -> None:
-    """No iterator, no training set, no default behind the placeholder, no device."""
+def test_the_exported_graph_holds_only_the_network(runs: dict[str, Path]) -> None:
+    """It has no iterator, no training set, no placeholder with a default, and no device."""
     run = runs["averaged"]
     graph_def = tf.GraphDef.FromString((run / "export/model.pb").read_bytes())
     kinds = {node.op for node in graph_def.node}
@@ -188,7 +188,7 @@ def test_the_exported_graph_is_the_network_alone(runs: dict[str, Path]) -> None:
 
 
 @pytest.mark.slow
-def test_npz_holds_the_averages_where_evaluation_is_on_them(runs: dict[str, Path]) -> None:
+def test_npz_holds_the_averages_that_evaluation_uses(runs: dict[str, Path]) -> None:
     run = runs["averaged"]
     reader = tf.train.load_checkpoint(str(run / "model.ckpt-2"))
     with np.load(run / "export/weights.npz", allow_pickle=False) as file:
@@ -201,7 +201,7 @@ def test_npz_holds_the_averages_where_evaluation_is_on_them(runs: dict[str, Path
 
 
 def noisy_patterns(n: int, seed: int) -> tuple[Any, Any]:
-    """Images uint8 [n, 28, 28] of ten classes, hard enough that some are mistaken."""
+    """Draw images uint8 [n, 28, 28] of ten classes, so noisy that a network makes mistakes."""
     patterns = np.random.default_rng(0).normal(size=(10, 7, 7)).repeat(4, axis=1).repeat(4, axis=2)
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 10, n)
@@ -211,7 +211,7 @@ def noisy_patterns(n: int, seed: int) -> tuple[Any, Any]:
 
 @pytest.mark.slow
 def test_int8_is_about_as_accurate(tmp_path: Path) -> None:
-    """On data files of one's own, which have moved since training."""
+    """The data files are not official ones, and have been moved since training."""
     (tmp_path / "there").mkdir()
     (tmp_path / "here").mkdir()
     x_train, y_train = noisy_patterns(2000, 1)
@@ -223,7 +223,7 @@ def test_int8_is_about_as_accurate(tmp_path: Path) -> None:
     options |= {"model": "mnist_convnet", "steps": 60, "batch_size": 50, "eval_steps": 1000}
     with Train(save_dir=str(run), **options) as train:
         accuracy = train.train()["accuracy"]
-    assert 0.7 < accuracy < 0.999  # else there is nothing to lose, or too much to spare
+    assert 0.7 < accuracy < 0.999  # otherwise, a loss of accuracy would not show
     (tmp_path / "there/mnist.npz").rename(tmp_path / "here/mnist.npz")
     for precision in ("int8", "float32"):
         options = {"precision": precision, "data_dir": str(tmp_path / "here")}
@@ -253,7 +253,7 @@ def test_an_operation_that_tflite_lacks_is_named(
     with Train(model="odd", save_dir="run", log_dir="logs", **options) as train:
         train.train()
     with pytest.raises(
-        CnnlabError, match=r"TensorFlow Lite cannot take this model: it has no Erfinv; export"
+        CnnlabError, match=r"TensorFlow Lite cannot run this model: it has no Erfinv; choose"
     ):
         export("run", "tflite")
     assert not Path("run/export").exists()
@@ -261,7 +261,7 @@ def test_an_operation_that_tflite_lacks_is_named(
 
 @pytest.mark.slow
 def test_onnx(runs: dict[str, Path]) -> None:
-    import onnxruntime  # loads a second
+    import onnxruntime  # takes a second
 
     for run in runs.values():
         answer = export(str(run), "onnx", "m.onnx", overwrite=True)
@@ -287,5 +287,5 @@ def test_the_command(trained: Any, tmp_path: Path) -> None:
     assert sorted(path.name for path in Path("a").iterdir()) == ["m.tflite", "m.tflite.json"]
     done = commands.finish(commands.start("cnnlab.export", *words, cwd=tmp_path), tmp_path)
     assert done.code == 2
-    message = "--out=a/m.tflite exists; choose another, or --overwrite"
+    message = "a/m.tflite exists; choose another --out, or --overwrite"
     assert commands.assert_one_error_line(done.stderr) == message
