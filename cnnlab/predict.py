@@ -33,32 +33,51 @@ class PredictOptions(Options):
     """Options of `python -m cnnlab.predict`."""
 
     save_dir: str = option("./save", "run directory with the weights", group="run", min_length=1)
-    checkpoint: str = option("latest", "latest, best or the number of a step", group="run")
-    batch_size: int | None = option(
-        None, "images a session run; the run's own unless given", unit="images", group="run", ge=1
+    checkpoint: str = option(
+        "latest", "checkpoint to use: latest, best or the number of a step", group="run"
     )
-    tta: Tta | None = option(None, f"{TTA_HELP}; the run's own unless given", group="run")
+    batch_size: int | None = option(
+        None,
+        "images per batch",
+        default_text="as in the run",
+        unit="images",
+        group="run",
+        ge=1,
+    )
+    tta: Tta | None = option(None, TTA_HELP, default_text="as in the run", group="run")
     data_dir: str | None = option(
         None,
-        "of runs with --verify_data=False: folder of the data files; the run's own unless given",
+        "for runs with --verify_data=False: folder of the data files",
+        default_text="that of the run",
         group="data",
     )
     device: str | None = option(
-        None, "auto, cpu, gpu or gpu:N; the run's own unless given", group="device"
+        None,
+        "device to predict on: auto, cpu, gpu or gpu:N",
+        default_text="as in the run",
+        group="device",
     )
-    top: int = option(3, "classes to name for each image", unit="classes", group="output", ge=1)
+    top: int = option(
+        3, "number of classes to name for each image", unit="classes", group="output", ge=1
+    )
     format: Literal["text", "json", "jsonl", "csv"] = option(
         "text",
-        "text, csv or jsonl: a line an image; json: one list, as --json prints it",
+        "format of the predictions\n"
+        "text, csv, jsonl: one line per image\n"
+        "json: one list, the same as with --json",
         group="output",
     )
     out: str | None = option(
-        None, "file to write instead of stdout, once all is done", group="output", min_length=1
+        None,
+        "file to write the predictions to; it appears when it is complete",
+        default_text="stdout",
+        group="output",
+        min_length=1,
     )
 
 
 def raise_error(error: DataError) -> None:
-    """What becomes of a file that cannot be read, unless one says otherwise."""
+    """Raise the error of a file that cannot be read; the default of `on_bad`."""
     raise error
 
 
@@ -69,16 +88,16 @@ def predict(
 
     Args:
         files: paths of images of any size and mode; see
-        `cnnlab.data.image_files.images.load_image`.
+            `cnnlab.data.image_files.images.load_image`.
         save_dir: a run directory.
-        **options: as of `iter_predictions`.
+        **options: those of `iter_predictions`.
 
     Returns:
-        for each file: file, class, probability, and top, a list of {class, probability} in
-        descending order.
+        for each file: file, class, probability, and top, a list of {class, probability}, the most
+        probable class first.
 
     Raises:
-        CnnlabError: no such run or checkpoint, or a file that is no image.
+        CnnlabError: the run or the checkpoint does not exist, or a file is not an image.
     """
     return list(iter_predictions(files, save_dir, **options))
 
@@ -95,25 +114,26 @@ def iter_predictions(
     device: str | None = None,
     on_bad: Callable[[DataError], None] = raise_error,
 ) -> Iterator[dict[str, Any]]:
-    """As `predict`, one after the other, for any number of files: no more than some batches of them
-    are held at a time, and the next ones are read while the network computes.
+    """Yield what `predict` returns, one file after the other, for any number of files.
+
+    Only a few batches are in memory at a time. The next files are read while the network computes.
 
     Args:
         files: paths of images; `cnnlab.data.image_files.image_paths.find_images` finds them in
-        folders.
+            folders.
         save_dir: a run directory.
         checkpoint: "latest", "best" or the number of a step.
-        top: how many classes to name for each.
-        tta: test-time augmentation, "none", "mirror" or "mirror_shift", if not as the run has it.
-        batch_size: images a session run, if not as the run has it.
-        data_dir: where the data files are, if the run's own (verify_data=False) are not where it
-            had them; without such, predicting needs no data.
-        device: "auto", "cpu", "gpu" or "gpu:N", if not as the run has it.
-        on_bad: called with the error of each file that cannot be read; if it returns, the file is
-            left out.
+        top: number of classes to name for each image, >= 1.
+        tta: test-time augmentation, "none", "mirror" or "mirror_shift"; None: as in the run.
+        batch_size: images per batch; None: as in the run.
+        data_dir: folder of the data files; None: that of the run. Only a run with
+            verify_data=False needs its data files to predict.
+        device: "auto", "cpu", "gpu" or "gpu:N"; None: as in the run.
+        on_bad: called with the error of each file that cannot be read. If it returns, the file is
+            skipped.
 
     Raises:
-        CnnlabError: no such run or checkpoint, or what on_bad raises.
+        CnnlabError: the run or the checkpoint does not exist. Also what on_bad raises.
     """
     given = {"tta": tta, "eval_batch_size": batch_size, "data_dir": data_dir, "device": device}
     changes = {name: value for name, value in given.items() if value is not None}
@@ -122,19 +142,21 @@ def iter_predictions(
     paths = map(str, files)
     batches = read_images(paths, spec.image_shape, config.smallest_eval_batch_size, on_bad)
     with closing(batches):
-        first = next(batches, None)  # before TensorFlow is loaded: there may be no image at all
+        first = next(batches, None)  # without an image, the weights are not loaded
         if first is None:
             return
         with TrainedModel(save_dir, config, spec, checkpoint) as trained:
-            for files, probabilities in _computed_ahead(trained, chain([first], batches)):
+            for files, probabilities in _prefetch(trained, chain([first], batches)):
                 yield from _answers(files, probabilities, spec.class_names, top)
 
 
-def _computed_ahead(
+def _prefetch(
     trained: TrainedModel, batches: Iterable[ImageBatch]
 ) -> Iterator[tuple[list[str], npt.NDArray[np.float32]]]:
-    """The files of each batch and their probabilities [n, num_classes]; the network computes the
-    next batch while the caller is busy with this one."""
+    """Yield the files of each batch and their probabilities, float32 [n, num_classes].
+
+    The network computes the next batch while the caller uses this one.
+    """
     with ThreadPoolExecutor(1, thread_name_prefix="predict") as computer:
         waiting: tuple[list[str], Future[npt.NDArray[np.float32]]] | None = None
         for batch in batches:
@@ -166,14 +188,14 @@ Answers = Iterable[Mapping[str, Any]]
 
 
 def as_text(answers: Answers) -> Iterator[str]:
-    """`FILE: CLASS PROBABILITY, ...`, a line an image."""
+    """Yield `FILE: CLASS PROBABILITY, ...`, one line per image."""
     for answer in answers:
         classes = ", ".join(f"{c['class']} {c['probability']:.3f}" for c in answer["top"])
         yield f"{answer['file']}: {classes}\n"
 
 
 def as_json(answers: Answers) -> Iterator[str]:
-    """One JSON list."""
+    """Yield one JSON list, in pieces."""
     start = "["
     for answer in answers:
         yield start + json.dumps(answer)
@@ -182,13 +204,13 @@ def as_json(answers: Answers) -> Iterator[str]:
 
 
 def as_json_lines(answers: Answers) -> Iterator[str]:
-    """A JSON object a line, an image each."""
+    """Yield a JSON object per image, each on one line."""
     for answer in answers:
         yield json.dumps(answer) + "\n"
 
 
 def as_csv(answers: Answers) -> Iterator[str]:
-    """A line an image: file, class, probability, then class_2, probability_2 and so on."""
+    """Yield a heading, then one line per image: file, class, probability, class_2, ..."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for number, answer in enumerate(answers):
@@ -212,16 +234,16 @@ FORMATS: dict[str, Callable[[Answers], Iterator[str]]] = {
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """The command `python -m cnnlab.predict`."""
+    """Run the command `python -m cnnlab.predict`."""
     cli.run(
         _predict_command,
         PredictOptions,
         words,
         usage="python -m cnnlab.predict FILE|FOLDER|PATTERN|-... [--save_dir=DIR] "
         "[--name=value ...]",
-        about="Predict the class of image files with the weights of a run: files, all images in a "
-        "folder and\nits subfolders, a quoted pattern such as 'photos/**/*.png', or - for a list "
-        "of paths on stdin.",
+        about="Predict the class of image files with the weights of a run. Name files, folders "
+        "(also their\nsubfolders are searched), quoted patterns such as 'photos/**/*.png', or - to "
+        "read paths from stdin.",
         takes_words=True,
     )
 
@@ -230,7 +252,7 @@ def _predict_command(options: PredictOptions, words: tuple[str, ...]) -> None:
     if not words:
         raise UsageError("name at least one image file: python -m cnnlab.predict FILE...")
     if options.json and options.format not in ("text", "json"):
-        raise UsageError(f"--json is --format=json; leave it out for --format={options.format}")
+        raise UsageError(f"--json and --format={options.format} exclude each other; use only one")
     num_good, num_bad, first_bad = 0, 0, ""
 
     def skip(error: DataError) -> None:
@@ -259,7 +281,7 @@ def _predict_command(options: PredictOptions, words: tuple[str, ...]) -> None:
     pieces = FORMATS["json" if options.json else options.format](counted(answers))
     if options.out is None:
         for piece in pieces:
-            print(piece, end="", flush=True)  # a reader at the other end waits for it
+            print(piece, end="", flush=True)  # so that a program that reads them need not wait
     else:
         _write(Path(options.out), pieces)
         cli.say(f"{num_good} predictions in {options.out}", options)
@@ -269,7 +291,7 @@ def _predict_command(options: PredictOptions, words: tuple[str, ...]) -> None:
 
 
 def _write(path: Path, pieces: Iterable[str]) -> None:
-    """Write the file piece by piece; it is there when it is complete."""
+    """Write the file piece by piece. It appears under its name when it is complete."""
     with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:

@@ -151,7 +151,7 @@ def test_answers_start_before_all_files_are_read(save_dir: str, pictures: list[s
     answers.close()
 
 
-def test_no_answer_at_all(save_dir: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_file_can_be_read(save_dir: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("in/05x.png", "gone", f"--save_dir={save_dir}")
     answer = Answer(capsys, *words, "--json")
     assert (answer.code, json.loads(answer.out)) == (1, [])
