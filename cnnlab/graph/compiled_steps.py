@@ -113,7 +113,7 @@ def make_compiled_steps(
     """
     config = context.config
     context = context._replace(kernels=dataclasses.replace(context.kernels, compiler="loop"))
-    with tf.name_scope("data"):
+    with tf.name_scope("data/"):  # the scope of the training set, entered again
         chunk = Chunk(source.data, config.batch_size, config.seed, first_step, steps_in_chunk)
 
     def make_steps(inference: InferenceGraph, start: Any, steps: Any) -> StepsMade:

@@ -23,7 +23,7 @@ def make_steps_one_by_one(context: StepContext, source: BatchSource, first_step:
         first_step: the step that the stream starts at.
     """
     config = context.config
-    with tf.name_scope("data"):
+    with tf.name_scope("data/"):  # the scope of the training set, entered again
         stream = RowStream(source.data, config.batch_size, config.seed, first_step)
 
     def draw(step: Any) -> Batch:

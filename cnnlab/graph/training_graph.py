@@ -151,8 +151,17 @@ def build_train_graph(
         fill_data=source.fill,
         plateau=rate.plateau,
         variables=variables,
-        init_op=tf.group(tf.global_variables_initializer(), *steps.init_ops),
+        init_op=_build_init_op(steps),
     )
+
+
+def _build_init_op(steps: StepsMade) -> Any:
+    """Add the op that gives every global variable its start, and the loop's own variables."""
+    init_op = tf.global_variables_initializer()
+    if not steps.init_ops:
+        return init_op
+    with tf.name_scope("training/"):
+        return tf.group(init_op, *steps.init_ops, name="init")
 
 
 def _build_metrics(config: Config, steps: StepsMade) -> tuple[Any, Any]:
