@@ -1,4 +1,4 @@
-"""Run recipes to their texts' figures: a function, and the command `python -m cnnlab.reproduce`."""
+"""Repeat the results of the recipes: a function, and the command `python -m cnnlab.reproduce`."""
 
 from __future__ import annotations
 
@@ -32,45 +32,67 @@ class ReproduceOptions(Options):
     """Options of `python -m cnnlab.reproduce`."""
 
     list: bool = option(
-        False, "show what is done and how long the rest takes here; train nothing", group="what"
+        False,
+        "do not train; show which steps are done, and how long the others will take on this "
+        "machine",
+        group="what",
     )
     quick: bool = option(
         False,
-        f"make {QUICK_STEPS} steps of each, to see that it runs and how long all would take",
+        f"train each recipe for {QUICK_STEPS} steps only, to check that it runs and to measure its "
+        "speed for --list",
         group="what",
     )
     seeds: int = option(
-        1, "runs of each recipe, with the seeds 1, 2, ...", unit="runs", group="what", ge=1
+        1,
+        "number of runs of each recipe, with the seeds 1, 2, ...",
+        unit="runs",
+        group="what",
+        ge=1,
     )
     save_dir: str = option(
         "./save/reproduce", "folder of the run directories", group="run", min_length=1
     )
-    data_dir: str = option("./data", "folder of the data files", group="run", min_length=1)
+    data_dir: str = option(
+        "./data",
+        "folder of the data files; missing files are downloaded into it",
+        group="run",
+        min_length=1,
+    )
     out: str = option(
-        "./results/reproduction.json", "the table that results go into", group="run", min_length=1
+        "./results/reproduction.json",
+        "JSON file with the table of results; new results are added",
+        group="run",
+        min_length=1,
     )
 
 
 def reproduce(names: Sequence[str] = (), **options: Any) -> list[dict[str, Any]]:
-    """Run recipes to their end, going on where an earlier call was stopped, and note the results.
+    """Train recipes to their end, and write the results to a table.
+
+    A call resumes the runs that an earlier call left unfinished.
 
     Args:
-        names: recipes that come with cnnlab; all unless given.
-        **options: of the command: quick, seeds, save_dir, data_dir, out.
+        names: recipes that come with cnnlab; empty: all of them.
+        **options: those of the command: quick, seeds, save_dir, data_dir, out.
 
     Returns:
-        a row for each recipe, as `cnnlab.reproduce.table.row_of` makes it; those of recipes that a
-        signal stopped, and of the ones after it, are missing.
+        a row for each recipe, as `cnnlab.reproduce.table.row_of` returns it.
 
     Raises:
-        UsageError: no such recipe or option.
+        UsageError: a recipe or an option does not exist.
         CnnlabError: a run failed.
+        SystemExit: a signal stopped a run; the results of finished recipes are in the table.
     """
-    return list(_reproduced(_checked(names), ReproduceOptions(**options)))
+    return list(run_recipes(check_names(names), ReproduceOptions(**options)))
 
 
-def _checked(names: Sequence[str]) -> list[str]:
-    """The names, or those of all recipes; what can be wrong with them is told before any run."""
+def check_names(names: Sequence[str]) -> list[str]:
+    """Return the names, or those of all recipes if there is none.
+
+    Raises:
+        UsageError: a recipe does not exist, or its options are wrong.
+    """
     known = recipe_paths()
     for name in names:
         if name not in known:
@@ -83,8 +105,11 @@ def _checked(names: Sequence[str]) -> list[str]:
     return chosen
 
 
-def _reproduced(names: Sequence[str], options: ReproduceOptions) -> Iterator[dict[str, Any]]:
-    """Run each recipe with each seed; its row goes into the table once all its seeds are done."""
+def run_recipes(names: Sequence[str], options: ReproduceOptions) -> Iterator[dict[str, Any]]:
+    """Train each recipe with each seed, and yield its row of the table.
+
+    The row is written to the table when all seeds are done, but not with `quick`.
+    """
     table = Table(Path(options.out))
     table.check_writable()
     where = {"machine": describe_machine(), "versions": versions(), "commit": commit()}
@@ -110,7 +135,7 @@ def _run_dir(name: str, seed: int, options: ReproduceOptions) -> Path:
 
 
 def _given(name: str, seed: int, options: ReproduceOptions) -> dict[str, Any]:
-    """The options of one run."""
+    """Return the options of one run."""
     run_dir = _run_dir(name, seed, options)
     given = {"config": name, "seed": seed, "data_dir": options.data_dir}
     given.update(save_dir=str(run_dir), log_dir=str(run_dir / "logs"))
@@ -120,16 +145,23 @@ def _given(name: str, seed: int, options: ReproduceOptions) -> dict[str, Any]:
 
 
 def _images_per_sec(run_dir: Path) -> float | None:
-    """The median over a run so far, its first measurement left out if there are more; None before
-    the first."""
+    """Return the median throughput of a run so far; None if it was not measured yet.
+
+    The first measurement is left out, if there are others: it includes the start.
+    """
     speeds = [line["images_per_sec"] for line in read_metrics(run_dir) if line["split"] == "train"]
     return statistics.median(speeds[1:] or speeds) if speeds else None
 
 
-def _state(name: str, options: ReproduceOptions) -> dict[str, Any]:
-    """How far a recipe is, and how long the rest takes: by its own speed so far, or by --quick's.
+def progress_of(name: str, options: ReproduceOptions) -> dict[str, Any]:
+    """Return how many steps of a recipe are done, and how long the others will take.
 
-    Evaluations are left out of the reckoning.
+    The estimate uses the throughput of the recipe's runs so far, or else that of its --quick run.
+    It does not include the evaluations.
+
+    Returns:
+        system (the name), claimed and reached (accuracy in [0, 1] or None), steps, steps_made, and
+        seconds_left (None: no throughput was measured). The steps are those of all seeds together.
     """
     config: Config = resolve({"config": name})
     steps = config.total_steps(TrainingData(config, None).num_train) * options.seeds

@@ -6,31 +6,32 @@ from collections.abc import Sequence
 from typing import Any
 
 from cnnlab.config import cli
-from cnnlab.reproduce import ReproduceOptions, _checked, _reproduced, _state
+from cnnlab.reproduce import ReproduceOptions, check_names, progress_of, run_recipes
 from cnnlab.reproduce.table import listing, markdown
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """The command `python -m cnnlab.reproduce`."""
+    """Run the command `python -m cnnlab.reproduce`."""
     cli.run(
         _reproduce_command,
         ReproduceOptions,
         words,
         usage="python -m cnnlab.reproduce [RECIPE ...] [--name=value ...]",
-        about="Run recipes (all, unless some are named) to the figures that their texts claim, and "
-        "write a table. Run again, it goes on where it was stopped.",
+        about="Train recipes to their end, and write a table of the accuracies that their texts "
+        "claim and that\nthe runs reach. Without names, train all recipes. The same command "
+        "resumes what was stopped.",
         takes_words=True,
     )
 
 
 def _reproduce_command(options: ReproduceOptions, words: tuple[str, ...]) -> list[dict[str, Any]]:
-    names = _checked(words)
+    names = check_names(words)
     if options.list:
-        states = [_state(name, options) for name in names]
+        states = [progress_of(name, options) for name in names]
         cli.say(listing(states), options)
         return states
     rows = []
-    for row in _reproduced(names, options):
+    for row in run_recipes(names, options):
         rows.append(row)
         cli.say(markdown([row]), options)
     return rows

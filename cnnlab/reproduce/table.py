@@ -1,4 +1,4 @@
-"""The table of what recipes reach: its rows, its file, its forms for people."""
+"""The table of the results of recipes: its rows, its file, and how it is printed."""
 
 from __future__ import annotations
 
@@ -12,20 +12,29 @@ from typing import Any
 
 from cnnlab.base.errors import CnnlabError
 from cnnlab.base.files import cannot_write, read_text, translate_os_errors, write_atomically
+from cnnlab.config.terminal import render_table
 
 _MAX_BYTES = 100_000_000
 
 
 class Table:
-    """A JSON file: a list of rows, one for each system, in alphabetical order."""
+    """A JSON file with a list of rows, one for each system, in alphabetical order."""
 
     def __init__(self, path: Path) -> None:
-        """Raises: CnnlabError: there is such a file and it is no table."""
+        """Read the file, if it exists, to report its errors before any run.
+
+        Raises:
+            CnnlabError: the file exists, but is not a table.
+        """
         self.path = path
-        self.rows()  # what is wrong with the file is told before any run
+        self.rows()
 
     def rows(self) -> list[dict[str, Any]]:
-        """What is in the file by now."""
+        """Return the rows that are in the file now.
+
+        Raises:
+            CnnlabError: the file is not a table.
+        """
         if not self.path.exists():
             return []
         try:
@@ -33,15 +42,15 @@ class Table:
             _ = [row["system"] + "" for row in rows]
         except (ValueError, TypeError, KeyError) as error:
             raise CnnlabError(
-                f"{self.path} is no table of results ({str(error)[:100]}); name another with --out"
+                f"{self.path} is not a table of results ({str(error)[:100]}); choose another --out"
             ) from error
         return rows
 
     def check_writable(self) -> None:
-        """Make the folder that the file goes into.
+        """Create the folder of the file.
 
         Raises:
-            CnnlabError: it cannot be made or written.
+            CnnlabError: it cannot be created, or it is not writable.
         """
         folder = self.path.parent
         with translate_os_errors(folder):
@@ -50,8 +59,10 @@ class Table:
             raise cannot_write(folder, "Permission denied")
 
     def put(self, row: dict[str, Any]) -> None:
-        """Add a row, in place of the system's earlier one, to what another process may
-        have added in the hours since."""
+        """Add a row to the file. It replaces an earlier row of the same system.
+
+        The file is read again first, because another process may have added rows meanwhile.
+        """
         kept = [other for other in self.rows() if other["system"] != row["system"]]
         rows = sorted([*kept, row], key=lambda other: other["system"])
         write_atomically(self.path, json.dumps(rows, indent=2) + "\n")
@@ -63,19 +74,19 @@ def row_of(
     results: Sequence[Mapping[str, Any]],
     where: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The row of one recipe.
+    """Return the row of one recipe.
 
     Args:
-        name: the recipe's.
-        about: what it says of its text, as `cnnlab.config.recipes.load_about` gives it.
-        results: for each seed: seed, step, accuracy in [0, 1] of the test set, seconds,
+        name: the name of the recipe.
+        about: the facts of the recipe's text, from `cnnlab.config.recipes.load_about`.
+        results: for each seed: seed, step, accuracy (in [0, 1], on the test set), seconds,
             images_per_sec.
         where: machine, versions and commit.
 
     Returns:
-        system, text, claimed (None where the text states nothing), reached (mean accuracy over the
-        seeds), accuracies (by seed), steps, seconds and images_per_sec (means over the seeds),
-        seeds, and `where`.
+        system (the name), text, claimed (None if the text claims no accuracy), reached (the mean
+        accuracy over the seeds), accuracies (of each seed), steps, seconds and images_per_sec
+        (means over the seeds), seeds, and the entries of `where`.
     """
     accuracies = [result["accuracy"] for result in results]
     mean_speed = statistics.fmean(result["images_per_sec"] for result in results)
@@ -94,7 +105,7 @@ def row_of(
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows as a Markdown table, and below it the machines that they were measured on."""
+    """Return the rows as a Markdown table, followed by the machines they were measured on."""
     lines = [
         "| text | recipe | claimed | reached (seeds) | steps | seconds | images/s | commit |",
         "|---|---|---|---|---|---|---|---|",
@@ -123,22 +134,28 @@ def _machine_line(row: Mapping[str, Any]) -> str:
 
 
 def listing(states: Sequence[Mapping[str, Any]]) -> str:
-    """How far each recipe is: name, claimed, reached, steps made of how many, seconds left."""
-    width = max(len(state["system"]) for state in states)
-    lines = [f"{'recipe':<{width}}  claimed  reached        steps made  left here"]
-    for state in states:
-        claimed = "none" if state["claimed"] is None else f"{state['claimed']:.2%}"
-        reached = "" if state["reached"] is None else f"{state['reached']:.2%}"
-        made = f"{state['steps_made']}/{state['steps']}"
-        lines.append(
-            f"{state['system']:<{width}}  {claimed:>7}  {reached:>7}  {made:>16}  "
-            f"{_duration(state['seconds_left'])}"
-        )
-    unknown = sum(state["seconds_left"] is None for state in states)
+    """Return the progress of recipes as a table for people, with the time left for all of them.
+
+    Args:
+        states: the progress of each recipe, from `cnnlab.reproduce.progress_of`.
+    """
+    columns = ["recipe", "claimed", "reached", "steps done", "time left"]
+    rows = [
+        [
+            state["system"],
+            "none" if state["claimed"] is None else f"{state['claimed']:.2%}",
+            "" if state["reached"] is None else f"{state['reached']:.2%}",
+            f"{state['steps_made']}/{state['steps']}",
+            _duration(state["seconds_left"]),
+        ]
+        for state in states
+    ]
     known = sum(state["seconds_left"] or 0 for state in states)
-    lines.append(f"{'all':<{width}}  {'':>34}  {_duration(known)}")
+    rows.append(["all", "", "", "", _duration(known)])
+    lines = [render_table(columns, rows)]
+    unknown = sum(state["seconds_left"] is None for state in states)
     if unknown:
-        lines[-1] += f" and {unknown} unknown; --quick measures them"
+        lines.append(f"without {unknown} whose speed is unknown; --quick measures it")
     return "\n".join(lines)
 
 
