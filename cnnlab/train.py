@@ -64,9 +64,9 @@ class Train(SessionOwner):
 
         Args:
             model: a name of `cnnlab.models.MODELS`, or a function
-                (images, num_classes, *, training) -> logits that makes its layers with
-                `cnnlab.layers`: images float32 [batch, height, width, channels], logits float32
-                [batch, num_classes].
+                (images, num_classes, *, training) -> logits. The function makes its layers with
+                `cnnlab.layers`. Its images are float32 [batch, height, width, channels], its
+                logits float32 [batch, num_classes].
             data: a Dataset, or NumPy arrays ((train_images, train_labels), (test_images,
                 test_labels)): images uint8 [n, height, width(, channels)], labels int [n]. The
                 first pair may have a third array, the weight of each example in the loss, numbers
@@ -159,7 +159,7 @@ class Train(SessionOwner):
         return time.perf_counter() - directory.secs_so_far(first_step)
 
     def _make_all_steps(self, directory: RunDirectory, total_steps: int, started: float) -> None:
-        """Make the steps until the last one or a stop; after each rollback, go on from there."""
+        """Make the steps until the last one or a stop; continue after each rollback."""
         while True:
             try:
                 self._make_steps(directory, total_steps, started)

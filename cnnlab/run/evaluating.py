@@ -71,9 +71,11 @@ class EarlyStopping(EvaluationListener):
     """
 
     def __init__(self, patience: int, earlier: Sequence[Mapping[str, Any]]) -> None:
-        """Args:
-        patience: number of evaluations, >= 1.
-        earlier: figures of the regular evaluations before this process, in order.
+        """Prepare to count the evaluations.
+
+        Args:
+            patience: number of evaluations, >= 1.
+            earlier: figures of the regular evaluations before this process, in order.
         """
         self._patience = patience
         self._earlier = earlier
@@ -116,13 +118,15 @@ class EvaluationHook(Hook):
         first_step: int,
         listeners: Sequence[EvaluationListener] = (),
     ) -> None:
-        """Args:
-        every_steps: steps between two evaluations.
-        total_steps: the last step of the run.
-        log: receives the figures.
-        directory: receives the best weights.
-        first_step: the step at which this process begins.
-        listeners: are informed of each evaluation, in this order.
+        """Prepare the evaluations.
+
+        Args:
+            every_steps: steps between two evaluations.
+            total_steps: the last step of the run.
+            log: receives the figures.
+            directory: receives the best weights.
+            first_step: the step at which this process begins.
+            listeners: are informed of each evaluation, in this order.
         """
         self.every_steps = every_steps
         self._total_steps = total_steps

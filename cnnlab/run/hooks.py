@@ -20,11 +20,13 @@ class SummaryHook(Hook):
     """Writes the training metrics of the last step."""
 
     def __init__(self, every_steps: int, log: RunLog, started: float) -> None:
-        """Args:
-        every_steps: steps between two lines.
-        log: receives the metrics.
-        started: start of the run in `time.perf_counter` seconds. For a resumed run it is
-            computed as if one process had made the whole run.
+        """Prepare to write the metrics.
+
+        Args:
+            every_steps: steps between two lines.
+            log: receives the metrics.
+            started: start of the run in `time.perf_counter` seconds. For a resumed run it is
+                computed as if one process had made the whole run.
         """
         self.every_steps = every_steps
         self._log = log
@@ -54,10 +56,12 @@ class LayerSummaryHook(Hook):
     """Writes the statistics and histograms of each layer's output, always on the same images."""
 
     def __init__(self, every_steps: int, log: RunLog, samples: dict[str, Any]) -> None:
-        """Args:
-        every_steps: steps between two summaries.
-        log: receives the summaries.
-        samples: split to uint8 images [batch, height, width, channels].
+        """Prepare to write the summaries.
+
+        Args:
+            every_steps: steps between two summaries.
+            log: receives the summaries.
+            samples: split to uint8 images [batch, height, width, channels].
         """
         self.every_steps = every_steps
         self._log = log
@@ -76,12 +80,14 @@ class CheckpointHook(Hook):
     def __init__(
         self, every_steps: int, directory: RunDirectory, log: RunLog, *, has_followers: bool
     ) -> None:
-        """Args:
-        every_steps: steps between two checkpoints.
-        directory: receives the checkpoints.
-        log: is flushed before each checkpoint.
-        has_followers: whether further hooks act after this one. They may look for the
-            checkpoint, so this hook then waits until it is complete.
+        """Prepare to save checkpoints.
+
+        Args:
+            every_steps: steps between two checkpoints.
+            directory: receives the checkpoints.
+            log: is flushed before each checkpoint.
+            has_followers: whether further hooks act after this one. They may look for the
+                checkpoint, so this hook then waits until it is complete.
         """
         self.every_steps = every_steps
         self._directory = directory

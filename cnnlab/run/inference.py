@@ -33,10 +33,12 @@ class GraphSession:
     """
 
     def __init__(self, session: Any, graph: InferenceGraph, config: Config) -> None:
-        """Args:
-        session: a `tf.Session` with the weights.
-        graph: the inference graph, part of the session's graph.
-        config: gives batch size, loss and test-time augmentation.
+        """Choose the batch size, and prepare nothing else yet.
+
+        Args:
+            session: a `tf.Session` with the weights.
+            graph: the inference graph, part of the session's graph.
+            config: gives batch size, loss and test-time augmentation.
         """
         self._session, self._graph, self._tta = session, graph, config.tta
         # NumPy computes the cross-entropy from the logits faster than TensorFlow does.
@@ -172,8 +174,8 @@ def weighted_views(
 
     The views are those of airbench94 (Keller Jordan 2024, arXiv 2404.00498). `mirror` uses the
     image and its mirror image. `mirror_shift` gives half of the weight to these two. The other
-    half goes to four more views: the image shifted one pixel down and right, the image shifted one
-    pixel up and left, and the mirror images of both. Shifted images are padded by reflection.
+    half goes to four more views: the image shifted by one pixel, down and right or up and left,
+    and the mirror images of both. Shifted images are padded by reflection.
 
     Args:
         images: uint8 [n, height, width, channels].

@@ -49,7 +49,7 @@ class TrainedModel:
             config: the run's options.
             spec: shape and classes of the run's data.
             checkpoint: "latest", "best" or the number of a step.
-            as_written: see `cnnlab.layers.tower.Tower`.
+            as_written: see `cnnlab.graph.inference_graph.build_inference_graph`.
 
         Raises:
             UsageError: the checkpoint's name is none of these, or the model is a script's function.

@@ -59,7 +59,9 @@ class Checkpoints:
     def __init__(
         self, folder: Path, max_to_keep: int | None = None, keep_every: int | None = None
     ) -> None:
-        """Args:
+        """Check the folder's name; create nothing.
+
+        Args:
             folder: is made by the first save.
             max_to_keep: number of the newest checkpoints to keep; None: keep all.
             keep_every: keep all checkpoints whose step is a multiple of this number.

@@ -35,7 +35,7 @@ def resolve_for_run(given: Mapping[str, Any]) -> Config:
     step of that run's checkpoint is added.
 
     Raises:
-        UsageError: as `resolve`; or a given option differs from the run's, without --overwrite; or
+        UsageError: an option is wrong or differs from the run's (without --overwrite), or
             --init_from does not exist.
     """
     fresh: Config = resolve(given)
@@ -51,7 +51,7 @@ def resolve_for_run(given: Mapping[str, Any]) -> Config:
         )
         raise UsageError(
             f"{fresh.save_dir} holds another run: {changes}; choose another --save_dir, give the "
-            "same options to go on with it, or --overwrite to delete it"
+            "same options to resume it, or --overwrite to delete it"
         )
     return config
 

@@ -109,7 +109,7 @@ class RunDirectory:
         (self.path / RESULT_FILE).unlink(missing_ok=True)
 
     def tensors_to_hold(self, saver: Any, graph: Any) -> list[Any]:
-        """Return the tensors whose values `save` needs to write them while training goes on.
+        """Return the tensors whose values `save` needs to write them while training continues.
 
         The list is empty if a second copy of the variables would take too much memory.
 
@@ -203,8 +203,8 @@ class RunDirectory:
         """Delete best steps, but for the newest and those that a resumed run may need.
 
         Args:
-            anchors: steps of checkpoints, beside the latest one, to which the run may go back; the
-                last best step up to each of them is kept.
+            anchors: steps of checkpoints, beside the latest one, to which the run may go back.
+                The last best step up to each of them is kept.
         """
         best_steps = self.best.steps()
         kept = set(best_steps[-1:])
@@ -262,7 +262,7 @@ def read_result(save_dir: Path) -> dict[str, Any] | None:
             raise ValueError("no step")
     except (ValueError, RecursionError, CnnlabError) as error:
         problem = str(error)[:200]
-        raise CnnlabError(f"{path} is damaged ({problem}); delete it to go on") from error
+        raise CnnlabError(f"{path} is damaged ({problem}); delete it to continue") from error
     return result
 
 

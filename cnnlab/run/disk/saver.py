@@ -30,7 +30,7 @@ def saved_tensors(saver: Any, graph: Any) -> list[Any]:
     """Return the tensors that a Saver writes.
 
     Fetch them to copy their values, and feed the values when the Saver writes. Training can then
-    go on meanwhile.
+    continue meanwhile.
 
     Args:
         saver: a `tf.train.Saver`.

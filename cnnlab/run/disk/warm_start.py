@@ -34,8 +34,8 @@ _STATE = (
 def with_init_step(config: Config) -> Config:
     """Return the options of a new run with the step of the checkpoint that it starts from.
 
-    The step is saved with the run. A run that is killed before its first checkpoint can so start
-    from the same checkpoint again, even if the other run has a newer one by then.
+    The step is saved with the run. If the run is killed before its first checkpoint, it starts from
+    the same step again, even if the other run has continued by then.
 
     Raises:
         UsageError: init_from does not exist, or it is the run itself.
@@ -64,7 +64,7 @@ def with_init_step(config: Config) -> Config:
 def start_values(config: Config, variables: list[Any]) -> dict[Any, Any]:
     """Return the initial values that the network's variables get from init_from.
 
-    Prints to stderr what is loaded, and each variable that is not.
+    What is loaded, and each variable that is not, is printed on stderr.
 
     Args:
         config: gives init_from and init_step, see `with_init_step`.

@@ -23,8 +23,8 @@ def worst_mistakes(
         limit: the largest number of images to return.
 
     Returns:
-        int64 [at most limit], range [0, n): the places of the images, the lowest probability first;
-        equal ones stay in their order.
+        int64 [at most limit], range [0, n): the indices of the images, the lowest probability
+        first. Images of equal probability keep their order.
     """
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     of_truth = probabilities[wrong, labels[wrong]]

@@ -49,8 +49,8 @@ def areas_under_curves(
         labels: int [n], range [0, num_classes).
 
     Returns:
-        for each class: roc_auc, None if no image or every image is of the class; and pr_auc, None
-        if no image is of the class.
+        for each class: roc_auc and pr_auc. Both are None if no image is of the class. roc_auc is
+        also None if every image is.
     """
     areas = []
     for index in range(probabilities.shape[1]):

@@ -57,7 +57,7 @@ class DrawnGraph:
     """
 
     def __init__(self, graph: Any) -> None:
-        """Args: graph: a `tf.Graph`, which is not changed."""
+        """Draw a `tf.Graph`, without changing it."""
         source = graph.as_graph_def(add_shapes=True)
         nodes = [node for node in source.node if node.name.split("/")[0] not in _NOT_DRAWN]
         self._functions = {f.signature.name: f for f in source.library.function}

@@ -38,9 +38,11 @@ class EvaluationPictures(EvaluationListener):
     wants_batches = True
 
     def __init__(self, log: RunLog, parts: Collection[str]) -> None:
-        """Args:
-        log: receives the pictures.
-        parts: values of the option tensorboard.
+        """Prepare to draw the pictures.
+
+        Args:
+            log: receives the pictures.
+            parts: values of the option tensorboard.
         """
         self._log = log
         self._parts = parts
@@ -131,12 +133,14 @@ class TraceHook(Hook):
     def __init__(
         self, first: int, last: int, log: RunLog, folder: Path, profile_path: Path | None = None
     ) -> None:
-        """Args:
-        first: the first traced step, >= 1.
-        last: the last traced step.
-        log: receives the times for TensorBoard's graph.
-        folder: receives the Chrome traces.
-        profile_path: receives the profile of the traced steps; None: no profile.
+        """Prepare to trace the steps.
+
+        Args:
+            first: the first traced step, >= 1.
+            last: the last traced step.
+            log: receives the times for TensorBoard's graph.
+            folder: receives the Chrome traces.
+            profile_path: receives the profile of the traced steps; None: no profile.
         """
         self._first, self._last = first, last
         self._log = log

@@ -162,8 +162,8 @@ def columns_of(config: Config) -> list[Column]:
 def values_of(config: Config) -> dict[str, Value]:
     """Return the options that change the results, name to value.
 
-    The model's options are among them. Options that are None are left out. Lists and mappings are
-    turned into text.
+    The model's options are among them. Options that are None are left out. Lists and mappings
+    become text.
     """
     given = as_dict(config)
     values = {**config.model_options, **{name: given[name] for name in _compared_fields()}}

@@ -36,10 +36,11 @@ def picture_value(tag: str, picture: Image.Image) -> Any:
 
 
 def as_picture(image: npt.NDArray[np.uint8], zoom: int = 1) -> Image.Image:
-    """Return an RGB picture of an image, magnified.
+    """Return a magnified RGB picture of an image.
 
     Args:
-        image: uint8 [height, width, channels]. One channel is shown of two, three of more.
+        image: uint8 [height, width, channels]. Of two channels the first is shown, of more than
+            three the first three.
         zoom: a whole factor.
     """
     pixels = image[:, :, 0] if image.shape[2] in (1, 2) else image[:, :, :3]
@@ -54,7 +55,7 @@ def draw_mistakes(
     probabilities: npt.NDArray[np.float32],
     class_names: Sequence[str],
 ) -> Image.Image:
-    """Draw images, each above its true class, its predicted class and the probability of that.
+    """Draw images, each above its true class, its predicted class and the latter's probability.
 
     Args:
         images: uint8 [n, height, width, channels], n >= 1.

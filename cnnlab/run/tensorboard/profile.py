@@ -41,7 +41,11 @@ class Profile:
     """Adds up the operations of traced steps."""
 
     def __init__(self, layers: Collection[str]) -> None:
-        """Args: layers: the layers' names, which are prefixes of their operations' names."""
+        """Prepare to add up the steps.
+
+        Args:
+            layers: the layers' names, which are prefixes of their operations' names.
+        """
         self._layers = sorted(layers, key=len, reverse=True)
         self._steps: list[int] = []
         self._step_ms = 0.0

@@ -47,8 +47,8 @@ def write_projector(
 
     Args:
         folder: a folder with event files.
-        features: float32 [n, channels] or [n, height, width, channels]; of a map of features the
-            mean over its positions is written.
+        features: float32 [n, channels] or [n, height, width, channels]. Of a feature map, the mean
+            over its positions is written.
         images: uint8 [n, height, width, channels].
         labels: int [n], the truth.
         predictions: int [n], the predicted classes.
