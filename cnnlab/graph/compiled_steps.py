@@ -2,7 +2,7 @@
 
 Such a network computes for less time than TensorFlow needs to start its operations, and it is slow
 in products of this shape (`cnnlab.layers.kernels.dense`). XLA makes one program of a loop of its
-steps. A call of the program takes longer than a step, so one call makes many. See
+steps. A call of the program takes longer than a step, so one call makes many steps. See
 docs/performance/dense.md.
 """
 
@@ -45,7 +45,7 @@ _KINDS: Final = {
 
 
 def steps_to_compile(context: StepContext, image_shape: tuple[int, int, int]) -> int:
-    """Return how many steps to compile into one operation; 0: none, they are made one by one.
+    """Return how many steps to compile into one operation, or 0 to make them one by one.
 
     Args:
         context: of the default graph, which has the network's variables.
@@ -71,8 +71,8 @@ def steps_to_compile(context: StepContext, image_shape: tuple[int, int, int]) ->
 def _is_one_layer(context: StepContext, image_shape: tuple[int, int, int]) -> bool:
     """Return whether the network in training is one dense layer and nothing else.
 
-    It is built once more, in a graph of its own, because a model may differ in training from what
-    it is in inference.
+    It is built once more, in a separate graph, because a model may differ between training and
+    inference.
     """
     with tf.Graph().as_default():
         images = tf.placeholder(tf.float32, [None, *image_shape])
@@ -161,7 +161,7 @@ def _loop_over(context: StepContext, source: BatchSource) -> Any:
 
         Args:
             rows: as `Chunk.take` returns them.
-            first: int32 scalar, the place of the first batch in the chunk.
+            first: int32 scalar, the index of the first batch in the chunk.
             count: int32 scalar, number of steps.
             start: int64 scalar, the global step before the first step.
 
@@ -177,7 +177,7 @@ def _loop_over(context: StepContext, source: BatchSource) -> Any:
         def body(made: Any, _objective: Any, _last: Any, transposed: Any) -> Any:
             step = start + tf.cast(made, tf.int64)
             # From step to step the weights are carried transposed, as their products read them. The
-            # step itself sees the variable as always: in a program nothing is written there.
+            # step itself still reads the variable. In a compiled program that writes no memory.
             assigned = kernel.assign(tf.transpose(transposed), read_value=False)
             with tf.control_dependencies([assigned]):
                 batch = batch_of(first + made, step)

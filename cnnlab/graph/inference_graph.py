@@ -61,10 +61,10 @@ def build_inference_graph(
         config: gives scaling, seed and model options.
         spec: gives image shape and classes.
         model: function (images, num_classes, *, training, **model_options) -> logits.
-        images: uint8 [batch, height, width, channels], range [0, 255], in place of the placeholder
+        images: uint8 [batch, height, width, channels], range [0, 255], instead of the placeholder
             `images_ph`.
         as_written: compute the layers in the order in which the model has them, with TensorFlow's
-            own kernels; for other programs, and for gradients with respect to a layer's output.
+            own kernels. Exports need this, and so do gradients with respect to a layer's output.
 
     Raises:
         CnnlabError: the model returns something that is not [batch, num_classes] logits.
@@ -110,7 +110,7 @@ def _build_images_ph(spec: DatasetSpec) -> Any:
 
 
 def model_options_of(config: Config, model: ModelFunction) -> dict[str, Any]:
-    """The options given for the model; its own defaults stand for the rest."""
+    """Return the options given for the model, checked; the model's defaults apply to the rest."""
     checked = check(model, config.model_options, "--model_options")
     return {name: checked[name] for name in config.model_options}
 
@@ -119,6 +119,6 @@ def _checked_logits(logits: Any, num_classes: int) -> Any:
     shape = getattr(logits, "shape", None)
     if shape is None or shape.rank != 2 or shape[1] != num_classes:
         raise CnnlabError(
-            f"the model returned {shape}, where logits [batch, {num_classes}] are wanted"
+            f"the model returned {shape}; it must return logits [batch, {num_classes}]"
         )
     return logits

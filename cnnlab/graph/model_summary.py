@@ -46,17 +46,17 @@ class Layer(NamedTuple):
     flops: int | None
 
 
-def summarize(tower: InferenceGraph) -> list[Layer]:
+def summarize(inference: InferenceGraph) -> list[Layer]:
     """Return the layers of a network in the order in which they were made.
 
     Operations outside of layers are the last row, named REST, if they have parameters or FLOPs.
     """
-    one_image = _graph_for_one_image(tower)
-    trainable = _trainable_names(tower)
-    outputs = {**tower.activations, REST: tower.logits}
+    one_image = _graph_for_one_image(inference)
+    trainable = _trainable_names(inference)
+    outputs = {**inference.activations, REST: inference.logits}
     rows = []
     counted: set[str] = set()
-    for name, operations in operations_by_layer(tower).items():
+    for name, operations in operations_by_layer(inference).items():
         variables = [op for op in operations if op.type in _VARIABLES and op.name not in counted]
         counted.update(op.name for op in variables)
         sizes = {op.name: tf.TensorShape(op.get_attr("shape")).num_elements() for op in variables}
@@ -76,16 +76,18 @@ def summarize(tower: InferenceGraph) -> list[Layer]:
     return rows
 
 
-def operations_by_layer(tower: InferenceGraph) -> dict[str, list[Any]]:
-    """Return the operations between the layers before, or the input, and each layer's output.
+def operations_by_layer(inference: InferenceGraph) -> dict[str, list[Any]]:
+    """Return each layer's operations, by the layer's name.
+
+    They are those between the layers before it, or the input, and its output.
 
     An operation belongs to the first layer that needs it. Operations that only the logits need
     belong to REST. They are in the order in which they were made, so each comes after its inputs.
     """
-    order = {op.name: i for i, op in enumerate(tower.logits.graph.get_operations())}
-    seen = {tower.inputs.op.name}
+    order = {op.name: i for i, op in enumerate(inference.logits.graph.get_operations())}
+    seen = {inference.inputs.op.name}
     found = {}
-    for name, output in {**tower.activations, REST: tower.logits}.items():
+    for name, output in {**inference.activations, REST: inference.logits}.items():
         region, waiting = [], [output.op]
         while waiting:
             op = waiting.pop()
@@ -97,24 +99,24 @@ def operations_by_layer(tower: InferenceGraph) -> dict[str, list[Any]]:
     return found
 
 
-def first_weights(tower: InferenceGraph) -> tuple[str, Any] | None:
+def first_weights(inference: InferenceGraph) -> tuple[str, Any] | None:
     """Return the first layer with weights, and its weights, if it reads the input; else None.
 
     Returns:
         the layer's name, and float32 [height, width, channels, filters] of a convolution or
         [values, units] of a dense layer.
     """
-    for name, operations in operations_by_layer(tower).items():
+    for name, operations in operations_by_layer(inference).items():
         for op in operations:
             if op.type in (*CONVOLUTIONS, *MATRIX_PRODUCTS):
                 seen = op.inputs[0].op
                 while seen.type in ("Reshape", "Identity", "Pad"):
                     seen = seen.inputs[0].op
-                return (name, op.inputs[1]) if seen.name == tower.inputs.op.name else None
+                return (name, op.inputs[1]) if seen.name == inference.inputs.op.name else None
     return None
 
 
-def last_feature_maps(tower: InferenceGraph) -> tuple[str, Any] | None:
+def last_feature_maps(inference: InferenceGraph) -> tuple[str, Any] | None:
     """Return the feature maps of the last convolution, and the layer that outputs them, or None.
 
     If layers follow that keep the shape (normalization, activation), it is the last of them.
@@ -122,7 +124,7 @@ def last_feature_maps(tower: InferenceGraph) -> tuple[str, Any] | None:
     Returns:
         the layer's name, and float32 [batch, height, width, channels].
     """
-    by_layer = {n: ops for n, ops in operations_by_layer(tower).items() if n != REST}
+    by_layer = {n: ops for n, ops in operations_by_layer(inference).items() if n != REST}
     names = list(by_layer)
     last = max(
         (i for i, name in enumerate(names) if any(map(_is_convolution, by_layer[name]))),
@@ -132,10 +134,13 @@ def last_feature_maps(tower: InferenceGraph) -> tuple[str, Any] | None:
         return None
     maps = names[last]
     for name in names[last + 1 :]:
-        if tower.activations[name].shape.as_list() != tower.activations[maps].shape.as_list():
+        if (
+            inference.activations[name].shape.as_list()
+            != inference.activations[maps].shape.as_list()
+        ):
             break
         maps = name
-    return maps, tower.activations[maps]
+    return maps, inference.activations[maps]
 
 
 def _is_convolution(op: Any) -> bool:
@@ -143,20 +148,22 @@ def _is_convolution(op: Any) -> bool:
     return op.type in CONVOLUTIONS and op.get_attr("data_format") == b"NHWC"
 
 
-def _graph_for_one_image(tower: InferenceGraph) -> Any:
+def _graph_for_one_image(inference: InferenceGraph) -> Any:
     """Return the same graph for a batch of one image, so that every shape in it is known."""
     graph = tf.Graph()
     with graph.as_default():
-        image = tf.zeros([1, *tower.images_ph.shape[1:]], tf.uint8)
+        image = tf.zeros([1, *inference.images_ph.shape[1:]], tf.uint8)
         tf.import_graph_def(
-            tower.logits.graph.as_graph_def(), {tower.images_ph.name: image}, name="one_image"
+            inference.logits.graph.as_graph_def(),
+            {inference.images_ph.name: image},
+            name="one_image",
         )
     return graph
 
 
-def _trainable_names(tower: InferenceGraph) -> set[str]:
+def _trainable_names(inference: InferenceGraph) -> set[str]:
     """Return the names of trained variables, and of the averages that may replace them."""
-    variables = tower.logits.graph.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES)
+    variables = inference.logits.graph.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES)
     names = {variable.op.name for variable in variables}
     return names | {average_name(a, name) for a in ("ema", "lookahead") for name in names}
 

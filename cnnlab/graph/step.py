@@ -51,12 +51,12 @@ class StepContext(NamedTuple):
 
 
 class StepsMade(NamedTuple):
-    """What is known after some steps.
+    """The outcome of some steps.
 
     made: int32 scalar, their number.
-    objective: float32 scalar that the last one minimized; if it is not finite, no more steps were
+    objective: float32 scalar that the last one minimized. If it is not finite, no more steps were
         made.
-    last: of the last step's batch: logits float32 [batch, num_classes], and what losses need; see
+    last: of the last step's batch: logits float32 [batch, num_classes], and what losses need. See
         `cnnlab.data.batches.without_inputs`.
     init_ops: initialize the loop's own variables.
     """
@@ -67,8 +67,10 @@ class StepsMade(NamedTuple):
     init_ops: Sequence[Any] = ()
 
 
-# Adds a loop of steps. Arguments: the inference graph, whose placeholders may feed the first step's
-# batch; int64 scalar, the global step before the first step; int32 scalar, the number of steps.
+# Adds a loop of steps. Its arguments are
+# - the inference graph, whose placeholders may feed the first step's batch,
+# - the global step before the first step, int64 scalar,
+# - the number of steps, int32 scalar.
 MakeSteps = Callable[[Any, Any, Any], StepsMade]
 
 
@@ -112,7 +114,7 @@ def build_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any,
         step: int64 scalar, 0 for the first step.
 
     Returns:
-        objective: float32 scalar; logits: float32 [batch, num_classes]; update_op.
+        the objective, float32 scalar; the logits, float32 [batch, num_classes]; the update op.
     """
 
     def one_step(step: Any, batch: Batch) -> tuple[Any, Any]:
@@ -134,7 +136,7 @@ def build_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any,
 
 
 def _apart(build: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the same operations as the call of a function, which has a graph of its own.
+    """Return a function that adds the same operations as one call, with its own graph.
 
     See `cnnlab.layers.kernels.choice.isolates_pools` for the reason. A call costs some
     microseconds, so steps without pools are not calls.
@@ -196,7 +198,7 @@ def _build_pass(context: StepContext, batch: Batch, key_step: Any) -> PassResult
         if context.loss_scale is not None:
             gradients = context.loss_scale.gradients(objective, variables)
         else:
-            # Not gated, unlike in tf.train's optimizers: the backward pass goes on to the layer
+            # Not gated, unlike in tf.train's optimizers. So the backward pass reaches the layer
             # before while the gradient of this layer's weights is still being computed.
             gradients = tf.gradients(objective, variables)
     return PassResult(objective, logits, gradients, moving_averages)
@@ -208,10 +210,10 @@ def build_training_logits(context: StepContext, inputs: Any, key_step: Any) -> t
     Args:
         context: what all steps share.
         inputs: float32 [batch, height, width, channels].
-        key_step: int64 scalar, whose random numbers are drawn.
+        key_step: int64 scalar, the step whose random numbers are drawn.
 
     Returns:
-        logits: float32 [batch, num_classes]; the tower.
+        the logits, float32 [batch, num_classes], and the tower.
     """
     config = context.config
     tower = Tower(

@@ -33,9 +33,8 @@ def make_steps_one_by_one(context: StepContext, source: BatchSource, first_step:
         def body(i: Any, _objective: Any, _last: Any, batch: Any) -> Any:
             step = start + tf.cast(i, tf.int64)
             objective, logits, update_op = build_step(context, batch, step)
-            # Read ahead, but never past the run's last step: the stream must stay in step with the
-            # global step. And not before this step's own batch was drawn, or the two would change
-            # places.
+            # Never read past the run's last step, because the stream must match the global step.
+            # Never read before this step's own batch was drawn, or the two could be swapped.
             with tf.name_scope("next_batch"), tf.control_dependencies([batch["labels"]]):
                 next_batch = tf.cond(i + 1 < steps, lambda: draw(step + 1), lambda: dict(batch))
             last = {"logits": logits, **without_inputs(batch)}

@@ -43,8 +43,8 @@ class TrainGraph(NamedTuple):
         global_step: int64 scalar variable, steps made so far.
         train_loss: float32 scalar, mean loss of the last step's batch, without penalties; fetching
             it trains.
-        train_accuracy: float32 scalar in [0, 1], of the same batch, against the larger share
-            where labels are mixed; fetching it trains.
+        train_accuracy: float32 scalar in [0, 1], of the same batch. Where labels are mixed, the
+            larger share counts as the truth. Fetching it trains.
         learning_rate: float32 scalar that the last step used; fetching it trains.
         objective: float32 scalar that the last step minimized: loss and penalties; fetching it
             trains.
@@ -54,8 +54,8 @@ class TrainGraph(NamedTuple):
         layer_summaries: bytes scalar, the layers' statistics in inference; None unless configured.
         fill_data: function (session, train split) that makes the training set resident.
         plateau: the state of the schedule plateau; None with another schedule.
-        variables: the network's own.
-        init_op: gives every variable its start.
+        variables: the network's own variables.
+        init_op: initializes every variable.
     """
 
     inference: InferenceGraph
@@ -85,7 +85,7 @@ def build_train_graph(
     *,
     has_example_weights: bool = False,
 ) -> TrainGraph:
-    """Add inference, the input stream and the loop of training steps to the default graph.
+    """Add the inference graph, the input stream and the loop of steps to the default graph.
 
     Args:
         config: the run's options.
@@ -156,7 +156,7 @@ def build_train_graph(
 
 
 def _build_init_op(steps: StepsMade) -> Any:
-    """Add the op that gives every global variable its start, and the loop's own variables."""
+    """Add the op that initializes every global variable, and the loop's own variables."""
     init_op = tf.global_variables_initializer()
     if not steps.init_ops:
         return init_op

@@ -93,19 +93,21 @@ def test_whatever_a_function_makes() -> None:
 
 def test_flops_are_the_profilers() -> None:
     """TensorFlow's own count of the two kinds of operation, at a batch of one image."""
-    tower = build(varied)
+    inference = build(varied)
     graph = tf.Graph()
     with graph.as_default():
         one = tf.zeros([1, 8, 8, 3], tf.uint8)
-        definition = tower.logits.graph.as_graph_def()
-        tf.import_graph_def(definition, {tower.images_ph.name: one}, name="")
+        definition = inference.logits.graph.as_graph_def()
+        tf.import_graph_def(definition, {inference.images_ph.name: one}, name="")
         options = tf.profiler.ProfileOptionBuilder(
             tf.profiler.ProfileOptionBuilder.float_operation()
         )
         profile = tf.profiler.profile(graph, cmd="op", options=options.with_empty_output().build())
     counted = {child.name: child.float_ops for child in _chain(profile)}
     kinds = ("Conv2D", "MatMul", "DepthwiseConv2dNative")
-    assert sum(row.flops or 0 for row in summarize(tower)) == sum(counted[kind] for kind in kinds)
+    assert sum(row.flops or 0 for row in summarize(inference)) == sum(
+        counted[kind] for kind in kinds
+    )
 
 
 def _chain(node: Any) -> Any:
@@ -128,10 +130,10 @@ def test_a_dense_layer_over_places() -> None:
 def test_averages_stand_for_the_weights() -> None:
     config = Config(ema_decay=0.9)
     with tf.Graph().as_default():
-        tower = build_inference_graph(config, SMALL, varied, as_written=True)
+        inference = build_inference_graph(config, SMALL, varied, as_written=True)
         Averages(config, [], 10)
     plain = summarize(build(varied))
-    assert summarize(tower) == plain
+    assert summarize(inference) == plain
 
 
 @pytest.mark.parametrize(
@@ -144,10 +146,10 @@ def test_averages_stand_for_the_weights() -> None:
     ],
 )
 def test_last_feature_maps(model: Any, options: Any, name: str | None) -> None:
-    tower = build(model, DATASETS["cifar10"], **options)
-    found = last_feature_maps(tower)
+    inference = build(model, DATASETS["cifar10"], **options)
+    found = last_feature_maps(inference)
     assert (found and found[0]) == name
-    assert found is None or found[1] is tower.activations[name]
+    assert found is None or found[1] is inference.activations[name]
 
 
 def test_first_weights() -> None:

@@ -161,7 +161,7 @@ def test_moving_averages_are_updated_in_the_step(tmp_path: Path) -> None:
         (lambda images, num_classes, *, training: images, r"returned \(None, 8, 8, 3\)"),
         (
             lambda images, num_classes, *, training: layers.dense(layers.flatten(images), 3),
-            r"returned \(None, 3\), where logits \[batch, 4\] are wanted",
+            r"returned \(None, 3\); it must return logits \[batch, 4\]",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Averages of the weights, which evaluation may use instead of the weights.
+"""Averages of the weights, which evaluation may use instead of the weights themselves.
 
 All variables of the network are averaged, the moving averages of batch norm too. An average is a
 global variable, so every checkpoint holds it: `ema/NAME` or `lookahead/NAME`.
@@ -72,8 +72,8 @@ class Averages:
     def _update_ema(self, step: Any, update_op: Any) -> Any:
         """Add a -= (1 - d) (a - w), with d = min(ema_decay, (1 + s) / (10 + s)).
 
-        This is `tf.train.ExponentialMovingAverage` with num_updates: early on, d is small, so the
-        start of the weights is soon forgotten.
+        This is `tf.train.ExponentialMovingAverage` with num_updates. Early on, d is small, so the
+        initial weights are soon forgotten.
         """
         s = tf.cast(step, tf.float32)
         decay = tf.minimum(self._config.ema_decay, (1 + s) / (10 + s))
@@ -86,8 +86,10 @@ class Averages:
         return tf.group(*updates)
 
     def _update_lookahead(self, step: Any, update_op: Any) -> Any:
-        """Add lookahead (Zhang et al. 2019, arXiv 1907.08610), with the ramp of airbench94 (arXiv
-        2404.00498, section 3.4)."""
+        """Add lookahead with the ramp of airbench94.
+
+        Zhang et al. 2019 (arXiv 1907.08610); the ramp: Jordan 2024 (arXiv 2404.00498, section 3.4).
+        """
         decay = tf.constant(self._config.lookahead_decay, tf.float32)
         if self._config.lookahead_ramp:
             share = tf.cast(step + 1, tf.float32) / float(self._total_steps)

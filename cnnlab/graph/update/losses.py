@@ -128,10 +128,10 @@ def losses_of(config: Config, logits: Any, labels: Any, targets: Any = None) -> 
 
 
 def smooth(config: Config, targets: Any) -> Any:
-    """Return y (1 - e) + e / num_classes; for binary cross-entropy + e / 2 instead, because its
-    classes do not exclude each other.
+    """Return the smoothed targets, y (1 - e) + e / num_classes.
 
-    Szegedy et al. 2015 (arXiv 1512.00567, section 7).
+    Binary cross-entropy adds e / 2 instead, because its classes do not exclude each other. Szegedy
+    et al. 2015 (arXiv 1512.00567, section 7).
     """
     share = 0.5 if config.loss == "sigmoid" else 1 / int(targets.shape[1])
     return targets * (1 - config.label_smoothing) + config.label_smoothing * share

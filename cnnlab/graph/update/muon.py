@@ -26,9 +26,9 @@ EPSILON = 1e-7
 
 
 def orthogonalize(matrix: Any) -> Any:
-    """Return the matrix with its singular values brought near 1.
+    """Bring the singular values of a matrix near 1, by three Newton-Schulz steps.
 
-    Three times: X <- a X + (b X X' + c (X X')^2) X.
+    Each step is X <- a X + (b X X' + c (X X')^2) X.
 
     Args:
         matrix: float32 [rows, columns].

@@ -1,6 +1,6 @@
 """Update rules, as in TensorFlow 1's optimizers.
 
-w: a weight; g: its gradient; r: the learning rate.
+w is a weight, g its gradient, r the learning rate.
 
 sgd: w -= r g.
 momentum: m = momentum m + g; w -= r m (Polyak 1964).
@@ -91,7 +91,7 @@ class Treatment(NamedTuple):
     by_muon: whether Muon updates it.
     rate_factor: factor on the learning rate; 0 freezes it.
     decay: weight decay.
-    steps: it is updated in the first `steps` steps only; None: in all steps.
+    steps: the variable is updated in the first `steps` steps only; None: in all steps.
     """
 
     by_muon: bool

@@ -46,7 +46,7 @@ class LossScale:
     def build_update(
         self, gradients: list[Any], build_update: Callable[[], Any], global_step: Any
     ) -> Any:
-        """Add the update of the weights, if the gradients are finite, and of the scale.
+        """Add the update of the scale, and that of the weights if the gradients are finite.
 
         Args:
             gradients: of each variable; None where there is none.
@@ -62,7 +62,7 @@ class LossScale:
         scale, finite_steps = self._scale.read_value(), self._finite_steps.read_value() + 1
 
         def update() -> Any:
-            with tf.name_scope("optimizer"):  # a branch is a graph of its own, without this scope
+            with tf.name_scope("optimizer"):  # a branch has its own graph, without this scope
                 return build_update()
 
         update_op = tf.cond(

@@ -35,7 +35,7 @@ class LearningRate:
         self.plateau = build_plateau(config) if config.schedule == "plateau" else None
 
     def at(self, step: Any) -> Any:
-        """Return the learning rate of a step, float32 scalar; step: int64 scalar, 0 at first."""
+        """Return the learning rate, float32 scalar, of a step: int64 scalar, 0 for the first."""
         plateau_rate = None if self.plateau is None else self.plateau.rate
         rate = learning_rate_at(self._config, step, self._total_steps, plateau_rate)
         if self.rollbacks is None:

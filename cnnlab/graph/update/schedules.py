@@ -1,6 +1,7 @@
 """Learning-rate schedules; `SCHEDULE_FORMULAS` of config/update_options.py has the formulas.
 
-R: learning_rate; E: end_factor R; s: the step, 0 for the first update; T: length of the schedule.
+R is learning_rate, E is end_factor R, s is the step (0 for the first update), and T is the length
+of the schedule.
 """
 
 from __future__ import annotations
