@@ -13,7 +13,7 @@ from cnnlab.layers import tower as towers
 
 
 class DataStart(NamedTuple):
-    """The way to compute the value of a variable that starts from training images.
+    """How to compute the value of a variable that starts from training images.
 
     initial_value: the variable's initial value, zeros.
     inputs: tensor of the inference graph that the value is computed from, batch first.

@@ -14,7 +14,7 @@ from cnnlab.layers.data_format import channel_axis
 
 
 def dropout(inputs: Any, rate: float = 0.5, *, training: bool, name: str | None = None) -> Any:
-    """In training, set random elements to zero and scale the others.
+    """Set random elements to zero in training, and scale the others.
 
     Srivastava et al. 2014 (JMLR 15), section 4. The scale is 1 / (1 - rate). It keeps the expected
     value of each element, so inference needs no change.
@@ -41,7 +41,7 @@ def dropout(inputs: Any, rate: float = 0.5, *, training: bool, name: str | None 
 def spatial_dropout(
     inputs: Any, rate: float = 0.2, *, training: bool, name: str | None = None
 ) -> Any:
-    """In training, set random channels of each image to zero and scale the others.
+    """Set random channels of each image to zero in training, and scale the others.
 
     The scale is 1 / (1 - rate). Tompson et al. 2014 (arXiv 1411.4280), section 3.2: neighbouring
     pixels of a channel are strongly correlated, so dropping single pixels hides little information.

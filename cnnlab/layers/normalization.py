@@ -137,8 +137,8 @@ def local_response_normalization(
     """
 
     def normalize(x: Any) -> Any:
-        # On a CPU, a product with a band matrix of ones, and two square roots for the power 3/4,
-        # are faster than TensorFlow's op for this layer.
+        # On a CPU this is faster than TensorFlow's op. The sums are a product with a band matrix of
+        # ones, and the power 3/4 is two square roots.
         channel = np.arange(x.shape[-1])
         is_near = np.abs(channel[:, None] - channel) <= depth_radius  # [channels, channels]
         sums = tf.tensordot(tf.square(x), tf.constant(is_near, tf.float32), 1)

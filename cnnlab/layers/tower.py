@@ -1,8 +1,8 @@
 """The tower: one copy of the network in a graph, while it is built.
 
 A model function is `(images, num_classes, *, training) -> logits`. The layers get everything else
-from the tower: stable names, random keys that depend only on (seed, step, purpose), and a place to
-record outputs and penalties.
+from the tower: stable names and random keys that depend only on (seed, step, purpose). The tower
+also records their outputs and penalties.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ FROZEN = "frozen"  # collection of variables that are filled once and need no av
 class LayerDefaults(NamedTuple):
     """The options that apply to all layers; see the options of the same names.
 
-    kernel_initializer: name of the initializer of every kernel, in place of the model's own.
+    kernel_initializer: name of the initializer of every kernel, instead of the model's own.
     kernel_stddev: of the initializers normal and truncated_normal.
-    activation: name of the activation of every layer that has one, in place of the model's own.
-    l1, l2: penalties on every kernel that has no regularizer of its own.
+    activation: name of the activation of every layer that has one, instead of the model's own.
+    l1, l2: penalties on every kernel for which the model sets no regularizer.
     """
 
     kernel_initializer: str | None = None
@@ -39,7 +39,7 @@ class LayerDefaults(NamedTuple):
 
     @classmethod
     def of(cls, options: Any) -> Self:
-        """Return the defaults that a run's options give; options: has these attributes."""
+        """Return the defaults from a run's options, which have attributes of these names."""
         return cls(*(getattr(options, name) for name in cls._fields))
 
 
@@ -88,7 +88,7 @@ def building(tower: Tower) -> Iterator[Tower]:
     """Make `tower` the current one, and seed every variable made inside by its name."""
     token = _current.set(tower)
     try:
-        # The scope is for ops alone: variables keep their names, which checkpoints have.
+        # Only ops get this scope. Variables keep their names, which are in checkpoints.
         with (
             tf.name_scope("model"),
             tf.variable_scope(
@@ -147,7 +147,7 @@ def _getter_of(tower: Tower) -> Any:
     average = tower.average
 
     def averaged(getter: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-        """Return the variable's average instead of it; make both, with the same start."""
+        """Make a variable and its average with the same initial value; return the average."""
         live = seeded(getter, name, *args, **kwargs)
         if FROZEN in (kwargs.get("collections") or ()):
             return live

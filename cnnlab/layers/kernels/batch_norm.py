@@ -2,14 +2,14 @@
 
 In inference each channel gets a factor and a summand that do not depend on the images. The kernel
 is multiplied by the factor, and the summand becomes the bias. TensorFlow's optimizer does the same.
-But it merges the sum and the relu of a residual block only into a convolution that has a bias as
-written.
+But it merges the sum and the relu of a residual block only into a convolution that the model wrote
+with a bias.
 
-In training oneDNN is slow without AVX-512, or where the number of channels is not a multiple of 16:
-it goes over the images eight channels at a time and writes half a cache line at each place.
+In training oneDNN is slow without AVX-512, or where the number of channels is not a multiple of 16.
+It goes over the images eight channels at a time and writes half a cache line at each pixel.
 Convolutions of each channel with a single weight read and write the memory in order. The sum of the
-squares is the gradient of such a weight, and normalizing an image is such a weight and a bias. See
-docs/performance/batch_norm.md.
+squares is the gradient of this weight. Normalizing an image is a product with this weight, and a
+bias. See docs/performance/batch_norm.md.
 """
 
 from __future__ import annotations
@@ -65,11 +65,11 @@ def _gamma_and_beta(layer: Any) -> tuple[Any, Any]:
 def within_convolution(
     inputs: Any, gamma: Any, beta: Any, mean: Any, variance: Any, epsilon: float
 ) -> Any:
-    """Return gamma (x - mean) / sqrt(variance + epsilon) + beta, by the convolution that x is of.
+    """Return gamma (x - mean) / sqrt(variance + epsilon) + beta, computed within a convolution.
 
     Args:
-        inputs: float32 [batch, height, width, channels], of an operation Conv2D, or BiasAdd after
-            one.
+        inputs: x, float32 [batch, height, width, channels], the output of a Conv2D or of a BiasAdd
+            after one.
         gamma, beta, mean, variance: float32 [channels].
         epsilon: added to the variance.
     """
@@ -98,8 +98,8 @@ def normalize(inputs: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, 
         epsilon: added to the variance.
 
     Returns:
-        outputs: like inputs; mean of the batch, float32 [channels]; unbiased estimate of the
-        variance, float32 [channels].
+        the outputs, of the shape of the inputs; the mean of the batch and the unbiased estimate of
+        its variance, float32 [channels] each.
     """
     gamma, beta = tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta)
     outputs, mean, variance, unbiased = tf.raw_ops.PartitionedCall(
@@ -129,8 +129,8 @@ def normalize(inputs: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, 
 def _forward(channels: int, epsilon: float) -> Any:
     """Return a function of images, gamma and beta that computes the batch norm.
 
-    All layers with that many channels share it, so the graph of a deep network has one copy of its
-    operations. It returns the outputs, the mean, the variance and its unbiased estimate.
+    All layers with this number of channels share it. So the graph of a deep network has one copy of
+    its operations. It returns the outputs, the mean, the variance and its unbiased estimate.
     """
     images = tf.TensorSpec([None, None, None, channels], tf.float32)
     of_channels = tf.TensorSpec([channels], tf.float32)
@@ -146,19 +146,19 @@ def _forward(channels: int, epsilon: float) -> Any:
         return outputs, mean, variance, variance * (count / (count - 1))
 
     function = tf2.function(forward, [images, of_channels, of_channels], autograph=False)
-    with tf.Graph().as_default():  # not in the one that is being built
+    with tf.Graph().as_default():  # not in the graph that is being built
         return function.get_concrete_function()
 
 
 def _moments(x: Any, count: Any) -> tuple[Any, Any]:
-    """Return mean and variance of each channel, float32 [channels], over `count` places."""
+    """Return mean and variance of each channel, float32 [channels], over `count` pixels."""
     channels = x.shape[3]
     mean = tf.reduce_mean(tf.reshape(x, [-1, channels]), axis=0)
     squares = tf.nn.depthwise_conv2d_backprop_filter(x, [1, 1, channels, 1], x, **ONE_BY_ONE)
     squares = tf.reshape(squares, [channels]) / count
     variance = squares - tf.square(mean)
     # Far from zero, the difference of two large numbers is inexact. Then the variance is computed
-    # again from centred images; else from none of them.
+    # again from centred images. Otherwise the slice has no images.
     is_near_zero = tf.reduce_all(variance >= LEAST_SHARE * squares)
     images = x[: tf.where(is_near_zero, 0, tf.shape(x)[0])]
     centred = tf.square(tf.reshape(images, [-1, channels]) - mean)

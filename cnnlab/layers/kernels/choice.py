@@ -1,9 +1,9 @@
-"""The choice of kernels: which layer is computed how, on which machine.
+"""The choice of kernels: how each layer is computed on each machine.
 
-TensorFlow computes every layer with a kernel of oneDNN or one of its own. For some shapes another
-way is faster. This file is the one table of where; the kernels themselves decide nothing. The
-thresholds were measured, see docs/performance/README.md. A reader who does not care about speed
-never needs this folder.
+TensorFlow computes every layer with oneDNN's kernel or its own. For some shapes another kernel is
+faster. The rules in this file say where; the kernels themselves decide nothing. The thresholds were
+measured, see docs/performance/README.md. A reader who does not care about speed never needs this
+folder.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class ConvolutionRule(NamedTuple):
     least_channels, most_channels: bounds on the channels, in and out.
     sizes: heights and widths of the images.
     kernel: the kernel's name.
-    least_batch: images. In inference the batch size is known only at run time; smaller batches are
-        then convolved by TensorFlow's own kernel. In training, a later rule is used.
+    least_batch: the smallest batch, in images. For smaller batches, training uses a later rule. In
+        inference the batch size is known only at run time, so TensorFlow's own kernel is used.
     inference: whether the rule holds in inference too, where there are no gradients.
     avx512: whether it holds where oneDNN has AVX-512 too.
     """
@@ -116,7 +116,7 @@ class Kernels:
     """The choice of kernels for one copy of the network.
 
     is_fast: whether another kernel than TensorFlow's own may be chosen.
-    batch_size: images of a training batch; None in inference, where any number may come.
+    batch_size: images of a training batch; None in inference, where it may be any number.
     compiler: what XLA compiles: a step, a loop over steps, or nothing (None).
     isolates_step: whether a training step is the call of a function; see `isolates_pools`.
     """
@@ -189,8 +189,10 @@ class Kernels:
         )
 
     def normalizes_within_convolution(self, layer: Any, images: Any) -> bool:
-        """Return whether a BatchNormalization layer in inference is merged into the convolution
-        that made these images."""
+        """Return whether a BatchNormalization layer in inference is merged into a convolution.
+
+        It is the convolution that made these images.
+        """
         before = images.op.inputs[0].op if images.op.type == "BiasAdd" else images.op
         return (
             self.is_fast
@@ -250,11 +252,11 @@ def product_gradient(inputs: Any, weights: Any) -> ProductGradient:
 
 
 def compiles_product(shape: list[int], tensor: Any) -> bool:
-    """Return whether XLA makes faster steps of a network that is one product with these weights.
+    """Return whether XLA makes steps faster if the network is one product with these weights.
 
     Args:
         shape: of the weights, [rows, columns].
-        tensor: on the device that computes.
+        tensor: any tensor on the device that computes.
     """
     machine = machine_of(tensor)
     is_narrow = shape[0] >= NARROW_ROWS and shape[1] <= NARROW_COLUMNS
@@ -264,13 +266,13 @@ def compiles_product(shape: list[int], tensor: Any) -> bool:
 def isolates_pools(logits: Any, *, compiles_step: bool) -> bool:
     """Return whether a step has to be the call of a function, because the network has max pools.
 
-    TensorFlow gives the gradient of a pool to oneDNN only if it meets the pool first on its way
-    through the graph. In the body of a loop each comes before the other, so the order is chance,
-    and without oneDNN the gradient is slow. The graph of a function has no loop.
+    TensorFlow gives the gradient of a pool to oneDNN only if it visits the pool first. In the body
+    of a loop the order of the two is chance, and without oneDNN the gradient is slow. The graph of
+    a function has no loop.
 
     Args:
         logits: of the inference graph, which has the same pools.
-        compiles_step: whether XLA compiles the step, with kernels of its own.
+        compiles_step: whether XLA compiles the step, with its own kernels.
     """
     machine = machine_of(logits)
     has_pools = any(op.type == "MaxPool" for op in logits.graph.get_operations())

@@ -1,6 +1,7 @@
 """The convolution layer, computed by the kernel that `choice` names.
 
-With few channels there is too little to multiply for each number that is moved. The Fourier
+With few channels there is too little to multiply for each number that is moved, so TensorFlow's own
+kernel is used. The Fourier
 transform in both axes (`fourier`) saves the most multiplications and moves the most data. So its
 matrices are too large for large images, and for small batches transforming the kernel costs as
 much as transforming the images. Its gradients reuse what the forward pass computed, so training

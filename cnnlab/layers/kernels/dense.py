@@ -1,13 +1,13 @@
-"""The dense layer y = x w, multiplied in the order, and from the memory, that is fast.
+"""The dense layer y = x w, multiplied in the faster order or from faster memory.
 
 In loops that XLA compiles, w has few columns, so most of a vector register would be empty. The
 product w^T x^T fills it, and so does g^T x in the backward pass. XLA transposes the small matrices
 in a fraction of the time that this saves. Barriers keep it from transposing the products back.
 
 On processors with AVX2 only, oneDNN multiplies few rows by w in place, a few columns at a time.
-Where a row of w is a multiple of 2 KB long, its reads fall on the same few places of the cache, and
-the product takes twice as long as it should. A copy of w with rows longer by one cache line costs a
-quarter of what it saves, or less. The bits are the same. See docs/performance/dense.md.
+Where a row of w is a multiple of 2 KB long, its reads fall on the same few places of the cache.
+Then the product is slow. A copy of w whose rows are one cache line longer costs less than it saves.
+The bits are the same. See docs/performance/dense.md.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def transposed_product(inputs: Any, weights: Any, bias: Any = None) -> Any:
 
     def gradient(of_outputs: Any) -> list[Any]:
         # XLA moves a product to another thread if anything else can be computed meanwhile, which
-        # costs more than it gains. So nothing can: it waits for the bias's gradient.
+        # costs more than it gains. So the product waits for the bias's gradient.
         of_bias = tf.reduce_sum(of_outputs, axis=0)
         transposed = _kept_apart(tf.transpose(of_outputs + 0.0 * of_bias))
         of_weights = tf.transpose(_kept_apart(tf.matmul(transposed, inputs)))

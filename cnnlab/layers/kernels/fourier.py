@@ -1,12 +1,12 @@
 """Convolutions of small images with many channels by the discrete Fourier transform.
 
-At each frequency, a convolution is a product of two matrices: the images' coefficients of each
-channel, and the kernel's coefficients of each pair of channels (M. Mathieu, M. Henaff and Y. LeCun,
-Fast Training of Convolutional Networks through FFTs, 2013). Images of 7 to 32 places are so small
-that the transform itself is best computed as a product with a matrix of cosines and sines. Such a
-transform can have any length. The length here is that of the image and the padding before it:
-what runs over at the end meets zeros. A 5x5 convolution of 16 x 16 places needs 2.1 products for
-each place and pair of channels, instead of 25.
+At each frequency, a convolution is a product of two matrices: the coefficients of the images and
+those of the kernel (M. Mathieu, M. Henaff and Y. LeCun, Fast Training of Convolutional Networks
+through FFTs, 2013). Images with sides of 7 to 32 pixels are small. So the transform itself is best
+computed as a product with a matrix of cosines and sines. Such a transform can have any length. The
+length here is that of the image and the padding before it: what runs over at the end meets zeros. A
+5x5 convolution of 16x16 images needs 2.1 products for each pixel and pair of channels, instead of
+25.
 
 The images are real, so half of the frequencies of one axis determine the rest. A complex product is
 computed as three real ones (C. F. Gauss): a c - b d = c (a + b) - b (c + d) and
@@ -136,7 +136,7 @@ def transform(height: int, width: int, side: int, padding: str) -> Transform:
 class _Axis(NamedTuple):
     """The transforms of one axis, complex.
 
-    length: of the transform, in places: the axis and the padding before it.
+    length: of the transform, in pixels: the axis and the padding before it.
     to_frequencies: [length, size]. kernel_to_frequencies: [length, side], conjugate, because a
     convolution layer computes a correlation. of_frequencies: [new_size, length].
     """
@@ -165,7 +165,7 @@ def _axis(size: int, side: int, padding: str) -> _Axis:
 
 
 def _interleaved(parts: list[Any]) -> Any:
-    """Return the parts' rows in turn: [n, m] each to [parts n, m]."""
+    """Interleave the rows of the parts: [n, m] each to [parts n, m]."""
     return np.stack(parts, axis=1).reshape(-1, parts[0].shape[1])
 
 

@@ -2,14 +2,14 @@
 
 relu(x + b) never falls as x grows. So its maximum over a window is relu(max(x) + b): the same
 number, in floating point too, because rounding keeps the order. A network that is written `conv,
-relu, pool` adds its biases and cuts off negatives at every place of its largest images, only to
-throw away three quarters of the results, in the forward and in the backward pass. Pooled first, a
-quarter of that work is left. Where numbers of a window become equal when the bias is added, the
-gradient may go to another one of them. See docs/performance/convolutions.md.
+relu, pool` applies bias and relu to every pixel of its largest images. Then it throws away three
+quarters of the results, in the forward and in the backward pass. Pooled first, a quarter of that
+work is left. Where numbers of a window become equal when the bias is added, the gradient may go to
+another one of them. See docs/performance/convolutions.md.
 
-Windows of one place are left alone. A residual network uses them to take every other place of
-images that its next convolution reads as a whole, so the relu is needed everywhere. TensorFlow also
-merges convolution, bias, sum and relu only where nothing else reads the sum.
+Windows of one pixel are not moved. A residual network uses them to take every other pixel of an
+image, but its next convolution reads the whole image. So the relu is needed everywhere. TensorFlow
+also merges convolution, bias, sum and relu only where nothing else reads the sum.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
-"""The gradients of a matrix product, in the order that a CPU is fast in.
+"""The gradients of a matrix product, computed in the order that is faster on a CPU.
 
-y = x w, with few rows in x and many numbers in w, as in a dense layer. TensorFlow computes the
-gradient of x as g w^T, by a product of oneDNN that first reorders all of w where the processor has
-AVX-512. The operation Einsum asks oneDNN for a product with a transposed matrix, which reads w in
-place.
+The product is y = x w, with few rows in x and many numbers in w, as in a dense layer. TensorFlow
+computes the gradient of x as g w^T. With AVX-512, oneDNN reorders all of w before this product. The
+operation Einsum asks oneDNN for a product with a transposed matrix, which reads w in place.
 
 The gradient of w is x^T g. With few columns, as in the layer of the logits, most of a vector
-register would be empty; in g^T x it is full. A product with the identity transposes the result
-back: the same numbers, faster than by `tf.transpose`. See docs/performance/dense.md.
+register would be empty. In g^T x it is full. A product with the identity transposes the result
+back. It gives the same numbers as `tf.transpose`, and is faster. See docs/performance/dense.md.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from cnnlab.base.tf1 import tf
 from cnnlab.layers.kernels.gradients import with_gradient
 
 # Infinity is a point too. Where these are not enough, i and -i are added together, at the cost of
-# three products. More real points would mean fewer products, but much larger rounding errors.
+# three products. More real points would need fewer products, but round much worse.
 POINTS: Final = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 
 
@@ -66,7 +66,7 @@ def convolve(inputs: Any, kernel: Any, padding: str, *, has_long_rows: bool = Tr
     )
     to_inputs, to_kernel, to_outputs = (tf.constant(matrix) for matrix in matrices)
     # The rows of an image, each cut into tiles, are joined to one long row: oneDNN is faster with
-    # it than with many short ones. Neighbours in a column are `tiles` places apart.
+    # it than with many short ones. Neighbours in a column are `tiles` positions apart.
     along_columns = {
         "strides": [1] * 4,
         "padding": padding.upper(),
