@@ -83,9 +83,9 @@ class BatchSource:
         """Return the batch of a step, made of rows of the training set.
 
         Args:
-            rows: images uint8, labels, and where there are weights these; see
+            rows: images uint8, labels, and weights if there are any; see
                 `ResidentData.rows`.
-            step: int64 scalar, whose random numbers are drawn.
+            step: int64 scalar, the step whose random numbers are drawn.
         """
         with tf.name_scope("prepare"):
             labels, weights = rows["labels"], rows.get("weights")
@@ -114,7 +114,7 @@ class BatchSource:
         return {name: tf.TensorShape(shape) for name, shape in shapes.items()}
 
     def _origin(self, rows: Rows, step: Any) -> Origin | None:
-        """Return which images these are; fed images count as the first ones of the training set."""
+        """Return the origin of the images; fed images count as the first of the training set."""
         if not any("alternating_flip" in entry for entry in self._config.augment):
             return None
         batch = tf.shape(rows["images"], out_type=tf.int64)[0]
@@ -136,9 +136,9 @@ def class_weight_array(
     """Return each class's factor, float32 [num_classes].
 
     Args:
-        class_weights: "balanced": n / (num_classes x images of the class), as in scikit-learn, and
-            0 for a class without images; or a list in the order of the classes; or a mapping from
-            class name to factor, with 1 for the classes that it does not name.
+        class_weights: a list in the order of the classes, or a mapping from class name to factor,
+            with 1 for the classes that it does not name. "balanced" gives a class the factor
+            n / (num_classes x images of the class), as in scikit-learn, or 0 if it has no images.
         labels: labels of the training images.
         class_names: one for each class.
 

@@ -13,7 +13,7 @@ from cnnlab.data.resident import ResidentData, Rows
 
 
 class Chunk:
-    """Rows of the training set for several steps, and the number of steps that used theirs.
+    """Rows of the training set for several steps, and how many of the steps were made.
 
     Attributes:
         steps: batches in a chunk.
@@ -51,12 +51,12 @@ class Chunk:
         self.init_op = tf.group(*[variable.initializer for variable in variables])
 
     def take(self) -> tuple[Rows, Any]:
-        """Return the chunk; take the next one from the stream if it is used up.
+        """Return the chunk, or take the next one from the stream if all of it is used.
 
         Returns:
-            images uint8 [steps, batch, height, width, channels], labels int64 [steps, batch], and
-            where there are weights float32 [steps, batch]; int32 scalar, the place of the next
-            batch in the chunk.
+            the rows: images uint8 [steps, batch, height, width, channels], labels int64
+            [steps, batch], and if there are weights, weights float32 [steps, batch].
+            The index of the next batch in the chunk, int32 scalar.
         """
         used = self._used.read_value()
 

@@ -155,9 +155,9 @@ def dataset_from_arrays(
     """Make a data set from arrays, such as those of `tf.keras.datasets.cifar10.load_data()`.
 
     Args:
-        train, test: (images, labels). images: uint8 [n, height, width, channels] with 1, 3 or 4
-            channels, or [n, height, width]. labels: integers [n] or [n, 1], from 0. train may
-            have a third array, weights: numbers >= 0 [n], the weight of each example in the loss.
+        train, test: (images, labels). Images are uint8 [n, height, width, channels] with 1, 3 or 4
+            channels, or [n, height, width]. Labels are integers [n] or [n, 1], from 0. train may
+            have a third array, the weight of each example in the loss: numbers >= 0 [n].
         class_names: one name per label; default: "0", "1", ... up to the largest label.
         name: the name of the data set in reports.
 

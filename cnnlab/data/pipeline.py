@@ -1,4 +1,4 @@
-"""Which images make up the batch of a step: the only tf.data code.
+"""The input stream: which images make up the batch of a step. This is the only tf.data code.
 
 An epoch is a random permutation of the training images, drawn from (seed, epoch) alone. The run is
 the sequence of its epochs, and step s takes positions s * batch_size to (s + 1) * batch_size of it.
@@ -152,7 +152,7 @@ def _iterator(dataset: Any) -> Any:
 def next_element(iterator: Any) -> Any:
     """Return the next element of a one-shot iterator, computed on the calling thread.
 
-    `iterator.get_next()` leaves the work to a thread of the iterator. That thread then goes on with
+    `iterator.get_next()` leaves the work to a thread of the iterator. That thread then continues
     the step, on a core whose caches do not have its data.
 
     Returns:

@@ -36,8 +36,8 @@ class ResidentData(NamedTuple):
             indices: int64 [batch].
 
         Returns:
-            indices, images uint8 [batch, height, width, channels], labels int64 [batch], and where
-            there are weights, weights float32 [batch].
+            indices, images uint8 [batch, height, width, channels], labels int64 [batch], and
+            weights float32 [batch] if there are any.
         """
         return self._rows(indices, tf.gather)
 

@@ -11,7 +11,7 @@ from cnnlab.base.tf1 import tf
 
 WHITENING_EPSILON = 0.01  # added to each variance; pixels are in units of their standard deviation
 _CHUNK = 2000  # images
-_MOMENTS_BYTES = 2**20  # summed at a time: fits a core's cache, and the sums fit 32 bits
+_MOMENTS_BYTES = 2**20  # summed at a time: they fit a core's cache, and the sums 32 bits
 
 
 class InputStatistics(NamedTuple):

@@ -2,7 +2,7 @@
 
 Every image shows one shape of its class, at a random position and size and slightly rotated. The
 shape has a random colour; the background has another, with a gradient. Two small discs and noise
-distract. Colour and position say nothing about the class, so a linear model does badly, while a
+distract. Colour and position say nothing about the class. So a linear model does badly, while a
 small CNN learns the classes in a few hundred steps.
 
 The images are the same on every machine and with every NumPy release. All randomness comes from raw

@@ -1,5 +1,7 @@
-"""A CIFAR-10 network in the style of cuda-convnet, with local response normalization (recipes
-`cifar_lrn`, `cifar_lrn_cosine`, `cifar_lrn_long`)."""
+"""A CIFAR-10 network in the style of cuda-convnet, with local response normalization.
+
+Recipes: `cifar_lrn`, `cifar_lrn_cosine`, `cifar_lrn_long`.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,7 @@ def cifar_lrn(
     del training
 
     def start(stddev: float, bias: float) -> dict[str, Any]:
-        """Return the initializers of a layer, as arguments: truncated normal, constant bias."""
+        """Return a layer's initializers as arguments: truncated normal, and a constant bias."""
         return {
             "kernel_initializer": tf.truncated_normal_initializer(stddev=stddev),
             "bias_initializer": tf.constant_initializer(bias),

@@ -1,5 +1,7 @@
-"""CIFAR-10 networks in the style of VGG, which grow in four steps (recipes `cifar_vgg1` to
-`cifar_vgg4`, `cifar_vgg4_modern`)."""
+"""CIFAR-10 networks in the style of VGG, which grow in four steps.
+
+Recipes: `cifar_vgg1` to `cifar_vgg4`, `cifar_vgg4_modern`.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 from cnnlab import layers
 from cnnlab.models.argument_types import DataFormat, Rate, Stem
 
-# Table 1 of the paper, the filters of each module: 1x1; 3x3 reduce, 3x3; 5x5 reduce, 5x5; the
+# Table 1 of the paper. The filters of each module: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, and the
 # convolution after the pooling layer.
 MODULES = {
     "3a": (64, 96, 128, 16, 32, 32),

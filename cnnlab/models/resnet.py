@@ -1,5 +1,6 @@
-"""Residual networks (He et al. 2015, arXiv 1512.03385): ResNet-18, 34, 50 and 101 of table 1, and
-ResNet-20 and 56 for CIFAR-10 of section 4.2.
+"""Residual networks (He et al. 2015, arXiv 1512.03385).
+
+ResNet-18, 34, 50 and 101 are those of table 1, ResNet-20 and 56 those for CIFAR-10 of section 4.2.
 
 The counts of parameters include the moving averages of batch norm, as in Keras Applications. Batch
 norm of c channels has 4c parameters. All counts for table 1 are for 1000 classes.
@@ -61,11 +62,11 @@ def _network(name: str, blocks: tuple[int, ...], *, has_bottlenecks: bool) -> An
         stem: Stem = "imagenet",
         data_format: DataFormat = "channels_last",
     ) -> Any:
-        """Build a convolution, four stages of residual blocks, global average pooling and a dense
-        layer.
+        """Build a convolution, four stages of residual blocks, and a dense layer.
 
-        Bottlenecks follow ResNet50 and ResNet101 (version 1) of Keras Applications: the first 1x1
-        convolution has the stride of a stage, as in the paper, and convolutions have biases.
+        Global average pooling is before the dense layer. Bottlenecks follow ResNet50 and ResNet101
+        (version 1) of Keras Applications. The first 1x1 convolution has the stride of a stage, as
+        in the paper, and convolutions have biases.
 
         Args:
             images: float32 [batch, height, width, channels].
@@ -117,12 +118,11 @@ def _small_network(name: str, blocks: int) -> Any:
         training: bool,
         data_format: DataFormat = "channels_last",
     ) -> Any:
-        """Build a 3x3 convolution, three stages of residual blocks, global average pooling and a
-        dense layer.
+        """Build a 3x3 convolution, three stages of residual blocks, and a dense layer.
 
-        The stages have 16, 32 and 64 channels. Shortcuts have no weights (option A of the paper).
-        Where a stage halves the image, its shortcut takes every other row and column, and its new
-        channels are zero.
+        Global average pooling is before the dense layer. The stages have 16, 32 and 64 channels.
+        Shortcuts have no weights (option A of the paper). Where a stage halves the image, its
+        shortcut takes every other row and column, and its new channels are zero.
 
         Args:
             images: float32 [batch, height, width, channels].
@@ -172,8 +172,10 @@ def _bottleneck(
 def _basic(
     inputs: Any, filters: int, name: str, training: bool, strides: int, projects: bool
 ) -> Any:
-    """Build a basic block: two 3x3 convolutions, and a shortcut that is added before the last relu
-    (figure 5, left, of the paper)."""
+    """Build a basic block (figure 5, left, of the paper).
+
+    It has two 3x3 convolutions. The shortcut is added before the last relu.
+    """
     x = _conv(inputs, filters, 3, f"{name}/conv1", training, strides=strides)
     x = layers.activate(x, "relu", name=f"{name}/relu1")
     x = _conv(x, filters, 3, f"{name}/conv2", training)

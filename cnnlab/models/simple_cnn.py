@@ -1,5 +1,7 @@
-"""The network of the recipes `mnist_simple` and `fashion_simple`: two convolutions, a wide dense
-layer."""
+"""A network of two convolutions and a wide dense layer.
+
+Recipes: `mnist_simple`, `fashion_simple`.
+"""
 
 from __future__ import annotations
 

@@ -81,8 +81,8 @@ def translate(
 ) -> Any:
     """Shift along each axis by a whole number of pixels, uniform in [-pixels, pixels].
 
-    The same operation as `pad_and_crop`, but with another default: texts that call it a translation
-    mirror the image at its edges, the others pad with zeros.
+    The same operation as `pad_and_crop`, but with another default. Texts that call it a translation
+    mirror the image at its edges. The others pad with zeros.
     """
     return _shift(images, keys.random_key("augment/translate"), pixels, mode)
 

@@ -25,11 +25,13 @@ def rand_augment(
 ) -> Any:
     """Apply `count` operations to each image, each drawn from the list with equal probability.
 
-    Cubuk et al. 2019 (arXiv 1909.13719), with this package's operations: identity, rotate (30
-    degrees), shear (0.3), zoom (0.3), translate (a third of the image), brightness (90), contrast
-    (0.9), cutout (half the image's side), and on colour images saturation (0.9) and hue (0.25). The
-    brackets give the strength at magnitude 10. Strength is proportional to magnitude; its sign is
-    random.
+    Cubuk et al. 2019 (arXiv 1909.13719), with this package's operations. The brackets give the
+    strength at magnitude 10. Strength is proportional to magnitude; its sign is random.
+
+    - identity
+    - rotate (30 degrees), shear (0.3), zoom (0.3), translate (a third of the image)
+    - brightness (90), contrast (0.9), cutout (half the image's side)
+    - on colour images: saturation (0.9), hue (0.25)
 
     Args:
         images: uint8 or float [batch, height, width, channels].

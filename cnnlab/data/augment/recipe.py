@@ -16,7 +16,7 @@ class Augmentation(NamedTuple):
 
     function: (images, keys, **arguments) -> images; see `cnnlab.data.augment`.
     moves_only: whether it only moves pixels, so that uint8 is enough.
-    evaluation_view: what evaluation does to images instead; None for nothing.
+    evaluation_view: the function that evaluation applies to images instead; None: none.
     """
 
     function: Callable[..., Any]
@@ -56,8 +56,8 @@ def parse_augmentations(entries: list[Any]) -> list[tuple[str, dict[str, Any]]]:
     """Return the names and arguments of a recipe's list of NAME or {NAME: {argument: value}}.
 
     Raises:
-        UsageError: an entry is neither, a name or an argument is unknown, an argument is out of
-            range, or a scaling is not the last entry.
+        UsageError: an entry has another form, a name or an argument is unknown, an argument is out
+            of range, or a scaling is not the last entry.
     """
     parsed: list[tuple[str, dict[str, Any]]] = []
     for position, entry in enumerate(entries):

@@ -49,8 +49,8 @@ def read_keras_file(path: Path) -> list[FileLayer]:
         The layers. Those of one kind are in the order of the model's layers.
 
     Raises:
-        CnnlabError: the file does not exist, is damaged, or holds something that has no place in a
-            weight file.
+        CnnlabError: the file does not exist, is damaged, or holds something that does not belong in
+            a weight file.
     """
     if not path.is_file():  # opening a pipe would wait for a writer
         raise CnnlabError(f"the weight file {path} does not exist")

@@ -66,9 +66,9 @@ def load_keras_weights(
         layers are left out if the file has none.
 
     Raises:
-        UsageError: there are no Keras weights for this model, or it has no such option.
-        CnnlabError: the file cannot be read, or holds something that has no place in a weight file;
-            or it belongs to another network. The message then names the layer that does not fit.
+        UsageError: there are no Keras weights for this model, or the model has no such option.
+        CnnlabError: the file cannot be read, holds something that does not belong in a weight file,
+            or is of another network. The message then names the layer that does not fit.
     """
     if model not in NETWORKS:
         raise UsageError(
