@@ -44,7 +44,7 @@ class ReportOptions(Options):
     )
     images: list[int] | None = option(
         None,
-        "images to show saliency and activations of, by their place in the split, as in [0, 7]",
+        "images to show saliency and activations of, by their index in the split, as in [0, 7]",
         default_text="two of the worst mistakes and two of the least sure",
         group="report",
     )
@@ -76,15 +76,15 @@ def report(
         checkpoint: "latest", "best" or the number of a step.
         split: "test", "validation" or "train".
         data_dir: the folder of the data files (default: the run's).
-        images: places in the split of the images to show saliency and activations of (default: two
-            of the worst mistakes and two of the least sure images).
+        images: indices in the split of the images to show saliency and activations of. Default:
+            two of the worst mistakes and two of the least sure images.
         examples: the number of worst mistakes, and of least sure images, to show (>= 1).
 
     Returns:
-        report (the path of the file), pictures (the names of the PNG files), and runs, a list of
-        save_dir, step, split, accuracy, loss, top5_accuracy, n, parameters, flops (of one image),
-        mistakes and least_sure (places in the split). A mistake with a lower probability for the
-        truth comes first.
+        report (the path of the file), pictures (the names of the PNG files), and runs. Each entry
+        of runs has save_dir, step, split, accuracy, loss, top5_accuracy, n, parameters, flops (of
+        one image), mistakes and least_sure (indices in the split). A mistake with a lower
+        probability for the truth comes first.
 
     Raises:
         UsageError: an option is wrong, or `out` holds files that are not a report.
@@ -123,7 +123,7 @@ def _default_folder(folders: Sequence[Path]) -> Path:
 
 
 def _check_replaceable(folder: Path) -> None:
-    """Refuse a folder that holds anything else than an earlier report.
+    """Refuse a folder that holds anything but an earlier report.
 
     Raises:
         UsageError: it is not a folder, or it holds files but no report of ours.

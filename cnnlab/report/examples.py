@@ -13,7 +13,7 @@ class Example(NamedTuple):
     """An image and what the network says about it.
 
     Attributes:
-        place: in the split.
+        place: its index in the split.
         truth: its class.
         predicted: the most probable class.
         probability: of the predicted class.
@@ -32,10 +32,10 @@ class Example(NamedTuple):
 def examples_at(
     places: Iterable[int], probabilities: npt.NDArray[np.float32], labels: npt.NDArray[Any]
 ) -> list[Example]:
-    """Return the examples at some places of the split.
+    """Return the examples at some indices of the split.
 
     Args:
-        places: range [0, n).
+        places: the indices, range [0, n).
         probabilities: float32 [n, num_classes].
         labels: int [n], range [0, num_classes).
     """
@@ -58,7 +58,7 @@ def least_sure(probabilities: npt.NDArray[np.float32], limit: int) -> npt.NDArra
         limit: the largest number of images to return.
 
     Returns:
-        int64 [at most limit], range [0, n): the places of the images, the lowest probability first;
-        equal ones stay in their order.
+        int64 [at most limit], range [0, n): the indices of the images, the lowest probability
+        first. Images of equal probability keep their order.
     """
     return np.argsort(probabilities.max(axis=1, initial=0), kind="stable")[:limit]

@@ -46,7 +46,7 @@ class Studied(NamedTuple):
     """An image with its activations and saliency maps.
 
     Attributes:
-        example: its place, and what the network says about it.
+        example: its index, and what the network says about it.
         image: uint8 [height, width, channels], the part that the network sees.
         activations: layer to its output for this image, [height, width, channels] or [units].
         gradient: float32 [height, width].
@@ -74,7 +74,7 @@ class RunFacts:
         step: of the checkpoint.
         spec: the data set.
         split: "test", "validation" or "train".
-        images: place in the split to uint8 [height, width, channels], for all images in mistakes
+        images: index in the split to uint8 [height, width, channels], for all images in mistakes
             and least_sure.
         figures: accuracy, loss, top5_accuracy and n.
         confusion: int64 [num_classes, num_classes]; rows: truth, columns: prediction.

@@ -36,13 +36,16 @@ class SaliencyMaps(NamedTuple):
 
 
 def build_saliency(inference: InferenceGraph) -> SaliencyGraph:
-    """Add both maps to the inference graph. They are of S_c, the logit of the fed class c.
+    """Add both maps to the inference graph.
 
-    gradient: max over the channels of |dS_c / dx|, x the network's scaled input (Simonyan et al.
-    2013, arXiv 1312.6034, section 3.1).
+    They are of S_c, the logit of the fed class c. x is the network's scaled input, and A^k are the
+    feature maps of the last convolution.
 
-    grad_cam: relu(sum_k a_k A^k), A^k the feature maps of the last convolution and a_k the mean of
-    dS_c / dA^k over all positions (Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2).
+    gradient: max over the channels of |dS_c / dx| (Simonyan et al. 2013, arXiv 1312.6034, section
+    3.1).
+
+    grad_cam: relu(sum_k a_k A^k), where a_k is the mean of dS_c / dA^k over all positions
+    (Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2).
     """
     with tf.name_scope("saliency"):
         classes_ph = tf.placeholder(tf.int64, [None], "classes_ph")
