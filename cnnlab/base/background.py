@@ -40,7 +40,7 @@ class Background:
             work.result()
 
     def check(self) -> None:
-        """Raise the exception of a job that is done. Never waits.
+        """Raise the exception of a finished job, without waiting for a running one.
 
         Raises:
             Exception: whatever the job raised.

@@ -23,7 +23,7 @@ _ARE_ZERO: Final = 0x8040  # the bits for results (FZ) and for operands (DAZ)
 
 @functools.cache
 def can_flush() -> bool:
-    """Return whether a thread can be switched to this: only on Linux, on x86-64."""
+    """Return whether a thread can do this: only on Linux, on x86-64."""
     return (sys.platform, platform.machine()) == ("linux", "x86_64")
 
 

@@ -47,9 +47,20 @@ class StepKeys:
     def __init__(self, seed: int, step: Any = None, origin: Origin | None = None) -> None:
         self.seed, self.step, self.origin = seed, step, origin
         self._uses: Counter[str] = Counter()
+        self._taken: set[str] = set()
 
     def unique_name(self, name: str) -> str:
-        """Return the name itself at its first use, then name_1, name_2 and so on."""
+        """Return the name itself at its first use, then name_1, name_2 and so on.
+
+        Names that were returned before are skipped, so no two layers share a name.
+        """
+        unique = self._numbered(name)
+        while unique in self._taken:
+            unique = self._numbered(name)
+        self._taken.add(unique)
+        return unique
+
+    def _numbered(self, name: str) -> str:
         count = self._uses[name]
         self._uses[name] += 1
         return f"{name}_{count}" if count else name
@@ -59,7 +70,7 @@ class StepKeys:
 
         Each further call for one purpose returns a different key. A stateless op numbers its draws
         from the first element on. So if the batch is the first axis, the numbers of an image depend
-        on its position in the batch, not on the size of the batch.
+        on its position in the batch, not on the batch size.
 
         Args:
             purpose: what the numbers are for, as in "augment/flip".
@@ -72,5 +83,5 @@ class StepKeys:
         """
         if self.step is None:
             raise CnnlabError(f"{purpose} draws random numbers, which inference does not have")
-        purpose_key = derive_seed(self.seed, self.unique_name(purpose))
+        purpose_key = derive_seed(self.seed, self._numbered(purpose))
         return tf.stack([tf.constant(purpose_key, tf.int64), self.step])

@@ -119,7 +119,7 @@ def evaluate(
     Returns:
         A mapping with these keys. A figure is None if the images do not define it.
 
-        - accuracy, loss, top5_accuracy; n, the number of images; step, of the checkpoint
+        - accuracy, loss, top5_accuracy, n (the number of images) and step (of the checkpoint)
         - top_k and top_k_accuracy
         - dataset and split
         - confusion_matrix: int [num_classes, num_classes]; rows: truth, columns: prediction

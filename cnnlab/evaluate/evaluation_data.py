@@ -98,7 +98,7 @@ def class_folders(config: Config, folder: str) -> EvaluationData:
     be absent.
 
     Raises:
-        UsageError: the folder does not exist or has no image, or a subfolder has not the name of a
+        UsageError: the folder does not exist or has no image, or a subfolder is not named like a
             class.
         DataError: an image cannot be read.
     """
@@ -114,7 +114,7 @@ def class_folders(config: Config, folder: str) -> EvaluationData:
         if name not in labels_by_name:
             hint = nearest(name, labels_by_name) or f"; known: {_in_short(spec.class_names)}"
             raise UsageError(
-                f"--images={folder}: the subfolder {name} has not the name of a class{hint}"
+                f"--images={folder}: the subfolder {name} is not named like a class{hint}"
             )
         found = list(images_in(str(Path(folder, name))))
         files += found

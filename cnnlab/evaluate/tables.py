@@ -19,7 +19,7 @@ MEANS = {"macro_average": "macro mean", "weighted_average": "weighted mean"}
 
 
 def report(figures: Mapping[str, Any]) -> str:
-    """Return the figures of `cnnlab.evaluate.evaluate` as text for stdout; "-" stands for None."""
+    """Return the figures of `cnnlab.evaluate.evaluate` as text for stdout; "-" means None."""
     interval = figures["accuracy_interval"]
     which = "" if figures["split"] == "given" else f"{figures['split']} "
     lines = [

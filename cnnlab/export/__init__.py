@@ -91,8 +91,9 @@ def export(
     """Write the network of a run in a format that can be used without cnnlab.
 
     The export contains the weights that `evaluate` uses. It computes the same as `predict` without
-    test-time augmentation: from images uint8 [batch, height, width, channels], range [0, 255], to
-    probabilities float32 [batch, num_classes] and classes int64 [batch].
+    test-time augmentation. Its input is images, uint8 [batch, height, width, channels], range
+    [0, 255]. Its outputs are probabilities, float32 [batch, num_classes], and classes, int64
+    [batch].
 
     Args:
         save_dir: a run directory.
@@ -105,8 +106,8 @@ def export(
 
         - format, out, step, bytes and class_names
         - variables, only with npz: name to shape
-        - inputs and outputs, with all other formats: name to dtype and shape, where None stands for
-          any size; with frozen and onnx also the name of the tensor
+        - inputs and outputs, with all other formats: name to dtype and shape, where None means any
+          size, and with frozen and onnx the name of the tensor
         - precision, only with tflite
 
     Raises:

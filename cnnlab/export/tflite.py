@@ -30,10 +30,11 @@ def convert_to_tflite(
 
     Args:
         program: the network and its weights.
-        precision: float32; float16: weights stored in float16, computed in float32; int8: weights
-            and activations in 8 bits, for all operations that have an 8-bit kernel.
-        calibration_images: uint8 [n, height, width, channels], range [0, 255], to measure the range
-            of each activation on for int8; None with the other precisions.
+        precision: float32, float16 or int8. float16 stores the weights in float16 and computes in
+            float32. int8 has weights and activations in 8 bits, for all operations that have an
+            8-bit kernel.
+        calibration_images: for int8, the images to measure the range of each activation on, uint8
+            [n, height, width, channels], range [0, 255]. None with the other precisions.
 
     Raises:
         CnnlabError: TensorFlow Lite lacks an operation of the network (the message names it) or

@@ -180,7 +180,7 @@ def test_a_folder_of_class_folders(
     assert next(line for line in lines if line.startswith("square")).split()[-2:] == ["-", "-"]
 
     Path("photos/rinng").mkdir()
-    message = "subfolder rinng has not the name of a class; did you mean ring"
+    message = "subfolder rinng is not named like a class; did you mean ring"
     with pytest.raises(UsageError, match=message):
         evaluate(save_dir, images="photos")
     Path("photos/rinng").rmdir()
