@@ -87,8 +87,7 @@ def predict(
     """Predict the class of image files.
 
     Args:
-        files: paths of images of any size and mode; see
-            `cnnlab.data.image_files.images.load_image`.
+        files: paths of images of any size and mode; see `load_image` in cnnlab.data.image_files.
         save_dir: a run directory.
         **options: those of `iter_predictions`.
 
@@ -119,8 +118,7 @@ def iter_predictions(
     Only a few batches are in memory at a time. The next files are read while the network computes.
 
     Args:
-        files: paths of images; `cnnlab.data.image_files.image_paths.find_images` finds them in
-            folders.
+        files: paths of images; `find_images` in cnnlab.data.image_files finds them in folders.
         save_dir: a run directory.
         checkpoint: "latest", "best" or the number of a step.
         top: number of classes to name for each image, >= 1.
@@ -129,11 +127,10 @@ def iter_predictions(
         data_dir: folder of the data files; None: that of the run. Only a run with
             verify_data=False needs its data files to predict.
         device: "auto", "cpu", "gpu" or "gpu:N"; None: as in the run.
-        on_bad: called with the error of each file that cannot be read. If it returns, the file is
-            skipped.
+        on_bad: called with the error of each file that cannot be read, which is then skipped.
 
     Raises:
-        CnnlabError: the run or the checkpoint does not exist. Also what on_bad raises.
+        CnnlabError: the run or the checkpoint does not exist, or on_bad raises one.
     """
     given = {"tta": tta, "eval_batch_size": batch_size, "data_dir": data_dir, "device": device}
     changes = {name: value for name, value in given.items() if value is not None}
@@ -242,8 +239,8 @@ def main(words: Sequence[str] | None = None) -> None:
         usage="python -m cnnlab.predict FILE|FOLDER|PATTERN|-... [--save_dir=DIR] "
         "[--name=value ...]",
         about="Predict the class of image files with the weights of a run. Name files, folders "
-        "(also their\nsubfolders are searched), quoted patterns such as 'photos/**/*.png', or - to "
-        "read paths from stdin.",
+        "(with all\nsubfolders), quoted patterns as in 'photos/**/*.png', or - to read paths from "
+        "stdin.",
         takes_words=True,
     )
 
