@@ -156,8 +156,8 @@ def dataset_from_arrays(
 
     Args:
         train, test: (images, labels). Images are uint8 [n, height, width, channels] with 1, 3 or 4
-            channels, or [n, height, width]. Labels are integers [n] or [n, 1], from 0. train may
-            have a third array, the weight of each example in the loss: numbers >= 0 [n].
+            channels, or [n, height, width]. Labels are integers [n] or [n, 1], from 0. A third
+            array of train is the weight of each example in the loss: numbers >= 0 [n].
         class_names: one name per label; default: "0", "1", ... up to the largest label.
         name: the name of the data set in reports.
 

@@ -135,7 +135,7 @@ class _Builder:
         return layers.concatenate(branches, name=f"{scope}/concat")
 
     def module_7x7(self, x: Any, scope: str, filters: int) -> Any:
-        """Build the module of figure 6: 1x7 and 7x1 convolutions take the place of 7x7 ones."""
+        """Build the module of figure 6: 1x7 and 7x1 convolutions replace those of 7x7."""
         branches = [
             self.branch(x, scope, ("branch1x1", 192, 1)),
             self.branch(

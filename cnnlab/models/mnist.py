@@ -82,8 +82,8 @@ def mnist_convnet(images: Any, num_classes: int, *, training: bool, dropout: Rat
 
     The convolutions are unpadded.
 
-    Departure: the source program applies a relu to the logits. It is left out here, because it can
-    silence a class for good.
+    Departure: the source program applies a relu to the logits. It is left out here, because with
+    it a class may never be predicted again.
 
     The network has 3,362,570 parameters for 28x28x1 images and 10 classes:
         conv1     3*3*1*64 + 64          =       640

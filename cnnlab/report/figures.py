@@ -63,7 +63,7 @@ def require_matplotlib() -> None:
 
 
 def draw_curves(curves: Sequence[Curve], quantity: str, *, from_zero: bool) -> bytes:
-    """Draw curves over the step, as a PNG file. from_zero: the vertical axis begins at 0."""
+    """Draw curves over the step, as a PNG file; from_zero: the vertical axis begins at 0."""
     with _drawing(4.8, 3.3) as (figure, png):
         axes = figure.add_subplot()
         drawn = [
@@ -148,7 +148,7 @@ def draw_sheet(tiles: Sequence[Tile], columns: int) -> bytes:
 
 
 def shortened(text: str, longest: int = LONGEST_NAME) -> str:
-    """Return the text; if it is longer than `longest`, without its middle."""
+    """Return the text, without its middle if it is longer than `longest`."""
     if len(text) <= longest:
         return text
     half = (longest - 1) // 2

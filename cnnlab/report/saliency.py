@@ -38,8 +38,8 @@ class SaliencyMaps(NamedTuple):
 def build_saliency(inference: InferenceGraph) -> SaliencyGraph:
     """Add both maps to the inference graph.
 
-    They are of S_c, the logit of the fed class c. x is the network's scaled input, and A^k are the
-    feature maps of the last convolution.
+    They are of S_c, the logit of the fed class c. The network's scaled input is x. The feature maps
+    of the last convolution are A^k.
 
     gradient: max over the channels of |dS_c / dx| (Simonyan et al. 2013, arXiv 1312.6034, section
     3.1).

@@ -84,9 +84,9 @@ def row_of(
         where: machine, versions and commit.
 
     Returns:
-        system (the name), text, claimed (None if the text claims no accuracy), reached (the mean
-        accuracy over the seeds), accuracies (of each seed), steps, seconds and images_per_sec
-        (means over the seeds), seeds, and the entries of `where`.
+        system (the name), text, claimed (None if the text claims no accuracy), accuracies (of each
+        seed), steps, seeds, and the entries of `where`. Also means over the seeds: reached (the
+        accuracy), seconds and images_per_sec.
     """
     accuracies = [result["accuracy"] for result in results]
     mean_speed = statistics.fmean(result["images_per_sec"] for result in results)

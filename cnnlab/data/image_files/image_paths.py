@@ -22,9 +22,9 @@ def find_images(words: Sequence[str], listed: BinaryIO | None = None) -> Iterato
 
     A word is one of these:
 
-    - a file;
-    - a folder: the images in it and its subfolders, found by their endings, in order of name;
-    - a pattern as in a shell, where ** matches any number of folders;
+    - A file.
+    - A folder: the images in it and its subfolders, found by their endings, in order of name.
+    - A pattern as in a shell, where ** matches any number of folders.
     - "-": a list of files and folders on standard input, one per line, or separated by NULs as
       from `find -print0`.
 

@@ -98,8 +98,8 @@ def normalize(inputs: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, 
         epsilon: added to the variance.
 
     Returns:
-        the outputs, of the shape of the inputs; the mean of the batch and the unbiased estimate of
-        its variance, float32 [channels] each.
+        the outputs, of the shape of the inputs, and two float32 [channels]: the mean of the batch
+        and the unbiased estimate of its variance.
     """
     gamma, beta = tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta)
     outputs, mean, variance, unbiased = tf.raw_ops.PartitionedCall(

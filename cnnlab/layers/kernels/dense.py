@@ -64,7 +64,7 @@ def padded_product(inputs: Any, weights: Any, bias: Any = None) -> Any:
 
 
 def transposed_product(inputs: Any, weights: Any, bias: Any = None) -> Any:
-    """Return x w + b, multiplied as (w^T x^T)^T; its gradients likewise.
+    """Return x w + b, multiplied as (w^T x^T)^T, with gradients of this order too.
 
     Args:
         inputs: float32 [batch, features].

@@ -1,6 +1,6 @@
 """config.yaml: the options of a run, saved in its run directory.
 
-So resuming, evaluating and predicting need only `--save_dir`.
+So `--save_dir` alone is enough to resume, evaluate and predict.
 """
 
 from __future__ import annotations
