@@ -14,7 +14,7 @@ from cnnlab.base.randomness import derive_seed
 from cnnlab.base.tf1 import is_on_cpu, tf, tf2
 from cnnlab.data.resident import ResidentData, Rows
 
-_MAX_EPOCHS = 2**40  # stands for "for ever": Dataset.range needs an end
+_MAX_EPOCHS = 2**40  # in effect without an end, which Dataset.range needs
 _BYTES_AHEAD = 2**19  # of images: enough to wake a thread seldom, few enough for a core's cache
 
 

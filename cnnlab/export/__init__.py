@@ -107,7 +107,7 @@ def export(
         - format, out, step, bytes and class_names
         - variables, only with npz: name to shape
         - inputs and outputs, with all other formats: name to dtype and shape, where None means any
-          size, and with frozen and onnx the name of the tensor
+          size. With frozen and onnx they also have the name of the tensor.
         - precision, only with tflite
 
     Raises:

@@ -174,8 +174,8 @@ def weighted_views(
 
     The views are those of airbench94 (Keller Jordan 2024, arXiv 2404.00498). `mirror` uses the
     image and its mirror image. `mirror_shift` gives half of the weight to these two. The other
-    half goes to four more views: the image shifted by one pixel, down and right or up and left,
-    and the mirror images of both. Shifted images are padded by reflection.
+    half goes to four more views. They are the image shifted by one pixel, down and right or up and
+    left, and the mirror images of both. Shifted images are padded by reflection.
 
     Args:
         images: uint8 [n, height, width, channels].

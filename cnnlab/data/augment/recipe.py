@@ -56,8 +56,8 @@ def parse_augmentations(entries: list[Any]) -> list[tuple[str, dict[str, Any]]]:
     """Return the names and arguments of a recipe's list of NAME or {NAME: {argument: value}}.
 
     Raises:
-        UsageError: an entry has another form, a name or an argument is unknown, an argument is out
-            of range, or a scaling is not the last entry.
+        UsageError: an entry has another form, a name or an argument is unknown or out of range, or
+            a scaling is not the last entry.
     """
     parsed: list[tuple[str, dict[str, Any]]] = []
     for position, entry in enumerate(entries):
