@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
+from cnnlab.base.errors import CnnlabError
 from cnnlab.base.tf1 import tf, tf2
 from cnnlab.config.config import Config
 from cnnlab.data.batches import Batch
@@ -54,8 +55,7 @@ class StepsMade(NamedTuple):
     """The outcome of some steps.
 
     made: int32 scalar, their number.
-    objective: float32 scalar that the last one minimized. If it is not finite, no more steps were
-        made.
+    objective: float32 scalar that the last one minimized. The steps end if it is not finite.
     last: of the last step's batch: logits float32 [batch, num_classes], and what losses need. See
         `cnnlab.data.batches.without_inputs`.
     init_ops: initialize the loop's own variables.
@@ -67,10 +67,8 @@ class StepsMade(NamedTuple):
     init_ops: Sequence[Any] = ()
 
 
-# Adds a loop of steps. Its arguments are
-# - the inference graph, whose placeholders may feed the first step's batch,
-# - the global step before the first step, int64 scalar,
-# - the number of steps, int32 scalar.
+# Adds a loop of steps. Its arguments: the inference graph, the global step before the first step
+# (int64 scalar) and the number of steps (int32 scalar). Placeholders may feed the first batch.
 MakeSteps = Callable[[Any, Any, Any], StepsMade]
 
 
@@ -163,8 +161,7 @@ def build_plain_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any
         rate = context.rate.at(step)
         return build_update(context.config, result.gradients, variables, rate, context.global_step)
 
-    # The objective is computed before any variable is updated. A gradient that is a constant would
-    # not wait for it.
+    # The objective is computed before the update. A gradient that is a constant would not wait.
     before = [result.objective]
     if result.moving_averages:
         # Grouped: each operation of the update waits for one input, not for one of each layer.
@@ -225,9 +222,27 @@ def build_training_logits(context: StepContext, inputs: Any, key_step: Any) -> t
     )
     replaces_gradients = context.kernels.replaces_gradients
     gradients = fast_product_gradients() if replaces_gradients else contextlib.nullcontext()
+    known = {variable.op.name for variable in tf.global_variables()}
     with building(tower), gradients:
         logits = context.model(inputs, context.num_classes, training=True, **context.model_options)
+    if known:  # inference has been built in this graph
+        _check_variables(known)
     return logits, tower
+
+
+def _check_variables(known: set[str]) -> None:
+    """Refuse a model that makes other variables in training than in inference.
+
+    Raises:
+        CnnlabError: inference would compute with variables that are never trained.
+    """
+    names = [variable.op.name for variable in tf.global_variables()]
+    if new := [name for name in names if name not in known]:
+        raise CnnlabError(
+            f"in training the model makes variables that inference does not use: {', '.join(new)}; "
+            "make the same layers with the same names in both, by cnnlab.layers or tf.get_variable "
+            "(a Keras layer makes new variables at every call)"
+        )
 
 
 def _build_micro_batches(context: StepContext, batch: Batch, step: Any, count: int) -> PassResult:
@@ -238,12 +253,13 @@ def _build_micro_batches(context: StepContext, batch: Batch, step: Any, count: i
     its moving averages.
     """
     size = tf.shape(batch["labels"])[0]
+    parts = tf.minimum(count, size)  # a fed batch may have fewer images than parts
     variables = tf.trainable_variables()
     parts_of_none: list[Any] = []
 
     def body(j: Any, objective: Any, logits: Any, *sums: Any) -> Any:
         # A fed batch need not be divisible.
-        start, end = size * j // count, size * (j + 1) // count
+        start, end = size * j // parts, size * (j + 1) // parts
         part = {name: tensor[start:end] for name, tensor in batch.items()}
         part["inputs"] = tf.ensure_shape(part["inputs"], batch["inputs"].shape)
         share = tf.cast(end - start, tf.float32) / tf.cast(size, tf.float32)
@@ -271,7 +287,7 @@ def _build_micro_batches(context: StepContext, batch: Batch, step: Any, count: i
     shapes = [value.shape for value in start]
     shapes[2] = tf.TensorShape([None, context.num_classes])
     _, objective, logits, *sums = tf.while_loop(
-        lambda j, *_: j < count,
+        lambda j, *_: j < parts,
         _apart(body) if context.kernels.isolates_step else body,
         start,
         shape_invariants=tuple(shapes),

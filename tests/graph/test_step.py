@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tf_keras
 
-from cnnlab import Train
+from cnnlab import Train, layers
+from cnnlab.base.errors import CnnlabError
 from cnnlab.base.tf1 import onednn_is_on, tf
 from cnnlab.graph import step
 from cnnlab.run.tensorboard.profile import Profile
@@ -66,3 +69,39 @@ def test_the_call_changes_no_bit(
             ends.append(tiny.variables(train))
         monkeypatch.setattr(step, "isolates_pools", lambda *_, **__: False)
     tiny.assert_same_bits(*ends)
+
+
+def more_in_training(images: Any, num_classes: int, *, training: bool) -> Any:
+    x = layers.flatten(images)
+    if training:
+        x = layers.dense(x, 8, name="extra")
+    return layers.dense(x, num_classes, name=f"logits_{x.shape[1]}")
+
+
+def keras_layer(images: Any, num_classes: int, *, training: bool) -> Any:
+    del training
+    return tf_keras.layers.Dense(num_classes)(layers.flatten(images))
+
+
+@pytest.mark.parametrize("network", [more_in_training, keras_layer])
+def test_a_model_that_trains_other_variables_is_refused(network: Any, tmp_path: Path) -> None:
+    """Evaluation would be of weights that are never trained."""
+    with (
+        tiny.make(tmp_path / "save", network) as train,
+        pytest.raises(CnnlabError, match="in training the model makes variables that inference"),
+    ):
+        train.build_graph()
+
+
+def test_fewer_fed_images_than_parts_make_fewer_parts(tmp_path: Path) -> None:
+    (images, labels), _ = tiny.arrays()
+    weights = []
+    for parts in (1, 3):
+        options = {"optimizer": "sgd", "augment": [], "accumulate_steps": parts}
+        folder = tmp_path / str(parts)
+        with tiny.make(folder, tiny.linear, **options) as train:
+            feed = {train.images_ph: images[:2], train.labels_ph: labels[:2]}
+            train.session.run(train.train_op, feed)
+            weights.append(tiny.variables(train)["logits/kernel"])
+    assert np.isfinite(weights[1]).all()
+    np.testing.assert_allclose(weights[1], weights[0], rtol=1e-5, atol=1e-7)

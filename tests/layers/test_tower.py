@@ -102,3 +102,18 @@ def test_two_towers_share_their_variables_and_record_their_own() -> None:
         assert [list(tower.activations) for tower in towers] == [["a", "dense"]] * 2
         assert [len(tower.penalties) for tower in towers] == [1, 1]
         assert towers[0].penalties[0] is not towers[1].penalties[0]
+
+
+def test_no_two_layers_share_a_name() -> None:
+    with tf.Graph().as_default():
+        images = tf.zeros([2, 8, 8, 1])
+        with building(Tower(1)) as tower:
+            layers.conv2d(images, 3, 3)
+            layers.conv2d(images, 4, 3)
+            layers.conv2d(images, 5, 3, name="conv2d_1")
+            layers.conv2d(images, 6, 3, name="own_1")
+            layers.conv2d(images, 7, 3, name="own")
+            layers.conv2d(images, 8, 3, name="own")
+        names = ["conv2d", "conv2d_1", "conv2d_1_1", "own_1", "own", "own_2"]
+        assert list(tower.activations) == names
+        assert len(tf.trainable_variables()) == 12

@@ -59,7 +59,8 @@ def muon_update(kernel: Any, gradient: Any, momentum: Any, rate: Any, decay: flo
     outputs = kernel.shape.as_list()[-1]
     flat = tf.transpose(tf.reshape(update, [-1, outputs]))  # [out, h w in]
     orthogonal = tf.reshape(tf.transpose(orthogonalize(flat)), kernel.shape)
-    scaled = kernel * (float(outputs) ** 0.5 / tf.norm(kernel))
+    # A kernel of zeros has no direction to keep.
+    scaled = kernel * tf.math.divide_no_nan(float(outputs) ** 0.5, tf.norm(kernel))
     return scaled - rate * orthogonal, new_momentum
 
 

@@ -17,6 +17,7 @@ muon: see `cnnlab.graph.update.muon`.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -139,7 +140,9 @@ def build_update(
     pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
     if config.clip_norm is not None:
         # Pascanu et al. 2012 (arXiv 1211.5063).
-        clipped, _ = tf.clip_by_global_norm([g for g, _ in pairs], config.clip_norm)
+        all_gradients = [g for g, _ in pairs]
+        norm = global_norm(all_gradients)
+        clipped, _ = tf.clip_by_global_norm(all_gradients, config.clip_norm, norm)
         pairs = [(g, v) for g, (_, v) in zip(clipped, pairs, strict=True)]
     treated = [(g, v, treatment_of(config, v)) for g, v in pairs]
 
@@ -173,9 +176,32 @@ def build_update(
         updates = []
         for (by_muon, factor, steps), group in groups.items():
             make = make_muon if by_muon else make_optimizer
-            updates.append(make(config, rate_of(factor, steps)).apply_gradients(group))
+            if steps is None:
+                updates.append(make(config, rate * factor).apply_gradients(group))
+                continue
+            # Later, nothing changes at all: with a rate of 0, momentum would still be at work.
+            is_early = global_step.read_value() < int(steps)
+            apply = functools.partial(_apply, make, config, rate * factor, group)
+            updates.append(tf.cond(is_early, apply, tf.no_op))
     with tf.control_dependencies(updates):
         return global_step.assign_add(1).op
+
+
+def _apply(make: Callable[..., Any], config: Config, rate: Any, group: list[Any]) -> Any:
+    """Add the update of a group in a branch, whose graph has no name scope yet."""
+    with tf.name_scope("optimizer"):
+        return make(config, rate).apply_gradients(group)
+
+
+def global_norm(gradients: list[Any]) -> Any:
+    """Return the norm of all gradients together, float32 scalar.
+
+    Where their squares are too large for float32, they are first divided by the largest.
+    """
+    norm = tf.linalg.global_norm(gradients)
+    largest = tf.reduce_max([tf.reduce_max(tf.abs(g)) for g in gradients])
+    scaled = tf.linalg.global_norm([g / largest for g in gradients])
+    return tf.where_v2(tf.is_finite(norm), norm, largest * scaled)
 
 
 def _check_patterns(config: Config, variables: list[Any]) -> None:
