@@ -137,8 +137,9 @@ def class_weight_array(
 
     Args:
         class_weights: a list in the order of the classes, or a mapping from class name to factor.
-            Classes that the mapping does not name have the factor 1. "balanced" gives a class the factor
-            n / (num_classes x images of the class), as in scikit-learn, or 0 if it has no images.
+            Classes that the mapping does not name have the factor 1. "balanced" gives a class the
+            factor n / (num_classes x images of the class), as in scikit-learn, or 0 if it has no
+            images.
         labels: labels of the training images.
         class_names: one for each class.
 
