@@ -238,9 +238,9 @@ def main(words: Sequence[str] | None = None) -> None:
         words,
         usage="python -m cnnlab.predict FILE|FOLDER|PATTERN|-... [--save_dir=DIR] "
         "[--name=value ...]",
-        about="Predict the class of image files with the weights of a run. Name files, folders "
-        "(with all\nsubfolders), quoted patterns as in 'photos/**/*.png', or - to read paths from "
-        "stdin.",
+        about="Predict the class of image files with the weights of a run. Name files, folders, "
+        "quoted patterns\nsuch as 'photos/**/*.png', or - to read paths from stdin. The subfolders "
+        "of a folder are included.",
         takes_words=True,
     )
 

@@ -1,4 +1,4 @@
-"""Search for a run's best options: a function, and the command `python -m cnnlab.tune`."""
+"""Search for the best options of a run: a function, and the command `python -m cnnlab.tune`."""
 
 from __future__ import annotations
 
@@ -26,41 +26,41 @@ STUDY_FILE = "study.db"
 
 
 def tune(space: Mapping[str, Any] | str, **options: Any) -> dict[str, Any]:
-    """Train trials with varied options, or go on with the study in save_dir.
+    """Train trials with varied options, or resume the study in save_dir.
 
         tune({"dense_units": [16, 32], "dropout": [0.1, 0.2]}, config="tune_mnist", workers=2)
 
-    Each trial is a run of its own in SAVE_DIR/trial-NNNN, and a pure function of its options: a
-    study that was stopped or killed goes on as if it had not been.
+    Each trial is a separate run in SAVE_DIR/trial-NNNN, and its result depends on its options only.
+    So a study that was stopped or killed ends as if it had not been interrupted.
 
     Args:
-        space: what varies, as `--space` has it; or a path.
-        **options: as the flags of `python -m cnnlab.tune`; see its `--help`.
+        space: what varies, as in `--space`; or the path of a YAML file.
+        **options: the options of `python -m cnnlab.tune`; see its `--help`.
 
     Returns:
-        as `--json` prints it; see `cnnlab.tune.results.summarize`.
+        what `--json` prints; see `cnnlab.tune.results.summarize`.
 
     Raises:
         UsageError: an option is wrong, or save_dir holds another study.
-        CnnlabError: Optuna is not installed, every trial failed, or data, disk or database fail.
+        CnnlabError: Optuna is not installed, no trial is complete, or data, disk or database fail.
     """
     return run_search(resolve({**options, "space": space}, TuneOptions))
 
 
 def run_search(options: TuneOptions) -> dict[str, Any]:
-    """Make the trials; see `tune`."""
+    """Run the trials, or those that are left; see `tune`."""
     space, run_options = options.parsed_space(), options.run_options()
     space.check(run_options, _check)
     grid = _make_grid(options, space, run_options)
     if (options.folder / CONFIG_FILE).exists():
         raise UsageError(f"{options.folder} holds a run, not a study; choose another --save_dir")
     if importlib.util.find_spec("optuna") is None:
-        raise CnnlabError("tune wants Optuna: pip install 'cnnlab[tune]'")
+        raise CnnlabError("tune needs Optuna: pip install 'cnnlab[tune]'")
     if options.validation_split == 0:
         split = run_options["validation_split"]
-        _say(f"{split:.0%} of the training images are set aside for validation")
+        _say(f"holding out {split:.0%} of the training images for validation")
 
-    from cnnlab.tune.crew import Crew, Plan  # here, because Optuna takes a second to load
+    from cnnlab.tune.crew import Crew, Plan  # here, because importing Optuna takes a second
 
     total = options.trials or (DEFAULT_TRIALS if grid is None else len(grid))
     plan = Plan(
@@ -81,7 +81,7 @@ def run_search(options: TuneOptions) -> dict[str, Any]:
 
 
 def _open_study(options: TuneOptions, plan: Plan, grid: list[Point] | None) -> Study:
-    """The study in its database, and a study directory that belongs to it."""
+    """Open or create the study in its database, and check that the folder belongs to it."""
     from cnnlab.tune.crew import TRIAL_PATTERN
     from cnnlab.tune.study import Study
 
@@ -109,14 +109,14 @@ def _open_study(options: TuneOptions, plan: Plan, grid: list[Point] | None) -> S
                 shutil.rmtree(path)
     elif not study.rows() and any(plan.folder.glob(TRIAL_PATTERN)):
         raise UsageError(
-            f"{plan.folder} holds trials of another study; choose another --save_dir, or "
+            f"{plan.folder} holds the trials of another study; choose another --save_dir, or "
             "--overwrite to delete them"
         )
     return study
 
 
 def _conclude(study: Study, plan: Plan, name: str) -> dict[str, Any]:
-    """Write the best trial's recipe, and say what the search came to so far."""
+    """Write the recipe of the best trial, and return the results so far."""
     from cnnlab.tune.results import best_of, summarize, write_recipe
 
     rows, is_done = study.rows(), study.is_done(plan.total)
@@ -126,26 +126,26 @@ def _conclude(study: Study, plan: Plan, name: str) -> dict[str, Any]:
         write_recipe(best, plan, study=name, ended=ended)
     elif is_done:
         errors = (row.facts["error"] for row in rows if "error" in row.facts)
-        why = next(errors, "all are pruned")
-        raise CnnlabError(f"none of the {plan.total} trials is complete; of the first: {why}")
+        why = next(errors, "all were pruned")
+        raise CnnlabError(f"none of the {plan.total} trials is complete; the first error: {why}")
     return summarize(rows, plan, study=name, is_done=is_done)
 
 
 def _check(values: dict[str, Any]) -> None:
-    """Refuse wrong options of a run, as far as they can be told without data and TensorFlow."""
+    """Check the options of a run, as far as that is possible without data and TensorFlow."""
     Train(**values)
 
 
 def _make_grid(
     options: TuneOptions, space: Space, run_options: Mapping[str, Any]
 ) -> list[Point] | None:
-    """The grid's points, where a grid is searched."""
-    is_asked_for = options.sampler == "grid"
+    """Return the points of the grid; None if the search uses another sampler."""
+    uses_grid = options.sampler == "grid"
     if options.sampler == "auto":
-        is_asked_for = space.is_finite and (
+        uses_grid = space.is_finite and (
             options.trials is None or options.trials >= space.grid_size
         )
-    if not is_asked_for:
+    if not uses_grid:
         return None
     points, left_out = space.grid(run_options, _check)
     if left_out:
@@ -154,7 +154,7 @@ def _make_grid(
 
 
 def _identity(options: TuneOptions, run_options: Mapping[str, Any], sampler: str) -> dict[str, Any]:
-    """What makes the study another one, where it is another."""
+    """Return the options that may not change when a study is resumed, with their values."""
     fields = fields_of(TuneOptions)
     shaping = {
         name: value
@@ -166,5 +166,5 @@ def _identity(options: TuneOptions, run_options: Mapping[str, Any], sampler: str
 
 
 def _say(text: str) -> None:
-    """Print a line of progress."""
+    """Print a line of progress on stderr."""
     print(text, file=sys.stderr, flush=True)

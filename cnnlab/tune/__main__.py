@@ -12,15 +12,15 @@ from cnnlab.tune.options import TuneOptions
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """The command `python -m cnnlab.tune`."""
+    """Run the command `python -m cnnlab.tune`."""
     cli.run(
         _tune_command,
         TuneOptions,
         words,
         usage="python -m cnnlab.tune --space=SPACE [--config=RECIPE] [--trials=N] [--name=value "
         "...]",
-        about="Search for the best options of a run; in a save_dir that holds a study, go on with "
-        "it. Besides the options below, those of a run are the same for all trials.",
+        about="Search for the best options of a run, or resume the study in save_dir. All options "
+        "of a run\nthat --space does not vary are the same for every trial.",
         resolve=lambda given: resolve(given, TuneOptions),
     )
 
@@ -32,7 +32,7 @@ def _tune_command(options: TuneOptions, _words: tuple[str, ...]) -> dict[str, An
 
         cli.say(table(summary))
         if not summary["finished"]:
-            cli.say("some trials are not finished; the same command goes on with them")
+            cli.say("some trials are not finished; the same command resumes them")
         cli.say(describe_best(summary, options.resolved_log_dir))
     return summary
 

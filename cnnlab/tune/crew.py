@@ -1,7 +1,7 @@
-"""The workers of a search, and who hands them their trials.
+"""The worker processes of a search, and the crew that gives them their trials.
 
-Each worker is a process; a thread here talks to it. Only this process uses the study, one thread at
-a time, so any number of workers get on with SQLite.
+One thread per worker process exchanges messages with it. Only this process uses the study, and only
+one thread at a time, so SQLite is enough for any number of workers.
 """
 
 from __future__ import annotations
@@ -25,23 +25,24 @@ from cnnlab.tune.space import Point, Space
 from cnnlab.tune.study import Study
 
 TRIAL_PATTERN = "trial-[0-9]*"
-SIGN_SECS = 60.0  # between two signs of life
+HEARTBEAT_SECS = 60.0
 _MIN_SECS = 0.001
 
 Message = dict[str, Any]
 
 
 class Plan(NamedTuple):
-    """What every trial has.
+    """What all trials of a study have in common.
 
-    options: a run's options that do not vary.
-    space: what varies.
-    total: trials of the study in all.
-    metric: accuracy or loss.
-    prunes: whether poor trials are ended early.
-    folder: the study directory.
-    log_dir: folder of all trials' event files.
-    max_secs: stop after so long; None for never.
+    Attributes:
+        options: the options of a run that do not vary.
+        space: the options that vary.
+        total: the number of trials of the study, those of all machines together.
+        metric: accuracy or loss.
+        prunes: whether poor trials are ended early.
+        folder: the study directory.
+        log_dir: folder of the event files of all trials.
+        max_secs: stop after this time, in seconds; None: no limit.
     """
 
     options: dict[str, Any]
@@ -55,19 +56,19 @@ class Plan(NamedTuple):
 
 
 def trial_name(number: int) -> str:
-    """The name of a trial's folders."""
+    """Return the name of a trial's run directory and of its folder of event files."""
     return f"trial-{number:04d}"
 
 
 class Worker:
-    """A process that makes trials, one at a time."""
+    """A process that runs trials, one at a time."""
 
     def __init__(self, number: int, folder: Path) -> None:
-        """Start it.
+        """Start the process.
 
         Args:
-            number: names it.
-            folder: where WORKER.log goes, with what training says.
+            number: the number of the worker, from 1.
+            folder: the folder of worker-NUMBER.log, the log of its trainings.
         """
         self._log = folder / f"worker-{number}.log"
         package = str(Path(__file__).parents[2])
@@ -80,12 +81,12 @@ class Worker:
                 stderr=log,
                 text=True,
                 env={**os.environ, "PYTHONPATH": path},
-                # Control-C reaches this process alone, which tells the workers once.
+                # So that Control-C only reaches this process, which stops the workers in order.
                 start_new_session=True,
             )
 
-    def tell(self, message: Message) -> None:
-        """Send a message; of no effect if the process has ended."""
+    def send(self, message: Message) -> None:
+        """Send a message. Do nothing if the process has ended."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(message) + "\n")
@@ -94,27 +95,34 @@ class Worker:
             return
 
     def run(self, job: Message, should_prune: Callable[[list[Any]], bool]) -> Message:
-        """Make a trial; answers its questions.
+        """Run a trial, and answer whether to prune it when the worker asks.
+
+        Args:
+            job: the trial; see `cnnlab.tune.worker`.
+            should_prune: takes the evaluations so far.
+
+        Returns:
+            how the trial ended; see `cnnlab.tune.worker.run_trial`.
 
         Raises:
-            CnnlabError: the process has died.
+            CnnlabError: the process ended without an answer.
         """
         assert self._process.stdout is not None
-        self.tell(job)
+        self.send(job)
         for line in self._process.stdout:
             message: Message = json.loads(line)
             if "ending" in message:
                 return message
-            self.tell({"prune": should_prune(message["evaluations"])})
+            self.send({"prune": should_prune(message["evaluations"])})
         code = self._process.wait()
         how = f"by signal {-code}" if code < 0 else f"with code {code}"
         raise CnnlabError(
             f"a worker has ended {how} in trial {job['trial']}; see {self._log}; the same command "
-            "goes on with it"
+            "resumes the trial"
         )
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, and wait for its end."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
@@ -124,9 +132,16 @@ class Worker:
 
 
 class Crew:
-    """Some workers at one study."""
+    """The workers of one search."""
 
     def __init__(self, study: Study, plan: Plan, say: Callable[[str], None]) -> None:
+        """Prepare the search.
+
+        Args:
+            study: gives the trials and keeps their results.
+            plan: what all trials have in common.
+            say: called with a line when a trial has ended.
+        """
         self._study = study
         self._plan = plan
         self._say = say
@@ -136,23 +151,24 @@ class Crew:
         self._deadline = None if plan.max_secs is None else time.monotonic() + plan.max_secs
 
     def run(self, count: int) -> None:
-        """Make trials, `count` at a time, until all are done or in work elsewhere, or time is up.
+        """Run trials, `count` at a time, until none is left or the time is over.
 
-        However it ends, the trials under way are saved and back in the queue.
+        Trials that other machines run at the moment do not count as left. However the search ends,
+        the unfinished trials are saved and back in the queue.
 
         Raises:
-            CnnlabError: something is wrong that is not one trial's fault.
+            CnnlabError: an error for which no single trial is responsible, as a full disk.
         """
         with ThreadPoolExecutor(count) as pool:
             futures = [pool.submit(self._drive, number) for number in range(1, count + 1)]
             try:
                 pending = set(futures)
                 while pending:
-                    done, pending = wait(pending, SIGN_SECS, FIRST_EXCEPTION)
+                    done, pending = wait(pending, HEARTBEAT_SECS, FIRST_EXCEPTION)
                     for future in done:
                         future.result()
                     with self._lock:
-                        self._study.give_signs()
+                        self._study.send_heartbeats()
             finally:
                 self._stop()
 
@@ -161,10 +177,10 @@ class Crew:
             self._stopping = True
             workers = list(self._workers)
         for worker in workers:
-            worker.tell({"stop": True})
+            worker.send({"stop": True})
 
     def _drive(self, number: int) -> None:
-        """One worker's trials."""
+        """Give one worker trial after trial."""
         worker: Worker | None = None
         try:
             while (taken := self._take()) is not None:
@@ -196,9 +212,9 @@ class Crew:
             self._workers.append(worker)
             if len(self._workers) == 1 and number == 1:
                 experiment = self._plan.space.domains()
-                worker.tell({"experiment": experiment, "log_dir": str(self._plan.log_dir)})
+                worker.send({"experiment": experiment, "log_dir": str(self._plan.log_dir)})
             if self._stopping:
-                worker.tell({"stop": True})
+                worker.send({"stop": True})
         return worker
 
     def _job(self, number: int, point: Point) -> Message:
@@ -244,7 +260,7 @@ class Crew:
 
 
 def _describe(answer: Message, metric: str) -> str:
-    """How a trial ended, for people."""
+    """Describe for people how a trial ended."""
     if answer["ending"] == "complete":
         return f"validation {metric} {answer['value']:.4f}"
     if answer["ending"] == "pruned":

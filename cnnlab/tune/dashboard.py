@@ -1,8 +1,8 @@
 """The columns of a search in TensorBoard's HParams dashboard.
 
-LOG_DIR/                      the experiment: what varies, and the figures
-LOG_DIR/trial-NNNN/           a trial: an ordinary run, which writes its own row; see
-cnnlab.run.tensorboard.hparams
+LOG_DIR/                      the experiment: the options that vary, and the metrics
+LOG_DIR/trial-NNNN/           a trial: an ordinary run, which writes a row of the table itself; see
+                              cnnlab.run.tensorboard.hparams
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from cnnlab.run.tensorboard import hparams
 
 
 def write_experiment(log_dir: Path, domains: Mapping[str, Any]) -> None:
-    """Say what varies, so that the dashboard has its columns and filters.
+    """Write the event file of the experiment, which gives the dashboard its columns and filters.
 
     Args:
-        log_dir: folder of all trials.
+        log_dir: folder of the event files of all trials.
         domains: option to its list of choices, or to the two ends of its range.
 
     Raises:
         CnnlabError: the event file cannot be written.
     """
-    with hparams.replacing_events(log_dir) as writer:  # which loads TensorFlow our way
+    with hparams.replacing_events(log_dir) as writer:
+        # Here, because the import needs a TensorFlow that is already loaded and set up.
         from tensorboard.plugins.hparams import api
 
         columns = [api.HParam(name, _domain(api, domain)) for name, domain in domains.items()]

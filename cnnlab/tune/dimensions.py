@@ -1,7 +1,7 @@
-"""What a search varies on its own, and how a study stores its values.
+"""The dimensions of a search space, and how a study stores their values.
 
-A study stores plain values: a number, a text, True, False or None. A choice that is more than that,
-as a list, is stored as its JSON text.
+A study stores plain values: a number, a text, True, False or None. Any other choice, such as a
+list, is stored as JSON text.
 """
 
 from __future__ import annotations
@@ -13,43 +13,43 @@ from typing import Any
 
 from cnnlab.base.errors import UsageError
 
-MAX_GRID_POINTS = 2000  # each is checked before the first begins
+MAX_GRID_POINTS = 2000  # because all are checked before the first trial
 
 Stored = bool | int | float | str | None
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """What varies on its own: one option, or several that go together.
+    """One option that varies, or several that vary together.
 
     Attributes:
-        key: as the space names it.
-        names: the options it sets: a name of Config, or "model_options.NAME".
+        key: the key in the space.
+        names: the options that it sets: a name of Config, or "model_options.NAME".
     """
 
     key: str
     names: tuple[str, ...]
 
     def samples(self) -> list[Stored]:
-        """Stored values that show whether the options take all of them."""
+        """Return stored values to check; if the options accept these, they accept all."""
         raise NotImplementedError
 
     def grid(self) -> list[Stored]:
-        """All stored values.
+        """Return all stored values.
 
         Raises:
-            UsageError: there is no end to them.
+            UsageError: there are infinitely many, or more than MAX_GRID_POINTS.
         """
         raise NotImplementedError
 
     def decode(self, stored: Stored) -> tuple[Any, ...]:
-        """The value of each of `names`."""
+        """Return the value of each of `names` for a stored value."""
         return (stored,)
 
 
 @dataclass(frozen=True)
 class Choices(Dimension):
-    """One of some values."""
+    """One of several values."""
 
     values: tuple[Any, ...]
 
@@ -61,7 +61,7 @@ class Choices(Dimension):
 
     @property
     def stored(self) -> list[Stored]:
-        """How the study stores the values."""
+        """The values in the form in which the study stores them."""
         return [_stored(value) for value in self.values]
 
     def decode(self, stored: Stored) -> tuple[Any, ...]:
@@ -74,8 +74,8 @@ class Range(Dimension):
     """A number from low to high, both included.
 
     Attributes:
-        step: distance of the values from low on to high; None for all of them.
-        log: whether small and large are drawn alike, by their logarithm.
+        step: the distance between two values, counted from low; None: any number in the range.
+        log: whether values are drawn evenly on a logarithmic scale.
     """
 
     low: float
@@ -91,14 +91,15 @@ class Range(Dimension):
     def samples(self) -> list[Stored]:
         if self.step is not None:
             return [self.low, self.low + self.step, self.high]
-        middle = self.low + 0.381966 * (self.high - self.low)  # a fraction, unless a whole number
+        # At the golden section, which is hardly ever a whole number.
+        middle = self.low + 0.381966 * (self.high - self.low)
         return [self.low, self.high, round(middle) if self.is_int else middle]
 
     def grid(self) -> list[Stored]:
         if self.log or (self.step is None and not self.is_int):
             raise UsageError(
-                f"--space: {self.key} is a range without a step, of which no grid can be made; "
-                "give a step or a list of values, or take --sampler=random or tpe"
+                f"--space: {self.key} is a range without a step, so it has no grid; add a step, "
+                "write a list of values, or choose --sampler=random or tpe"
             )
         step = self.step or 1
         count = math.floor((self.high - self.low) / step + 1e-9) + 1
@@ -108,7 +109,7 @@ class Range(Dimension):
 
 
 def short(value: Any) -> str:
-    """A value for people: a number with four digits."""
+    """Format a value for people; a number has four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -120,4 +121,6 @@ def _text(value: Any) -> str:
     try:
         return json.dumps(value)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"--space: {str(value)[:100]} is no choice of plain values") from error
+        raise UsageError(
+            f"--space: {str(value)[:100]} cannot be stored; use numbers, texts, lists and mappings"
+        ) from error

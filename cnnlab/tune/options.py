@@ -1,4 +1,4 @@
-"""The options of a search: a run's, and how they are varied."""
+"""The options of a search: those of a run, and those that say how to vary them."""
 
 from __future__ import annotations
 
@@ -19,25 +19,30 @@ DEFAULT_TRIALS = 20
 DEFAULT_VALIDATION_SPLIT = 0.1
 Metric = Literal["accuracy", "loss"]
 
-# Another value of these would make the metrics of two trials figures of different images.
+# The metrics of trials with different values of these would be measured on different images.
 _WHAT_IS_MEASURED = ("dataset", "label_mode", "validation_split", "verify_data", "eval_examples")
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
 class TuneOptions(Config):
-    """Options of `python -m cnnlab.tune`: a run's, and how they are varied."""
+    """Options of `python -m cnnlab.tune`: those of a run, and those of the search."""
 
     space: dict[str, Any] | str = option(
         {},
-        "what varies, or the path of a YAML file that says it: {NAME: [16, 32], NAME: {low: 1e-4, "
-        "high: 1e-1, log: true}, NAME: {low: 16, high: 128, step: 16}, 'NAME, NAME': [[adam, "
-        "1e-3], [sgd, 1e-2]]}; NAME: an option of training or of the model; whole numbers where "
-        "both ends are; names with a comma vary together",
+        "the options that vary: a mapping with entries as below, or the path of a YAML file; NAME "
+        "is an option of training or of the model\n"
+        "NAME: [16, 32]: one of these values\n"
+        "NAME: {low: 1e-4, high: 1e-1, log: true}: a number in this range, drawn evenly on a "
+        "logarithmic scale\n"
+        "NAME: {low: 16, high: 128, step: 16}: 16, 32, ... or 128; whole numbers, because both "
+        "ends are whole\n"
+        "'NAME, NAME': [[adam, 1e-3], [sgd, 1e-2]]: options that vary together",
         group="search",
     )
     trials: int | None = option(
         None,
-        f"trials of the study in all; the whole grid, else {DEFAULT_TRIALS}, unless given",
+        "total number of trials of the study",
+        default_text=f"the whole grid; {DEFAULT_TRIALS} without a grid",
         unit="trials",
         group="search",
         ge=1,
@@ -45,43 +50,61 @@ class TuneOptions(Config):
     )
     sampler: Literal["auto", "grid", "random", "tpe"] = option(
         "auto",
-        "grid: every combination; random; tpe: where trials were good (Bergstra et al. 2011); "
-        "auto: grid where all are lists and trials suffice for it, else tpe",
+        "how to choose the values of a trial\n"
+        "grid: every combination once\n"
+        "random: at random\n"
+        "tpe: more often where earlier trials were good (Bergstra et al. 2011)\n"
+        "auto: grid, if every entry of space is a list and trials is large enough for all "
+        "combinations; otherwise tpe",
         group="search",
     )
     pruner: Literal["none", "halving", "median"] = option(
         "none",
-        "end poor trials early: halving: at evaluation 1, 3, 9, ... unless in the best third of "
-        "those that came as far (Li et al. 2018); median: at any evaluation, if worse than the "
-        "median there",
+        "how to end poor trials early\n"
+        "halving: at the evaluations 1, 3, 9, ... continue only the best third of the trials that "
+        "came as far (Li et al. 2018)\n"
+        "median: end a trial at any evaluation where it is worse than the median of the others",
         group="search",
     )
     metric: Metric = option(
-        "accuracy", "what is best: highest accuracy or lowest loss, on validation", group="search"
+        "accuracy",
+        "figure on the validation set to compare trials by: the highest accuracy or the lowest "
+        "loss is best",
+        group="search",
     )
     workers: int = option(
-        1, "trials at a time, each in a process", unit="processes", group="search", ge=1, le=1000
+        1,
+        "number of trials to run at a time, each in a separate process",
+        unit="processes",
+        group="search",
+        ge=1,
+        le=1000,
     )
     study: str | None = option(
-        None, "name in the storage; the folder's name unless given", group="search", min_length=1
+        None,
+        "name of the study in the storage",
+        default_text="the name of save_dir",
+        group="search",
+        min_length=1,
     )
     storage: str | None = option(
         None,
-        "database that several machines share, as in postgresql://user@host/name; SQLite in the "
-        "study directory unless given",
+        "URL of a database that several machines share, as in postgresql://user@host/name",
+        default_text="SQLite in save_dir",
         group="search",
         min_length=1,
     )
     save_dir: str = option(
         "./tune",
-        "study directory: a run directory for each trial, study.db and best.yaml",
+        "study directory, for a run directory per trial, study.db and best.yaml",
         group="run",
         shapes_result=False,
         min_length=1,
     )
     log_dir: str | None = option(
         None,
-        "TensorBoard event files, a folder for each trial; ./logs/STUDY unless given",
+        "folder of the TensorBoard event files, with one subfolder per trial",
+        default_text="./logs/STUDY",
         group="run",
         shapes_result=False,
     )
@@ -93,18 +116,18 @@ class TuneOptions(Config):
 
     @property
     def study_name(self) -> str:
-        """The study's name in the storage."""
+        """The name of the study in the storage."""
         return self.study or self.folder.resolve().name or "tune"
 
     @property
     def resolved_log_dir(self) -> Path:
-        """Where the trials' event files go."""
+        """The folder of the event files of all trials."""
         return Path(self.log_dir or f"./logs/{self.study_name}")
 
     def run_options(self) -> dict[str, Any]:
-        """The options that each trial starts from, as a Config has them.
+        """Return the options of a Config that each trial starts from.
 
-        Trials are compared on validation images, so that the test set chooses nothing.
+        They always have a validation set, because trials must not be chosen by the test set.
         """
         given = {name: value for name, value in as_dict(self).items() if name in fields_of(Config)}
         given.update(config=None, json=False, debug=False, overwrite=False, max_secs=None)
@@ -112,10 +135,10 @@ class TuneOptions(Config):
         return given
 
     def given_space(self) -> dict[str, Any]:
-        """The space as it was written.
+        """Return the space as the user wrote it.
 
         Raises:
-            UsageError: it is absent, or its file cannot be read.
+            UsageError: there is none, or its file cannot be read.
         """
         space = self.space
         if isinstance(space, str):
@@ -123,14 +146,14 @@ class TuneOptions(Config):
                 raise UsageError(f"--space={space[:100]} is neither a mapping nor a file")
             space = read_yaml_mapping(Path(space))
         if not space:
-            raise UsageError("--space says what varies, as in --space='{dropout: [0.1, 0.2]}'")
+            raise UsageError("set the options that vary, as in --space='{dropout: [0.1, 0.2]}'")
         return space
 
     def parsed_space(self) -> Space:
-        """The space.
+        """Return the space, checked.
 
         Raises:
-            UsageError: it is absent, or wrong.
+            UsageError: there is none, or it is wrong.
         """
         space = self.given_space()
         models = space.get("model", [self.model])
@@ -143,7 +166,7 @@ class TuneOptions(Config):
 
 
 def varying_options() -> list[str]:
-    """The options of a run that a search can vary."""
+    """Return the names of the options of a run that a search can vary."""
     return [
         name
         for name, field in fields_of(Config).items()

@@ -1,4 +1,4 @@
-"""What a search came to: rows for programs, a table for people, the best trial's recipe."""
+"""The results of a search: for programs, as a table for people, and the best trial's recipe."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import yaml
 from cnnlab.base.files import write_atomically
 from cnnlab.config.config import Config
 from cnnlab.config.options import as_dict, build, fields_of
+from cnnlab.config.terminal import render_table
 from cnnlab.tune.crew import Plan, trial_name
 from cnnlab.tune.dimensions import short
 from cnnlab.tune.study import Row
@@ -20,20 +21,29 @@ _ALWAYS_WRITTEN = ("dataset", "model", "batch_size", "optimizer", "learning_rate
 
 
 def best_of(rows: Sequence[Row], metric: str) -> Row | None:
-    """The complete trial with the best metric; of equal ones the first."""
+    """Return the complete trial with the best metric, the first of equal ones.
+
+    None: no trial is complete.
+    """
     complete = [row for row in rows if row.state == "complete" and row.value is not None]
     sign = 1 if metric == "accuracy" else -1
     return max(complete, key=lambda row: sign * (row.value or 0), default=None)
 
 
 def summarize(rows: Sequence[Row], plan: Plan, *, study: str, is_done: bool) -> dict[str, Any]:
-    """What `--json` prints.
+    """Return the results for programs; `--json` prints them.
+
+    Args:
+        rows: the trials.
+        plan: what all trials have in common.
+        study: the name of the study.
+        is_done: whether all trials have ended.
 
     Returns:
-        study, metric, finished, best (None if no trial is complete; else trial, params, value,
-        test_accuracy, recipe) and trials (each with trial, state, params, value, and as far as
-        known step, seconds and error). The test accuracy of the best trial alone is told: the test
-        set chooses nothing.
+        study, metric, finished, best, and trials. best is None if no trial is complete; otherwise
+        it has trial, params, value, test_accuracy and recipe. Each of trials has trial, state,
+        params, value, and, as far as known, step, seconds and error. Only the best trial has a test
+        accuracy, so that nobody chooses a trial by the test set.
     """
     best = best_of(rows, plan.metric)
     return {
@@ -62,7 +72,7 @@ def summarize(rows: Sequence[Row], plan: Plan, *, study: str, is_done: bool) -> 
 
 
 def table(summary: Mapping[str, Any]) -> str:
-    """The trials for people, the best first."""
+    """Return the trials as a table for people, the best first."""
     sign = -1 if summary["metric"].endswith("accuracy") else 1
     states = ("complete", "pruned", "running", "waiting", "failed")
 
@@ -71,8 +81,8 @@ def table(summary: Mapping[str, Any]) -> str:
 
     trials = sorted(summary["trials"], key=rank)
     names = list(trials[0]["params"]) if trials else []
-    rows = [["trial", "state", summary["metric"], *names, "seconds"]]
-    rows += [
+    columns = ["trial", "state", summary["metric"], *names, "seconds"]
+    rows = [
         [
             str(trial["trial"]),
             trial["state"],
@@ -82,15 +92,11 @@ def table(summary: Mapping[str, Any]) -> str:
         ]
         for trial in trials
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return render_table(columns, rows, left_columns=len(columns))
 
 
 def describe_best(summary: Mapping[str, Any], log_dir: Path) -> str:
-    """The last line for people."""
+    """Return the line about the best trial."""
     best = summary["best"]
     if best is None:
         return "no trial is complete"
@@ -106,15 +112,15 @@ def write_recipe(best: Row, plan: Plan, *, study: str, ended: int) -> Path:
 
     Args:
         best: the trial.
-        plan: the search.
-        study: its name.
-        ended: how many trials the best was chosen from.
+        plan: what all trials have in common.
+        study: the name of the study.
+        ended: the number of trials that the best was chosen from.
 
     Returns:
-        the file.
+        the path of the recipe.
 
     Raises:
-        CnnlabError: it cannot be written.
+        CnnlabError: the file cannot be written.
     """
     config = build(Config, plan.space.apply(plan.options, best.point))
     defaults = as_dict(Config())

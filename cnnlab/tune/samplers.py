@@ -1,4 +1,4 @@
-"""What is tried under a number, and what is ended early: Optuna's samplers and pruners."""
+"""The samplers and pruners: which values a trial tries, and which trials end early."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from cnnlab.tune.space import Point
 def make_sampler(
     name: str, seed: int, number: int, grid: Sequence[Point] | None
 ) -> optuna.samplers.BaseSampler:
-    """A sampler for the trial of this number, the same each time.
+    """Return the sampler of one trial. It always draws the same values for the same trial.
 
     Args:
         name: "grid", "random" or "tpe".
-        seed: of the study.
-        number: the trial's.
-        grid: the points of a grid by number, else None.
+        seed: the seed of the study.
+        number: the number of the trial.
+        grid: the points of a grid by trial number; None: the sampler is not a grid.
     """
     if grid is not None:
         return GridSampler(grid)
@@ -34,7 +34,7 @@ def make_sampler(
 
 
 class GridSampler(optuna.samplers.BaseSampler):
-    """The point of a trial's number."""
+    """A sampler that gives each trial the grid point of its number."""
 
     def __init__(self, points: Sequence[Point]) -> None:
         self._points = points
@@ -60,7 +60,7 @@ class GridSampler(optuna.samplers.BaseSampler):
 
 
 def make_pruner(name: str) -> optuna.pruners.BasePruner:
-    """What ends poor trials: "none", "halving" or "median"."""
+    """Return the pruner of a name: "none", "halving" or "median"."""
     if name == "halving":
         return optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
     if name == "median":
@@ -69,7 +69,7 @@ def make_pruner(name: str) -> optuna.pruners.BasePruner:
 
 
 def suggest(trial: Trial, dimension: Dimension) -> Stored:
-    """The trial's value, drawn unless it has one."""
+    """Return the trial's value of a dimension; draw it if the trial does not have one yet."""
     if isinstance(dimension, Choices):
         return trial.suggest_categorical(dimension.key, dimension.stored)
     assert isinstance(dimension, Range)

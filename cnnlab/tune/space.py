@@ -1,9 +1,9 @@
-"""The search space: which options vary, and over what.
+"""The search space: which options vary, and the values that they can have.
 
 dense_units: [16, 32]                                     # choices
 learning_rate: {low: 1e-4, high: 1e-1, log: true}         # a range of numbers
-batch_size: {low: 32, high: 128, step: 32}                # whole numbers, as both ends are
-optimizer, learning_rate: [[adam, 0.001], [sgd, 0.01]]    # options that go together
+batch_size: {low: 32, high: 128, step: 32}                # whole numbers, because both ends are
+optimizer, learning_rate: [[adam, 0.001], [sgd, 0.01]]    # options that vary together
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cnnlab.base.errors import UsageError, nearest
 from cnnlab.config.resolve import override
 from cnnlab.tune.dimensions import MAX_GRID_POINTS, Choices, Dimension, Range, Stored
 
-_TRIED_COMBINATIONS = 64  # of other options' values, for one value to go with
+_TRIED_COMBINATIONS = 64  # of the other options' values, to find one that fits a value
 _RANGE_KEYS = ("low", "high", "step", "log")
 
 Point = dict[str, Stored]
@@ -27,16 +27,16 @@ Check = Callable[[dict[str, Any]], object]
 
 @dataclass(frozen=True)
 class Space:
-    """All that varies.
+    """All options that vary.
 
     Attributes:
-        dimensions: in the order given.
+        dimensions: in the order in which the user wrote them.
     """
 
     dimensions: tuple[Dimension, ...]
 
     def named(self, point: Mapping[str, Stored]) -> dict[str, Any]:
-        """A point as people write it: each option's short name and value."""
+        """Return a point for people: the short name of each option, and its value."""
         return {
             _short(name): value
             for dimension in self.dimensions
@@ -52,16 +52,19 @@ class Space:
 
     @property
     def grid_size(self) -> int:
-        """Combinations of all values, valid or not.
+        """The number of combinations of all values, valid or not.
 
         Raises:
-            UsageError: there is no end to them.
+            UsageError: a range has no step, or too many values.
         """
         return math.prod(len(dimension.grid()) for dimension in self.dimensions)
 
     def domains(self) -> dict[str, list[Any] | tuple[float, float]]:
-        """Each option's short name, and its choices or its lowest and highest value, as a
-        dashboard has them: numbers, texts or switches, all of one kind."""
+        """Return the short name of each option, with its choices or the two ends of its range.
+
+        The choices are in the form that TensorBoard's dashboard needs: all numbers, all texts or
+        all switches.
+        """
         found: dict[str, list[Any] | tuple[float, float]] = {}
         for dimension in self.dimensions:
             if isinstance(dimension, Range):
@@ -73,7 +76,7 @@ class Space:
         return found
 
     def shown(self, point: Mapping[str, Stored]) -> dict[str, Any]:
-        """A point as a dashboard has it; see `domains`."""
+        """Return a point in the form that TensorBoard's dashboard needs; see `domains`."""
         domains = self.domains()
         return {
             name: str(value) if isinstance(next(iter(domains[name])), str) else value
@@ -81,11 +84,11 @@ class Space:
         }
 
     def apply(self, options: Mapping[str, Any], point: Mapping[str, Stored]) -> dict[str, Any]:
-        """A run's options at a point.
+        """Return the options of a run at a point.
 
         Args:
             options: name to value of the options that do not vary.
-            point: each dimension's stored value.
+            point: the stored value of each dimension.
         """
         changes: dict[str, Any] = {}
         arguments = {}
@@ -101,14 +104,14 @@ class Space:
         return {**merged, "model_options": {**merged["model_options"], **arguments}}
 
     def check(self, options: Mapping[str, Any], check: Check) -> None:
-        """Refuse a value that is valid in no combination.
+        """Check that each value is valid in some combination with the other dimensions' values.
 
         Args:
-            options: those that do not vary.
-            check: raises UsageError where a run's options are wrong.
+            options: the options that do not vary.
+            check: raises UsageError if the options of a run are wrong.
 
         Raises:
-            UsageError: what is wrong with the value.
+            UsageError: a value is valid in none of the combinations tried.
         """
         for dimension in self.dimensions:
             others = [other for other in self.dimensions if other is not dimension]
@@ -124,19 +127,24 @@ class Space:
                     raise UsageError(f"--space: {dimension.key}: {problem}") from problem
 
     def grid(self, options: Mapping[str, Any], check: Check) -> tuple[list[Point], str]:
-        """Every combination that is valid, the last dimension varying fastest.
+        """Return every valid combination; the last dimension varies fastest.
+
+        Args:
+            options: the options that do not vary.
+            check: raises UsageError if the options of a run are wrong.
 
         Returns:
-            the points, and why others were left out; '' if none was.
+            the points, and a text that says how many combinations are left out and why; '' if none
+            is.
 
         Raises:
-            UsageError: a range has no step, or there are too many points.
+            UsageError: a range has no step, or there are more than MAX_GRID_POINTS points.
         """
         count = self.grid_size
         if count > MAX_GRID_POINTS:
             raise UsageError(
-                f"--space is a grid of {count:,} points; at most {MAX_GRID_POINTS:,} are searched "
-                "one by one; take --sampler=random or tpe"
+                f"--space has a grid of {count:,} points, more than {MAX_GRID_POINTS:,}; choose "
+                "--sampler=random or tpe"
             )
         points, left_out = [], ""
         for values in itertools.product(*(dimension.grid() for dimension in self.dimensions)):
@@ -165,7 +173,7 @@ def _short(name: str) -> str:
 
 
 def _of_one_kind(values: Sequence[Any]) -> Sequence[Any]:
-    """The values if all are numbers or all are switches, else their texts."""
+    """Return the values if all are numbers or all are switches; otherwise return their texts."""
     are_switches = [isinstance(value, bool) for value in values]
     are_numbers = all(isinstance(value, int | float) for value in values)
     is_one_kind = are_numbers and all(are_switches) == any(are_switches)
@@ -178,12 +186,13 @@ def parse_space(
     """Read a space.
 
     Args:
-        given: option, or several with commas between, to a list of choices or a range.
-        options: the names that can vary of a run's options.
-        arguments: names of the model's own options.
+        given: the name of an option, or several with commas between, to a list of choices or a
+            range.
+        options: the names of the options of a run that can vary.
+        arguments: the names of the options of the model.
 
     Raises:
-        UsageError: a name is unknown or ambiguous, or something is neither choices nor a range.
+        UsageError: a name is unknown or ambiguous, or a value is neither choices nor a range.
     """
     dimensions: list[Dimension] = []
     taken: set[str] = set()
@@ -198,7 +207,7 @@ def parse_space(
 
 
 def _find(name: str, options: Sequence[str], arguments: Sequence[str]) -> str:
-    """The full name of an option, by its short or full name."""
+    """Return the full name of an option, from its short or full name."""
     group, _, rest = name.partition(".")
     if rest and group in ("train", "model_options"):
         known = options if group == "train" else arguments
@@ -223,10 +232,10 @@ def _dimension(key: str, names: tuple[str, ...], values: Any) -> Dimension:
         return _choices(key, names, values)
     if isinstance(values, dict) and len(names) == 1:
         return _range(key, names, values)
-    wanted = "a list of choices" + (
+    expected = "a list of choices" + (
         ", or a range as in {low: 1e-4, high: 1e-1, log: true}" if len(names) == 1 else ""
     )
-    raise UsageError(f"--space: {key}: {str(values)[:100]} is not {wanted}")
+    raise UsageError(f"--space: {key}: {str(values)[:100]} is not {expected}")
 
 
 def _choices(key: str, names: tuple[str, ...], values: list[Any]) -> Choices:
@@ -248,27 +257,29 @@ def _range(key: str, names: tuple[str, ...], given: dict[Any, Any]) -> Range:
     where = f"--space: {key}: a range"
     for name in given:
         if name not in _RANGE_KEYS:
-            raise UsageError(f"{where} has {', '.join(_RANGE_KEYS)}, no {name}")
+            raise UsageError(f"{where} may have {', '.join(_RANGE_KEYS)}, not {name}")
     for name in ("low", "high"):
         if name not in given:
-            raise UsageError(f"{where} wants {name}, as in {{low: 1e-4, high: 1e-1, log: true}}")
+            raise UsageError(f"{where} needs {name}, as in {{low: 1e-4, high: 1e-1, log: true}}")
     log, numbers = given.get("log", False), {n: v for n, v in given.items() if n != "log"}
     for name, number in numbers.items():
         if isinstance(number, bool) or not isinstance(number, int | float):
-            raise UsageError(f"{where} has {name}: {number}, which is no number")
+            raise UsageError(f"{where} has {name}: {number}, which is not a number")
         if not math.isfinite(number):
-            raise UsageError(f"{where} has {name}: {number}, which is no finite number")
+            raise UsageError(f"{where} has {name}: {number}, which is not finite")
     if not isinstance(log, bool):
-        raise UsageError(f"{where} has log: {log}; it is true or false")
+        raise UsageError(f"{where} has log: {log}, which is not true or false")
     low, high, step = numbers["low"], numbers["high"], numbers.get("step")
     if low >= high:
         raise UsageError(f"{where} has low: {low}, which is not below high: {high}")
     if log and (low <= 0 or step is not None):
-        raise UsageError(f"{where} with log: true has low > 0 and no step")
+        raise UsageError(f"{where} with log: true needs low > 0, and may have no step")
     if step is not None and not 0 < step <= high - low:
-        raise UsageError(f"{where} has step: {step}, which is not above 0 and within the range")
+        raise UsageError(
+            f"{where} has step: {step}, which is not above 0 and at most high - low = {high - low}"
+        )
     if not all(isinstance(number, int) for number in numbers.values()):
         low, high, step = float(low), float(high), None if step is None else float(step)
     if step is not None:
-        high = low + math.floor((high - low) / step + 1e-9) * step  # the last that a step reaches
+        high = low + math.floor((high - low) / step + 1e-9) * step  # the last value of the range
     return Range(key, names, low, high, step, log)

@@ -1,10 +1,10 @@
-"""The study: what was tried and what came of it, in a database (Optuna's).
+"""The study: all trials and their results, in a database of Optuna.
 
-A trial is its number: what is tried under a number follows from the seed, the number and the trials
-that are finished by then, or for a grid from the number alone. So no two machines try the same grid
-point, and a study of N trials has the numbers 0 to N - 1.
+The values of a trial depend on its number. In a grid they depend on nothing else, so no two
+machines try the same grid point. Otherwise they also depend on the seed and on the trials that are
+finished by then. A study of N trials has the numbers 0 to N - 1.
 
-A trial that was cut short goes back into the queue under its number, with its values.
+An interrupted trial goes back into the queue with its number and its values.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.tune.samplers import make_pruner, make_sampler, suggest
 from cnnlab.tune.space import Point, Space
 
-LOST_SECS = 600  # after so long without a sign of life, another machine's trial is taken for dead
-_TABLES_SECS = 2.0  # until another process has made the tables
+LOST_SECS = 600  # without a heartbeat for this time, another machine's trial counts as lost
+_TABLES_SECS = 2.0  # time for another process to create the tables
 _IDENTITY = "cnnlab"
 _STATES = {
     TrialState.COMPLETE: "complete",
@@ -42,10 +42,15 @@ _STATES = {
 
 
 class Row(NamedTuple):
-    """A trial as the study has it.
+    """A trial of the study.
 
-    value: the metric, of a pruned trial at its last evaluation; None before the first.
-    facts: what its run said besides: test_accuracy, step, seconds, error, folder.
+    Attributes:
+        number: the number of the trial, from 0.
+        state: complete, pruned, failed, running or waiting.
+        point: the stored value of each dimension.
+        value: the metric; of a pruned or running trial, that of its last evaluation; None before
+            the first evaluation.
+        facts: other results of its run, as far as known: test_accuracy, step, seconds, error.
     """
 
     number: int
@@ -56,7 +61,7 @@ class Row(NamedTuple):
 
 
 class Study:
-    """An Optuna study, for one process at a time; others may use the same one elsewhere."""
+    """An Optuna study. Only one process per study directory uses it, but many machines may."""
 
     def __init__(
         self,
@@ -74,25 +79,25 @@ class Study:
         is_private: bool,
         overwrite: bool,
     ) -> None:
-        """Open the study, or begin it.
+        """Open the study, or create it.
 
         Args:
-            url: a database, as SQLAlchemy has it.
-            name: the study's name there.
-            identity: what may not change while the study goes on, by option.
-            space: what varies.
-            grid: the points by trial number; None unless the sampler is "grid".
+            url: the URL of the database, in SQLAlchemy's form.
+            name: the name of the study in the database.
+            identity: the options that may not change when the study is resumed: name to value.
+            space: the options that vary.
+            grid: the points by trial number; None: the sampler is not "grid".
             sampler: "grid", "random" or "tpe".
             pruner: "none", "halving" or "median".
-            seed: of the sampler.
-            metric: "accuracy" (best is highest) or "loss" (lowest).
-            owner: this machine and study directory.
-            is_private: whether nobody else uses the database.
-            overwrite: delete the study that is there.
+            seed: the seed of the sampler.
+            metric: "accuracy" (the highest is best) or "loss" (the lowest is best).
+            owner: a name for this machine and study directory.
+            is_private: whether no other machine uses the database.
+            overwrite: whether to delete an earlier study of this name.
 
         Raises:
-            UsageError: the study there is another one.
-            CnnlabError: as for all methods here, the database cannot be used.
+            UsageError: the study in the database has other options.
+            CnnlabError: the database cannot be used. All methods raise it.
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.ERROR)
@@ -114,13 +119,13 @@ class Study:
             self._check_identity(name, json.loads(json.dumps(identity)))
 
     def next_trial(self, total: int) -> tuple[int, Point] | None:
-        """Take the next trial: one that was cut short, else a new one.
+        """Take the next trial: an interrupted one, or else a new one.
 
         Args:
-            total: trials of the study in all.
+            total: the number of trials of the study.
 
         Returns:
-            number and stored values; None when every trial is done or in work.
+            number and stored values; None if every trial has ended or is running.
         """
         with _naming_failures():
             self._requeue_lost()
@@ -129,22 +134,22 @@ class Study:
             if len(trials) >= total and not is_waiting:
                 return None
             trial = self._study.ask()
-            if trial.number >= total:  # another machine was faster; for when more are asked for
+            if trial.number >= total:  # another machine was faster; keep it for a larger total
                 self._requeue(trial._trial_id)
                 return None
             self._study.sampler = make_sampler(self._sampler, self._seed, trial.number, self._grid)
             point = {d.key: suggest(trial, d) for d in self._space.dimensions}
             self._running[trial.number] = trial
             trial.set_user_attr("owner", self._owner)
-            self._give_sign(trial)
+            self._send_heartbeat(trial)
             return trial.number, point
 
     def should_prune(self, number: int, evaluations: Sequence[tuple[int, float]]) -> bool:
-        """Whether a trial is to end early.
+        """Return whether a trial should end early.
 
         Args:
-            number: a trial in work here.
-            evaluations: all so far: which one, from 1 on, and the metric.
+            number: the number of a trial that runs here.
+            evaluations: for each evaluation so far, its number (from 1) and the metric.
         """
         with _naming_failures():
             trial = self._running[number]
@@ -155,12 +160,12 @@ class Study:
             return trial.should_prune()
 
     def finish(self, number: int, ending: str, value: float | None, **facts: Any) -> None:
-        """Write down how a trial ended.
+        """Store how a trial ended.
 
         Args:
-            number: a trial in work here.
+            number: the number of a trial that runs here.
             ending: "complete", "pruned" or "failed"; anything else puts it back into the queue.
-            value: of a complete trial, the metric.
+            value: the metric of a complete trial; else None.
             **facts: see `Row`.
         """
         trial = self._running.pop(number)
@@ -171,23 +176,23 @@ class Study:
                 return
             for name, fact in facts.items():
                 trial.set_user_attr(name, fact)
-            # Where it was taken for dead, another machine may have finished it, with equal figures.
+            # If it counted as lost, another machine may have finished it, with equal figures.
             self._study.tell(trial, value, state=states[ending], skip_if_finished=True)
 
-    def give_signs(self) -> None:
-        """Let other machines know that the trials in work here are not lost."""
+    def send_heartbeats(self) -> None:
+        """Show other machines that the trials that run here are not lost."""
         with _naming_failures():
             for trial in list(self._running.values()):
-                self._give_sign(trial)
+                self._send_heartbeat(trial)
 
     def rows(self) -> list[Row]:
-        """Every trial, by number."""
+        """Return every trial, by number."""
         with _naming_failures():
             trials = self._study.get_trials(deepcopy=False)
         return [_row(trial) for trial in trials if trial.params]
 
     def is_done(self, total: int) -> bool:
-        """Whether so many trials have ended."""
+        """Return whether at least `total` trials have ended."""
         ended = ("complete", "pruned", "failed")
         return sum(row.state in ended for row in self.rows()) >= total
 
@@ -195,7 +200,9 @@ class Study:
         known = self._study.user_attrs.get(_IDENTITY)
         if known is None:
             if self._study.get_trials(deepcopy=False):
-                raise UsageError(f"--study={name} is a study of another program; choose another")
+                raise UsageError(
+                    f"--study={name} is a study of another program; choose another name"
+                )
             self._study.set_user_attr(_IDENTITY, dict(identity))
             return
         differing = [key for key in identity if known.get(key) != identity[key]]
@@ -204,14 +211,15 @@ class Study:
                 f"{key} ({known.get(key)} there, {identity[key]} here)" for key in differing
             )
             raise UsageError(
-                f"the study {name} is another one: {changes}; choose another --save_dir or "
-                "--study, give the same options to go on with it, or --overwrite to delete it"
+                f"the study {name} has other options: {changes}; choose another --save_dir or "
+                "--study, give the same options to resume it, or --overwrite to delete it"
             )
 
     def _requeue_lost(self) -> None:
-        """Put back the trials whose process is gone.
+        """Put the trials whose process has ended back into the queue.
 
-        The study directory is locked: a trial of its own that is not in work here has no process.
+        The study directory is locked by this process. So its trials that do not run here do not run
+        at all.
         """
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if trial.number in self._running:
@@ -225,7 +233,7 @@ class Study:
     def _requeue(self, trial_id: int) -> None:
         self._storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
-    def _give_sign(self, trial: Trial) -> None:
+    def _send_heartbeat(self, trial: Trial) -> None:
         trial.set_user_attr("seen", time.time())
 
     def _frozen(self, number: int) -> FrozenTrial:
@@ -234,13 +242,13 @@ class Study:
 
 
 def _open_database(url: str) -> optuna.storages.RDBStorage:
-    """Open the database, and make Optuna's tables where there are none."""
-    # SQLite lets one write at a time; the others wait for so long.
+    """Open the database, and create Optuna's tables if there are none."""
+    # Only one process at a time can write to SQLite. The timeout is how long the others wait.
     wait = {"connect_args": {"timeout": 60}} if url.startswith("sqlite:") else {}
     try:
         return optuna.storages.RDBStorage(url, engine_kwargs=wait)
     except (IntegrityError, OperationalError, ProgrammingError):
-        time.sleep(_TABLES_SECS)  # another machine was making them at the same moment
+        time.sleep(_TABLES_SECS)  # another machine is creating the tables at this moment
         return optuna.storages.RDBStorage(url, engine_kwargs=wait)
 
 
@@ -254,13 +262,13 @@ def _row(trial: FrozenTrial) -> Row:
 
 @contextmanager
 def _naming_failures() -> Iterator[None]:
-    """Turn what the database says into one line, without the URL, which may hold a password."""
+    """Turn errors of the database into one line, without the URL, which may hold a password."""
     try:
         yield
     except ImportError as error:
         raise CnnlabError(
-            f"--storage wants a driver that is not installed ({error}); for PostgreSQL: pip "
-            "install psycopg[binary], and a URL postgresql+psycopg://..."
+            f"--storage needs a driver that is not installed ({error}); for PostgreSQL: pip "
+            "install 'psycopg[binary]', and a URL postgresql+psycopg://..."
         ) from error
     except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
         cause = getattr(error, "orig", None) or error.__cause__ or error

@@ -1,10 +1,10 @@
-"""One worker of a search: a process that makes the trials it is told to make.
+"""A worker of a search: a process that runs one trial after the other.
 
-It reads one JSON document a line from stdin and answers on stdout; what training says goes to
-stderr. It ends when stdin does, so a killed search leaves no worker behind.
+It reads messages from stdin and answers on stdout; each is a line of JSON. The output of training
+goes to stderr. The worker ends when stdin is closed, so a killed search leaves no worker behind.
 
     -> {"trial": 7, "options": {...}, "metric": "accuracy", "prunes": true, "values": {...}}
-    <- {"evaluations": [[1, 0.91], [2, 0.93]]}        after each, where trials are pruned
+    <- {"evaluations": [[1, 0.91], [2, 0.93]]}        after each evaluation, with a pruner
     -> {"prune": false}
     <- {"ending": "complete", "value": 0.96, ...}     see `run_trial`
     -> {"stop": true}                                 at any time: save and answer "stopped"
@@ -35,20 +35,22 @@ Ask = Callable[[Message], Message]
 
 
 class PruningHook(Hook):
-    """Reports each evaluation on validation data, and stops the run when told to prune it.
+    """Reports each evaluation on the validation set, and stops the run if the answer says so.
 
-    It acts after the standard hooks, so the evaluation is written down and, where one is due, the
-    checkpoint saved.
+    It acts after the standard hooks. By then, the evaluation is in the metrics file, and the
+    checkpoint of the step, if any, is saved.
 
     Attributes:
         has_pruned: whether the run was stopped.
     """
 
     def __init__(self, every_steps: int, metric: str, ask: Ask) -> None:
-        """Args:
-        every_steps: the run's eval_steps.
-        metric: accuracy or loss.
-        ask: sends a report and returns the answer.
+        """Create the hook.
+
+        Args:
+            every_steps: the run's eval_steps.
+            metric: accuracy or loss.
+            ask: sends a message and returns the answer.
         """
         self.every_steps = every_steps
         self._metric = metric
@@ -56,10 +58,11 @@ class PruningHook(Hook):
         self.has_pruned = False
 
     def begin(self, train: Run) -> None:
-        self._report(train, train.step)  # killed after an evaluation and before the answer to it
+        # The worker may have been killed after an evaluation, before it got the answer.
+        self._report(train, train.step)
 
     def after_step(self, train: Run, state: StepState) -> None:
-        if state.step < state.total_steps:  # the last step's figure is the trial's value
+        if state.step < state.total_steps:  # after the last step, there is nothing to prune
             self._report(train, state.step)
 
     def _report(self, train: Run, step: int) -> None:
@@ -70,16 +73,25 @@ class PruningHook(Hook):
         ]
         if evaluations and self._ask({"evaluations": evaluations})["prune"]:
             self.has_pruned = True
-            train.stop("pruned: other trials were better by then")
+            train.stop("pruned: other trials were better at this step")
 
 
 def run_trial(job: Message, ask: Ask) -> Message:
-    """Make a trial, or what is left of it.
+    """Run a trial, or resume it.
+
+    Args:
+        job: the message with the trial; see the module.
+        ask: sends a message and returns the answer.
 
     Returns:
-        ending: complete (with value, the validation metric of the weights it ends with,
-        test_accuracy, step and seconds), pruned, failed (with error), stopped (it can go on), or
-        error (with error: it is not the trial's fault).
+        ending, one of these, and what the brackets list:
+
+        - complete (value, test_accuracy, step, seconds): value is the validation metric of the
+          weights at the end
+        - pruned (step, seconds)
+        - failed (error): the options of the trial are to blame
+        - stopped: the trial can be resumed
+        - error (error): something else is to blame, as a full disk
     """
     options = job["options"]
     print(f"trial {job['trial']}: {job['values']}", file=sys.stderr, flush=True)
@@ -94,11 +106,11 @@ def run_trial(job: Message, ask: Ask) -> Message:
 
 
 class _WrongOptionsError(Exception):
-    """No network can be made with a trial's options."""
+    """Raised if no network can be built with the options of a trial."""
 
 
 def _build(options: Message, hooks: Sequence[Hook]) -> Train:
-    """The network, before data and disk, whose failures are not the trial's, come into play."""
+    """Build the network first, without data and disk: their errors are not the trial's fault."""
     try:
         train = Train(**options, hooks=hooks)
         train.build_graph()
@@ -127,27 +139,27 @@ def _ending(result: Message, has_pruned: bool, job: Message) -> Message:
 
 
 def _listen(messages: queue.Queue[Message]) -> None:
-    """Hand on what comes from stdin; at its end leave at once, as if killed."""
+    """Put the messages from stdin into the queue. At the end of stdin, exit at once."""
     for line in sys.stdin:
         message = json.loads(line)
         if "stop" in message:
-            os.kill(os.getpid(), signal.SIGTERM)  # training saves then
+            os.kill(os.getpid(), signal.SIGTERM)  # on which training saves and stops
         else:
             messages.put(message)
     os._exit(1)
 
 
 def main() -> None:
-    """The process's story; see the module."""
+    """Run the worker; see the module."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever else is printed is no answer
+    os.dup2(2, 1)  # so that nothing else is printed among the answers
 
-    def tell(message: Message) -> None:
+    def send(message: Message) -> None:
         answers.write(json.dumps(message) + "\n")
         answers.flush()
 
     def ask(message: Message) -> Message:
-        tell(message)
+        send(message)
         return messages.get()
 
     messages: queue.Queue[Message] = queue.Queue()
@@ -159,9 +171,9 @@ def main() -> None:
                 if "experiment" in job:
                     dashboard.write_experiment(Path(job["log_dir"]), job["experiment"])
                 else:
-                    tell(run_trial(job, ask))
-    except Interrupted:  # outside of training, where nothing is to be saved
-        tell({"ending": "stopped"})
+                    send(run_trial(job, ask))
+    except Interrupted:  # between two trials, when there is nothing to save
+        send({"ending": "stopped"})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The HParams dashboard, as TensorBoard itself reads it."""
+"""The HParams dashboard, read by TensorBoard itself."""
 
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def test_tensorboard_finds_the_trials(tmp_path: Path) -> None:
 
 
 def session_groups(folder: Path) -> Any:
-    """What its table shows, without a server."""
+    """Return the rows of the dashboard's table, without a server."""
     from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
     from tensorboard.context import RequestContext
     from tensorboard.plugins import base_plugin

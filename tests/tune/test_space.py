@@ -1,4 +1,4 @@
-"""The search space: names, choices, ranges, what is refused."""
+"""The search space: names, choices, ranges, and errors."""
 
 import itertools
 from typing import Any
@@ -65,7 +65,7 @@ def test_a_point_becomes_a_runs_options() -> None:
     }
     named = {"dense_units": [128, 60], "optimizer": "sgd", "learning_rate": 0.01, "epochs": 2}
     assert space.named(point) == named
-    # A column of the dashboard is of one kind.
+    # All values in a column of the dashboard have one kind.
     assert space.shown(point) == {**named, "dense_units": "[128, 60]"}
     assert space.domains() == {
         "dense_units": ["16", "[128, 60]"],
@@ -75,7 +75,7 @@ def test_a_point_becomes_a_runs_options() -> None:
     }
 
 
-def test_the_grid_is_the_product_the_last_fastest() -> None:
+def test_the_last_dimension_of_a_grid_varies_fastest() -> None:
     space = parsed({"dense_units": [16, 32], "dropout": [0.1, 0.2], "optimizer": ["adam", "sgd"]})
     points, left_out = space.grid(BASE, check)
     product = itertools.product([16, 32], [0.1, 0.2], ["adam", "sgd"])
@@ -113,20 +113,20 @@ def test_combinations_that_make_no_sense_are_left_out() -> None:
         ({"epochs, seed": [[1, 2], [3]]}, "is not a list of 2 values"),
         (
             {"epochs": {"low": 1, "high": 2, "lgo": True}},
-            "a range has low, high, step, log, no lgo",
+            "a range may have low, high, step, log, not lgo",
         ),
-        ({"epochs": {"low": 1}}, "a range wants high"),
-        ({"epochs": {"low": 1, "high": "x"}}, "has high: x, which is no number"),
-        ({"epochs": {"low": True, "high": 2}}, "has low: True, which is no number"),
-        ({"epochs": {"low": 1, "high": float("inf")}}, "no finite number"),
+        ({"epochs": {"low": 1}}, "a range needs high"),
+        ({"epochs": {"low": 1, "high": "x"}}, "has high: x, which is not a number"),
+        ({"epochs": {"low": True, "high": 2}}, "has low: True, which is not a number"),
+        ({"epochs": {"low": 1, "high": float("inf")}}, "has high: inf, which is not finite"),
         ({"epochs": {"low": 2, "high": 2}}, "low: 2, which is not below high: 2"),
-        ({"epochs": {"low": 0, "high": 2, "log": True}}, "log: true has low > 0 and no step"),
-        ({"epochs": {"low": 1, "high": 9, "log": True, "step": 2}}, "has low > 0 and no step"),
-        ({"epochs": {"low": 1, "high": 2, "step": 3}}, "step: 3, which is not above 0 and within"),
-        ({"epochs": {"low": 1, "high": 2, "log": 1}}, "has log: 1; it is true or false"),
+        ({"epochs": {"low": 0, "high": 2, "log": True}}, "log: true needs low > 0, and may have"),
+        ({"epochs": {"low": 1, "high": 9, "log": True, "step": 2}}, "and may have no step"),
+        ({"epochs": {"low": 1, "high": 2, "step": 3}}, "not above 0 and at most high - low = 1"),
+        ({"epochs": {"low": 1, "high": 2, "log": 1}}, "has log: 1, which is not true or false"),
     ],
 )
-def test_what_is_no_space(space: dict[str, Any], message: str) -> None:
+def test_spaces_that_are_wrong(space: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as error:
         parsed(space)
     assert all(part in str(error.value) for part in message.split(".*"))
@@ -150,13 +150,13 @@ def test_values_that_are_not_valid(space: dict[str, Any], message: str) -> None:
     assert message in str(error.value)
 
 
-def test_grids_that_are_none() -> None:
+def test_grids_that_are_infinite_or_too_large() -> None:
     with pytest.raises(UsageError, match="learning_rate is a range without a step"):
         parsed({"learning_rate": {"low": 0.1, "high": 0.2}}).grid(BASE, check)
     with pytest.raises(UsageError, match="seed has 100,001 values, too many for a grid"):
         parsed({"seed": {"low": 0, "high": 100_000}}).grid(BASE, check)
     many = {"seed": {"low": 0, "high": 99}, "batch_size": {"low": 1, "high": 99}}
-    with pytest.raises(UsageError, match="a grid of 9,900 points; at most 2,000"):
+    with pytest.raises(UsageError, match="a grid of 9,900 points, more than 2,000; choose"):
         parsed(many).grid(BASE, check)
 
 
@@ -166,7 +166,7 @@ def test_a_space_in_a_file(tmp_path: Any) -> None:
     assert dimension.samples()[:2] == [1e-4, 0.1]
     with pytest.raises(UsageError, match=r"--space=no\.yaml is neither a mapping nor a file"):
         TuneOptions(space="no.yaml").parsed_space()
-    with pytest.raises(UsageError, match="--space says what varies"):
+    with pytest.raises(UsageError, match="set the options that vary, as in --space="):
         TuneOptions().parsed_space()
 
 

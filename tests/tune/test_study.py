@@ -1,4 +1,4 @@
-"""The study in its database: numbers, queue, samplers, pruning, what is refused."""
+"""The study in its database: numbers, queue, samplers, pruning, and errors."""
 
 import shutil
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ RANGES = {"dropout": {"low": 0.0, "high": 0.9}, "units": {"low": 4, "high": 64, 
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with Optuna's empty tables, which take a while to make."""
+    """A database with Optuna's empty tables, created once because that is slow."""
     path = tmp_path_factory.mktemp("tables") / "study.db"
     optuna.storages.RDBStorage(f"sqlite:///{path}")
     return path
@@ -62,27 +62,27 @@ def numbers(study: Study, total: int = 3) -> list[int]:
     return taken
 
 
-def test_a_grids_points_are_taken_once_by_two_machines(tmp_path: Path) -> None:
+def test_two_machines_take_each_point_of_a_grid_once(tmp_path: Path) -> None:
     here, there = open_study(tmp_path), open_study(tmp_path, owner="there")
     found = [here.next_trial(3), there.next_trial(3), here.next_trial(3), there.next_trial(3)]
     assert found == [(0, GRID[0]), (1, GRID[1]), (2, GRID[2]), None]
     assert here.next_trial(3) is None
 
 
-def test_what_was_cut_short_is_taken_up_under_its_number(tmp_path: Path) -> None:
+def test_an_interrupted_trial_keeps_its_number(tmp_path: Path) -> None:
     killed = open_study(tmp_path, "tpe")
     first, second = killed.next_trial(3), killed.next_trial(3)
     assert first is not None
     assert second is not None
     killed.finish(0, "complete", 0.5)
-    again = open_study(tmp_path, "tpe")  # the same owner, and its process is gone
+    again = open_study(tmp_path, "tpe")  # the same owner, whose process has ended
     assert again.next_trial(3) == second
     assert numbers(again) == [2]
     again.finish(1, "stopped", None)
     assert again.next_trial(3) == second
 
 
-def test_another_machines_trials_are_left_alone_until_it_is_silent(
+def test_trials_of_another_machine_are_taken_when_it_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there, here = open_study(tmp_path, owner="there"), open_study(tmp_path)
@@ -95,13 +95,13 @@ def test_another_machines_trials_are_left_alone_until_it_is_silent(
     assert numbers(here) == [0]
 
 
-def test_a_database_of_ones_own_has_no_other_machines(tmp_path: Path) -> None:
+def test_a_private_database_has_no_other_machines(tmp_path: Path) -> None:
     open_study(tmp_path, owner="the folder's old name").next_trial(3)
     assert numbers(open_study(tmp_path, is_private=True)) == [0, 1, 2]
 
 
-def test_trials_above_the_total_wait_until_more_are_asked_for(tmp_path: Path) -> None:
-    """As when two machines take the last trial at the same moment."""
+def test_trials_above_the_total_wait_for_a_larger_total(tmp_path: Path) -> None:
+    """This happens if two machines take the last trial at the same moment."""
     study = open_study(tmp_path)
     optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path / 'study.db'}").ask()
     assert numbers(study, 1) == []
@@ -112,8 +112,8 @@ def test_trials_above_the_total_wait_until_more_are_asked_for(tmp_path: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_the_same_study_again_and_cut_in_pieces(sampler: str, tmp_path: Path) -> None:
-    """What is tried under a number follows from the seed and the figures before it."""
+def test_an_interrupted_study_tries_the_same_values(sampler: str, tmp_path: Path) -> None:
+    """The values of a trial depend on the seed, its number and the earlier results."""
 
     def search(folder: Path, is_cut: bool) -> list[Any]:
         folder.mkdir()
@@ -171,7 +171,7 @@ def test_median_and_loss(tmp_path: Path) -> None:
         study.next_trial(9)
         worse = study.should_prune(number, [(1, 1.0 + number)])
         study.finish(number, "complete", 1.0 + number)
-    assert worse  # five trials first, and the sixth has a higher loss than their median
+    assert worse  # than the median of the first five trials
 
 
 def test_facts_and_failures(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_facts_and_failures(tmp_path: Path) -> None:
     numbers(study)
     study.finish(0, "complete", 0.9, test_accuracy=0.8, seconds=3.0)
     study.finish(1, "failed", None, error="the loss is nan at step 3")
-    study.give_signs()
+    study.send_heartbeats()
     rows = study.rows()
     assert rows[0].facts == {"test_accuracy": 0.8, "seconds": 3.0}
     assert (rows[1].state, rows[1].value) == ("failed", None)
@@ -190,7 +190,7 @@ def test_facts_and_failures(tmp_path: Path) -> None:
 def test_another_study_is_refused(tmp_path: Path) -> None:
     study = open_study(tmp_path)
     study.next_trial(3)
-    with pytest.raises(UsageError, match=r"the study s is another one: seed \(1 there, 2 here\)"):
+    with pytest.raises(UsageError, match=r"study s has other options: seed \(1 there, 2 here\)"):
         open_study(tmp_path, identity={"seed": 2})
     assert open_study(tmp_path, identity={"seed": 2}, overwrite=True).rows() == []
     url = f"sqlite:///{tmp_path / 'study.db'}"

@@ -1,4 +1,4 @@
-"""The search as a whole: usage, the real command, killed and resumed, the same figures."""
+"""The whole search: usage, the real command, and that a killed search ends the same."""
 
 import json
 import os
@@ -31,7 +31,7 @@ RUN = (
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "--space says what varies, as in --space='{dropout: [0.1, 0.2]}'"),
+        ([], "set the options that vary, as in --space='{dropout: [0.1, 0.2]}'"),
         (["--space={init_stddv: [1]}"], "unknown option init_stddv, or one that no search can"),
         (["--space={seed: [1, -1]}"], "--space: seed: --seed=-1 is not valid"),
         (["--space=[1]"], "--space=[1] is not valid"),
@@ -40,7 +40,7 @@ RUN = (
         (["--space={seed: [1]}", "--sampler=gird"], "--sampler=gird is not valid"),
         (
             ["--space={learning_rate: {low: 1e-4, high: 1e-1}}", "--sampler=grid"],
-            "learning_rate is a range without a step, of which no grid can be made",
+            "learning_rate is a range without a step, so it has no grid",
         ),
     ],
 )
@@ -66,12 +66,12 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_optuna_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(CnnlabError, match=r"tune wants Optuna: pip install 'cnnlab\[tune\]'"):
+    with pytest.raises(CnnlabError, match=r"tune needs Optuna: pip install 'cnnlab\[tune\]'"):
         tune({"seed": [1, 2]}, dataset="shapes")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_is_no_study(tmp_path: Path) -> None:
+def test_the_folder_of_a_run(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("")
     with pytest.raises(UsageError, match="holds a run, not a study; choose another --save_dir"):
         tune({"seed": [1, 2]}, dataset="shapes", save_dir=str(tmp_path))
@@ -89,13 +89,13 @@ def finished(folder: Path, *words: str) -> Any:
 
 
 def outcome(summary: Any) -> list[Any]:
-    """What does not depend on time."""
+    """The part of the results that does not depend on time."""
     return [(t["trial"], t["state"], t["params"], t["value"]) for t in summary["trials"]]
 
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The grid, by two workers that nobody disturbed, and its folder."""
+    """The results of a grid that two workers search without interruption, and its folder."""
     folder = tmp_path_factory.mktemp("searched")
     return finished(folder, f"--space={SPACE}", "--workers=2"), folder
 
@@ -128,8 +128,8 @@ def test_the_best_recipe_repeats_the_trial(searched: Any) -> None:
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_is_the_same_study(searched: Any, tmp_path: Path) -> None:
-    """`kill -9` while the second trial runs: no worker is left, and nothing else is different."""
+def test_a_killed_and_resumed_study_ends_the_same(searched: Any, tmp_path: Path) -> None:
+    """The search is killed with `kill -9` while the second trial runs."""
     killed = start(tmp_path, f"--space={SPACE}")
     while not (tmp_path / "tune/trial-0001/metrics.jsonl").exists():
         assert killed.poll() is None, killed.communicate()
@@ -155,7 +155,7 @@ def test_interrupted(tmp_path: Path) -> None:
     assert done.stdout == ""
     assert commands.assert_one_error_line(done.stderr) == "interrupted by SIGINT"
     result = json.loads((tmp_path / "tune/trial-0000/result.json").read_text())
-    assert result["finished"] is False  # the worker saved and ended in order
+    assert result["finished"] is False  # the worker has saved the trial
     again = finished(tmp_path, *words, "--max_secs=3")
     assert again["finished"] is False
     assert again["trials"][0]["state"] == "waiting"
@@ -164,7 +164,7 @@ def test_interrupted(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_more_trials_a_diverged_one_and_other_options(tmp_path: Path) -> None:
+def test_a_diverged_trial_more_trials_and_other_options(tmp_path: Path) -> None:
     words = ["--space={learning_rate: [1e38, 1e-3, 1e-2]}", "--optimizer=sgd", "--sampler=grid"]
     summary = finished(tmp_path, *words, "--trials=2", "--storage=sqlite:///elsewhere.db")
     assert [trial["state"] for trial in summary["trials"]] == ["failed", "complete"]
@@ -177,15 +177,15 @@ def test_more_trials_a_diverged_one_and_other_options(tmp_path: Path) -> None:
     other = commands.finish(start(tmp_path, *words, "--seed=2"), tmp_path)
     assert other.code == 2
     message = commands.assert_one_error_line(other.stderr)
-    assert message.startswith("the study tune is another one: seed (1 there, 2 here); choose")
-    anew = finished(tmp_path, *words, "--seed=2", "--overwrite", "--trials=2")
-    assert len(anew["trials"]) == 2
+    assert message.startswith("the study tune has other options: seed (1 there, 2 here); choose")
+    replaced = finished(tmp_path, *words, "--seed=2", "--overwrite", "--trials=2")
+    assert len(replaced["trials"]) == 2
     assert not (tmp_path / "tune/trial-0002").exists()
 
 
 @pytest.mark.slow
 def test_pruning(tmp_path: Path) -> None:
-    """Of the second on, only what is in the best third at the first evaluation goes on."""
+    """From the second trial on, only the best third continues after the first evaluation."""
     space = "{init_stddev: [0.001, 100.0], seed: [1, 2, 3]}"
     words = [f"--space={space}", "--pruner=halving", "--learning_rate=1e-5", "--metric=loss"]
     summary = finished(tmp_path, *words)

@@ -1,4 +1,4 @@
-"""A worker's trials: how they end, and that an interrupted one ends the same."""
+"""How the trials of a worker end, and that an interrupted trial ends the same."""
 
 import math
 from pathlib import Path
@@ -38,7 +38,7 @@ def job(folder: Path, prunes: bool = True, **options: Any) -> dict[str, Any]:
 
 
 class Answers:
-    """Prunes at an evaluation; keeps what it was asked."""
+    """Answers the worker: prunes at one evaluation, and records the questions."""
 
     def __init__(self, prune_at: int | None = None) -> None:
         self.asked: list[Any] = []
@@ -60,8 +60,8 @@ def test_complete_and_again(tmp_path: Path) -> None:
     first, second, last = losses(tmp_path)
     assert (answer["ending"], answer["step"], answer["value"]) == ("complete", 30, last)
     assert 0 <= answer["test_accuracy"] <= 1
-    assert answers.asked == [[(1, first)], [(1, first), (2, second)]]  # the last step's needs none
-    assert run_trial(job(tmp_path), answers) == answer  # killed before it was told
+    assert answers.asked == [[(1, first)], [(1, first), (2, second)]]  # not after the last step
+    assert run_trial(job(tmp_path), answers) == answer  # as if killed before it was reported
 
 
 @pytest.mark.slow
@@ -69,11 +69,11 @@ def test_pruned_and_resumed(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     answer = run_trial(job(tmp_path / "a"), Answers(prune_at=2))
     assert (answer["ending"], answer["step"]) == ("pruned", 20)
-    # Killed after the decision and before it was told: asked again, before any step.
+    # As if killed before the answer arrived: it asks again, before any step.
     answers = Answers(prune_at=2)
     assert run_trial(job(tmp_path / "a"), answers)["ending"] == "pruned"
     assert len(answers.asked) == 1
-    # What is left of it is a run like any other.
+    # The run can be resumed and ends like any other.
     resumed = run_trial(job(tmp_path / "a", prunes=False), answers)
     whole = run_trial(job(tmp_path / "b"), Answers())
     assert resumed["value"] == whole["value"]
@@ -81,12 +81,12 @@ def test_pruned_and_resumed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_weights_it_ends_with_are_measured(tmp_path: Path) -> None:
+def test_the_final_weights_are_measured(tmp_path: Path) -> None:
     options = {"restore_best": True, "monitor": "loss", "learning_rate": 0.5}
     answer = run_trial(job(tmp_path, **options), Answers())
     found = losses(tmp_path)
     assert answer["value"] == min(found)
-    assert min(found) != found[-1]  # else this shows nothing
+    assert min(found) != found[-1]  # otherwise, the last weights would pass, too
 
 
 @pytest.mark.slow
@@ -98,7 +98,7 @@ def test_the_weights_it_ends_with_are_measured(tmp_path: Path) -> None:
         ({"dataset": "mnist", "data_dir": "/proc/none"}, "error", "."),
     ],
 )
-def test_ends_that_are_none(
+def test_trials_that_fail(
     options: dict[str, Any], ending: str, message: str, tmp_path: Path
 ) -> None:
     answer = run_trial(job(tmp_path, **options), Answers())
