@@ -34,6 +34,8 @@ def _gelu(x: Any) -> Any:
 
     Hendrycks and Gimpel 2016 (arXiv 1606.08415), section 2: the exact form, not an approximation.
     """
+    if towers.is_as_written() and not towers.is_training():
+        return 0.5 * x * (1.0 + tf.math.erf(x * 0.5**0.5))  # the form that converters recognise
     distribution = 0.5 + 0.5 * tf.math.erf(x * 0.5**0.5)
     if not towers.is_training():
         return x * distribution  # an exported graph must not refer to our gradient function

@@ -135,6 +135,12 @@ def is_training() -> bool:
     return tower is not None and tower.step is not None
 
 
+def is_as_written() -> bool:
+    """Return whether a network is being built with TensorFlow's own kernels, as for export."""
+    tower = _current.get(None)
+    return tower is not None and not tower.kernels.is_fast
+
+
 def average_name(average: str, name: str) -> str:
     """Return the name of the average of the variable `name`."""
     return f"{average}/{name}"
