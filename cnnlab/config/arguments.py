@@ -10,6 +10,7 @@ from typing import Any
 import pydantic
 
 from cnnlab.base.errors import UsageError
+from cnnlab.config.values import none_or_word
 
 _PASSED_BY_US = ("training", "keys")  # cnnlab passes these itself
 
@@ -59,12 +60,14 @@ def check(function: Callable[..., Any], given: Mapping[str, Any], where: str) ->
                 raise UsageError(f"{where} needs {name}")
             checked[name] = parameter.default
             continue
+        hint = hints.get(name, Any)
+        value = checked[name] = none_or_word(given[name], hint)
         try:
-            adapter = pydantic.TypeAdapter(hints.get(name, Any))
+            adapter = pydantic.TypeAdapter(hint)
         except pydantic.PydanticSchemaGenerationError:
             continue
         try:
-            checked[name] = adapter.validate_python(given[name], strict=True)
+            checked[name] = adapter.validate_python(value, strict=True)
         except pydantic.ValidationError as error:
             message = error.errors()[0]["msg"].replace("Input should", "it must", 1)
             raise UsageError(f"{where}: {name}={given[name]} is not valid: {message}") from error

@@ -19,6 +19,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import PydanticUndefined
 
 from cnnlab.base.errors import UsageError, nearest
+from cnnlab.config.values import admitted_types, none_or_word
 from cnnlab.config.yaml_text import parse_yaml
 
 STRICT = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
@@ -109,18 +110,27 @@ def check_names(values: Mapping[str, Any], options_class: type, where: str) -> N
 def parse_text(name: str, text: str, options_class: type) -> Any:
     """Convert the text of a flag to a value for its option.
 
-    "none" becomes None if the option accepts None. Lists and mappings are parsed as YAML, as in
-    `--augment='[flip]'`. Numbers and switches stay text, which pydantic converts later.
+    Lists and mappings are parsed as YAML, as in `--augment='[flip]'`. All else stays text, which
+    `build` converts later.
 
     Raises:
         UsageError: the text of a list or mapping is not valid YAML.
     """
     admitted = admitted_types(fields_of(options_class)[name].annotation)
-    if type(None) in admitted and text.lower() in ("none", "null"):
-        return None
     if list in admitted or dict in admitted:
         return parse_yaml(text, f"--{name}={text[:100]}")
     return text
+
+
+def normalized(options_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values as the options mean them, before they are checked.
+
+    Raises:
+        UsageError: an option is unknown.
+    """
+    check_names(values, options_class, "the options")
+    fields = fields_of(options_class)
+    return {name: none_or_word(value, fields[name].annotation) for name, value in values.items()}
 
 
 def build(options_class: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:
@@ -129,8 +139,7 @@ def build(options_class: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:
     Raises:
         UsageError: names the option, its value and the values that it takes, in one line.
     """
-    check_names(values, options_class, "the options")
-    fields = fields_of(options_class)
+    values, fields = normalized(options_class, values), fields_of(options_class)
     for name, value in values.items():
         if isinstance(value, str) and not _is_plain_text(value):
             raise UsageError(
@@ -226,17 +235,6 @@ def _is_plain_text(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def admitted_types(annotation: Any) -> set[Any]:
-    """Return the types of the values that an option accepts. A Literal's words are str."""
-    origin = typing.get_origin(annotation)
-    if origin is None:
-        return {annotation}
-    if origin in (list, dict, tuple):
-        return {origin}
-    members = typing.get_args(annotation)
-    return set().union(*(admitted_types(m) for m in members)) if origin is not Literal else {str}
-
-
 def _type_name(annotation: Any) -> str:
     origin = typing.get_origin(annotation)
     if origin is Literal:
@@ -246,7 +244,8 @@ def _type_name(annotation: Any) -> str:
     if origin is not None:
         names = [_type_name(m) for m in typing.get_args(annotation) if m is not type(None)]
         none = ["none"] if type(None) in typing.get_args(annotation) else []
-        return "|".join(names + none)
+        words = "|".join(names + none).split("|")
+        return "|".join(dict.fromkeys(words))  # "none" may be a word of the option as well
     spelled = {"int": "INT", "float": "NUMBER", "str": "TEXT", "bool": "True|False"}
     return spelled.get(getattr(annotation, "__name__", ""), "VALUE")
 

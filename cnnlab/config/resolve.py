@@ -26,18 +26,25 @@ def resolve(given: Mapping[str, Any], options_class: type[ConfigT] = Config) -> 
     Raises:
         UsageError: a recipe or option is unknown, or a value is not valid.
     """
-    return opts.build(options_class, with_recipe(given))
+    return opts.build(options_class, with_recipe(given, options_class))
 
 
-def with_recipe(given: Mapping[str, Any]) -> dict[str, Any]:
+def with_recipe(given: Mapping[str, Any], options_class: type[Config] = Config) -> dict[str, Any]:
     """Return the given options on top of those of the recipe that they name, if any.
 
+    Args:
+        given: option name to value.
+        options_class: as for `resolve`. A recipe has options of Config only.
+
     Raises:
-        UsageError: the recipe or one of its options is unknown.
+        UsageError: an option or the recipe is unknown.
     """
-    recipe = load_recipe(given["config"]) if given.get("config") is not None else {}
-    opts.check_names(recipe, Config, f"recipe {given.get('config')}")
-    return override(recipe, given)
+    given = opts.normalized(options_class, given)
+    if given.get("config") is None:
+        return given
+    recipe = load_recipe(given["config"])
+    opts.check_names(recipe, Config, f"recipe {given['config']}")
+    return override(opts.normalized(Config, recipe), given)
 
 
 def override(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from cnnlab.base.aligned import ALIGNMENT
+from cnnlab.base.errors import UsageError
 from cnnlab.base.tf1 import config_pb2, on_calling_thread, translate_op_errors
 from cnnlab.config.config import Config
+from cnnlab.config.training_options import Tta
 from cnnlab.data.datasets import Split
 from cnnlab.graph.inference_graph import InferenceGraph
 from cnnlab.graph.update.losses import CROSS_ENTROPIES
@@ -183,7 +185,12 @@ def weighted_views(
 
     Returns:
         (weight, view) of each view; the weights sum to 1.
+
+    Raises:
+        UsageError: there is no such tta.
     """
+    if tta not in get_args(Tta):
+        raise UsageError(f"unknown tta {tta}; it is one of {', '.join(get_args(Tta))}")
     views = [images]
     if tta == "mirror_shift":
         height, width = images.shape[1:3]

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnlab.base.errors import UsageError, nearest
+from cnnlab.config.config import Config
+from cnnlab.config.options import normalized
 from cnnlab.config.resolve import override
 from cnnlab.tune.dimensions import MAX_GRID_POINTS, Choices, Dimension, Range, Stored
 
@@ -100,7 +102,7 @@ class Space:
                     arguments[argument] = value
                 else:
                     changes[group] = value
-        merged = override(options, changes)
+        merged = override(options, normalized(Config, changes))
         return {**merged, "model_options": {**merged["model_options"], **arguments}}
 
     def check(self, options: Mapping[str, Any], check: Check) -> None:

@@ -1,11 +1,14 @@
 """Test-time augmentation gives the mean of single views."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cnnlab.base.errors import UsageError
 from cnnlab.evaluate import evaluate
+from cnnlab.evaluate.__main__ import main
 from cnnlab.predict import predict
 from cnnlab.run.inference import weighted_views
 from tests import tiny
@@ -43,8 +46,13 @@ def test_logits_are_averaged(tmp_path: Path) -> None:
         assert train.evaluate("test")["loss"] != figures["loss"]
 
 
+def test_an_unknown_augmentation() -> None:
+    with pytest.raises(UsageError, match="unknown tta flip; it is one of none, mirror, mirror_sh"):
+        weighted_views(tiny.arrays()[1][0], "flip")
+
+
 @pytest.mark.slow
-def test_commands(tmp_path: Path) -> None:
+def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The data set shapes needs no files."""
     from PIL import Image
 
@@ -57,6 +65,10 @@ def test_commands(tmp_path: Path) -> None:
     assert evaluate(str(tmp_path))["loss"] == result["loss"]
     plain = evaluate(str(tmp_path), tta="none")
     assert plain["loss"] != result["loss"]
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main([f"--save_dir={tmp_path}", "--tta=none", "--json"])
+    assert json.loads(capsys.readouterr().out)["loss"] == plain["loss"]
     Image.fromarray(image).save(tmp_path / "one.png")
     Image.fromarray(image[:, ::-1].copy()).save(tmp_path / "two.png")
     files = [str(tmp_path / "one.png"), str(tmp_path / "two.png")]

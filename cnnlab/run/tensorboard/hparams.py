@@ -26,7 +26,8 @@ from cnnlab.base.errors import CnnlabError
 from cnnlab.base.files import remove_if_possible
 from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
-from cnnlab.config.options import admitted_types, as_dict, fields_of
+from cnnlab.config.options import as_dict, fields_of
+from cnnlab.config.values import admitted_types
 from cnnlab.run.tensorboard.events import EventWriter
 
 SUFFIX = ".hparams"  # the end of the names of these event files, and of no others

@@ -1,0 +1,49 @@
+"""What an option's type admits, and what the value that a user writes means for it."""
+
+from __future__ import annotations
+
+import typing
+from typing import Annotated, Any, Literal
+
+NONE = "none"
+
+
+def admitted_types(annotation: Any) -> set[Any]:
+    """Return the types of the values that an option accepts. A Literal's words are str."""
+    origin = typing.get_origin(annotation)
+    if origin is None:
+        return {annotation}
+    if origin in (list, dict, tuple):
+        return {origin}
+    if origin is Literal:
+        return {str}
+    members = typing.get_args(annotation)
+    if origin is Annotated:
+        members = members[:1]
+    return set().union(*(admitted_types(member) for member in members))
+
+
+def none_or_word(value: Any, annotation: Any) -> Any:
+    """Return what none means for an option; return any other value as it is.
+
+    Flags, recipes, search spaces and Python share this rule. The texts "none" and "null" mean None
+    if the option admits None. If "none" is one of the option's own words, they mean that word.
+
+    Args:
+        value: the value of the option.
+        annotation: the option's type.
+    """
+    text = value.lower() if isinstance(value, str) else value
+    if not (text is None or text in (NONE, "null")):
+        return value
+    admits_none = type(None) in admitted_types(annotation)
+    if _has_word_none(annotation) and not (value is None and admits_none):
+        return NONE
+    return None if admits_none else value
+
+
+def _has_word_none(annotation: Any) -> bool:
+    members = typing.get_args(annotation)
+    if typing.get_origin(annotation) is Literal:
+        return NONE in members
+    return any(_has_word_none(member) for member in members)
