@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cnnlab.base.errors import CnnlabError, DataError, UsageError
     from cnnlab.base.tf1 import tf
     from cnnlab.config.config import Config
-    from cnnlab.data.datasets import dataset_from_arrays
+    from cnnlab.data.arrays import dataset_from_arrays
     from cnnlab.layers.tower import random_key
     from cnnlab.models.pretrained.keras_weights import load_keras_weights
     from cnnlab.run.hook import Hook
@@ -48,7 +48,7 @@ _HOMES = {
     "Hook": "cnnlab.run.hook",
     "Train": "cnnlab.train",
     "UsageError": "cnnlab.base.errors",
-    "dataset_from_arrays": "cnnlab.data.datasets",
+    "dataset_from_arrays": "cnnlab.data.arrays",
     "load_keras_weights": "cnnlab.models.pretrained.keras_weights",
     "random_key": "cnnlab.layers.tower",
     "tf": "cnnlab.base.tf1",

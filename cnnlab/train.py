@@ -11,8 +11,8 @@ from cnnlab.base.errors import NonFiniteError
 from cnnlab.config import cli
 from cnnlab.config.config import Config
 from cnnlab.config.options import as_dict, replace
+from cnnlab.data.arrays import Pairs
 from cnnlab.data.datasets import Dataset
-from cnnlab.data.training_data import Arrays
 from cnnlab.models import ModelFunction
 from cnnlab.run.control import Control
 from cnnlab.run.disk.config_file import resolve_for_run
@@ -56,7 +56,7 @@ class Train(SessionOwner):
         self,
         *,
         model: str | ModelFunction | None = None,
-        data: Dataset | Arrays | None = None,
+        data: Dataset | Pairs | None = None,
         hooks: Sequence[Hook] = (),
         **options: Any,
     ) -> None:
@@ -68,9 +68,10 @@ class Train(SessionOwner):
                 `cnnlab.layers`. Its images are float32 [batch, height, width, channels], its
                 logits float32 [batch, num_classes].
             data: a Dataset, or NumPy arrays ((train_images, train_labels), (test_images,
-                test_labels)): images uint8 [n, height, width(, channels)], labels int [n]. The
-                first pair may have a third array, the weight of each example in the loss, numbers
-                >= 0 [n]. Default: the data set that the option `dataset` names.
+                test_labels)): images uint8 [n, height, width(, channels)], labels int [n]. Three
+                pairs are train, validation, test. The first pair may have a third array, the
+                weight of each example in the loss, numbers >= 0 [n]. Default: the data set that
+                the option `dataset` names.
             hooks: your own hooks, called after the standard ones.
             **options: as the flags of `python -m cnnlab.train`; see its `--help`.
 

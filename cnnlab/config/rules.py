@@ -38,11 +38,6 @@ def contradictions(options: TrainingOptions) -> Iterator[str]:
         yield "--eval_weights=lookahead needs --lookahead_steps, as in --lookahead_steps=5"
     if options.lookahead_ramp and options.lookahead_steps is None:
         yield "--lookahead_ramp needs --lookahead_steps, as in --lookahead_steps=5"
-    if options.restore_best and options.validation_split == 0:
-        yield (
-            "--restore_best needs a validation set, or it would choose the weights on the test "
-            "set; add one, as in --validation_split=0.1"
-        )
 
 
 def _loss_contradictions(options: TrainingOptions, mixing: str | None) -> Iterator[str]:

@@ -1,13 +1,12 @@
-"""Data sets in memory: loaded by name or made from arrays, and their validation split.
+"""Data sets in memory: loaded by name, and their validation split.
 
 images: uint8 [n, height, width, channels], range [0, 255].
 labels: int32 [n], range [0, num_classes).
 """
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +24,6 @@ __all__ = [
     "Dataset",
     "DatasetSpec",
     "Split",
-    "dataset_from_arrays",
     "dataset_spec",
     "load_dataset",
     "split_validation",
@@ -48,11 +46,15 @@ class Split(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A data set in memory; the sizes in `spec` are those of the splits."""
+    """A data set in memory; the sizes in `spec` are those of the splits.
+
+    validation: the validation set, if it is not split off `train`.
+    """
 
     spec: DatasetSpec
     train: Split
     test: Split
+    validation: Split | None = None
 
 
 def load_dataset(
@@ -144,101 +146,6 @@ class _Joined:
 
     def split(self) -> Split:
         return Split(self._images[: self._filled], self._labels[: self._filled])
-
-
-def dataset_from_arrays(
-    train: tuple[npt.ArrayLike, ...],
-    test: tuple[npt.ArrayLike, npt.ArrayLike],
-    class_names: Sequence[str] | None = None,
-    name: str = "arrays",
-) -> Dataset:
-    """Make a data set from arrays, such as those of `tf.keras.datasets.cifar10.load_data()`.
-
-    Args:
-        train, test: (images, labels). Images are uint8 [n, height, width, channels] with 1, 3 or 4
-            channels, or [n, height, width]. Labels are integers [n] or [n, 1], from 0. A third
-            array of train is the weight of each example in the loss: numbers >= 0 [n].
-        class_names: one name per label; default: "0", "1", ... up to the largest label.
-        name: the name of the data set in reports.
-
-    Returns:
-        the data set. It shares memory with `train` and `test` where possible.
-
-    Raises:
-        DataError: wrong types or shapes, an empty split, or labels out of range.
-    """
-    if len(train) not in (2, 3) or len(test) != 2:
-        raise DataError(
-            f"the training data has {len(train)} arrays and the test data {len(test)}; pass "
-            "(images, labels) for each, or (images, labels, weights) for training"
-        )
-    splits = {
-        which: check_split(which, *arrays) for which, arrays in (("train", train), ("test", test))
-    }
-    shapes = [split.images.shape[1:] for split in splits.values()]
-    if shapes[0] != shapes[1]:
-        raise DataError(
-            f"train images are {shapes[0]} but test images {shapes[1]}; give both one shape"
-        )
-    if class_names is None:
-        largest = max(int(split.labels.max()) for split in splits.values())
-        class_names = [str(label) for label in range(largest + 1)]
-    for which, split in splits.items():
-        formats.check_labels(split.labels, f"{which} labels", len(class_names))
-    height, width, channels = shapes[0]
-    sizes = (len(split.labels) for split in splits.values())
-    spec = DatasetSpec(name, (height, width, channels), tuple(map(str, class_names)), *sizes)
-    return Dataset(spec, splits["train"], splits["test"])
-
-
-def check_split(
-    which: str,
-    images_like: npt.ArrayLike,
-    labels_like: npt.ArrayLike,
-    weights_like: npt.ArrayLike | None = None,
-) -> Split:
-    """Convert the arrays of one split, named `which` in errors, as `dataset_from_arrays` does.
-
-    Raises:
-        DataError: wrong types or shapes, or an empty split.
-    """
-    images: npt.NDArray[Any] = np.asarray(images_like)
-    labels: npt.NDArray[Any] = np.asarray(labels_like)
-    if images.dtype != np.uint8:
-        hint = "convert them with astype('uint8')"
-        if images.dtype.kind == "f":
-            hint = "if they are in 0..1, convert them with (images * 255).round().astype('uint8')"
-        raise DataError(f"{which} images are {images.dtype}, expected uint8 in 0..255: {hint}")
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.ndim != 4 or images.shape[3] not in (1, 3, 4) or 0 in images.shape[1:]:
-        raise DataError(
-            f"{which} images have shape {images.shape}, expected [n, height, width] or "
-            f"[n, height, width, channels] with 1, 3 or 4 channels"
-        )
-    if labels.ndim == 2 and labels.shape[1] == 1:  # the shape of CIFAR's labels in Keras
-        labels = labels[:, 0]
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise DataError(
-            f"{which} labels are {labels.dtype} of shape {labels.shape}, expected integers [n]: "
-            f"convert one-hot labels with argmax(axis=1)"
-        )
-    if len(images) != len(labels) or not len(images):
-        raise DataError(
-            f"{which} has {len(images)} images and {len(labels)} labels: "
-            f"expected equal numbers, at least 1"
-        )
-    if labels.min() < 0 or labels.max() > np.iinfo(np.int32).max:
-        formats.check_labels(labels, f"{which} labels", np.iinfo(np.int32).max)
-    weights = None
-    if weights_like is not None:
-        weights = np.asarray(weights_like, np.float32)
-        if weights.shape != labels.shape or not np.isfinite(weights).all() or weights.min() < 0:
-            raise DataError(
-                f"{which} weights have shape {weights.shape}, or some are negative or not finite; "
-                f"expected finite numbers >= 0 of shape {labels.shape}"
-            )
-    return Split(np.ascontiguousarray(images), np.ascontiguousarray(labels, np.int32), weights)
 
 
 def validation_size(n: int, fraction: float) -> int:

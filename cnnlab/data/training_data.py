@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import numpy.typing as npt
-
 from cnnlab.base.errors import UsageError
 from cnnlab.config.config import Config
+from cnnlab.data.arrays import Pair, check_fitting
 from cnnlab.data.datasets import (
     Dataset,
     Split,
-    dataset_from_arrays,
     load_dataset,
     split_validation,
     validation_size,
 )
 from cnnlab.data.specs import DatasetSpec, dataset_spec
 
-Arrays = tuple[tuple[npt.ArrayLike, ...], tuple[npt.ArrayLike, npt.ArrayLike]]
 SPLITS = ("train", "validation", "test")
 
 
 class TrainingData:
     """The training, validation and test images of a configuration.
 
-    Without a validation split, the test set also serves as the validation set.
+    The validation set is that of the arrays, or split off the training set. Without either, the
+    test set also serves as the validation set.
     """
 
     def __init__(
@@ -37,7 +35,8 @@ class TrainingData:
             spec: the facts about arrays that are not available; `split` then raises an error.
 
         Raises:
-            UsageError: unknown data set, or a batch larger than the training set.
+            UsageError: unknown data set, a batch larger than the training set, or options of the
+                validation set that do not fit the data.
         """
         self._config = config
         self._dataset = arrays
@@ -47,20 +46,10 @@ class TrainingData:
         self._is_absent = spec is not None
         if spec is None:
             spec = arrays.spec if arrays else dataset_spec(config.dataset, config.label_mode)
+            self._check_validation(arrays is not None and arrays.validation is not None)
         self._spec = spec
         if config.verify_data:
             self._check_sizes(self._spec)
-
-    @staticmethod
-    def checked_arrays(data: Dataset | Arrays | None) -> Dataset | None:
-        """Return the arrays that were given to Train as a Dataset.
-
-        Raises:
-            DataError: they are not ((train_images, train_labels), (test_images, test_labels)).
-        """
-        if data is None or isinstance(data, Dataset):
-            return data
-        return dataset_from_arrays(*data)
 
     @property
     def spec(self) -> DatasetSpec:
@@ -105,9 +94,22 @@ class TrainingData:
                 self._config.seed,
                 dataset.spec.num_classes,
             )
-            held_out = validation if len(validation.labels) else dataset.test
+            held_out = dataset.validation or dataset.test
+            if len(validation.labels):
+                held_out = validation
             self._splits = {"train": train, "validation": held_out, "test": dataset.test}
         return self._splits[name]
+
+    def chosen(self, split: str | Split | Pair) -> Split:
+        """Return a split by its name, or images and labels of the caller's, checked.
+
+        Raises:
+            UsageError: as for `split`.
+            DataError: the caller's images or labels do not fit the run's data.
+        """
+        if isinstance(split, str):
+            return self.split(split)
+        return check_fitting("given", split, self.spec)
 
     def release_train(self) -> None:
         """Free the training images once the session holds them; `split` loads them again."""
@@ -127,6 +129,19 @@ class TrainingData:
             self._spec, self._is_loaded = self._dataset.spec, True
             self._check_sizes(self._spec)
         return self._dataset
+
+    def _check_validation(self, is_given: bool) -> None:
+        fraction = self._config.validation_split
+        if is_given and fraction:
+            raise UsageError(
+                f"--validation_split={fraction} splits the training set, but the data has a "
+                "validation set; leave out one of them"
+            )
+        if self._config.restore_best and not (is_given or fraction):
+            raise UsageError(
+                "--restore_best needs a validation set, or it would choose the weights on the test "
+                "set; add one, as in --validation_split=0.1"
+            )
 
     def _check_sizes(self, spec: DatasetSpec) -> None:
         num_train = spec.num_train - validation_size(spec.num_train, self._config.validation_split)

@@ -12,9 +12,9 @@ from cnnlab.base.files import translate_os_errors, write_atomically
 from cnnlab.config.config import Config
 from cnnlab.config.options import STRICT, Options, build, option, replace
 from cnnlab.config.training_options import TTA_HELP, Tta
+from cnnlab.data.arrays import Pair
 from cnnlab.evaluate import tables
 from cnnlab.evaluate.evaluation_data import (
-    Arrays,
     EvaluationData,
     class_folders,
     given_arrays,
@@ -105,7 +105,7 @@ class EvaluateOptions(Options):
 def evaluate(
     save_dir: str | Path = "./save",
     *,
-    data: Arrays | None = None,
+    data: Pair | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Evaluate the weights of a run on every image of a split, or on other images.

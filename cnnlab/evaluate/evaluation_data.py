@@ -8,21 +8,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from cnnlab.base.aligned import aligned_empty
 from cnnlab.base.errors import DataError, UsageError, nearest
 from cnnlab.config.config import Config
 from cnnlab.config.options import replace
-from cnnlab.data.datasets import Split, check_split
-from cnnlab.data.files.formats import check_labels
+from cnnlab.data.arrays import Pair, check_fitting
+from cnnlab.data.datasets import Split
 from cnnlab.data.image_files.image_paths import images_in
 from cnnlab.data.image_files.image_reader import read_images
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.data.training_data import TrainingData
 from cnnlab.run.disk.config_file import load_run_data
-
-Arrays = tuple[npt.ArrayLike, npt.ArrayLike]
 
 
 class EvaluationData(NamedTuple):
@@ -70,7 +67,7 @@ def named_split(config: Config, split_name: str, dataset: str | None) -> Evaluat
     return EvaluationData(spec, data.split(split_name), config.dataset, split_name)
 
 
-def given_arrays(config: Config, arrays: Arrays) -> EvaluationData:
+def given_arrays(config: Config, arrays: Pair) -> EvaluationData:
     """Check arrays and return them as data to evaluate on.
 
     Args:
@@ -80,15 +77,8 @@ def given_arrays(config: Config, arrays: Arrays) -> EvaluationData:
     Raises:
         DataError: dtype or shape do not fit the network, or a label is out of range.
     """
-    split = check_split("given", *arrays)
     spec = load_run_data(config).spec
-    if split.images.shape[1:] != spec.image_shape:
-        raise DataError(
-            f"given images have the shape {split.images.shape[1:]}, but the network needs "
-            f"{spec.image_shape}"
-        )
-    check_labels(split.labels, "given labels", spec.num_classes)
-    return EvaluationData(spec, split, "arrays")
+    return EvaluationData(spec, check_fitting("given", arrays, spec), "arrays")
 
 
 def class_folders(config: Config, folder: str) -> EvaluationData:

@@ -13,10 +13,11 @@ from cnnlab.base.garbage import gc_paused
 from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
 from cnnlab.config.resolve import graph_options_differ, resolve
+from cnnlab.data.arrays import Pair, Pairs, check_fitting_images, dataset_of
 from cnnlab.data.augment import scaling_of, shape_after
 from cnnlab.data.batches import check_class_weights
 from cnnlab.data.datasets import Dataset, Split
-from cnnlab.data.training_data import Arrays, TrainingData
+from cnnlab.data.training_data import TrainingData
 from cnnlab.graph.training_graph import TrainGraph, build_train_graph
 from cnnlab.models import ModelFunction, check_model_options, find_model
 from cnnlab.run.device import choose_device, describe_device, session_config, set_intra_op_threads
@@ -40,7 +41,7 @@ class SessionOwner:
     def __init__(
         self,
         model: str | ModelFunction | None,
-        data: Dataset | Arrays | None,
+        data: Dataset | Pairs | None,
         options: dict[str, Any],
     ) -> None:
         """Check the options; see `Train`."""
@@ -50,7 +51,7 @@ class SessionOwner:
             self._given["model"] = f"{model.__module__}:{model.__qualname__}"
         elif model is not None:
             self._given["model"] = model
-        self._arrays = TrainingData.checked_arrays(data)
+        self._arrays = None if data is None else dataset_of(data)
         if self._arrays is not None:
             self._given["dataset"] = self._arrays.spec.name
         self._graph: Any = None
@@ -86,7 +87,7 @@ class SessionOwner:
 
     def evaluate(
         self,
-        split: str | Split = "test",
+        split: str | Split | Pair = "test",
         limit: int | None = None,
         tta: str | None = None,
         should_stop: Callable[[], bool] = lambda: False,
@@ -95,7 +96,7 @@ class SessionOwner:
         """Evaluate the session's weights; without a session, those of the run in save_dir if any.
 
         Args:
-            split: "test", "validation" or "train", or a Split of images uint8
+            split: "test", "validation" or "train", or a Split or pair of images uint8
                 [n, height, width, channels] and labels int [n].
             limit: evaluate the first `limit` images only.
             tta: test-time augmentation: "none", "mirror" or "mirror_shift"; default: as configured.
@@ -106,14 +107,15 @@ class SessionOwner:
             accuracy, loss, top5_accuracy and n.
 
         Raises:
+            DataError: images or labels have a wrong type, shape or range.
             EvaluationStoppedError: `should_stop` returned True.
         """
         weights = self._weights()
-        chosen = self.data.split(split) if isinstance(split, str) else split
+        chosen = self.data.chosen(split)
         chosen = Split(chosen.images[:limit], chosen.labels[:limit])
         return weights.evaluate(chosen, tta, should_stop, on_batch).result()
 
-    def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def predict(self, images: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Return class probabilities, with the same weights as `evaluate`.
 
         Args:
@@ -123,12 +125,10 @@ class SessionOwner:
             float32 [n, num_classes], each row sums to 1.
 
         Raises:
-            UsageError: the images do not have the network's shape.
+            DataError: the images have a wrong type, shape or range.
         """
-        expected, given = self.data.spec.image_shape, np.shape(images)[1:]
-        if given != expected:
-            raise UsageError(f"predict takes images [n, {expected}], not [n, {given}]")
-        return self._weights().predict(images)
+        weights = self._weights()
+        return weights.predict(check_fitting_images("given", images, self.data.spec))
 
     def restore(self, step: int | None = None) -> int:
         """Load a checkpoint of the run in save_dir into the session, and return its step.

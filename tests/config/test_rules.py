@@ -48,7 +48,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"eval_weights": "ema"}, "--eval_weights=ema needs --ema_decay"),
     ({"eval_weights": "lookahead"}, "--eval_weights=lookahead needs --lookahead_steps"),
     ({"lookahead_ramp": True}, "--lookahead_ramp needs --lookahead_steps"),
-    ({"restore_best": True}, "--restore_best needs a validation set"),
     ({"clip_norm": 0}, "--clip_norm=0 is not valid"),
     ({"label_smoothing": 1}, "--label_smoothing=1 is not valid"),
     ({"ema_decay": 1}, "--ema_decay=1 is not valid"),

@@ -1,5 +1,6 @@
 """Data sets made from arrays, and the validation split."""
 
+import dataclasses
 import hashlib
 from typing import Any
 
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnlab.base.errors import DataError, UsageError
-from cnnlab.data.datasets import Split, dataset_from_arrays, split_validation, validation_size
+from cnnlab.data.arrays import dataset_from_arrays, dataset_of
+from cnnlab.data.datasets import Split, split_validation, validation_size
 
 IMAGES = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
 
@@ -38,24 +40,91 @@ def test_images_without_a_channel_axis_get_one_channel() -> None:
     ("images", "labels", "why"),
     [
         (IMAGES / 255, [0, 1], r"train images are float64, expected uint8 .*\(images \* 255\)"),
-        (IMAGES.astype(np.int64), [0, 1], r"are int64, expected uint8.*astype\('uint8'\)"),
+        (IMAGES / 1.0, [0, 1], r"in 0..255, convert them with images\.round\(\)\.astype"),
+        (IMAGES / 127.5 - 1, [0, 1], r"-1..\S+; undo .*\(\(images \+ 1\) \* 127.5\)\.round\(\)"),
+        (IMAGES - np.int64(7), [0, 1], r"int64, .*they are in -7..112; undo what made them negat"),
+        (IMAGES * np.int64(3), [0, 1], r"int64, .*they are in 0..357. If white is 65535, .*// 257"),
+        (
+            IMAGES.astype(np.uint16),
+            [0, 1],
+            r"uint16, .*65535, .*257.*; if white is 255, with im",
+        ),
+        (IMAGES > 9, [0, 1], r"are bool, .*if True is white, .*astype\('uint8'\) \* 255"),
+        (IMAGES * np.nan, [0, 1], r"float64, .*some are not finite; repair them first"),
+        (IMAGES.astype(object), [0, 1], "object, .*: make them an array of such numbers"),
+        ([IMAGES[0], IMAGES[0, :2]], [0, 1], "the train images are no array: give all .*one shape"),
         (IMAGES.reshape(2, -1), [0, 1], r"shape \(2, 60\), expected \[n, height, width\]"),
         (IMAGES.transpose(0, 3, 1, 2), [0, 1], r"shape \(2, 3, 4, 5\), expected"),
         (IMAGES[:, :0], [0, 1], r"shape \(2, 0, 5, 3\), expected"),
-        (IMAGES, [0.0, 1.0], "train labels are float64"),
+        (IMAGES, [0.0, 1.0], r"train labels are float64 .*with labels\.astype\('int64'\)$"),
+        (
+            IMAGES,
+            [0.5, 1.0],
+            "train labels are float64 .*: give each image the number of its class",
+        ),
+        (
+            IMAGES,
+            np.array([[0.7, 0.3], [0.5, 0.5]]),
+            "train labels are float64 .*: give each image",
+        ),
+        (
+            IMAGES,
+            ["cat", "dog"],
+            "train labels are <U3 .*: give each image the number of its class",
+        ),
+        (IMAGES, np.ones((2, 2), int), "train labels are int64 .*: give each image the number"),
         (IMAGES, np.eye(2, dtype=int), r"train labels are int64 of shape \(2, 2\).*argmax"),
         (IMAGES, [0], "train has 2 images and 1 labels"),
         (IMAGES[:0], np.zeros(0, int), "train has 0 images and 0 labels"),
-        (IMAGES, [0, 3], r"train labels: label 3 at index 1 is outside 0\.\.2"),
+        (
+            IMAGES,
+            [0, 3],
+            r"train labels: label 3 at index 1 is outside 0\.\.2; number the classes ",
+        ),
         (IMAGES, [-1, 0], r"train labels: label -1 at index 0 is outside"),
         (IMAGES, [0, 2**40], r"train labels: label 1099511627776 at index 1 is outside"),
-        (IMAGES[:, :3], [0, 1], r"train images are \(3, 5, 3\) but test images \(4, 5, 3\)"),
+        (IMAGES[:, :3], [0, 1], r"test images have shape \(2, 4, 5, 3\), expected \[n, 3, 5, 3\]"),
     ],
 )
 def test_wrong_arrays_raise_data_error(images: Any, labels: Any, why: str) -> None:
     with pytest.raises(DataError, match=why) as error:
         dataset_from_arrays((images, labels), (IMAGES, [0, 1]), class_names=["a", "b", "c"])
     assert "\n" not in str(error.value)
+
+
+def test_wide_integers_of_pixels_are_accepted() -> None:
+    data = dataset_from_arrays((IMAGES.tolist(), [0, 1]), (IMAGES.astype(np.uint32), [0, 1]))
+    for split in (data.train, data.test):
+        assert split.images.dtype == np.uint8
+        assert (split.images == IMAGES).all()
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (IMAGES, r"data is one array of shape \(2, 4, 5, 3\), expected the pairs \(train, test\)"),
+        ("cifar10", "data is str, expected the pairs"),
+        (((IMAGES, [0, 1]),), "data is a tuple of 1, expected the pairs"),
+        ((IMAGES, [0, 1], IMAGES, [0, 1]), "data is a tuple of 4, expected the pairs"),
+        ((IMAGES, [0, 1]), r"the train data is one array of shape .*, expected \(images, labels\)"),
+        (((IMAGES, [0, 1]), ["cat", "dog"], (IMAGES, [0, 1])), "validation images are <U3"),
+    ],
+)
+def test_data_that_are_no_pairs_are_refused(data: Any, why: str) -> None:
+    with pytest.raises(DataError, match=why):
+        dataset_of(data)
+
+
+def test_a_data_set_of_ones_own_is_checked_as_pairs_are() -> None:
+    good = dataset_from_arrays((IMAGES, [0, 1]), (IMAGES, [0, 1]))
+    wrong = dataclasses.replace(good, test=Split(IMAGES / 255, np.arange(2)))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="test images are float64"):
+        dataset_of(wrong)
+    wrong = dataclasses.replace(good, train=Split(IMAGES, np.array([0, 2], np.int32)))
+    with pytest.raises(DataError, match=r"train labels: label 2 at index 1 is outside 0\.\.1"):
+        dataset_of(wrong)
+    fewer = dataset_of(dataclasses.replace(good, train=Split(IMAGES[:1], good.train.labels[:1])))
+    assert (fewer.spec.num_train, fewer.spec.num_test) == (1, 2)
 
 
 # The validation split

@@ -10,13 +10,14 @@ from cnnlab.base.errors import UsageError
 from cnnlab.config import options as opts
 from cnnlab.config.config import Config
 from cnnlab.data import training_data as module
-from cnnlab.data.training_data import TrainingData
+from cnnlab.data.arrays import dataset_of
+from cnnlab.data.training_data import SPLITS, TrainingData
 from tests import small as tiny
 
 
 def of_arrays(**options: Any) -> TrainingData:
     config = opts.build(Config, {"batch_size": 5, **options})
-    return TrainingData(config, TrainingData.checked_arrays(tiny.arrays()))
+    return TrainingData(config, dataset_of(tiny.arrays()))
 
 
 def test_without_a_split_the_test_set_is_the_validation_set() -> None:
@@ -42,6 +43,27 @@ def test_a_validation_split() -> None:
     assert {image.tobytes() for image in together} == images
 
 
+def test_three_pairs_are_train_validation_test() -> None:
+    train, test = tiny.arrays()
+    validation = (255 - test[0][:5], test[1][:5])
+    config = opts.build(Config, {"batch_size": 20, "restore_best": True})
+    data = TrainingData(config, dataset_of((train, validation, test)))
+    assert data.num_train == 20
+    for name, (images, labels) in zip(SPLITS, (train, validation, test), strict=True):
+        assert np.array_equal(data.split(name).images, images), name
+        assert np.array_equal(data.split(name).labels, labels), name
+    with pytest.raises(UsageError, match=r"--validation_split=0\.2 splits the training set, but"):
+        TrainingData(opts.replace(config, validation_split=0.2), dataset_of((train, test, test)))
+
+
+def test_the_best_weights_are_not_chosen_on_the_test_set() -> None:
+    with pytest.raises(UsageError, match="--restore_best needs a validation set"):
+        of_arrays(restore_best=True)
+    with pytest.raises(UsageError, match="--restore_best needs a validation set"):
+        TrainingData(Config(dataset="mnist", restore_best=True), None)
+    assert of_arrays(restore_best=True, validation_split=0.2).num_train == 16
+
+
 def test_an_unknown_split() -> None:
     with pytest.raises(UsageError, match="unknown split dev; it is one of train, validation, test"):
         of_arrays().split("dev")
@@ -60,7 +82,7 @@ def test_spec_and_num_train_need_no_file(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_files_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    arrays = TrainingData.checked_arrays(tiny.arrays())
+    arrays = dataset_of(tiny.arrays())
     calls = []
 
     def load(name: str, data_dir: str, **options: Any) -> Any:

@@ -13,7 +13,8 @@ from PIL import Image
 from sklearn import metrics
 
 from cnnlab.base.errors import CnnlabError, DataError, UsageError
-from cnnlab.data.datasets import Split, dataset_from_arrays, load_dataset
+from cnnlab.data.arrays import dataset_from_arrays
+from cnnlab.data.datasets import Split, load_dataset
 from cnnlab.data.training_data import TrainingData
 from cnnlab.evaluate import __main__ as module
 from cnnlab.evaluate import evaluate
@@ -215,7 +216,10 @@ def test_another_data_set(save_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ((np.zeros((2, 8, 8, 3), np.uint8), [0, 1]), "given images have the shape .8, 8, 3., but"),
+        (
+            (np.zeros((2, 8, 8, 3), np.uint8), [0, 1]),
+            r"given images have shape \(2, 8, 8, 3\), expected",
+        ),
         ((np.zeros((2, 32, 32, 3)), [0, 1]), "given images are float64, expected uint8"),
         ((np.zeros((2, 32, 32, 3), np.uint8), [0, 10]), "given labels: label 10 at index 1"),
         ((np.zeros((0, 32, 32, 3), np.uint8), np.zeros(0, int)), "given has 0 images"),

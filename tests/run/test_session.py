@@ -174,9 +174,33 @@ def test_arrays_of_another_kind_are_refused_at_once() -> None:
         Train(data=((images / 255, labels), test))
 
 
+def test_given_arrays_are_checked_as_files_are(tmp_path: Path) -> None:
+    images, labels = tiny.arrays()[1]
+    with tiny.make(tmp_path / "save", tiny.linear) as train:
+        for wrong, why in (
+            (images / 255, r"given images are float64, .*\(images \* 255\)\.round\(\)"),
+            (images.astype(int) - 128, "given images are int64, .*undo what made them negative"),
+            (images.astype(np.uint16) * 257, "given images are uint16, .*images // 257"),
+        ):
+            with pytest.raises(DataError, match=why):
+                train.predict(wrong)
+            with pytest.raises(DataError, match=why):
+                train.evaluate(Split(wrong, labels))
+        for labels_like, why in (
+            (labels + 1, "given labels: label 4 at index 3 is outside 0..3; number the classes"),
+            (labels[:3], "given has 7 images and 3 labels"),
+            (labels * 1.0, r"given labels are float64 .*labels\.astype\('int64'\)"),
+        ):
+            with pytest.raises(DataError, match=why):
+                train.evaluate(Split(images, labels_like))
+        right = train.evaluate()
+        assert train.evaluate((images.tolist(), labels[:, None])) == right
+        assert np.array_equal(train.predict(images.astype(np.int32)), train.predict(images))
+
+
 def test_images_of_another_shape_are_refused(tmp_path: Path) -> None:
     with (
         tiny.make(tmp_path / "save", tiny.linear) as train,
-        pytest.raises(UsageError, match="8, 8, 3"),
+        pytest.raises(DataError, match=r"given images have shape \(2, 9, 9, 3\), .*\[n, 8, 8, 3\]"),
     ):
         train.predict(np.zeros((2, 9, 9, 3), np.uint8))

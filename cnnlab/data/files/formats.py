@@ -28,6 +28,7 @@ Uint8Array = npt.NDArray[np.uint8]
 
 CIFAR_SIDE: Final = 32  # pixels
 CIFAR_PIXEL_BYTES: Final = 3 * CIFAR_SIDE * CIFAR_SIDE
+_REPLACE: Final = "the data is damaged or belongs to another data set: replace it"
 MAX_UNPACKED_BYTES: Final = 1 << 30  # larger than any real file of these formats
 _CHUNK_BYTES: Final = 1 << 20
 _GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -75,13 +76,15 @@ def cifar_records(images: Uint8Array, *labels: npt.ArrayLike) -> Uint8Array:
     return records
 
 
-def check_labels(labels: npt.NDArray[Any], name: str, num_classes: int) -> None:
+def check_labels(
+    labels: npt.NDArray[Any], name: str, num_classes: int, cure: str = _REPLACE
+) -> None:
     """Raise DataError for the first label outside [0, num_classes), if there is one."""
     wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
     if wrong.size:
         raise DataError(
             f"{name}: label {int(labels[wrong[0]])} at index {int(wrong[0])} is outside "
-            f"0..{num_classes - 1}; the data is damaged or belongs to another data set: replace it"
+            f"0..{num_classes - 1}; {cure}"
         )
 
 

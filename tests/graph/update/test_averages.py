@@ -72,6 +72,7 @@ def test_lookahead(tmp_path: Path, ramp: bool) -> None:
 def test_evaluation_is_on_the_average(tmp_path: Path, kind: str) -> None:
     """By default; `live` evaluates the weights themselves. The command's graph agrees."""
     from cnnlab.config.config import Config
+    from cnnlab.data.arrays import dataset_of
     from cnnlab.data.training_data import TrainingData
     from cnnlab.run.trained_model import TrainedModel
 
@@ -91,7 +92,7 @@ def test_evaluation_is_on_the_average(tmp_path: Path, kind: str) -> None:
         expected /= expected.sum(axis=1, keepdims=True)
         np.testing.assert_allclose(found[which], expected, rtol=1e-4, atol=1e-5)
         config = Config(**options, eval_weights=which, dataset="arrays", batch_size=8, device="cpu")
-        spec = TrainingData(config, TrainingData.checked_arrays(tiny.arrays())).spec
+        spec = TrainingData(config, dataset_of(tiny.arrays())).spec
         with TrainedModel(tmp_path / which, config, spec) as trained:
             np.testing.assert_array_equal(trained.predict(images), found[which])
     assert (found["auto"] != found["live"]).any()
