@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cnnlab.base.errors import DataError
 from cnnlab.data.datasets import Dataset, Split
 from cnnlab.data.files.formats import check_labels
-from cnnlab.data.specs import DatasetSpec
+from cnnlab.data.specs import DATASETS, DatasetSpec
 
 Pair = tuple[npt.ArrayLike, npt.ArrayLike]  # (images, labels)
 Pairs = tuple[tuple[npt.ArrayLike, ...], Pair] | tuple[tuple[npt.ArrayLike, ...], Pair, Pair]
@@ -54,14 +54,15 @@ def dataset_from_arrays(
             are in 0..255. Labels are integers [n] or [n, 1], from 0. A third array of train is the
             weight of each example in the loss: numbers >= 0 [n].
         class_names: one name per label; default: "0", "1", ... up to the largest label.
-        name: the name of the data set in reports.
+        name: the name of the data set in reports, not that of an official data set.
         validation: (images, labels) of the validation set; default: none.
 
     Returns:
         the data set. It shares memory with the arrays where possible.
 
     Raises:
-        DataError: wrong types, shapes or ranges, an empty split, or labels out of range.
+        DataError: wrong types, shapes or ranges, an empty split, labels out of range, or the name
+            of an official data set.
     """
     given = {"train": train, "validation": validation, "test": test}
     splits = {which: check_split(which, pair) for which, pair in given.items() if pair is not None}
@@ -75,6 +76,12 @@ def dataset_from_arrays(
 
 def _checked(data: Dataset) -> Dataset:
     """Return a data set with its splits checked, and their sizes in its spec."""
+    name = data.spec.name
+    if name in DATASETS:  # commands that read a run's config.yaml would load the official files
+        raise DataError(
+            f"data has the name of the official data set {name}: give it another name, or, if it "
+            f"is that data set, leave data out and use dataset='{name}'"
+        )
     train, test = (
         check_fitting(which, split, data.spec)
         for which, split in (("train", data.train), ("test", data.test))

@@ -127,6 +127,17 @@ def test_a_data_set_of_ones_own_is_checked_as_pairs_are() -> None:
     assert (fewer.spec.num_train, fewer.spec.num_test) == (1, 2)
 
 
+def test_a_data_set_of_ones_own_has_a_name_of_its_own() -> None:
+    """Otherwise predict, evaluate and resuming would use the official data."""
+    pair = (IMAGES, [0, 1])
+    why = "data has the name of the official data set shapes: .*use dataset='shapes'"
+    with pytest.raises(DataError, match=why):
+        dataset_from_arrays(pair, pair, name="shapes")
+    good = dataset_from_arrays(pair, pair, name="pets")
+    with pytest.raises(DataError, match=why):
+        dataset_of(dataclasses.replace(good, spec=dataclasses.replace(good.spec, name="shapes")))
+
+
 # The validation split
 
 
