@@ -98,7 +98,8 @@ class Train(SessionOwner):
             early stopping ended the run.
 
         Raises:
-            UsageError: an option is wrong, or save_dir holds a run with other options.
+            UsageError: an option is wrong, or save_dir holds a run with other options, other data
+                or another model.
             CnnlabError: data, device or disk fail, or the loss is not finite.
         """
         total_steps = self._resolve(save_dir, options)
@@ -130,7 +131,7 @@ class Train(SessionOwner):
     def _resolve(self, save_dir: str | None, options: dict[str, Any]) -> int:
         """Resolve the options of this run; return the number of its last step."""
         self._given.update(options, **({} if save_dir is None else {"save_dir": save_dir}))
-        self._set_config(resolve_for_run(self._given))
+        self._use_run_options()
         self._given.pop("overwrite", None)  # a later call of train() must not delete this run
         if self.config.depends_on_length:
             # Written to config.yaml: the schedule keeps its shape if --steps is raised later.
@@ -153,7 +154,7 @@ class Train(SessionOwner):
         self.say(f"{self.config.model} on {self.config.dataset}: {self.describe()}")
         needs_restoring = self._session is None and first_step > 0
         _ = self.session  # made here, so that a failure comes before anything is written
-        directory.begin(first_step, self.data.spec)
+        directory.begin(first_step, self.data.spec, self._fingerprints)
         if needs_restoring:
             directory.checkpoints.restore(self.saver, self.session, first_step, exactly=True)
             self.say(f"resuming from step {first_step} of {directory.path}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from cnnlab.base.errors import UsageError
 from cnnlab.config.config import Config
 from cnnlab.data.arrays import Pair, check_fitting
+from cnnlab.data.augment import shape_after
+from cnnlab.data.batches import check_class_weights
 from cnnlab.data.datasets import (
     Dataset,
     Split,
@@ -68,6 +70,11 @@ class TrainingData:
         return num_images - validation_size(num_images, self._config.validation_split)
 
     @property
+    def unofficial(self) -> Dataset | None:
+        """Arrays, or files that were not verified; None if the data set's name says it all."""
+        return self._load() if self._is_given or not self._config.verify_data else None
+
+    @property
     def has_example_weights(self) -> bool:
         """Whether each training image has a weight; only arrays can have weights."""
         return self._has_example_weights
@@ -116,6 +123,18 @@ class TrainingData:
         self._splits.pop("train", None)
         if not self._is_given:
             self._dataset = None
+
+    def check_options(self) -> None:
+        """Raise UsageError if an option does not fit the data."""
+        config = self._config
+        shape_after(config.augment, self.spec.image_shape)
+        check_class_weights(config.class_weights, self.spec.class_names)
+        length = config.schedule_length(self.num_train)
+        if config.depends_on_length and config.warmup_steps >= length:
+            raise UsageError(
+                f"--warmup_steps={config.warmup_steps} leaves nothing of the {length} steps for "
+                f"--schedule={config.schedule}"
+            )
 
     def _load(self) -> Dataset:
         if self._dataset is None:

@@ -14,14 +14,14 @@ from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
 from cnnlab.config.resolve import graph_options_differ, resolve
 from cnnlab.data.arrays import Pair, Pairs, check_fitting_images, dataset_of
-from cnnlab.data.augment import scaling_of, shape_after
-from cnnlab.data.batches import check_class_weights
+from cnnlab.data.augment import scaling_of
 from cnnlab.data.datasets import Dataset, Split
 from cnnlab.data.training_data import TrainingData
 from cnnlab.graph.training_graph import TrainGraph, build_train_graph
 from cnnlab.models import ModelFunction, check_model_options, find_model
 from cnnlab.run.device import choose_device, describe_device, session_config, set_intra_op_threads
-from cnnlab.run.disk.config_file import resolve_for_run
+from cnnlab.run.disk.config_file import check_fingerprints, resolve_for_run
+from cnnlab.run.disk.fingerprint import fingerprints_of
 from cnnlab.run.disk.run_directory import RunDirectory
 from cnnlab.run.disk.saver import make_saver
 from cnnlab.run.disk.warm_start import start_values, with_init_step
@@ -137,9 +137,10 @@ class SessionOwner:
             step: the checkpoint's step; default: the newest checkpoint's.
 
         Raises:
+            UsageError: an option differs from the run's, or the data or the model's code does.
             CnnlabError: the checkpoint does not exist, is damaged, or is of another model.
         """
-        self._set_config(resolve_for_run(self._given))
+        self._use_run_options()
         run = RunDirectory(self.config)
         step = run.latest_step() if step is None else step
         if self.step != step:
@@ -275,19 +276,13 @@ class SessionOwner:
             self.close()
             self.data = TrainingData(config, self._arrays)
             if config.verify_data or self._arrays is not None:
-                self._check_data_options()
+                self.data.check_options()
 
-    def _check_data_options(self) -> None:
-        """Raise UsageError if an option does not fit the data."""
-        spec, config = self.data.spec, self.config
-        shape_after(config.augment, spec.image_shape)
-        check_class_weights(config.class_weights, spec.class_names)
-        length = config.schedule_length(self.data.num_train)
-        if config.depends_on_length and config.warmup_steps >= length:
-            raise UsageError(
-                f"--warmup_steps={config.warmup_steps} leaves nothing of the {length} steps for "
-                f"--schedule={config.schedule}"
-            )
+    def _use_run_options(self) -> None:
+        """Use the options of the run in save_dir, if it holds one with the same data and model."""
+        self._set_config(resolve_for_run(self._given))
+        self._fingerprints = fingerprints_of(self.data, self._model)
+        check_fingerprints(self.config, self._fingerprints)
 
     def _weights(self) -> GraphSession:
         """Return the session's weights; without a session, those of the run in save_dir if any."""

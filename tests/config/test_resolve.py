@@ -20,7 +20,7 @@ def saved(**values: Any) -> Config:
     """Save a run with these options in ./save and return its Config."""
     SAVE.mkdir()
     config = Config(save_dir="save", **values)
-    save_config(config, SAVE, {"python": "3"}, DATASETS["shapes"])
+    save_config(config, SAVE, {"python": "3"}, DATASETS["shapes"], {})
     return config
 
 
@@ -62,6 +62,7 @@ def test_every_option_comes_back_from_the_file() -> None:
     assert load_config(SAVE) == config
     document = yaml.safe_load((SAVE / "config.yaml").read_text(encoding="utf-8"))
     assert document.pop("versions") == {"python": "3"}
+    assert document.pop("fingerprints") == {}
     assert document.pop("data")["image_shape"] == [32, 32, 3]
     assert set(document) == set(opts.fields_of(Config))
 

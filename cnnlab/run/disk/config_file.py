@@ -21,9 +21,11 @@ from cnnlab.config.resolve import differing_options, override, resolve, with_rec
 from cnnlab.config.yaml_text import read_yaml_mapping
 from cnnlab.data.specs import DATASETS, DatasetSpec
 from cnnlab.data.training_data import TrainingData
+from cnnlab.run.disk.fingerprint import differing_parts
 from cnnlab.run.disk.warm_start import with_init_step
 
 CONFIG_FILE = "config.yaml"
+_FINGERPRINTS = "fingerprints"
 # Options that concern one process only, and are not read back from config.yaml.
 OF_ONE_PROCESS = ("json", "debug", "overwrite", "max_secs", "profile")
 
@@ -49,15 +51,40 @@ def resolve_for_run(given: Mapping[str, Any]) -> Config:
             f"{name} ({getattr(earlier, name)} there, {getattr(config, name)} here)"
             for name in differing
         )
-        raise UsageError(
-            f"{fresh.save_dir} holds another run: {changes}; choose another --save_dir, give the "
-            "same options to resume it, or --overwrite to delete it"
-        )
+        raise _another_run(fresh.save_dir, changes, "options")
     return config
 
 
+def check_fingerprints(config: Config, fingerprints: Mapping[str, str]) -> None:
+    """Raise UsageError if save_dir holds a run with other data or another model.
+
+    Args:
+        config: the resolved options.
+        fingerprints: see `cnnlab.run.disk.fingerprint`.
+    """
+    path = Path(config.save_dir) / CONFIG_FILE
+    if config.overwrite or not path.is_file():
+        return
+    earlier = _read_config(path).get(_FINGERPRINTS)
+    # A user who knows that a difference does not matter may delete them.
+    if isinstance(earlier, dict) and (differing := differing_parts(earlier, fingerprints)):
+        changes = ", ".join(f"other {name}" for name in differing)
+        raise _another_run(config.save_dir, changes, "data and model")
+
+
+def _another_run(save_dir: str, difference: str, same: str) -> UsageError:
+    return UsageError(
+        f"{save_dir} holds another run: {difference}; choose another --save_dir, give the same "
+        f"{same} to resume it, or --overwrite to delete it"
+    )
+
+
 def save_config(
-    config: Config, save_dir: Path, versions: Mapping[str, str], spec: DatasetSpec
+    config: Config,
+    save_dir: Path,
+    versions: Mapping[str, str],
+    spec: DatasetSpec,
+    fingerprints: Mapping[str, str],
 ) -> None:
     """Write save_dir/config.yaml.
 
@@ -66,13 +93,15 @@ def save_config(
         save_dir: the run directory.
         versions: package to version.
         spec: shape and classes of the run's data.
+        fingerprints: see `cnnlab.run.disk.fingerprint`.
 
     Raises:
         CnnlabError: the file cannot be written.
     """
     data = {**dataclasses.asdict(spec), "image_shape": list(spec.image_shape)}
     data["class_names"] = list(spec.class_names)
-    document = {**opts.as_dict(config), "data": data, "versions": dict(versions)}
+    facts = {"data": data, _FINGERPRINTS: dict(fingerprints), "versions": dict(versions)}
+    document = {**opts.as_dict(config), **facts}
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
     write_atomically(save_dir / CONFIG_FILE, text)
 
@@ -85,7 +114,7 @@ def load_config(save_dir: str | Path) -> Config:
     """
     path = Path(save_dir) / CONFIG_FILE
     values = _read_config(path)
-    for name in ("data", "versions", *OF_ONE_PROCESS):
+    for name in ("data", _FINGERPRINTS, "versions", *OF_ONE_PROCESS):
         values.pop(name, None)
     try:
         config = opts.build(Config, values)

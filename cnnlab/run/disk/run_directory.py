@@ -1,7 +1,7 @@
 """The run directory: whether it can be used, what it contains, and how a run changes it.
 
 SAVE_DIR/
-    config.yaml            the resolved options, the data's shape and classes, the versions
+    config.yaml            the resolved options, facts about data and model, the versions
     model.ckpt-STEP.*      checkpoints; the file `checkpoint` names the latest
     best/                  the checkpoint of the best evaluation
     metrics.jsonl          one line for each set of figures
@@ -84,7 +84,7 @@ class RunDirectory:
             return 0
         return self.checkpoints.latest_intact() or 0
 
-    def begin(self, first_step: int, spec: DatasetSpec) -> None:
+    def begin(self, first_step: int, spec: DatasetSpec, fingerprints: Mapping[str, str]) -> None:
         """Prepare the folder for a run, and write config.yaml.
 
         With --overwrite, the run in the folder is deleted. If it resumes at `first_step`, later
@@ -93,6 +93,7 @@ class RunDirectory:
         Args:
             first_step: the step at which this process begins.
             spec: shape and classes of the data.
+            fingerprints: see `cnnlab.run.disk.fingerprint`.
         """
         if self._config.overwrite:
             for name in (RESULT_FILE, METRICS_FILE, CONFIG_FILE):
@@ -105,7 +106,7 @@ class RunDirectory:
             if any(step <= first_step for step in self.best.steps()):
                 self.best.remove_after(first_step)
             self._prune_best(None)
-        save_config(self._config, self.path, versions(), spec)
+        save_config(self._config, self.path, versions(), spec, fingerprints)
         (self.path / RESULT_FILE).unlink(missing_ok=True)
 
     def tensors_to_hold(self, saver: Any, graph: Any) -> list[Any]:

@@ -1,0 +1,168 @@
+"""Fingerprints of a run's data and model, by which a run directory recognizes its own run.
+
+config.yaml records them. Official, verified files and the models of `MODELS` have none, because the
+options name them.
+"""
+
+from __future__ import annotations
+
+import dis
+import hashlib
+import sys
+from collections.abc import Iterator, Mapping
+from functools import partial
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnlab.data.datasets import Split
+from cnnlab.data.training_data import TrainingData
+from cnnlab.models import ModelFunction
+
+_MODEL = "model code"
+_DIGEST_BYTES = 16
+_PLAIN = (type(None), bool, int, float, complex, str, bytes)
+_CONTAINERS = (tuple, list, set, frozenset, dict, CodeType)
+_LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF")
+_STORES = ("STORE_GLOBAL", "STORE_DEREF")
+
+
+def fingerprints_of(data: TrainingData, model: ModelFunction | None) -> dict[str, str]:
+    """Return the fingerprints of a run, by what they are of.
+
+    Args:
+        data: the run's data. Images, labels, weights, class names and the order count.
+        model: the model function of a script; None: a model of `MODELS`.
+    """
+    found = {} if model is None else {_MODEL: _fingerprint_of_code(model)}
+    if (dataset := data.unofficial) is not None:
+        found["class names"] = _digest(_parts_of(dataset.spec.class_names, "", {}))
+        for name, split in vars(dataset).items():
+            for kind, array in split._asdict().items() if isinstance(split, Split) else ():
+                if array is not None:
+                    found[f"{name} {kind}"] = _digest(_parts_of_array(array))
+    return found
+
+
+def differing_parts(earlier: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return what differs between the fingerprints of two runs, for example "test labels"."""
+    names = [*now, *(name for name in earlier if name not in now)]
+    return [name for name in names if _differ(name, earlier.get(name), now.get(name))]
+
+
+def _differ(name: str, there: str | None, here: str | None) -> bool:
+    if name == _MODEL and there and here and there.split()[:-1] != here.split()[:-1]:
+        return False  # another version of Python compiled it, so nothing is known
+    return there != here
+
+
+def _fingerprint_of_code(model: ModelFunction) -> str:
+    """Return a fingerprint of a model that comments, docstrings and line numbers do not change.
+
+    It depends on the model's code and on what the code names in its module: functions, classes,
+    numbers, texts, tuples and arrays. What another module defines counts by its name.
+    """
+    function = model.func if isinstance(model, partial) else model
+    digest = _digest(_parts_of(model, getattr(function, "__module__", ""), {}))
+    return f"{sys.implementation.cache_tag} -O{sys.flags.optimize} {digest}"
+
+
+def _digest(parts: Iterator[Any]) -> str:
+    """Return the digest of texts and of arrays of bytes."""
+    total = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for part in parts:
+        content = part.encode("utf-8", "backslashreplace") if isinstance(part, str) else part
+        total.update(f"{len(content)}:".encode())  # so that ("ab", "c") is not ("a", "bc")
+        total.update(content)
+    return total.hexdigest()
+
+
+def _parts_of_array(array: npt.NDArray[Any]) -> Iterator[Any]:
+    yield f"{array.dtype.str} {array.shape}"
+    yield np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def _parts_of(value: Any, home: str, seen: dict[int, Any]) -> Iterator[Any]:
+    """Yield what a value consists of, as texts and arrays of bytes.
+
+    Args:
+        value: any object.
+        home: the module whose functions, classes and objects are entered.
+        seen: id to object of those that were entered before; they are not entered again.
+    """
+    yield type(value).__qualname__
+    if isinstance(value, _PLAIN):
+        yield repr(value)
+    elif isinstance(value, np.ndarray | np.generic) and not value.dtype.hasobject:
+        yield from _parts_of_array(np.asarray(value))
+    else:
+        if isinstance(value, FunctionType | type | ModuleType):
+            yield value.__name__
+        if not isinstance(value, _CONTAINERS):
+            if id(value) in seen:
+                return
+            seen[id(value)] = value
+        for part in _inside(value, home):
+            yield from _parts_of(part, home, seen)
+
+
+def _inside(value: Any, home: str) -> list[Any]:
+    """Return the values that an object consists of; none if another module defines it."""
+    if isinstance(value, tuple | list):
+        return list(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=repr)  # its own order changes from process to process
+    if isinstance(value, dict):
+        return [part for item in value.items() for part in item]
+    if isinstance(value, CodeType):
+        # The arguments of instructions, because the constants include the docstring.
+        steps = [(i.opname, i.argval) for i in dis.get_instructions(value)]
+        return [value.co_name, value.co_varnames, value.co_argcount, steps]
+    if isinstance(value, partial):
+        return [value.func, value.args, value.keywords]
+    if isinstance(value, MethodType):
+        return [value.__func__, value.__self__]
+    if isinstance(value, type):
+        return _inside_class(value) if value.__module__ == home else [value.__module__]
+    if isinstance(value, FunctionType):
+        return _inside_function(value) if value.__module__ == home else [value.__module__]
+    kind = type(value)
+    return [kind, getattr(value, "__dict__", {})] if kind.__module__ == home else [kind]
+
+
+def _inside_class(kind: type) -> list[Any]:
+    """Return the functions and the plain values of a class."""
+    members = [getattr(member, "__func__", member) for member in vars(kind).values()]
+    return [*kind.__bases__, *(one for one in members if isinstance(one, (FunctionType, *_PLAIN)))]
+
+
+def _inside_function(function: FunctionType) -> list[Any]:
+    """Return a function's code, its defaults, and what the code uses from outside."""
+    outside = dict(function.__globals__)
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    outside.update((name, cell.cell_contents) for name, cell in cells if _is_filled(cell))
+    loaded, stored = _names(function.__code__, _LOADS), _names(function.__code__, _STORES)
+    # A list or a variable that the function sets may be a record of its calls.
+    used = [
+        (name, outside[name])
+        for name in sorted((loaded - stored) & outside.keys())
+        if not isinstance(outside[name], list | dict | set)
+    ]
+    return [function.__code__, function.__defaults__, function.__kwdefaults__, used]
+
+
+def _names(code: CodeType, operations: tuple[str, ...]) -> set[str]:
+    """Return the names that these operations use in a code object and in those inside it."""
+    found = {i.argval for i in dis.get_instructions(code) if i.opname in operations}
+    inner = [_names(part, operations) for part in code.co_consts if isinstance(part, CodeType)]
+    return found.union(*inner)
+
+
+def _is_filled(cell: Any) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
