@@ -20,7 +20,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from cnnlab.base.errors import DataError, UsageError
 from cnnlab.base.files import replacing, translate_os_errors
 from cnnlab.config import cli
-from cnnlab.config.options import STRICT, Options, option, replace
+from cnnlab.config.options import STRICT, Options, as_dict, build, option, replace
 from cnnlab.config.training_options import TTA_HELP, Tta
 from cnnlab.data.image_files.image_paths import find_images
 from cnnlab.data.image_files.image_reader import ImageBatch, read_images
@@ -32,7 +32,9 @@ from cnnlab.run.trained_model import TrainedModel
 class PredictOptions(Options):
     """Options of `python -m cnnlab.predict`."""
 
-    save_dir: str = option("./save", "run directory with the weights", group="run", min_length=1)
+    save_dir: str = option(
+        "./save", "run directory with the weights", group="run", is_path=True, min_length=1
+    )
     checkpoint: str = option(
         "latest", "checkpoint to use: latest, best or the number of a step", group="run"
     )
@@ -50,6 +52,7 @@ class PredictOptions(Options):
         "for runs with --verify_data=False: folder of the data files",
         default_text="that of the run",
         group="data",
+        is_path=True,
     )
     device: str | None = option(
         None,
@@ -72,6 +75,7 @@ class PredictOptions(Options):
         "file to write the predictions to; it appears when it is complete",
         default_text="stdout",
         group="output",
+        is_path=True,
         min_length=1,
     )
 
@@ -105,13 +109,8 @@ def iter_predictions(
     files: Iterable[str | Path],
     save_dir: str | Path = "./save",
     *,
-    checkpoint: str = "latest",
-    top: int = 3,
-    tta: str | None = None,
-    batch_size: int | None = None,
-    data_dir: str | None = None,
-    device: str | None = None,
     on_bad: Callable[[DataError], None] = raise_error,
+    **options: Any,
 ) -> Iterator[dict[str, Any]]:
     """Yield what `predict` returns, one file after the other, for any number of files.
 
@@ -120,21 +119,25 @@ def iter_predictions(
     Args:
         files: paths of images; `find_images` in cnnlab.data.image_files finds them in folders.
         save_dir: a run directory.
-        checkpoint: "latest", "best" or the number of a step.
-        top: number of classes to name for each image, >= 1.
-        tta: test-time augmentation, "none", "mirror" or "mirror_shift"; None: as in the run.
-        batch_size: images per batch; None: as in the run.
-        data_dir: folder of the data files; None: that of the run. Only a run with
-            verify_data=False needs its data files to predict.
-        device: "auto", "cpu", "gpu" or "gpu:N"; None: as in the run.
         on_bad: called with the error of each file that cannot be read, which is then skipped.
+        **options: checkpoint, top, tta, batch_size, data_dir and device, as for the command; see
+            `PredictOptions`.
 
     Raises:
+        UsageError: an option is wrong.
         CnnlabError: the run or the checkpoint does not exist, or on_bad raises one.
     """
-    given = {"tta": tta, "eval_batch_size": batch_size, "data_dir": data_dir, "device": device}
-    changes = {name: value for name, value in given.items() if value is not None}
-    config = replace(load_config(save_dir), **changes)
+    checked = build(PredictOptions, {**options, "save_dir": save_dir})
+    changes = {
+        "data_dir": checked.data_dir,
+        "eval_batch_size": checked.batch_size,
+        "tta": checked.tta,
+        "device": checked.device,
+    }
+    config = replace(
+        load_config(checked.save_dir),
+        **{name: value for name, value in changes.items() if value is not None},
+    )
     spec = load_run_data(config).spec
     paths = map(str, files)
     batches = read_images(paths, spec.image_shape, config.smallest_eval_batch_size, on_bad)
@@ -142,9 +145,9 @@ def iter_predictions(
         first = next(batches, None)  # without an image, the weights are not loaded
         if first is None:
             return
-        with TrainedModel(save_dir, config, spec, checkpoint) as trained:
+        with TrainedModel(checked.save_dir, config, spec, checked.checkpoint) as trained:
             for files, probabilities in _prefetch(trained, chain([first], batches)):
-                yield from _answers(files, probabilities, spec.class_names, top)
+                yield from _answers(files, probabilities, spec.class_names, checked.top)
 
 
 def _prefetch(
@@ -264,17 +267,8 @@ def _predict_command(options: PredictOptions, words: tuple[str, ...]) -> None:
             num_good += 1
             yield answer
 
-    answers = iter_predictions(
-        find_images(words, sys.stdin.buffer),
-        options.save_dir,
-        checkpoint=options.checkpoint,
-        top=options.top,
-        tta=options.tta,
-        batch_size=options.batch_size,
-        data_dir=options.data_dir,
-        device=options.device,
-        on_bad=skip,
-    )
+    files = find_images(words, sys.stdin.buffer)
+    answers = iter_predictions(files, on_bad=skip, **as_dict(options))
     pieces = FORMATS["json" if options.json else options.format](counted(answers))
     if options.out is None:
         for piece in pieces:

@@ -133,7 +133,7 @@ def test_the_library_raises_or_reports_bad_files(save_dir: str, pictures: list[s
     assert [row["file"] for row in answers] == [pictures[0]]
     assert [str(error) for error in errors] == ["no image file gone"]
     assert predict([], save_dir) == []
-    with pytest.raises(UsageError, match="--eval_batch_size=0 is not valid"):
+    with pytest.raises(UsageError, match="--batch_size=0 is not valid"):
         predict(pictures, save_dir, batch_size=0)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pydantic
 
 from cnnlab.base.errors import UsageError
-from cnnlab.config.values import none_or_word
+from cnnlab.config.values import admitted_types, none_or_word
 
 _PASSED_BY_US = ("training", "keys")  # cnnlab passes these itself
 
@@ -61,7 +61,10 @@ def check(function: Callable[..., Any], given: Mapping[str, Any], where: str) ->
             checked[name] = parameter.default
             continue
         hint = hints.get(name, Any)
-        value = checked[name] = none_or_word(given[name], hint)
+        value = none_or_word(given[name], hint)
+        if isinstance(value, list) and admitted_types(hint) & {list, tuple} == {tuple}:
+            value = tuple(value)  # options hold lists only
+        checked[name] = value
         try:
             adapter = pydantic.TypeAdapter(hint)
         except pydantic.PydanticSchemaGenerationError:

@@ -21,6 +21,7 @@ class InputOptions(Options):
         "recipe to start from: a name in configs/, or the path of a YAML file; other options given "
         "override it",
         group="recipe",
+        is_path=True,
         shapes_result=False,
     )
 
@@ -31,6 +32,7 @@ class InputOptions(Options):
         "./data",
         "folder of the data files; missing files are downloaded into it",
         group="data",
+        is_path=True,
         shapes_result=False,
     )
     label_mode: Literal["fine", "coarse"] = option(

@@ -8,6 +8,7 @@ Nothing here imports TensorFlow, so a mistyped flag is reported at once.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import textwrap
 import typing
@@ -19,7 +20,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import PydanticUndefined
 
 from cnnlab.base.errors import UsageError, nearest
-from cnnlab.config.values import admitted_types, none_or_word
+from cnnlab.config.values import admitted_types, none_or_word, plain
 from cnnlab.config.yaml_text import parse_yaml
 
 STRICT = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
@@ -38,6 +39,7 @@ def option(
     unit: str = "",
     group: str = "other",
     shapes_result: bool = True,
+    is_path: bool = False,
     **limits: Any,
 ) -> Any:
     """Declare one option.
@@ -51,6 +53,7 @@ def option(
         group: the heading that `--help` lists the option under.
         shapes_result: whether the option can change the weights of a run. A run can only be resumed
             with the same values of these options.
+        is_path: whether a text is the path of a file or folder, so that `~` is the home folder.
         **limits: the range, in pydantic's words: ge, gt, le, lt, min_length.
     """
     extra: Any = {
@@ -58,6 +61,7 @@ def option(
         "unit": unit,
         "group": group,
         "shapes_result": shapes_result,
+        "is_path": is_path,
     }
     return pydantic.Field(default, description=help_text, json_schema_extra=extra, **limits)
 
@@ -123,14 +127,22 @@ def parse_text(name: str, text: str, options_class: type) -> Any:
 
 
 def normalized(options_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values as the options mean them, before they are checked.
+    """Return the values in Python's own types, as the options mean them, not yet checked.
 
     Raises:
-        UsageError: an option is unknown.
+        UsageError: an option is unknown, or a value has a type that no option takes.
     """
     check_names(values, options_class, "the options")
-    fields = fields_of(options_class)
-    return {name: none_or_word(value, fields[name].annotation) for name, value in values.items()}
+    found = {}
+    for name, value in values.items():
+        field = fields_of(options_class)[name]
+        try:
+            meant = none_or_word(plain(value), field.annotation)
+        except TypeError as error:
+            raise UsageError(f"--{name}={str(value)[:100]} is not valid: {error}") from error
+        is_path = field.json_schema_extra["is_path"] and isinstance(meant, str)
+        found[name] = os.path.expanduser(meant) if is_path else meant
+    return found
 
 
 def build(options_class: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:

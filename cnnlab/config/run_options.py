@@ -23,6 +23,7 @@ class RunOptions(TrainingOptions):
         "./save",
         "run directory, for checkpoints, metrics and the result",
         group="run",
+        is_path=True,
         shapes_result=False,
         min_length=1,
     )
@@ -31,6 +32,7 @@ class RunOptions(TrainingOptions):
         "folder of the TensorBoard event files",
         default_text="./logs/DATASET",
         group="run",
+        is_path=True,
         shapes_result=False,
     )
     overwrite: bool = option(
@@ -44,6 +46,7 @@ class RunOptions(TrainingOptions):
         "start a new run with the weights of another, where names and shapes agree: its run "
         "directory, the best/ inside it, or an .npz file from cnnlab export",
         group="run",
+        is_path=True,
         min_length=1,
     )
     init_step: int | None = option(

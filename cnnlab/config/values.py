@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import typing
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 NONE = "none"
@@ -21,6 +23,36 @@ def admitted_types(annotation: Any) -> set[Any]:
     if origin is Annotated:
         members = members[:1]
     return set().union(*(admitted_types(member) for member in members))
+
+
+def plain(value: Any) -> Any:
+    """Return a value in Python's own types, which YAML can store and which compare with `==`.
+
+    NumPy's scalars become numbers, its arrays and all tuples lists, and paths texts.
+
+    Raises:
+        TypeError: a value inside has another type.
+    """
+    if hasattr(value, "tolist"):  # NumPy's scalars and arrays, without importing it
+        value = value.tolist()
+    if value is None:
+        return None
+    for kind in (bool, int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    if isinstance(value, Mapping) and all(type(plain(key)) in (str, int) for key in value):
+        return {plain(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, Mapping):
+        raise TypeError("a mapping may have texts and whole numbers as keys only")
+    raise TypeError(
+        f"it has a value of type {type(value).__name__}; use numbers, texts, lists and mappings"
+    )
 
 
 def none_or_word(value: Any, annotation: Any) -> Any:

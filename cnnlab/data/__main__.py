@@ -25,7 +25,9 @@ class DataOptions(Options):
     dataset: str | None = option(
         None, "data set to fetch or verify; `list` shows their names", group="data"
     )
-    data_dir: str = option("./data", "folder of the data files", group="data", min_length=1)
+    data_dir: str = option(
+        "./data", "folder of the data files", group="data", is_path=True, min_length=1
+    )
 
 
 def main(words: Sequence[str] | None = None) -> None:

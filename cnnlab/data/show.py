@@ -31,7 +31,7 @@ ZOOM_TO = 64  # pixels: smaller images are enlarged by an integer factor
 class ShowOptions(Config):
     """Options of `python -m cnnlab.data show`: those of a run, and the file to write."""
 
-    out: str = option("sheet.png", "PNG file to write", group="show", min_length=1)
+    out: str = option("sheet.png", "PNG file to write", group="show", is_path=True, min_length=1)
     images: int = option(
         32,
         "images to show; below each, what training sees of it",

@@ -37,7 +37,9 @@ from cnnlab.run.trained_model import TrainedModel
 class EvaluateOptions(Options):
     """Options of `python -m cnnlab.evaluate`."""
 
-    save_dir: str = option("./save", "run directory to evaluate", group="run", min_length=1)
+    save_dir: str = option(
+        "./save", "run directory to evaluate", group="run", is_path=True, min_length=1
+    )
     checkpoint: str = option(
         "latest", "checkpoint to evaluate: latest, best or the number of a step", group="run"
     )
@@ -51,7 +53,7 @@ class EvaluateOptions(Options):
         group="data",
     )
     data_dir: str | None = option(
-        None, "folder of the data files", default_text="that of the run", group="data"
+        None, "folder of the data files", default_text="that of the run", group="data", is_path=True
     )
     verify_data: bool | None = option(
         None,
@@ -64,6 +66,7 @@ class EvaluateOptions(Options):
         "evaluate on image files instead: a folder with one subfolder per class, named like the "
         "class",
         group="data",
+        is_path=True,
     )
     batch_size: int | None = option(
         None,
@@ -85,6 +88,7 @@ class EvaluateOptions(Options):
         None,
         "CSV file to write the figures to: a line per class, then the means",
         group="output",
+        is_path=True,
         min_length=1,
     )
     predictions: str | None = option(
@@ -92,6 +96,7 @@ class EvaluateOptions(Options):
         "CSV file to write the predictions to: a line per image with the true class, the "
         "prediction and their probabilities",
         group="output",
+        is_path=True,
         min_length=1,
     )
     device: str | None = option(

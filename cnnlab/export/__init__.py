@@ -53,6 +53,7 @@ class ExportOptions(Options):
         "file to write; with --format=saved_model, the folder",
         default_text=f"in SAVE_DIR/{DEFAULT_FOLDER}",
         group="export",
+        is_path=True,
         min_length=1,
     )
     precision: Precision = option(
@@ -70,7 +71,9 @@ class ExportOptions(Options):
         ge=1,
     )
     overwrite: bool = option(False, "replace an earlier export", group="export")
-    save_dir: str = option("./save", "run directory with the weights", group="run", min_length=1)
+    save_dir: str = option(
+        "./save", "run directory with the weights", group="run", is_path=True, min_length=1
+    )
     checkpoint: str = option(
         "latest", "checkpoint to export: latest, best or the number of a step", group="run"
     )
@@ -79,13 +82,14 @@ class ExportOptions(Options):
         "for --precision=int8: folder of the data files",
         default_text="that of the run",
         group="data",
+        is_path=True,
     )
 
 
 def export(
-    save_dir: str = "./save",
+    save_dir: str | Path = "./save",
     format: Format = "saved_model",
-    out: str | None = None,
+    out: str | Path | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Write the network of a run in a format that can be used without cnnlab.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,20 +27,25 @@ class ReportOptions(Options):
     """Options of `python -m cnnlab.report`."""
 
     save_dir: str = option(
-        "./save", "run directory to report on, if no RUN is named", group="run", min_length=1
+        "./save",
+        "run directory to report on, if no RUN is named",
+        group="run",
+        is_path=True,
+        min_length=1,
     )
     checkpoint: str = option("latest", "latest, best or the number of a step", group="run")
     split: Literal["test", "validation", "train"] = option(
         "test", "split to evaluate on", group="data"
     )
     data_dir: str | None = option(
-        None, "folder of the data files", default_text="the run's", group="data"
+        None, "folder of the data files", default_text="the run's", group="data", is_path=True
     )
     out: str | None = option(
         None,
         "folder for report.html and its PNG files",
         default_text="RUN/report; ./report for several runs",
         group="report",
+        is_path=True,
         min_length=1,
     )
     images: list[int] | None = option(
@@ -91,13 +97,14 @@ def report(
         CnnlabError: there is no such run or checkpoint, matplotlib or Jinja2 is not installed, or a
             file cannot be read or written.
     """
-    folders = [Path(runs)] if isinstance(runs, str | Path) else [Path(run) for run in runs]
+    named = [runs] if isinstance(runs, str | Path) else runs
+    folders = [Path(os.path.expanduser(run)) for run in named]
     given = {"checkpoint": checkpoint, "split": split, "data_dir": data_dir, "examples": examples}
     chosen = None if images is None else [int(index) for index in images]
-    options = build(ReportOptions, {**given, "images": chosen})
+    options = build(ReportOptions, {**given, "images": chosen, "out": out})
     if not folders:
         raise UsageError("name at least one run")
-    folder = Path(out) if out is not None else _default_folder(folders)
+    folder = Path(options.out) if options.out is not None else _default_folder(folders)
     _check_replaceable(folder)
     require_matplotlib()
     require_jinja()

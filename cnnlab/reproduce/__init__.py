@@ -13,7 +13,7 @@ from cnnlab.base.errors import UsageError, nearest
 from cnnlab.base.machine import commit, describe_machine, versions
 from cnnlab.config import cli
 from cnnlab.config.config import Config
-from cnnlab.config.options import STRICT, Options, option
+from cnnlab.config.options import STRICT, Options, build, option
 from cnnlab.config.recipes import load_about, recipe_paths
 from cnnlab.config.resolve import resolve
 from cnnlab.data.training_data import TrainingData
@@ -51,18 +51,20 @@ class ReproduceOptions(Options):
         ge=1,
     )
     save_dir: str = option(
-        "./save/reproduce", "folder of the run directories", group="run", min_length=1
+        "./save/reproduce", "folder of the run directories", group="run", is_path=True, min_length=1
     )
     data_dir: str = option(
         "./data",
         "folder of the data files; missing files are downloaded into it",
         group="run",
+        is_path=True,
         min_length=1,
     )
     out: str = option(
         "./results/reproduction.json",
         "JSON file with the table of results; new results are added",
         group="run",
+        is_path=True,
         min_length=1,
     )
 
@@ -84,7 +86,7 @@ def reproduce(names: Sequence[str] = (), **options: Any) -> list[dict[str, Any]]
         CnnlabError: a run failed.
         SystemExit: a signal stopped a run; the results of finished recipes are in the table.
     """
-    return list(run_recipes(check_names(names), ReproduceOptions(**options)))
+    return list(run_recipes(check_names(names), build(ReproduceOptions, options)))
 
 
 def check_names(names: Sequence[str]) -> list[str]:

@@ -38,6 +38,7 @@ class TuneOptions(Config):
         "ends are whole\n"
         "'NAME, NAME': [[adam, 1e-3], [sgd, 1e-2]]: options that vary together",
         group="search",
+        is_path=True,
     )
     trials: int | None = option(
         None,
@@ -98,6 +99,7 @@ class TuneOptions(Config):
         "./tune",
         "study directory, for a run directory per trial, study.db and best.yaml",
         group="run",
+        is_path=True,
         shapes_result=False,
         min_length=1,
     )
@@ -106,6 +108,7 @@ class TuneOptions(Config):
         "folder of the TensorBoard event files, with one subfolder per trial",
         default_text="./logs/STUDY",
         group="run",
+        is_path=True,
         shapes_result=False,
     )
 
