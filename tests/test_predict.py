@@ -18,7 +18,7 @@ from cnnlab.base.errors import DataError, UsageError
 from cnnlab.data.shapes import draw_shapes
 from cnnlab.evaluate import evaluate
 from cnnlab.predict import FORMATS, iter_predictions, predict
-from tests import commands
+from tests import commands, tiny
 
 NUM_FILES = 12
 
@@ -123,6 +123,18 @@ def test_the_same_as_evaluate(save_dir: str, pictures: list[str]) -> None:
         np.testing.assert_allclose(
             [row["probability"] for row in found], [value for _, value in expected], rtol=1e-5
         )
+
+
+def test_a_network_of_rgba_images_reads_files(tmp_path: Path) -> None:
+    data = tiny.arrays(channels=4)
+    with tiny.make(tmp_path / "run", data=data, model="mnist_perceptron", steps=2) as train:
+        train.train()
+        expected = train.predict(data[1][0])
+    for number, image in enumerate(data[1][0]):
+        Image.fromarray(image).save(f"{number:02}.png")
+    names = [f"{number:02}.png" for number in range(len(expected))]
+    found = [row["probability"] for row in predict(names, tmp_path / "run")]
+    np.testing.assert_allclose(found, expected.max(axis=1), rtol=1e-5)
 
 
 def test_the_library_raises_or_reports_bad_files(save_dir: str, pictures: list[str]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnlab.base.tf1 import tf, tf2
+from cnnlab.data.image_files.images import INVISIBLE
 
 
 def decode_images(image_bytes: Any, image_shape: tuple[int, int, int]) -> Any:
@@ -44,11 +45,24 @@ def _decode(content: Any, image_shape: tuple[int, int, int]) -> Any:
     colours = decoded[:, :, : depth - has_alpha]
     alpha = tf.where_v2(tf.equal(has_alpha, 1), decoded[:, :, -1:], 255)
     on_white = (colours * alpha + 255 * (255 - alpha) + 127) // 255
-    plain = tf.tile(on_white, [1, 1, 3 // tf.shape(on_white)[2]])  # [h, w, 3]
+    on_black = (colours * alpha + 127) // 255
+    is_invisible = tf.logical_and(
+        tf.reduce_min(_luma(on_white)) >= INVISIBLE, tf.reduce_max(alpha) > 0
+    )
+    plain = _three_channels(tf.where_v2(is_invisible, on_black, on_white))
     if channels == 1:
-        # ITU-R 601-2 luma in 16-bit fixed point, as in Pillow.
-        weights = tf.constant([19595, 38470, 7471])
-        luma = tf.reduce_sum(plain * weights, axis=2, keepdims=True)
-        plain = (luma + 0x8000) // 0x10000
+        plain = _luma(plain)
     resized = tf2.image.resize(plain, [height, width], method="bicubic", antialias=True)
     return tf.cast(tf.clip_by_value(tf.floor(resized + 0.5), 0, 255), tf.uint8)
+
+
+def _three_channels(image: Any) -> Any:
+    """Return an image of 1 or 3 channels as int32 [height, width, 3]."""
+    return tf.tile(image, [1, 1, 3 // tf.shape(image)[2]])
+
+
+def _luma(image: Any) -> Any:
+    """Return ITU-R 601-2 luma in 16-bit fixed point as in Pillow, int32 [height, width, 1]."""
+    weights = tf.constant([19595, 38470, 7471])
+    luma = tf.reduce_sum(_three_channels(image) * weights, axis=2, keepdims=True)
+    return (luma + 0x8000) // 0x10000

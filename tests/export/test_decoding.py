@@ -48,6 +48,8 @@ FILES: dict[str, Callable[[str], None]] = {
     "palette.png": lambda name: picture().convert("P").save(name),
     "alpha.png": lambda name: with_alpha(picture(), "RGBA").save(name),
     "grey_alpha.png": lambda name: with_alpha(picture(), "LA").save(name),
+    "white_ink.png": lambda name: with_alpha(picture().point(lambda _: 252), "RGBA").save(name),
+    "clear.png": lambda name: Image.new("RGBA", (SIZE, SIZE)).save(name),
     "rgb.bmp": lambda name: picture().save(name),
     "still.gif": lambda name: picture().save(name),
     "rgb.jpg": lambda name: picture().save(name, quality=60),

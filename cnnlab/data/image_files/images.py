@@ -38,6 +38,8 @@ _DAMAGE = (
 )
 _SMALL_BYTES = 65_536  # in larger files, opening is a small part of the work
 MAX_PIXELS = 50_000_000  # a larger file is refused before it is decoded
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by the number of channels
+INVISIBLE = 250  # and above: no ink that can be seen on white
 
 
 _quiet_lock = threading.Lock()
@@ -70,20 +72,22 @@ def unwarned() -> Iterator[None]:
 def load_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
     """Read an image file and convert it to the network's input shape.
 
-    The image is rotated upright by its EXIF tag. Transparent parts become white. It is converted to
-    grey or RGB, and resized without keeping its aspect ratio (bicubic, with antialiasing). 16-bit
-    grey is scaled to 8 bits. Of several frames or pages only the first is read. The pixels of an
-    image that already has the right size and mode do not change.
+    The image is rotated upright by its EXIF tag. Transparent parts become white, or black if the
+    ink is white. It is converted to grey, RGB or RGBA, and resized without keeping its aspect ratio
+    (bicubic, with antialiasing). Wider grey than 8 bits is scaled to 8 bits, see `_eight_bits`. Of
+    several frames or pages only the first is read. The pixels of an image that already has the
+    right size and mode do not change.
 
     Args:
         path: a file of one of FORMATS.
-        image_shape: (height, width, channels), channels 1 or 3.
+        image_shape: (height, width, channels), channels 1, 3 or 4. With 4, transparent parts stay
+            transparent.
 
     Returns:
         uint8 [height, width, channels], range [0, 255].
 
     Raises:
-        DataError: the file is missing, too large, damaged or not an image.
+        DataError: the file is missing, too large, damaged, not an image, or of unknown range.
     """
     with unwarned():
         return read_image(path, image_shape)
@@ -106,7 +110,7 @@ def read_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArr
                     f"{path} has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}; "
                     "make it smaller"
                 )
-            plain = _plain(image, "L" if channels == 1 else "RGB")
+            plain = _plain(image, MODES[channels], path)
             if plain.size != (width, height):
                 plain = plain.resize((width, height), Image.Resampling.BICUBIC)
             pixels = np.frombuffer(plain.tobytes(), np.uint8)  # faster than np.array
@@ -132,13 +136,43 @@ def _content(path: str | Path) -> bytes:
         os.close(descriptor)
 
 
-def _plain(image: Image.Image, mode: str) -> Image.Image:
-    """Return the image upright, opaque, and in mode L or RGB."""
+def _plain(image: Image.Image, mode: str, path: str | Path) -> Image.Image:
+    """Return the image upright and in mode L, RGB or RGBA; L and RGB are opaque."""
     ImageOps.exif_transpose(image, in_place=True)
-    if image.mode.startswith("I;16") or image.mode == "I":
-        wide = np.clip(np.asarray(image, np.int64), 0, 65_535)
-        image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))  # 65,535 is 257 x 255
-    if "A" in image.getbands() or "transparency" in image.info:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
+    if image.mode[0] in "IF":
+        image = _eight_bits(image, path)
+    if mode != "RGBA" and ("A" in image.getbands() or "transparency" in image.info):
+        image = _opaque(image.convert("RGBA"))
     return image if image.mode == mode else image.convert(mode)
+
+
+def _eight_bits(image: Image.Image, path: str | Path) -> Image.Image:
+    """Return grey of 16 bits, or of 32 bits or floats, as grey of 8 bits.
+
+    White is 65,535 with 16 bits. 32 bits and floats have no fixed white. It is the first of 1 (for
+    floats only), 255 and 65,535 that no pixel exceeds.
+
+    Raises:
+        DataError: a pixel is negative, not a number, or more than 65,535.
+    """
+    values = np.asarray(image, np.float64)
+    whites = [65_535]
+    # In a PNG or PPM file, Pillow's mode I means 16 bits.
+    if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
+        whites = [1, 255, 65_535] if image.mode == "F" else [255, 65_535]
+    low, high = values.min(), values.max()
+    white = next((white for white in whites if 0 <= low <= high <= white), None)
+    if white is None:
+        raise DataError(
+            f"{path} has pixels from {low:g} to {high:g}, so its black and white are unknown; save "
+            "it with 8 bits"
+        )
+    return Image.fromarray(np.rint(values / (white / 255)).astype(np.uint8))
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """Return an image of mode RGBA on white, or on black if it could not be seen on white."""
+    white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if np.asarray(white.convert("L")).min() < INVISIBLE or not np.asarray(image)[..., 3].any():
+        return white
+    return Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)

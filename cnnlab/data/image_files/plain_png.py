@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_GREY, _RGB = 0, 2  # colour types
+_COLOUR_TYPES = {1: (0, "L"), 3: (2, "RGB"), 4: (6, "RGBA")}  # and Pillow's modes, by channels
 _HEADER_END = len(_SIGNATURE) + 25  # with the IHDR chunk: length, name, 13 bytes, checksum
 _PREFIX_END = _HEADER_END - 4
 
@@ -24,25 +24,25 @@ def decode_plain_png(
 ) -> npt.NDArray[np.uint8] | None:
     """Decode a PNG file that contains only pixels, exactly in the network's input shape.
 
-    It must have 8 bits per channel, grey or RGB, and be neither interlaced nor transparent. Format:
-    W3C, Portable Network Graphics.
+    It must have 8 bits per channel, as many channels as the network's input, and not be interlaced.
+    Format: W3C, Portable Network Graphics.
 
     Args:
         data: the whole file.
-        image_shape: (height, width, channels), channels 1 or 3.
+        image_shape: (height, width, channels), channels 1, 3 or 4.
 
     Returns:
         uint8 [height, width, channels]; None if the file is different or damaged.
     """
     height, width, channels = image_shape
-    header = struct.pack(">2I5B", width, height, 8, _GREY if channels == 1 else _RGB, 0, 0, 0)
+    colour_type, mode = _COLOUR_TYPES[channels]
+    header = struct.pack(">2I5B", width, height, 8, colour_type, 0, 0, 0)
     prefix = _SIGNATURE + struct.pack(">I", len(header)) + b"IHDR" + header
     if data[:_PREFIX_END] != prefix or not _checked(data, len(_SIGNATURE) + 4, _PREFIX_END):
         return None
     deflated = _pixel_chunks(data)
     if deflated is None:
         return None
-    mode = "L" if channels == 1 else "RGB"
     try:
         image = Image.frombytes(mode, (width, height), deflated, "zip", mode)
     except (OSError, ValueError):

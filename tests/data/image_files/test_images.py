@@ -82,9 +82,62 @@ def test_sixteen_bits() -> None:
     assert load_image("a.png", RGB)[0, 3].tolist() == [255] * 3
 
 
-def test_values_beyond_sixteen_bits_are_clipped() -> None:
-    Image.fromarray(np.array([[-5, 70_000, 65_535, 0, 257, 514]] * 4, np.int32)).save("a.tiff")
-    assert load_image("a.tiff", GREY)[0, :, 0].tolist() == [0, 255, 255, 0, 1, 2]
+@pytest.mark.parametrize(
+    ("row", "kind", "expected"),
+    [
+        ([0, 0.2, 0.4, 0.6, 0.8, 1], np.float32, [0, 51, 102, 153, 204, 255]),
+        ([0, 0.6, 2, 3.4, 254.4, 255], np.float32, [0, 1, 2, 3, 254, 255]),
+        ([0, 1, 2, 3, 254, 255], np.int32, [0, 1, 2, 3, 254, 255]),
+        ([0, 1, 1, 0, 1, 0], np.int32, [0, 1, 1, 0, 1, 0]),
+        ([0, 257, 514, 40_000, 128, 65_535], np.int32, [0, 1, 2, 156, 0, 255]),
+        ([0, 257, 514, 40_000, 128, 65_535], np.float32, [0, 1, 2, 156, 0, 255]),
+    ],
+)
+def test_floats_and_thirty_two_bits(row: list[float], kind: type, expected: list[int]) -> None:
+    Image.fromarray(np.array([row] * 4, kind)).save("a.tiff")
+    assert load_image("a.tiff", GREY)[0, :, 0].tolist() == expected
+    assert load_image("a.tiff", RGB)[3, :, 1].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [(-1, np.int32), (65_536, np.int32), (-0.1, np.float32), (np.nan, np.float32)],
+)
+def test_pixels_of_an_unknown_range_are_refused(value: float, kind: type) -> None:
+    row = np.array([0, 1, 0, 1, 0, value], kind)
+    Image.fromarray(np.array([row] * 4)).save("a.tiff")
+    with pytest.raises(DataError, match=r"^a.tiff has pixels from \S+ to \S+, so .*save it with 8"):
+        load_image("a.tiff", GREY)
+
+
+def test_white_ink_on_a_transparent_ground_is_seen() -> None:
+    ink = np.zeros((4, 6), np.uint8)
+    ink[1:3, 2:5] = 255
+    ink[1, 1] = 128  # the edge of the ink
+    for colour in (255, 251):
+        layers = [Image.new("L", (6, 4), colour)] * 3
+        Image.merge("RGBA", (*layers, Image.fromarray(ink))).save("a.png")
+        for shape in (GREY, RGB):
+            found = load_image("a.png", shape).astype(int)
+            assert np.abs(found - ink[..., None] * (colour / 255)).max() <= 1
+    Image.merge("RGBA", [*[Image.new("L", (6, 4), 0)] * 3, Image.fromarray(ink)]).save("a.png")
+    assert np.array_equal(load_image("a.png", GREY)[..., 0], 255 - ink)  # black ink is on white
+    Image.new("RGBA", (6, 4), "white").save("a.png")  # opaque
+    assert (load_image("a.png", RGB) == 255).all()
+
+
+def test_four_channels() -> None:
+    """A network of RGBA images sees the transparency; images without it are opaque."""
+    rgba = np.random.default_rng(4).integers(0, 256, (4, 6, 4), np.uint8)
+    for name in ("a.png", "a.tiff", "a.webp"):
+        Image.fromarray(rgba).save(name, lossless=True, exact=True)
+        assert np.array_equal(load_image(name, (4, 6, 4)), rgba)
+    Image.fromarray(PIXELS).save("b.png")
+    opaque = np.full((4, 6, 1), 255)
+    assert np.array_equal(load_image("b.png", (4, 6, 4)), np.concatenate([PIXELS, opaque], axis=2))
+    Image.fromarray(PIXELS[..., 0]).save("g.png")
+    assert (load_image("g.png", (4, 6, 4))[..., 2] == PIXELS[..., 0]).all()
+    assert load_image("a.png", (9, 5, 4)).shape == (9, 5, 4)
 
 
 def test_one_bit_and_palette() -> None:

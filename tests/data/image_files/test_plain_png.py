@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from cnnlab.data.image_files import images
 from cnnlab.data.image_files.plain_png import decode_plain_png
 
-RGB, GREY = (8, 12, 3), (8, 12, 1)
+RGB, GREY, RGBA = (8, 12, 3), (8, 12, 1), (8, 12, 4)
 # With a gradient and some noise, Pillow's encoder uses all five line filters.
 NOISE = np.random.default_rng(3).integers(0, 24, RGB)
 PIXELS = (NOISE + np.indices((8, 12)).sum(axis=0)[..., None] * 12).astype(np.uint8)
@@ -36,7 +36,7 @@ def by_pillow(data: bytes) -> np.ndarray:
 
 
 @pytest.mark.parametrize("level", [0, 1, 9])
-@pytest.mark.parametrize("shape", [RGB, GREY])
+@pytest.mark.parametrize("shape", [RGB, GREY, RGBA])
 def test_equal_to_pillow(shape: tuple[int, int, int], level: int) -> None:
     for seed in range(20):
         high = 1 + seed * 13  # from flat to noise
