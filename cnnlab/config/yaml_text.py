@@ -1,8 +1,14 @@
-"""Read YAML safely: plain values only, as options need them."""
+"""Read and write YAML safely: plain values only, as options need them.
+
+PyYAML follows YAML 1.1: 1:30 is 90, 010 is 8, `no` is False and 2020-01-01 is a date. The core
+schema of YAML 1.2 applies here (https://yaml.org/spec/1.2.2, section 10.3). There 010 is 10,
+and the others are texts.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +47,37 @@ class _PlainLoader(yaml.SafeLoader):
                 raise yaml.YAMLError(f"{name} is given twice")
 
 
-# PyYAML follows YAML 1.1, which needs 1.0e-4. Accept 1e-4 as a number too, as YAML 1.2 does.
-_PlainLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
+# The plain texts that are no texts, and the first characters of each.
+_RESOLVED = {
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
+    "float": (
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        list("-+0123456789."),
+    ),
+}
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """A SafeDumper that quotes a text if YAML 1.1 or 1.2 would read it as another value."""
+
+
+_PlainLoader.yaml_implicit_resolvers = {}  # those of YAML 1.1
+for _kind, (_pattern, _first) in _RESOLVED.items():
+    for _class in (_PlainLoader, _PlainDumper):
+        _class.add_implicit_resolver(
+            f"tag:yaml.org,2002:{_kind}", re.compile(f"(?:{_pattern})$"), _first
+        )
+
+
+def _construct_int(_loader: _PlainLoader, node: yaml.ScalarNode) -> int:
+    text = str(node.value)
+    return int(text, 0) if text.startswith(("0o", "0x")) else int(text)
+
+
+_PlainLoader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 
 
 def parse_yaml(text: str, where: str) -> Any:
@@ -82,3 +115,13 @@ def read_yaml_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
         raise UsageError(f"{path} is not a mapping of option names to values")
     return values
+
+
+def dump_yaml(values: Mapping[str, Any], **style: Any) -> str:
+    """Return a mapping of plain values as YAML that `parse_yaml` reads back without a change.
+
+    Args:
+        values: name to value.
+        **style: arguments of `yaml.dump`.
+    """
+    return str(yaml.dump(values, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, **style))

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cnnlab.base.files import write_atomically
 from cnnlab.config.config import Config
 from cnnlab.config.options import as_dict, build, fields_of
 from cnnlab.config.terminal import render_table
+from cnnlab.config.yaml_text import dump_yaml
 from cnnlab.tune.crew import Plan, trial_name
 from cnnlab.tune.dimensions import short
 from cnnlab.tune.study import Row
@@ -145,6 +144,6 @@ def write_recipe(best: Row, plan: Plan, *, study: str, ended: int) -> Path:
         f"# Expected: validation {plan.metric} {best.value:.4f}, "
         f"test accuracy {best.facts['test_accuracy']:.4f}\n"
     )
-    body = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None)
+    body = dump_yaml(values, default_flow_style=None)
     write_atomically(path, heading + body)
     return path

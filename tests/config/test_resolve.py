@@ -11,7 +11,7 @@ from cnnlab.config import options as opts
 from cnnlab.config.config import Config
 from cnnlab.config.resolve import differing_options, graph_options_differ, override, resolve
 from cnnlab.data.specs import DATASETS
-from cnnlab.run.disk.config_file import load_config, resolve_for_run, save_config
+from cnnlab.run.disk.config_file import config_text, load_config, resolve_for_run
 
 SAVE = Path("save")
 
@@ -20,7 +20,8 @@ def saved(**values: Any) -> Config:
     """Save a run with these options in ./save and return its Config."""
     SAVE.mkdir()
     config = Config(save_dir="save", **values)
-    save_config(config, SAVE, {"python": "3"}, DATASETS["shapes"], {})
+    text = config_text(config, {"python": "3"}, DATASETS["shapes"], {})
+    (SAVE / "config.yaml").write_text(text, encoding="utf-8")
     return config
 
 

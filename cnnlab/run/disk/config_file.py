@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pydantic
-import yaml
 
 from cnnlab.base.errors import CnnlabError, UsageError
-from cnnlab.base.files import write_atomically
 from cnnlab.config import options as opts
 from cnnlab.config.config import Config
 from cnnlab.config.resolve import differing_options, override, resolve, with_recipe
-from cnnlab.config.yaml_text import read_yaml_mapping
+from cnnlab.config.values import plain
+from cnnlab.config.yaml_text import dump_yaml, read_yaml_mapping
 from cnnlab.data.specs import DATASETS, DatasetSpec
 from cnnlab.data.training_data import TrainingData
 from cnnlab.run.disk.fingerprint import differing_parts
@@ -79,31 +78,23 @@ def _another_run(save_dir: str, difference: str, same: str) -> UsageError:
     )
 
 
-def save_config(
+def config_text(
     config: Config,
-    save_dir: Path,
     versions: Mapping[str, str],
     spec: DatasetSpec,
     fingerprints: Mapping[str, str],
-) -> None:
-    """Write save_dir/config.yaml.
+) -> str:
+    """Return the content of config.yaml.
 
     Args:
         config: the resolved options.
-        save_dir: the run directory.
         versions: package to version.
         spec: shape and classes of the run's data.
         fingerprints: see `cnnlab.run.disk.fingerprint`.
-
-    Raises:
-        CnnlabError: the file cannot be written.
     """
-    data = {**dataclasses.asdict(spec), "image_shape": list(spec.image_shape)}
-    data["class_names"] = list(spec.class_names)
+    data = dataclasses.asdict(spec)
     facts = {"data": data, _FINGERPRINTS: dict(fingerprints), "versions": dict(versions)}
-    document = {**opts.as_dict(config), **facts}
-    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
-    write_atomically(save_dir / CONFIG_FILE, text)
+    return dump_yaml(plain({**opts.as_dict(config), **facts}))
 
 
 def load_config(save_dir: str | Path) -> Config:

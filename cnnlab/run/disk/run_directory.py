@@ -25,7 +25,7 @@ from cnnlab.base.machine import versions
 from cnnlab.config.config import Config
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.run.disk.checkpoint import BEST_DIR, Checkpoints
-from cnnlab.run.disk.config_file import CONFIG_FILE, save_config
+from cnnlab.run.disk.config_file import CONFIG_FILE, config_text
 from cnnlab.run.disk.metrics_file import METRICS_FILE, read_metrics
 from cnnlab.run.disk.saver import saved_tensors
 from cnnlab.run.metrics.monitored import is_better
@@ -95,6 +95,8 @@ class RunDirectory:
             spec: shape and classes of the data.
             fingerprints: see `cnnlab.run.disk.fingerprint`.
         """
+        # Made first: if it fails, nothing is deleted.
+        text = config_text(self._config, versions(), spec, fingerprints)
         if self._config.overwrite:
             for name in (RESULT_FILE, METRICS_FILE, CONFIG_FILE):
                 (self.path / name).unlink(missing_ok=True)
@@ -106,7 +108,7 @@ class RunDirectory:
             if any(step <= first_step for step in self.best.steps()):
                 self.best.remove_after(first_step)
             self._prune_best(None)
-        save_config(self._config, self.path, versions(), spec, fingerprints)
+        write_atomically(self.path / CONFIG_FILE, text)
         (self.path / RESULT_FILE).unlink(missing_ok=True)
 
     def tensors_to_hold(self, saver: Any, graph: Any) -> list[Any]:
