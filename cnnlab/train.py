@@ -63,8 +63,8 @@ class Train(SessionOwner):
         """Check the options. This builds, reads and writes nothing, and does not load TensorFlow.
 
         Args:
-            model: a name of `cnnlab.models.MODELS`, or a function
-                (images, num_classes, *, training) -> logits. The function makes its layers with
+            model: a name of `cnnlab.models.MODELS`, or a function or another callable object
+                (images, num_classes, *, training) -> logits. It makes its layers with
                 `cnnlab.layers`. Its images are float32 [batch, height, width, channels], its
                 logits float32 [batch, num_classes].
             data: a Dataset, or NumPy arrays ((train_images, train_labels), (test_images,

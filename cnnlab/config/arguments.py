@@ -51,7 +51,8 @@ def check(function: Callable[..., Any], given: Mapping[str, Any], where: str) ->
             raise UsageError(f"{where} takes no {name}; it takes: {takes}")
     try:
         hints = typing.get_type_hints(function, include_extras=True)
-    except NameError:  # the user's annotations need names that only a type checker imports
+    # The user's annotations need names that only a type checker imports, or an object has none.
+    except (NameError, TypeError):
         hints = {}
     checked = dict(given)
     for name, parameter in known.items():

@@ -7,6 +7,8 @@ A model is a plain function `(images, num_classes, *, training, **options) -> lo
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -87,6 +89,32 @@ def find_model(name: str) -> ModelFunction:
         hint = nearest(name, MODELS) or f"; known: {', '.join(MODELS)}"
         raise UsageError(f"unknown model {name}{hint}")
     return MODELS[name]
+
+
+def name_of_model(model: ModelFunction) -> str:
+    """Return the name of a script's model, MODULE:NAME, by which config.yaml records it.
+
+    Args:
+        model: a function, a `functools.partial` of one, or an object that can be called.
+
+    Raises:
+        UsageError: a model cannot be called like this object.
+    """
+    function = model.func if isinstance(model, functools.partial) else model
+    named = function if hasattr(function, "__qualname__") else type(function)
+    name = f"{named.__module__}:{named.__qualname__}"
+    if {"keras", "tf_keras"} & {kind.__module__.split(".")[0] for kind in type(function).__mro__}:
+        raise UsageError(
+            f"model={name} is an object of Keras, whose weights cnnlab cannot train; write a "
+            "function with cnnlab.layers, and load Keras's weights with load_keras_weights"
+        )
+    try:
+        inspect.signature(model).bind_partial("images", "num_classes", training=True)
+    except (TypeError, ValueError) as error:  # ValueError: a builtin without a signature
+        raise UsageError(
+            f"model={name} cannot be called as model(images, num_classes, training=...): {error}"
+        ) from error
+    return name
 
 
 def check_model_options(model: ModelFunction, given: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from cnnlab.data.augment import scaling_of
 from cnnlab.data.datasets import Dataset, Split
 from cnnlab.data.training_data import TrainingData
 from cnnlab.graph.training_graph import TrainGraph, build_train_graph
-from cnnlab.models import ModelFunction, check_model_options, find_model
+from cnnlab.models import ModelFunction, check_model_options, find_model, name_of_model
 from cnnlab.run.device import choose_device, describe_device, session_config, set_intra_op_threads
 from cnnlab.run.disk.config_file import check_fingerprints, resolve_for_run
 from cnnlab.run.disk.fingerprint import fingerprints_of
@@ -48,7 +48,7 @@ class SessionOwner:
         self._given = dict(options)
         self._model = model if callable(model) else None
         if callable(model):
-            self._given["model"] = f"{model.__module__}:{model.__qualname__}"
+            self._given["model"] = name_of_model(model)
         elif model is not None:
             self._given["model"] = model
         self._arrays = None if data is None else dataset_of(data)

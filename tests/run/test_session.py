@@ -1,5 +1,6 @@
 """SessionOwner: when it builds and frees its graph, and which weights it uses."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from cnnlab import Train
 from cnnlab.base.errors import CnnlabError, DataError, UsageError
-from cnnlab.base.tf1 import tf
+from cnnlab.base.tf1 import tf, tf2
 from cnnlab.data.datasets import Split
 from tests import small as tiny
 
@@ -166,6 +167,53 @@ def test_wrong_options_are_refused_at_once(options: dict[str, Any], message: str
 def test_unknown_names_are_refused_at_once(given: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Train(**given)
+
+
+class Scaled:
+    """A model that is an object."""
+
+    def __call__(self, images: Any, num_classes: int, *, training: bool) -> Any:
+        return scaled(images, num_classes, training=training, factor=2)
+
+
+def scaled(images: Any, num_classes: int, *, training: bool, factor: float) -> Any:
+    return factor * tiny.linear(images, num_classes, training=training)
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (functools.partial(scaled, factor=2), f"{__name__}:scaled"),
+        (Scaled(), f"{__name__}:Scaled"),
+        (functools.partial(Scaled()), f"{__name__}:Scaled"),
+        (Scaled().__call__, f"{__name__}:Scaled.__call__"),
+    ],
+)
+def test_any_callable_is_a_model(model: Any, name: str, tmp_path: Path) -> None:
+    with tiny.make(tmp_path / "save", model) as train:
+        assert train.config.model == name
+        result = train.evaluate()
+    with tiny.make(tmp_path / "other", scaled, model_options={"factor": 2}) as train:
+        assert train.evaluate() == result
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Scaled, f"model={__name__}:Scaled cannot be called as .*: too many positional arguments"),
+        (
+            lambda images, num_classes: None,
+            "model=.*<lambda> .*unexpected keyword argument 'train",
+        ),
+        (lambda images, training: None, "model=.*<lambda> .*multiple values for argument 'trainin"),
+        (tf2.keras.layers.Dense(4), "model=.*:Dense is an object of Keras, .*with cnnlab.layers"),
+        (functools.partial(tf2.keras.Sequential()), "model=.*:Sequential is an object of Keras"),
+    ],
+)
+def test_what_is_no_model_is_refused_at_once(model: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as error:
+        tiny.make("save", model)
+    assert "\n" not in str(error.value)
 
 
 def test_arrays_of_another_kind_are_refused_at_once() -> None:
