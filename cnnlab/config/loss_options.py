@@ -131,12 +131,12 @@ class LossOptions(InputOptions):
         ge=0,
         lt=1,
     )
-    class_weights: Literal["balanced"] | list[float] | dict[str, float] | None = option(
+    class_weights: Literal["balanced"] | list[float] | dict[str | int, float] | None = option(
         None,
         "factor on the loss of each class\n"
         "balanced: n / (classes x images of the class), for n training images\n"
         "a list: one factor per class, in order\n"
-        "a mapping: {class name: factor}, 1 for the other classes",
+        "a mapping: {class: factor}, with the name or the number of a class; 1 for the others",
         default_text="1 for each",
         group="loss",
     )

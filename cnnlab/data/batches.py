@@ -136,10 +136,10 @@ def class_weight_array(
     """Return each class's factor, float32 [num_classes].
 
     Args:
-        class_weights: a list in the order of the classes, or a mapping from class name to factor.
-            Classes that the mapping does not name have the factor 1. "balanced" gives a class the
-            factor n / (num_classes x images of the class), as in scikit-learn, or 0 if it has no
-            images.
+        class_weights: a list in the order of the classes, or a mapping from a class's name or
+            number to its factor. Classes that are not in the mapping have the factor 1.
+            "balanced" gives a class the factor n / (num_classes x images of the class), as in
+            scikit-learn, or 0 if it has no images.
         labels: labels of the training images.
         class_names: one for each class.
 
@@ -152,7 +152,8 @@ def class_weight_array(
         factors = len(labels) / (len(class_names) * np.maximum(counts, 1))
         return np.where(counts > 0, factors, 0).astype(np.float32)
     if isinstance(class_weights, dict):
-        class_weights = [class_weights.get(name, 1.0) for name in class_names]
+        of_number = {_class_number(key, class_names): f for key, f in class_weights.items()}
+        class_weights = [of_number.get(number, 1.0) for number in range(len(class_names))]
     return np.asarray(class_weights, np.float32)
 
 
@@ -160,15 +161,29 @@ def check_class_weights(class_weights: Any, class_names: tuple[str, ...]) -> Non
     """Refuse class weights that do not fit the classes.
 
     Raises:
-        UsageError: a list of another length, or a name that is not a class.
+        UsageError: a list of another length, a name or number that is not a class, or a class that
+            is named twice.
     """
     if isinstance(class_weights, list) and len(class_weights) != len(class_names):
         raise UsageError(
             f"--class_weights has {len(class_weights)} factors for {len(class_names)} classes"
         )
     if isinstance(class_weights, dict):
-        for name in class_weights:
-            if name not in class_names:
-                raise UsageError(
-                    f"--class_weights: no class {name}; the classes are {', '.join(class_names)}"
-                )
+        numbers = [_class_number(key, class_names) for key in class_weights]
+        for key, number in zip(class_weights, numbers, strict=True):
+            if numbers.count(number) > 1:
+                raise UsageError(f"--class_weights: the class {key} has two factors")
+
+
+def _class_number(key: str | int, class_names: tuple[str, ...]) -> int:
+    """Return the number of the class that has this name or number."""
+    if key in class_names:
+        return class_names.index(str(key))
+    if isinstance(key, int) and 0 <= key < len(class_names):
+        if str(key) in class_names and class_names[key] != str(key):
+            raise UsageError(
+                f"--class_weights: {key} is the number of one class and the name of another; put a "
+                "name in quotes"
+            )
+        return key
+    raise UsageError(f"--class_weights: no class {key}; the classes are {', '.join(class_names)}")

@@ -5,9 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from sklearn.utils.class_weight import compute_class_weight
 
+from cnnlab import Train
 from cnnlab.base.errors import DataError, UsageError
+from cnnlab.config import options as opts
+from cnnlab.config.config import Config
+from cnnlab.config.yaml_text import dump_yaml, parse_yaml
 from cnnlab.data.batches import class_weight_array
 from tests import tiny
 
@@ -20,10 +25,35 @@ def test_class_weights() -> None:
     np.testing.assert_allclose(class_weight_array("balanced", LABELS, NAMES), expected, rtol=1e-6)
     np.testing.assert_array_equal(class_weight_array([1, 2, 3], LABELS, NAMES), [1, 2, 3])
     np.testing.assert_array_equal(class_weight_array({"b": 5}, LABELS, NAMES), [1, 5, 1])
+    np.testing.assert_array_equal(class_weight_array({1: 5, "c": 2}, LABELS, NAMES), [1, 5, 2])
+    np.testing.assert_array_equal(class_weight_array({1: 5}, LABELS, ("0", "1", "2")), [1, 5, 1])
+    np.testing.assert_array_equal(class_weight_array({"1": 5}, LABELS, ("1", "2", "3")), [5, 1, 1])
     found = class_weight_array("balanced", LABELS, (*NAMES, "none of it"))
     assert found[3] == 0
-    with pytest.raises(UsageError, match="no class d; the classes are a, b, c"):
-        class_weight_array({"d": 5}, LABELS, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("weights", "names", "message"),
+    [
+        ({"d": 5}, NAMES, "no class d; the classes are a, b, c"),
+        ({3: 5}, NAMES, "no class 3; the classes are a, b, c"),
+        ({-1: 5}, NAMES, "no class -1"),
+        ({"1": 5}, NAMES, "no class 1"),
+        ({1: 5, "b": 2}, NAMES, "the class 1 has two factors"),
+        ({1: 5}, ("1", "2", "3"), "1 is the number of one class and the name of another; put a n"),
+    ],
+)
+def test_class_weights_that_do_not_fit(weights: Any, names: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=f"^--class_weights: {message}"):
+        class_weight_array(weights, LABELS, names)
+
+
+@pytest.mark.parametrize("text", ["{0: 2, 3: 0.5}", "{0: 2.0, 'cat': 0.5}"])
+def test_class_weights_as_a_flag(text: str) -> None:
+    given = {"class_weights": opts.parse_text("class_weights", text, Config), "dataset": "cifar10"}
+    config = Train(**given).config
+    assert config.class_weights == yaml.safe_load(text)
+    assert parse_yaml(dump_yaml(opts.as_dict(config)), "x")["class_weights"] == yaml.safe_load(text)
 
 
 PLAIN: dict[str, Any] = {
@@ -76,7 +106,7 @@ def test_weights_follow_a_validation_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize("weights", [[1.0], [-1.0] * tiny.NUM_TRAIN, [np.nan] * tiny.NUM_TRAIN])
 def test_weights_that_do_not_fit(weights: Any) -> None:
     (images, labels), test = tiny.arrays()
-    with pytest.raises(DataError, match=r"train weights are of shape .* finite numbers >= 0"):
+    with pytest.raises(DataError, match=r"train weights are .* of shape .* finite numbers >= 0"):
         tiny.make(Path("x"), data=((images, labels, weights), test))
 
 
