@@ -5,7 +5,8 @@ TensorFlow's own alias for them raises under Keras 3.
 
 Importing TensorFlow takes some seconds. It happens at the first use of a name, so `import cnnlab`,
 `--help` and a mistyped flag are fast. No global setting of TensorFlow changes: eager execution
-stays on and `tf.keras` stays Keras 3, because cnnlab works only inside its own `tf.Graph()`.
+stays on and `tf.keras` stays Keras 3, because cnnlab works only inside its own `tf.Graph()` (see
+`cnnlab.base.surroundings`).
 """
 
 from __future__ import annotations
@@ -45,7 +46,10 @@ tf: Any = _LazyModule("tensorflow.compat.v1")
 tf2: Any = _LazyModule("tensorflow.compat.v2")  # for names that version 1 lacks
 lite_errors: Any = _LazyModule("tensorflow.lite.python.convert_phase")
 function_def_to_graph: Any = _LazyModule("tensorflow.python.framework.function_def_to_graph")
+framework_config: Any = _LazyModule("tensorflow.python.framework.config")
 framework_ops: Any = _LazyModule("tensorflow.python.framework.ops")
+eager_context: Any = _LazyModule("tensorflow.python.eager.context")
+tf2_switch: Any = _LazyModule("tensorflow.python.tf2")
 config_pb2: Any = _LazyModule("tensorflow.core.protobuf.config_pb2")
 kernels: Any = _LazyModule("tensorflow.python.framework.kernels")
 xla_ops: Any = _LazyModule("tensorflow.compiler.tf2xla.ops.gen_xla_ops")

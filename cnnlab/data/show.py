@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import UsageError
 from cnnlab.base.files import write_atomically
+from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
 from cnnlab.config.options import STRICT, option
@@ -89,7 +90,7 @@ def load_batches(
     input_shape = shape_after(config.augment, spec.image_shape)
     train = data.split("train")
     graph = tf.Graph()
-    with graph.as_default(), tf.device("/cpu:0"):
+    with building_in(graph), tf.device("/cpu:0"):
         statistics = build_statistics(scaling, spec.image_shape, input_shape)
         source = BatchSource(
             config,

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
 from cnnlab.data.specs import DatasetSpec
@@ -60,7 +61,7 @@ def open_program(
     """
     checkpoints, step = find_checkpoint(save_dir, checkpoint)
     graph = tf.Graph()
-    with graph.as_default():
+    with building_in(graph):
         images_ph = tf.placeholder(tf.uint8, [None, *spec.image_shape], IMAGES)
         probabilities, classes = build_outputs(config, spec, images_ph)
         saver = make_saver(graph)

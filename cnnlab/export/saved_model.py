@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.base.files import cannot_write
+from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import quiet_stderr, reason_of, tf
 from cnnlab.export.decoding import decode_images
 from cnnlab.export.program import CLASSES, IMAGES, PROBABILITIES, Program, build_outputs
@@ -43,7 +44,7 @@ def save_saved_model(program: Program, folder: Path) -> None:
     outputs = (program.probabilities, program.classes)
     with (
         tempfile.TemporaryDirectory() as scratch,
-        program.session.graph.as_default(),
+        building_in(program.session.graph),
         quiet_stderr(),
     ):
         signatures = {SERVING: _signature({IMAGES: program.images_ph}, *outputs)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import tf
 from cnnlab.export.program import Program
 from cnnlab.graph.update.averages import network_variables
@@ -18,7 +19,7 @@ def network_weights(program: Program) -> dict[str, Any]:
     of the weights.
     """
     weights = program.config.resolved_eval_weights
-    with program.session.graph.as_default():
+    with building_in(program.session.graph):
         by_name = {variable.op.name: variable for variable in tf.global_variables()}
         chosen = {name: v for name, v in by_name.items() if name.startswith("input_statistics/")}
         for variable in network_variables():

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, Final
 
+from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import tf, tf2
 from cnnlab.data.batches import Batch, BatchSource, without_inputs
 from cnnlab.data.chunk import Chunk
@@ -74,7 +75,7 @@ def _is_one_layer(context: StepContext, image_shape: tuple[int, int, int]) -> bo
     It is built once more, in a separate graph, because a model may differ between training and
     inference.
     """
-    with tf.Graph().as_default():
+    with building_in(tf.Graph()):
         images = tf.placeholder(tf.float32, [None, *image_shape])
         logits, tower = build_training_logits(context, images, tf.constant(0, tf.int64))
     operations = list(_operations_before(logits))

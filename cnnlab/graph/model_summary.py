@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import tf
 from cnnlab.graph.inference_graph import InferenceGraph
 from cnnlab.layers.tower import average_name
@@ -151,7 +152,7 @@ def _is_convolution(op: Any) -> bool:
 def _graph_for_one_image(inference: InferenceGraph) -> Any:
     """Return the same graph for a batch of one image, so that every shape in it is known."""
     graph = tf.Graph()
-    with graph.as_default():
+    with building_in(graph):
         image = tf.zeros([1, *inference.images_ph.shape[1:]], tf.uint8)
         tf.import_graph_def(
             inference.logits.graph.as_graph_def(),
@@ -188,9 +189,9 @@ def _flops(op: Any) -> int | None:
     elif op.type == "DepthwiseConv2dNative":
         terms = op.inputs[1].shape[:2].num_elements()  # kernel [height, width, in, factor]
     elif op.type == "MatMul":
-        terms = op.inputs[0].shape[0 if op.get_attr("transpose_a") else 1]
+        terms = op.inputs[0].shape.as_list()[0 if op.get_attr("transpose_a") else 1]
     elif op.type == "BatchMatMulV2":
-        terms = op.inputs[0].shape[-2 if op.get_attr("adj_x") else -1]
+        terms = op.inputs[0].shape.as_list()[-2 if op.get_attr("adj_x") else -1]
     else:
         return 0
     elements = op.outputs[0].shape.num_elements()

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import tf, translate_op_errors
 from cnnlab.config.config import Config
 from cnnlab.config.options import replace
@@ -179,7 +180,7 @@ def _study(
 ) -> tuple[list[Studied], str | None]:
     """Compute the maps of the chosen images. Also return the layer that Grad-CAM weighs."""
     inference, graph = trained.graph, trained.session.graph
-    with graph.as_default(), tf.device(choose_device(trained.config)):
+    with building_in(graph), tf.device(choose_device(trained.config)):
         saliency = build_saliency(inference)
     # A reshape only repeats its input.
     shown = {name: out for name, out in inference.activations.items() if out.op.type != "Reshape"}

@@ -16,7 +16,7 @@ from cnnlab.config.training_options import Tta
 from cnnlab.data.datasets import Split
 from cnnlab.graph.inference_graph import InferenceGraph
 from cnnlab.graph.update.losses import CROSS_ENTROPIES
-from cnnlab.run.metrics.sums import EvaluationSums
+from cnnlab.run.metrics.sums import EvaluationSums, check_finite
 
 WIDEST_BATCH_BYTES = 2**23  # larger arrays are slow to allocate, and few batches gain little
 
@@ -25,6 +25,17 @@ OnBatch = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], None]
 
 class EvaluationStoppedError(Exception):
     """An evaluation was asked to stop before its end, so it has no result."""
+
+
+class Ranked(NamedTuple):
+    """The classes of images, the most likely first.
+
+    classes: int64 [n, num_classes], range [0, num_classes).
+    probabilities: float32 [n, num_classes], of these classes.
+    """
+
+    classes: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]
 
 
 class GraphSession:
@@ -126,12 +137,33 @@ class GraphSession:
         Returns:
             float32 [n, num_classes], each row sums to 1.
         """
-        batches = [np.zeros((0, self._graph.probabilities.shape[1]), np.float32)]
+        return self._fetch(images, "probabilities")[0]
+
+    def predict_ranked(self, images: npt.NDArray[np.uint8]) -> Ranked:
+        """Return the classes of images, ranked as `evaluate` does, and their probabilities.
+
+        Args:
+            images: uint8 [n, height, width, channels], range [0, 255].
+
+        Raises:
+            NonFiniteError: a logit is not finite.
+        """
+        logits, probabilities = self._fetch(images, "logits", "probabilities")
+        check_finite(logits)
+        # By the logits, because different logits may round to the same probability.
+        classes = np.argsort(-logits, axis=1, kind="stable")
+        return Ranked(classes, np.take_along_axis(probabilities, classes, axis=1))
+
+    def _fetch(self, images: npt.NDArray[np.uint8], *names: str) -> list[npt.NDArray[np.float32]]:
+        """Return outputs of the network for images, each float32 [n, num_classes]."""
+        found = [[np.zeros((0, self._graph.logits.shape[1]), np.float32)] for _ in names]
         for start in range(0, len(images), self._batch_size):
             with translate_op_errors("prediction"):
                 feeds = self._feeds(images[start : start + self._batch_size], self._tta)
-                batches.append(self.run(["probabilities"], feeds)["probabilities"])
-        return np.concatenate(batches)
+                outputs = self.run(names, feeds)
+            for batches, name in zip(found, names, strict=True):
+                batches.append(outputs[name])
+        return [np.concatenate(batches) for batches in found]
 
     def _feeds(self, images: npt.NDArray[np.uint8], tta: str) -> dict[str, npt.ArrayLike]:
         """Return what to feed for these images: the images, or the mean logits of their views."""
@@ -161,7 +193,7 @@ def eval_batch_size(config: Config, graph: InferenceGraph) -> int:
         if op.name.startswith(scopes)
     ]
     # Only outputs with one row an image: the length of their first axis is unknown.
-    sizes = [s[1:].num_elements() for s in shapes if s.rank is None or (s.rank and s[0] is None)]
+    sizes = [s[1:].num_elements() for s in shapes if s.rank is None or s.as_list()[:1] == [None]]
     if None in sizes:
         return config.smallest_eval_batch_size
     fitting = WIDEST_BATCH_BYTES // (4 * max(sizes))

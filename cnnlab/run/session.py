@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab.base.errors import UsageError
 from cnnlab.base.garbage import gc_paused
+from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
 from cnnlab.config.resolve import graph_options_differ, resolve
@@ -72,7 +72,7 @@ class SessionOwner:
             set_intra_op_threads(self.config)
             self.device = choose_device(self.config)
             self._graph = tf.Graph()
-            with self._graph.as_default(), tf.device(self.device), gc_paused():
+            with building_in(self._graph), tf.device(self.device), gc_paused():
                 self._train_graph = build_train_graph(
                     self.config,
                     self.data.spec,
@@ -224,7 +224,7 @@ class SessionOwner:
 
     def describe(self) -> str:
         """Return one phrase: number of parameters, size of the graph, device, oneDNN."""
-        with self.graph.as_default():
+        with building_in(self.graph):
             parameters = sum(int(np.prod(v.shape)) for v in tf.trainable_variables())
         graph_mb = len(self.graph.as_graph_def().SerializeToString()) / 1e6
         device = describe_device(self.config, self.device)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab.base.garbage import gc_paused
+from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
 from cnnlab.data.datasets import Split
@@ -18,7 +19,7 @@ from cnnlab.models import find_model
 from cnnlab.run.device import choose_device, session_config
 from cnnlab.run.disk.checkpoint import find_checkpoint
 from cnnlab.run.disk.saver import make_saver
-from cnnlab.run.inference import GraphSession, OnBatch
+from cnnlab.run.inference import GraphSession, OnBatch, Ranked
 from cnnlab.run.metrics.sums import EvaluationSums
 
 
@@ -59,7 +60,7 @@ class TrainedModel:
         self.config, self.spec, self.step = config, spec, step
         model = find_model(config.model)
         graph = tf.Graph()
-        with graph.as_default(), tf.device(choose_device(config)), gc_paused():
+        with building_in(graph), tf.device(choose_device(config)), gc_paused():
             self.graph = build_inference_graph(config, spec, model, as_written=as_written)
             saver = make_saver(graph)
         self.session = tf.Session(graph=graph, config=session_config(config))
@@ -79,3 +80,7 @@ class TrainedModel:
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return class probabilities, float32 [n, num_classes]; see `GraphSession.predict`."""
         return self._graph_session.predict(images)
+
+    def predict_ranked(self, images: npt.NDArray[np.uint8]) -> Ranked:
+        """Return the classes, ranked, and their probabilities; see `GraphSession`."""
+        return self._graph_session.predict_ranked(images)

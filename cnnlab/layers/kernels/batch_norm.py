@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 from typing import Any, Final
 
+from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import legacy_normalization, tf, tf2
 from cnnlab.layers.kernels.choice import Kernels
 from cnnlab.layers.kernels.gradients import with_gradient
@@ -146,7 +147,7 @@ def _forward(channels: int, epsilon: float) -> Any:
         return outputs, mean, variance, variance * (count / (count - 1))
 
     function = tf2.function(forward, [images, of_channels, of_channels], autograph=False)
-    with tf.Graph().as_default():  # not in the graph that is being built
+    with building_in(tf.Graph()):  # not in the graph that is being built
         return function.get_concrete_function()
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import tf
 from cnnlab.layers.tower import Tower, building
 from cnnlab.models import check_model_options, find_model
@@ -106,7 +107,7 @@ def _shapes_of(
 ) -> list[Shapes]:
     """Return the layers of the cnnlab model that have weights, in Keras's order."""
     layers: dict[str, Shapes] = {}
-    with tf.Graph().as_default(), tf.device("/cpu:0"):
+    with building_in(tf.Graph()), tf.device("/cpu:0"):
         with building(Tower(0)):
             images = tf.zeros([1, image_size, image_size, 3])
             find_model(model)(images, num_classes, training=False, **model_options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import tf
 
 
@@ -16,11 +17,11 @@ def make_saver(graph: Any) -> Any:
 
     class GraphSaver(tf.train.Saver):
         def save(self, *args: Any, **kwargs: Any) -> Any:
-            with graph.as_default():
+            with building_in(graph):
                 return super().save(*args, **kwargs)
 
         def restore(self, *args: Any, **kwargs: Any) -> None:
-            with graph.as_default():
+            with building_in(graph):
                 super().restore(*args, **kwargs)
 
     return GraphSaver(tf.global_variables(), max_to_keep=None)

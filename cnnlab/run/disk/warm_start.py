@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.surroundings import building_in
 from cnnlab.config.config import Config
 from cnnlab.config.options import replace
 from cnnlab.run.disk.checkpoint import Checkpoints
@@ -92,7 +93,7 @@ def start_values(config: Config, variables: list[Any]) -> dict[Any, Any]:
         )
     _say_what_is_loaded(config, theirs, ours, names)
     values = read_npz(source, names) if step is None else Checkpoints(source).read(step, names)
-    with variables[0].graph.as_default():
+    with building_in(variables[0].graph):
         return {v.initial_value: values[v.op.name] for v in variables if v.op.name in values}
 
 

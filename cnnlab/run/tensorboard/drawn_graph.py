@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import function_def_to_graph, tf
 
 # First part of a name to box, for nodes outside the loop's body. Variables go to the model's box;
@@ -66,7 +67,8 @@ class DrawnGraph:
         self._taken: set[str] = set()
         self._inside: dict[str, str] = {}
         self._called: dict[str, str] = {}
-        self._outside = self._add_nodes(nodes, lambda name: _box_outside(name, variables), {})
+        with building_in(graph):  # TensorFlow looks for the functions in the default graph
+            self._outside = self._add_nodes(nodes, lambda name: _box_outside(name, variables), {})
 
     def drawn_name(self, name: str) -> str | None:
         """Return the name in the drawing of a node that ran, or None if it is not drawn."""
