@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from cnnlab.base.errors import CnnlabError
 from cnnlab.base.garbage import gc_paused
 from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import tf
@@ -93,7 +94,9 @@ class SessionOwner:
         should_stop: Callable[[], bool] = lambda: False,
         on_batch: OnBatch | None = None,
     ) -> dict[str, Any]:
-        """Evaluate the session's weights; without a session, those of the run in save_dir if any.
+        """Evaluate the session's weights; without a session, those of the run in save_dir.
+
+        Whoever reads `session` before training makes one, with untrained weights.
 
         Args:
             split: "test", "validation" or "train", or a Split or pair of images uint8
@@ -109,6 +112,7 @@ class SessionOwner:
         Raises:
             DataError: images or labels have a wrong type, shape or range.
             EvaluationStoppedError: `should_stop` returned True.
+            CnnlabError: there is no session, and save_dir holds no checkpoint.
         """
         weights = self._weights()
         chosen = self.data.chosen(split)
@@ -142,7 +146,8 @@ class SessionOwner:
         """
         self._use_run_options()
         run = RunDirectory(self.config)
-        step = run.latest_step() if step is None else step
+        if step is None and not (step := run.latest_step()):
+            raise CnnlabError(f"{run.path} holds no checkpoint, so no trained weights; train first")
         if self.step != step:
             self.close()
         self.build_graph(step)
@@ -254,8 +259,7 @@ class SessionOwner:
 
     def _fill_from_images(self, session: Any, images: Any, loaded: dict[Any, Any]) -> None:
         """Compute the values that start from the training images, uint8 [n, height, width, ...]."""
-        graph = self.train_graph.inference
-        if graph.statistics is not None:
+        if (graph := self.train_graph.inference).statistics is not None:
             graph.statistics.fill(session, images)
         for start in graph.data_starts:
             # A loaded value must stay: the layers after it were trained with it.
@@ -285,9 +289,11 @@ class SessionOwner:
         check_fingerprints(self.config, self._fingerprints)
 
     def _weights(self) -> GraphSession:
-        """Return the session's weights; without a session, those of the run in save_dir if any."""
-        if self._session is None and RunDirectory(resolve_for_run(self._given)).latest_step():
-            self.restore()
+        """Return the session's weights; without a session, those of the run in save_dir."""
+        if self._session is None:
+            config = resolve_for_run(self._given)
+            if config.init_from is None or RunDirectory(config).latest_step():
+                self.restore()
         session = self.session
         if self._graph_session is None:
             self._graph_session = GraphSession(session, self.train_graph.inference, self.config)

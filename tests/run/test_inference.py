@@ -43,6 +43,7 @@ def test_new_weights_are_seen(tmp_path: Path) -> None:
     """A prepared run reads the variables again each time."""
     images = tiny.arrays()[0][0]
     with tiny.make(tmp_path, steps=3) as train:
+        _ = train.session
         before = train.predict(images)
         train.train()
         after = train.predict(images)
@@ -86,6 +87,7 @@ def test_the_size_of_a_batch_changes_nothing_but_rounding(tmp_path: Path) -> Non
     found = []
     for size in ("auto", 500):
         with tiny.make(tmp_path / str(size), tiny.linear, eval_batch_size=size) as train:
+            _ = train.session
             found.append(train.predict(images))
     # On AVX2 only, oneDNN uses different kernels for few and for many rows.
     np.testing.assert_allclose(found[0], found[1], rtol=1e-6)

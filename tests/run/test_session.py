@@ -1,6 +1,7 @@
 """SessionOwner: when it builds and frees its graph, and which weights it uses."""
 
 import functools
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ def test_evaluate_counts_every_image_whatever_the_batch(tmp_path: Path) -> None:
     found = []
     for batch_size in (1, 3, 7, 500):
         with tiny.make(tmp_path / "none", eval_batch_size=batch_size) as train:
+            _ = train.session
             result = train.evaluate()
             logits = train.session.run(train.logits, {train.images_ph: images})
             assert result["accuracy"] == np.mean(logits.argmax(1) == labels)
@@ -69,6 +71,7 @@ def test_evaluate_counts_every_image_whatever_the_batch(tmp_path: Path) -> None:
 
 def test_splits(tmp_path: Path) -> None:
     with tiny.make(tmp_path / "save", tiny.linear, validation_split=0.2) as train:
+        _ = train.session
         sizes = {name: train.evaluate(name)["n"] for name in ("train", "validation", "test")}
         assert sizes == {"train": 16, "validation": 4, "test": 7}
         assert train.evaluate("train", limit=5)["n"] == 5
@@ -81,6 +84,7 @@ def test_splits(tmp_path: Path) -> None:
 def test_predict(tmp_path: Path) -> None:
     images = tiny.arrays()[1][0]
     with tiny.make(tmp_path / "save", tiny.linear, eval_batch_size=3) as train:
+        _ = train.session
         found = train.predict(images)
         assert found.shape == (7, 4)
         assert found.dtype == np.float32
@@ -225,6 +229,7 @@ def test_arrays_of_another_kind_are_refused_at_once() -> None:
 def test_given_arrays_are_checked_as_files_are(tmp_path: Path) -> None:
     images, labels = tiny.arrays()[1]
     with tiny.make(tmp_path / "save", tiny.linear) as train:
+        _ = train.session
         for wrong, why in (
             (images / 255, r"given images are float64, .*\(images \* 255\)\.round\(\)"),
             (images.astype(int) - 128, "given images are int64, .*undo what made them negative"),
@@ -247,8 +252,29 @@ def test_given_arrays_are_checked_as_files_are(tmp_path: Path) -> None:
 
 
 def test_images_of_another_shape_are_refused(tmp_path: Path) -> None:
-    with (
-        tiny.make(tmp_path / "save", tiny.linear) as train,
-        pytest.raises(DataError, match=r"given images have shape \(2, 9, 9, 3\), .*\[n, 8, 8, 3\]"),
-    ):
-        train.predict(np.zeros((2, 9, 9, 3), np.uint8))
+    match = r"given images have shape \(2, 9, 9, 3\), .*\[n, 8, 8, 3\]"
+    with tiny.make(tmp_path / "save", tiny.linear) as train:
+        _ = train.session
+        with pytest.raises(DataError, match=match):
+            train.predict(np.zeros((2, 9, 9, 3), np.uint8))
+
+
+def test_without_a_session_or_a_run_there_are_no_weights(tmp_path: Path) -> None:
+    images, _ = tiny.arrays()[1]
+    with tiny.make(tmp_path / "save", tiny.linear) as train:
+        for use in (train.evaluate, lambda: train.predict(images)):
+            with pytest.raises(
+                CnnlabError, match="save holds no checkpoint, so no"
+            ):
+                use()
+        _ = train.session  # whoever reads it wants the weights that it has
+        untrained = train.predict(images)
+        train.train(steps=2)
+        trained = train.predict(images)
+        assert not np.array_equal(trained, untrained)
+        train.close()
+        assert np.array_equal(train.predict(images), trained)
+        train.close()
+        shutil.rmtree(tmp_path / "save")
+        with pytest.raises(CnnlabError, match="no checkpoint"):
+            train.predict(images)

@@ -220,15 +220,6 @@ def test_official_files_are_known_by_name_and_others_by_content() -> None:
     assert list(found) == [*["class names", *DIFFERENCES][:3], "test images", "test labels"]
 
 
-def test_arrays_under_an_official_name_are_not_the_official_data(tmp_path: Path) -> None:
-    options = {"model": "mnist_perceptron", "steps": 2, "batch_size": 6, "save_dir": "run"}
-    data = dataset_from_arrays(*small.arrays(), name="shapes")
-    with Train(data=data, log_dir="logs", **options) as train:
-        train.train()
-    with Train(dataset="shapes", **options) as train, pytest.raises(UsageError, match="other"):
-        train.train(steps=4)
-
-
 def test_whoever_deletes_the_fingerprints_decides_alone(tmp_path: Path) -> None:
     with make(tmp_path) as train:
         train.train()
