@@ -18,8 +18,8 @@ class InputOptions(Options):
 
     config: str | None = option(
         None,
-        "recipe to start from: a name in configs/, or the path of a YAML file; other options given "
-        "override it",
+        "recipe to start from: a name in configs/, or the path of a YAML file, such as a run's "
+        "config.yaml; other options given override it",
         group="recipe",
         is_path=True,
         shapes_result=False,

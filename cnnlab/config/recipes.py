@@ -3,6 +3,9 @@
 Besides options, a recipe may have a mapping `about` with two keys. `text` is the letter of the text
 that the recipe comes from. `claimed` is the test accuracy in [0, 1] that the text states; it is
 absent if the text states none.
+
+A run's config.yaml is a recipe too: its options but those of one process, its folders and the name
+of its own recipe.
 """
 
 from __future__ import annotations
@@ -14,6 +17,11 @@ from cnnlab.base.errors import UsageError, nearest
 from cnnlab.config.yaml_text import read_yaml_mapping
 
 ABOUT = "about"
+# What a run's config.yaml says beside the options.
+FACTS_OF_RUN = ("data", "fingerprints", "versions")
+# Options in config.yaml that concern one process only, so that no other process reads them.
+OF_ONE_PROCESS = ("json", "debug", "overwrite", "max_secs", "profile")
+_NOT_IN_A_RECIPE = (*FACTS_OF_RUN, *OF_ONE_PROCESS, "config", "save_dir", "log_dir")
 # Installed recipes are package data. In a checkout they are beside the package.
 PACKAGE = Path(__file__).parent.parent
 RECIPE_DIRS = (PACKAGE / "configs", PACKAGE.parent / "configs")
@@ -29,7 +37,7 @@ def load_recipe(name: str) -> dict[str, Any]:
     """Return the options of a recipe.
 
     Args:
-        name: a name in configs/, or a path that ends in .yaml or .yml.
+        name: a name in configs/, or a path that ends in .yaml or .yml, as of a run's config.yaml.
 
     Raises:
         UsageError: there is no such recipe, or the file is not a mapping of options.
@@ -69,6 +77,8 @@ def _read(name: str) -> dict[str, Any]:
             raise UsageError(f"unknown recipe {name}{hint}")
         path = known[name]
     values = read_yaml_mapping(path)
+    if "versions" in values:  # only a run's config.yaml has them
+        return {name: value for name, value in values.items() if name not in _NOT_IN_A_RECIPE}
     if "config" in values:
         raise UsageError(f"recipe {path} has config, but a recipe may not name another recipe")
     return values

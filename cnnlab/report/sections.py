@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnlab.config.options import as_dict, fields_of
+from cnnlab.config.recipes import OF_ONE_PROCESS
 from cnnlab.report.facts import RunFacts
 from cnnlab.report.figures import MOST_WITH_COUNTS, Curve, draw_confusion, draw_curves
 from cnnlab.report.image_sections import Pictures, filters, gallery, size_text, studied_tiles
 from cnnlab.report.page import Comparison, Picture, RunPage, Table
-from cnnlab.run.disk.config_file import OF_ONE_PROCESS
 from cnnlab.run.metrics.mistakes import most_confused
 
 # The name in metrics.jsonl: the name in the plot, and the splits that have the quantity.

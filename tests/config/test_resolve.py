@@ -68,6 +68,25 @@ def test_every_option_comes_back_from_the_file() -> None:
     assert set(document) == set(opts.fields_of(Config))
 
 
+def test_a_runs_file_is_a_recipe() -> None:
+    """Its options hold, but not those of its process, its folders and the name of its recipe."""
+    earlier = saved(
+        config="mnist_convnet",
+        seed=5,
+        augment=["flip"],
+        class_weights={3: 2.0},
+        clip_norm=1.0,
+        log_dir="save/logs",
+        overwrite=True,
+        max_secs=3.0,
+        json=True,
+    )
+    config = resolve_for_run({"config": "save/config.yaml", "save_dir": "new", "clip_norm": "none"})
+    changed = {"config": "save/config.yaml", "save_dir": "new", "log_dir": None, "clip_norm": None}
+    of_process = {"overwrite": False, "max_secs": None, "json": False}
+    assert config == opts.replace(earlier, **changed, **of_process)
+
+
 def test_options_of_one_process_are_not_saved() -> None:
     saved(json=True, debug=True, overwrite=True, max_secs=3.0)
     config = load_config(SAVE)

@@ -15,6 +15,7 @@ import pydantic
 from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.config import options as opts
 from cnnlab.config.config import Config
+from cnnlab.config.recipes import FACTS_OF_RUN, OF_ONE_PROCESS
 from cnnlab.config.resolve import differing_options, override, resolve, with_recipe
 from cnnlab.config.values import plain
 from cnnlab.config.yaml_text import dump_yaml, read_yaml_mapping
@@ -24,9 +25,6 @@ from cnnlab.run.disk.fingerprint import differing_parts
 from cnnlab.run.disk.warm_start import with_init_step
 
 CONFIG_FILE = "config.yaml"
-_FINGERPRINTS = "fingerprints"
-# Options that concern one process only, and are not read back from config.yaml.
-OF_ONE_PROCESS = ("json", "debug", "overwrite", "max_secs", "profile")
 
 
 def resolve_for_run(given: Mapping[str, Any]) -> Config:
@@ -64,7 +62,7 @@ def check_fingerprints(config: Config, fingerprints: Mapping[str, str]) -> None:
     path = Path(config.save_dir) / CONFIG_FILE
     if config.overwrite or not path.is_file():
         return
-    earlier = _read_config(path).get(_FINGERPRINTS)
+    earlier = _read_config(path).get("fingerprints")
     # A user who knows that a difference does not matter may delete them.
     if isinstance(earlier, dict) and (differing := differing_parts(earlier, fingerprints)):
         changes = ", ".join(f"other {name}" for name in differing)
@@ -93,7 +91,7 @@ def config_text(
         fingerprints: see `cnnlab.run.disk.fingerprint`.
     """
     data = dataclasses.asdict(spec)
-    facts = {"data": data, _FINGERPRINTS: dict(fingerprints), "versions": dict(versions)}
+    facts = {"data": data, "fingerprints": dict(fingerprints), "versions": dict(versions)}
     return dump_yaml(plain({**opts.as_dict(config), **facts}))
 
 
@@ -105,7 +103,7 @@ def load_config(save_dir: str | Path) -> Config:
     """
     path = Path(save_dir) / CONFIG_FILE
     values = _read_config(path)
-    for name in ("data", _FINGERPRINTS, "versions", *OF_ONE_PROCESS):
+    for name in (*FACTS_OF_RUN, *OF_ONE_PROCESS):
         values.pop(name, None)
     try:
         config = opts.build(Config, values)
