@@ -11,7 +11,8 @@ from cnnlab.base.tf1 import tf
 
 WHITENING_EPSILON = 0.01  # added to each variance; pixels are in units of their standard deviation
 _CHUNK = 2000  # images
-_MOMENTS_BYTES = 2**20  # summed at a time: they fit a core's cache, and the sums 32 bits
+_MOMENTS_BYTES = 2**20  # summed at a time: they fit a core's cache
+_MOMENTS_ROWS = 2**32 // 2**16  # summed at a time: the sums of squares, at most 255**2, fit 32 bits
 
 
 class InputStatistics(NamedTuple):
@@ -75,7 +76,7 @@ def channel_moments(images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.f
     """
     flat = images.reshape(len(images), -1)
     totals, squares = (np.zeros(flat.shape[1], np.uint64) for _ in range(2))
-    step = max(1, _MOMENTS_BYTES // flat.shape[1])
+    step = min(max(1, _MOMENTS_BYTES // flat.shape[1]), _MOMENTS_ROWS)
     for start in range(0, len(flat), step):
         part = flat[start : start + step]
         # The narrowest integers that fit: exact, and faster than floats.
