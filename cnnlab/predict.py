@@ -13,8 +13,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import DataError, UsageError
@@ -25,6 +23,7 @@ from cnnlab.config.training_options import TTA_HELP, Tta
 from cnnlab.data.image_files.image_paths import find_images
 from cnnlab.data.image_files.image_reader import ImageBatch, read_images
 from cnnlab.run.disk.config_file import load_config, load_run_data
+from cnnlab.run.inference import Ranked
 from cnnlab.run.trained_model import TrainedModel
 
 
@@ -146,21 +145,21 @@ def iter_predictions(
         if first is None:
             return
         with TrainedModel(checked.save_dir, config, spec, checked.checkpoint) as trained:
-            for files, probabilities in _prefetch(trained, chain([first], batches)):
-                yield from _answers(files, probabilities, spec.class_names, checked.top)
+            for files, ranked in _prefetch(trained, chain([first], batches)):
+                yield from _answers(files, ranked, spec.class_names, checked.top)
 
 
 def _prefetch(
     trained: TrainedModel, batches: Iterable[ImageBatch]
-) -> Iterator[tuple[list[str], npt.NDArray[np.float32]]]:
-    """Yield the files of each batch and their probabilities, float32 [n, num_classes].
+) -> Iterator[tuple[list[str], Ranked]]:
+    """Yield the files of each batch and their classes.
 
     The network computes the next batch while the caller uses this one.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="predict") as computer:
-        waiting: tuple[list[str], Future[npt.NDArray[np.float32]]] | None = None
+        waiting: tuple[list[str], Future[Ranked]] | None = None
         for batch in batches:
-            computed = computer.submit(trained.predict, batch.images)
+            computed = computer.submit(trained.predict_ranked, batch.images)
             if waiting is not None:
                 yield waiting[0], waiting[1].result()
             waiting = batch.files, computed
@@ -170,13 +169,12 @@ def _prefetch(
 
 def _answers(
     files: Sequence[str],
-    probabilities: npt.NDArray[np.float32],
+    ranked: Ranked,
     class_names: Sequence[str],
     top: int,
 ) -> Iterator[dict[str, Any]]:
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]  # [n, top]
-    values = np.take_along_axis(probabilities, best, axis=1)
-    for file, indices, shares in zip(files, best.tolist(), values.tolist(), strict=True):
+    best, values = (array[:, :top].tolist() for array in ranked)
+    for file, indices, shares in zip(files, best, values, strict=True):
         named = [
             {"class": class_names[index], "probability": share}
             for index, share in zip(indices, shares, strict=True)

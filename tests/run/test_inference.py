@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnlab.base.errors import CnnlabError
+from cnnlab.base.errors import CnnlabError, NonFiniteError
 from cnnlab.base.tf1 import tf
 from cnnlab.models import ModelFunction
 from cnnlab.run.inference import GraphSession, eval_batch_size
@@ -52,6 +52,36 @@ def test_new_weights_are_seen(tmp_path: Path) -> None:
         )
     assert not np.array_equal(before, after)
     np.testing.assert_allclose(after, found, rtol=1e-5)
+
+
+def test_classes_are_ranked_by_logits(tmp_path: Path) -> None:
+    """Sigmoids of large logits are all 1, but the class is the one that evaluate names."""
+
+    def large(images: Any, num_classes: int, *, training: bool) -> Any:
+        return 1000 + tiny.linear(images, num_classes, training=training)
+
+    (images, labels), _ = tiny.arrays()
+    with tiny.make(tmp_path, large, steps=3, loss="sigmoid", output="sigmoid") as train:
+        train.train()
+        figures = train.evaluate("train")
+        session = GraphSession(train.session, train.train_graph.inference, train.config)
+        logits = train.session.run(train.logits, {train.images_ph: images})
+        classes, probabilities = session.predict_ranked(images)
+        assert (np.ptp(train.predict(images), axis=1) == 0).all()
+    assert np.array_equal(classes, np.argsort(-logits, axis=1))
+    assert np.mean(classes[:, 0] == labels) == figures["accuracy"]
+    assert probabilities.shape == classes.shape == (20, 4)
+
+
+def test_logits_that_are_not_finite_name_no_class(tmp_path: Path) -> None:
+    def broken(images: Any, num_classes: int, *, training: bool) -> Any:
+        return tiny.linear(images, num_classes, training=training) * float("nan")
+
+    images = tiny.arrays()[0][0]
+    with tiny.make(tmp_path, broken) as train:
+        session = GraphSession(train.session, train.train_graph.inference, train.config)
+        with pytest.raises(NonFiniteError, match="logits are not finite"):
+            session.predict_ranked(images)
 
 
 def wide(images: Any, num_classes: int, *, training: bool) -> Any:

@@ -43,8 +43,7 @@ class EvaluationSums:
         Raises:
             NonFiniteError: a logit is not finite, so there is no prediction.
         """
-        if not np.isfinite(logits).all():
-            raise NonFiniteError("the network's logits are not finite; its weights have diverged")
+        check_finite(logits)
         # [num_classes, batch]: NumPy reduces the short axis faster if it comes first.
         by_class = np.ascontiguousarray(logits.T)
         self.confusion += confusion_matrix(labels, first_choice(by_class), len(by_class))
@@ -67,6 +66,12 @@ class EvaluationSums:
         """Return the fraction of images whose class is among the k most likely; NaN if n is 0."""
         n = int(self.label_ranks.sum())
         return int(self.label_ranks[:k].sum()) / n if n else math.nan
+
+
+def check_finite(logits: npt.NDArray[np.float32]) -> None:
+    """Raise NonFiniteError if a logit is not finite, so that there is no prediction."""
+    if not np.isfinite(logits).all():
+        raise NonFiniteError("the network's logits are not finite; its weights have diverged")
 
 
 def confusion_matrix(
