@@ -12,8 +12,7 @@ from cnnlab import predict, train
 from cnnlab.data import __main__ as data
 from cnnlab.evaluate import __main__ as evaluate
 from cnnlab.export import __main__ as export
-from tests import commands
-from tests import small as tiny
+from tests import commands, small_run
 
 Main = Callable[[list[str]], None]
 
@@ -189,7 +188,7 @@ def test_no_such_checkpoint(
 
 
 def test_a_run_of_a_scripts_model(capsys: pytest.CaptureFixture[str]) -> None:
-    with tiny.make("save", tiny.linear, steps=1) as made:
+    with small_run.make("save", small_run.linear, steps=1) as made:
         made.train()
     for main, words in ((evaluate.main, []), (predict.main, ["a.png"]), (train.main, [])):
         capsys.readouterr()

@@ -18,7 +18,7 @@ from cnnlab.base.errors import DataError, UsageError
 from cnnlab.data.shapes import draw_shapes
 from cnnlab.evaluate import evaluate
 from cnnlab.predict import FORMATS, iter_predictions, predict
-from tests import commands, tiny
+from tests import commands, small_run
 
 NUM_FILES = 12
 
@@ -126,8 +126,8 @@ def test_the_same_as_evaluate(save_dir: str, pictures: list[str]) -> None:
 
 
 def test_a_network_of_rgba_images_reads_files(tmp_path: Path) -> None:
-    data = tiny.arrays(channels=4)
-    with tiny.make(tmp_path / "run", data=data, model="mnist_perceptron", steps=2) as train:
+    data = small_run.arrays(channels=4)
+    with small_run.make(tmp_path / "run", data=data, model="mnist_perceptron", steps=2) as train:
         train.train()
         expected = train.predict(data[1][0])
     for number, image in enumerate(data[1][0]):

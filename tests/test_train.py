@@ -14,7 +14,7 @@ from cnnlab import Hook, Train
 from cnnlab import train as train_module
 from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.run.disk.run_directory import describe_result
-from tests import small as tiny
+from tests import small_run
 
 SMALL = {"steps": 6, "checkpoint_steps": 2, "max_to_keep": 2, "eval_steps": 3}
 
@@ -22,11 +22,11 @@ SMALL = {"steps": 6, "checkpoint_steps": 2, "max_to_keep": 2, "eval_steps": 3}
 def test_it_learns(tmp_path: Path) -> None:
     """The network learns to tell four brightnesses of noise apart, on unseen images."""
     splits = []
-    for (images, labels), n in zip(tiny.arrays(200, 40), (200, 40), strict=True):
+    for (images, labels), n in zip(small_run.arrays(200, 40), (200, 40), strict=True):
         assert len(labels) == n
         splits.append(((images // 8 + 60 * labels[:, None, None, None]).astype(np.uint8), labels))
     options = {"steps": 60, "batch_size": 20, "augment": [], "decay_steps": 1000}
-    with tiny.make(tmp_path / "save", data=splits, **options) as train:
+    with small_run.make(tmp_path / "save", data=splits, **options) as train:
         assert train.evaluate()["accuracy"] < 0.6
         assert train.train()["accuracy"] > 0.9
 
@@ -37,7 +37,7 @@ def names(folder: Path) -> list[str]:
 
 def test_the_files_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_dir = tmp_path / "save"
-    with tiny.make(save_dir, **SMALL) as train:
+    with small_run.make(save_dir, **SMALL) as train:
         result = train.train()
         evaluated = train.evaluate("test")
     assert json.loads((save_dir / "result.json").read_text()) == result
@@ -60,17 +60,17 @@ def test_the_files_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert row.endswith(".hparams")
     assert curves == ["train", "val"]
     document = yaml.safe_load((save_dir / "config.yaml").read_text())
-    assert (document["batch_size"], document["model"]) == (6, "tests.small:model")
+    assert (document["batch_size"], document["model"]) == (6, "tests.small_run:network")
     out, err = capsys.readouterr()
     assert out == ""
-    assert "tests.small:model on arrays: 380 parameters, graph 0." in err
+    assert "tests.small_run:network on arrays: 380 parameters, graph 0." in err
     assert "CPU" in err.splitlines()[0]
     assert "oneDNN" in err.splitlines()[0]
 
 
 def test_the_best_weights_are_kept_and_the_last_are_reported(tmp_path: Path) -> None:
     save_dir = tmp_path / "save"
-    with tiny.make(save_dir, **{**SMALL, "eval_steps": 1, "learning_rate": 0.1}) as train:
+    with small_run.make(save_dir, **{**SMALL, "eval_steps": 1, "learning_rate": 0.1}) as train:
         result = train.train()
         last = train.evaluate()
         values = [
@@ -92,11 +92,11 @@ def test_a_finished_run_is_reported_and_left_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save_dir = tmp_path / "save"
-    with tiny.make(save_dir, tiny.linear, **SMALL) as train:
+    with small_run.make(save_dir, small_run.linear, **SMALL) as train:
         result = train.train()
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     capsys.readouterr()
-    with tiny.make(save_dir, tiny.linear, **SMALL) as train:
+    with small_run.make(save_dir, small_run.linear, **SMALL) as train:
         assert train.train() == result
         assert train.train(steps=5) == result
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
@@ -105,21 +105,25 @@ def test_a_finished_run_is_reported_and_left_alone(
 
 @pytest.mark.slow
 def test_more_epochs_resume_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with tiny.make(tmp_path / "save", tiny.linear, **{**SMALL, "steps": None, "epochs": 1}) as t:
+    with small_run.make(
+        tmp_path / "save", small_run.linear, **{**SMALL, "steps": None, "epochs": 1}
+    ) as t:
         assert t.train()["step"] == 4  # 20 images in batches of 6
-    with tiny.make(tmp_path / "save", tiny.linear, **{**SMALL, "steps": None, "epochs": 2}) as t:
+    with small_run.make(
+        tmp_path / "save", small_run.linear, **{**SMALL, "steps": None, "epochs": 2}
+    ) as t:
         assert t.train()["step"] == 7
     assert f"resuming from step 4 of {tmp_path / 'save'}" in capsys.readouterr().err
-    with tiny.make(tmp_path / "save", tiny.linear, **{**SMALL, "steps": 8}) as t:
+    with small_run.make(tmp_path / "save", small_run.linear, **{**SMALL, "steps": 8}) as t:
         assert t.train()["step"] == 8
 
 
 def test_another_run_is_refused_and_not_changed(tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", tiny.linear, **SMALL) as train:
+    with small_run.make(tmp_path / "save", small_run.linear, **SMALL) as train:
         train.train()
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     with (
-        tiny.make(tmp_path / "save", tiny.linear, **{**SMALL, "seed": 2}) as train,
+        small_run.make(tmp_path / "save", small_run.linear, **{**SMALL, "seed": 2}) as train,
         pytest.raises(UsageError, match=r"holds another run: seed \(1 there, 2 here\)"),
     ):
         train.train()
@@ -127,20 +131,22 @@ def test_another_run_is_refused_and_not_changed(tmp_path: Path) -> None:
 
 
 def test_overwrite_starts_again(tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", tiny.linear, **{**SMALL, "steps": 20}) as train:
+    with small_run.make(tmp_path / "save", small_run.linear, **{**SMALL, "steps": 20}) as train:
         train.train()
-    with tiny.make(tmp_path / "save", tiny.linear, seed=2, overwrite=True, **SMALL) as train:
+    with small_run.make(
+        tmp_path / "save", small_run.linear, seed=2, overwrite=True, **SMALL
+    ) as train:
         assert train.train()["step"] == 6
-        found = tiny.variables(train)
+        found = small_run.variables(train)
     assert (tmp_path / "save/model.ckpt-6.index").exists()
     assert not (tmp_path / "save/model.ckpt-20.index").exists()
-    with tiny.make(tmp_path / "other", tiny.linear, seed=2, **SMALL) as train:
+    with small_run.make(tmp_path / "other", small_run.linear, seed=2, **SMALL) as train:
         train.train()
-        tiny.assert_same_bits(found, tiny.variables(train))
+        small_run.assert_same_bits(found, small_run.variables(train))
 
 
 def test_one_object_trains_on_after_overwriting(tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", tiny.linear, overwrite=True, **SMALL) as train:
+    with small_run.make(tmp_path / "save", small_run.linear, overwrite=True, **SMALL) as train:
         train.train()
         train.train(steps=8)
     lines = (tmp_path / "save/metrics.jsonl").read_text().splitlines()
@@ -149,11 +155,11 @@ def test_one_object_trains_on_after_overwriting(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_one_object_trains_in_two_folders(tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "a", **SMALL) as train:
+    with small_run.make(tmp_path / "a", **SMALL) as train:
         first = train.train()
-        first_variables = tiny.variables(train)
+        first_variables = small_run.variables(train)
         second = train.train(str(tmp_path / "b"))
-        tiny.assert_same_bits(tiny.variables(train), first_variables)
+        small_run.assert_same_bits(small_run.variables(train), first_variables)
     assert {**first, "seconds": 0} == {**second, "seconds": 0}
 
 
@@ -181,7 +187,7 @@ def test_signals_save_and_end_the_command(
     """The command runs in this process, on small arrays."""
 
     def small(**options: Any) -> Train:
-        return Train(**options, data=tiny.arrays(), hooks=[SignalAt(number)])
+        return Train(**options, data=small_run.arrays(), hooks=[SignalAt(number)])
 
     monkeypatch.setattr(train_module, "Train", small)
     words = ["--model=mnist_perceptron", "--batch_size=6", "--steps=9", "--device=cpu"]
@@ -200,7 +206,7 @@ def test_signals_save_and_end_the_command(
 
 
 def test_report_for_people() -> None:
-    config = tiny.make("save").config
+    config = small_run.make("save").config
     figures = {"step": 5, "finished": True, "accuracy": 0.5, "loss": 1, "n": 7, "seconds": 3.4}
     text = describe_result(figures, config)
     assert text.startswith("step 5: test accuracy 0.5000, loss 1.0000 on 7 images, 3 s;")
@@ -215,14 +221,14 @@ def test_a_changed_model_function_is_refused(tmp_path: Path) -> None:
 
     def network(images: Any, num_classes: int, *, training: bool) -> Any:
         del training
-        x = tiny.layers.dense(tiny.layers.flatten(images), sizes[0], name="dense1")
-        return tiny.layers.dense(x, num_classes, name="logits")
+        x = small_run.layers.dense(small_run.layers.flatten(images), sizes[0], name="dense1")
+        return small_run.layers.dense(x, num_classes, name="logits")
 
-    with tiny.make(tmp_path / "save", network, **SMALL) as train:
+    with small_run.make(tmp_path / "save", network, **SMALL) as train:
         train.train()
     sizes[0] = 6
     with (
-        tiny.make(tmp_path / "save", network, **{**SMALL, "steps": 8}) as train,
+        small_run.make(tmp_path / "save", network, **{**SMALL, "steps": 8}) as train,
         pytest.raises(
             CnnlabError,
             match=r"another model: dense1/kernel is float32 \[192, 5\] there, .* \[192, 6",

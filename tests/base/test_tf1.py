@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from cnnlab.base.tf1 import reason_of, tf
-from tests import commands
-from tests import small as tiny
+from tests import commands, small_run
 
 WITHOUT_TENSORFLOW = """
 import json, sys
@@ -45,8 +44,8 @@ import tensorflow as tf
 layer = tf.keras.layers.Dense
 keras = tf.keras  # TensorFlow returns the same object only from the second use on
 before = (tf.executing_eagerly(), tf.keras.__name__, tf.keras.__version__)
-from tests import small as tiny
-with tiny.make("save", steps=3) as train:
+from tests import small_run
+with small_run.make("save", steps=3) as train:
     train.train()
     train.evaluate()
     inside = tf.executing_eagerly()
@@ -98,7 +97,7 @@ def test_keras_is_loaded_at_its_first_use(tmp_path: Path) -> None:
 
 
 def test_eager_mode_is_on_in_this_process_too(tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", tiny.linear, steps=1) as train:
+    with small_run.make(tmp_path / "save", small_run.linear, steps=1) as train:
         assert tf.executing_eagerly()
         assert train.graph is not tf.get_default_graph()
         assert tf.executing_eagerly()

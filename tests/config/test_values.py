@@ -25,7 +25,7 @@ from cnnlab.report import ReportOptions
 from cnnlab.reproduce import ReproduceOptions
 from cnnlab.tune.options import TuneOptions, varying_options
 from cnnlab.tune.space import parse_space
-from tests import tiny
+from tests import small_run
 
 NONE_MEANS = [
     (Config, "clip_norm", None),
@@ -174,15 +174,15 @@ def test_only_paths_have_a_home_folder() -> None:
 
 
 def test_overwriting_checks_before_it_deletes(tmp_path: Path) -> None:
-    with tiny.make(tmp_path, steps=2) as train:
+    with small_run.make(tmp_path, steps=2) as train:
         train.train()
     with pytest.raises(UsageError, match="value of type object"):
-        tiny.make(tmp_path, steps=3, overwrite=True, model_options={"x": object()})
+        small_run.make(tmp_path, steps=3, overwrite=True, model_options={"x": object()})
     assert (tmp_path / "result.json").is_file()
     given = {"learning_rate": np.float64(0.01), "boundaries": np.array([0.5])}
-    with tiny.make(tmp_path, steps=np.int64(3), overwrite=True, **given) as train:
+    with small_run.make(tmp_path, steps=np.int64(3), overwrite=True, **given) as train:
         assert train.train()["step"] == 3
-    with tiny.make(tmp_path, steps=np.int64(4), **given) as train:
+    with small_run.make(tmp_path, steps=np.int64(4), **given) as train:
         assert train.train()["step"] == 4
 
 

@@ -14,7 +14,7 @@ from cnnlab.config import options as opts
 from cnnlab.config.config import Config
 from cnnlab.config.yaml_text import dump_yaml, parse_yaml
 from cnnlab.data.batches import class_weight_array
-from tests import tiny
+from tests import small_run
 
 LABELS = np.array([0, 0, 0, 1, 1, 2], np.int32)
 NAMES = ("a", "b", "c")
@@ -62,24 +62,24 @@ PLAIN: dict[str, Any] = {
     "model": "mnist_perceptron",
     "model_options": {"init_stddev": 0.0},
     "learning_rate": 0.5,
-    "batch_size": tiny.NUM_TRAIN,
+    "batch_size": small_run.NUM_TRAIN,
     "steps": 1,
 }
 
 
 def one_step(folder: Path, data: Any = None, **options: Any) -> np.ndarray:
     """The bias after one step over all images, from zeros."""
-    return tiny.run(folder, data=data, **PLAIN, **options)["logits/bias"]
+    return small_run.run(folder, data=data, **PLAIN, **options)["logits/bias"]
 
 
 def expected_bias(weights: Any) -> np.ndarray:
     """-0.5 x mean of weight x (softmax - one-hot), softmax being 1/4."""
-    labels = tiny.arrays()[0][1]
+    labels = small_run.arrays()[0][1]
     return -0.5 * (np.asarray(weights)[:, None] * (0.25 - np.eye(4)[labels])).mean(axis=0)
 
 
 def test_weights_enter_the_gradient(tmp_path: Path) -> None:
-    (images, labels), test = tiny.arrays()
+    (images, labels), test = small_run.arrays()
     weights = np.linspace(0, 2, len(labels))
     found = one_step(tmp_path / "a", data=((images, labels, weights), test))
     np.testing.assert_allclose(found, expected_bias(weights), atol=1e-6)
@@ -95,28 +95,32 @@ def test_weights_enter_the_gradient(tmp_path: Path) -> None:
 
 
 def test_weights_follow_a_validation_split(tmp_path: Path) -> None:
-    (images, labels), test = tiny.arrays()
+    (images, labels), test = small_run.arrays()
     weights = np.arange(len(labels))
-    with tiny.make(tmp_path, data=((images, labels, weights), test), validation_split=0.2) as train:
+    with small_run.make(
+        tmp_path, data=((images, labels, weights), test), validation_split=0.2
+    ) as train:
         split = train.data.split("train")
     for image, weight in zip(split.images, split.weights, strict=True):
         np.testing.assert_array_equal(image, images[int(weight)])
 
 
-@pytest.mark.parametrize("weights", [[1.0], [-1.0] * tiny.NUM_TRAIN, [np.nan] * tiny.NUM_TRAIN])
+@pytest.mark.parametrize(
+    "weights", [[1.0], [-1.0] * small_run.NUM_TRAIN, [np.nan] * small_run.NUM_TRAIN]
+)
 def test_weights_that_do_not_fit(weights: Any) -> None:
-    (images, labels), test = tiny.arrays()
+    (images, labels), test = small_run.arrays()
     with pytest.raises(DataError, match=r"train weights are .* of shape .* finite numbers >= 0"):
-        tiny.make(Path("x"), data=((images, labels, weights), test))
+        small_run.make(Path("x"), data=((images, labels, weights), test))
 
 
 def test_fed_images_train_with_class_weights_and_mixing(tmp_path: Path) -> None:
     """Of any number, the stream moving on all the same."""
     options = {"class_weights": "balanced", "augment": ["alternating_flip", "cutmix"]}
-    (images, labels), test = tiny.arrays()
+    (images, labels), test = small_run.arrays()
     data = ((images, labels, np.ones(len(labels))), test)
-    with tiny.make(tmp_path, data=data, **options) as train:
-        feed = {train.images_ph: images[:23], train.labels_ph: labels[:23]}
+    with small_run.make(tmp_path, data=data, **options) as train:
+        feed = {train.images_ph: images[:13], train.labels_ph: labels[:13]}
         train.session.run(train.train_op, feed)
         train.session.run(train.train_op)
         assert train.step == 2

@@ -9,7 +9,7 @@ import tensorflow as tf
 from sklearn.decomposition import PCA
 
 from cnnlab.data import scaling
-from tests import tiny
+from tests import small_run
 
 RNG = np.random.default_rng(2)
 # Neighbouring pixels are similar, as in real pictures.
@@ -89,15 +89,15 @@ def test_scale() -> None:
 @pytest.mark.parametrize("kind", ["zca", "normalize", "pca"])
 def test_checkpoint_holds_the_statistics_for_evaluation(tmp_path: Path, kind: str) -> None:
     """Only training images are used; a resumed run reads the checkpoint and does not refit."""
-    weights = tiny.run(tmp_path, steps=4, scaling=kind, validation_split=0.2)
-    with tiny.make(tmp_path, steps=4, scaling=kind, validation_split=0.2) as train:
+    weights = small_run.run(tmp_path, steps=4, scaling=kind, validation_split=0.2)
+    with small_run.make(tmp_path, steps=4, scaling=kind, validation_split=0.2) as train:
         images = train.data.split("train").images
         fitted: Any = scaling.whitening(images, kind) if kind != "normalize" else None
         fitted = fitted or scaling.channel_moments(images)
         for name, value in fitted.items():
             np.testing.assert_array_equal(weights[f"input_statistics/{name}"], value)
-        assert len(images) == 32
+        assert len(images) == 16
         before = train.evaluate()
-    with tiny.make(tmp_path, steps=4, scaling=kind, validation_split=0.2) as train:
+    with small_run.make(tmp_path, steps=4, scaling=kind, validation_split=0.2) as train:
         train.data.split("train").images[:] = 7  # would change a new fit
         assert train.evaluate() == before

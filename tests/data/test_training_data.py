@@ -12,12 +12,12 @@ from cnnlab.config.config import Config
 from cnnlab.data import training_data as module
 from cnnlab.data.arrays import dataset_of
 from cnnlab.data.training_data import SPLITS, TrainingData
-from tests import small as tiny
+from tests import small_run
 
 
 def of_arrays(**options: Any) -> TrainingData:
     config = opts.build(Config, {"batch_size": 5, **options})
-    return TrainingData(config, dataset_of(tiny.arrays()))
+    return TrainingData(config, dataset_of(small_run.arrays()))
 
 
 def test_without_a_split_the_test_set_is_the_validation_set() -> None:
@@ -39,12 +39,12 @@ def test_a_validation_split() -> None:
     other = of_arrays(validation_split=0.2, seed=2)
     assert not np.array_equal(other.split("validation").images, data.split("validation").images)
     together = np.concatenate([data.split("train").images, data.split("validation").images])
-    images = {image.tobytes() for image in tiny.arrays()[0][0]}
+    images = {image.tobytes() for image in small_run.arrays()[0][0]}
     assert {image.tobytes() for image in together} == images
 
 
 def test_three_pairs_are_train_validation_test() -> None:
-    train, test = tiny.arrays()
+    train, test = small_run.arrays()
     validation = (255 - test[0][:5], test[1][:5])
     config = opts.build(Config, {"batch_size": 20, "restore_best": True})
     data = TrainingData(config, dataset_of((train, validation, test)))
@@ -82,7 +82,7 @@ def test_spec_and_num_train_need_no_file(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_files_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    arrays = dataset_of(tiny.arrays())
+    arrays = dataset_of(small_run.arrays())
     calls = []
 
     def load(name: str, data_dir: str, **options: Any) -> Any:

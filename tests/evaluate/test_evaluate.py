@@ -22,7 +22,7 @@ from cnnlab.evaluate.tables import report
 from cnnlab.predict import predict
 from cnnlab.run.disk.config_file import load_config
 from cnnlab.run.trained_model import TrainedModel
-from tests import commands, tiny
+from tests import commands, small_run
 
 CLASSES = 10
 
@@ -252,7 +252,7 @@ def test_a_run_that_was_trained_on_arrays(tmp_path: Path) -> None:
     pair = (images, labels)
     data = dataset_from_arrays(pair, pair, class_names=("a", "b", "c"), name="mine")
     run = tmp_path / "run"
-    with tiny.make(run, data=data, model="mnist_perceptron", steps=2) as train:
+    with small_run.make(run, data=data, model="mnist_perceptron", steps=2) as train:
         result = train.train()
     found = evaluate(run, data=pair)
     assert found["loss"] == result["loss"]

@@ -13,7 +13,7 @@ from cnnlab.config.config import Config
 from cnnlab.config.options import fields_of
 from cnnlab.graph import compiled_steps as compiled
 from cnnlab.layers.kernels.dense import transposed_product
-from tests import small
+from tests import small_run
 
 STEPS_IN_CHUNK = 3
 NUM_TRAIN = 40
@@ -40,8 +40,10 @@ def arrays(size: int = 16, classes: int = 4) -> Any:
     return (images, labels), (images[:9], labels[:9])
 
 
-def make(save_dir: Path, network: Any = small.linear, data: Any = None, **options: Any) -> Train:
-    return small.make(save_dir, network, data or arrays(), **{**OPTIONS, **options})
+def make(
+    save_dir: Path, network: Any = small_run.linear, data: Any = None, **options: Any
+) -> Train:
+    return small_run.make(save_dir, network, data or arrays(), **{**OPTIONS, **options})
 
 
 def has_chunks(train: Train) -> bool:
@@ -52,12 +54,12 @@ def has_chunks(train: Train) -> bool:
 
 
 def relu_in_training(images: Any, num_classes: int, *, training: bool) -> Any:
-    logits = small.linear(images, num_classes, training=training)
+    logits = small_run.linear(images, num_classes, training=training)
     return tf.nn.relu(logits) if training else logits
 
 
 def two_layers(images: Any, num_classes: int, *, training: bool) -> Any:
-    return small.linear(layers.dense(images, 600), num_classes, training=training)
+    return small_run.linear(layers.dense(images, 600), num_classes, training=training)
 
 
 def own_product(images: Any, num_classes: int, *, training: bool) -> Any:
@@ -138,7 +140,7 @@ def after_runs(save_dir: Path, runs: list[int], feed: Any = None, **options: Any
             fetches = [graph.objective, graph.train_loss, graph.train_accuracy, graph.learning_rate]
             fed = {graph.steps_ph: steps, **(feed(train) if feed and len(told) == 1 else {})}
             told.append(train.session.run([graph.train_op, *fetches], fed)[1:])
-        return small.variables(train), told
+        return small_run.variables(train), told
 
 
 @kinds
@@ -162,19 +164,19 @@ def test_bits_do_not_depend_on_how_a_run_is_cut(
     monkeypatch.setattr(compiled, "MOST_STEPS", 5)
     longer = after_runs(tmp_path / "longer", [6, 7], **KINDS[kind])
     for found, told in (cut, longer):
-        small.assert_same_bits(found, whole[0])
+        small_run.assert_same_bits(found, whole[0])
         assert told[-1] == whole[1][-1]
 
 
 def test_a_resumed_run_has_the_bits_of_one_that_was_not_stopped(tmp_path: Path) -> None:
     with make(tmp_path / "whole") as train:
         train.train()
-        whole = small.variables(train)
+        whole = small_run.variables(train)
     with make(tmp_path / "stopped") as train:
         train.train(steps=5)
     with make(tmp_path / "stopped") as train:
         assert train.train()["finished"]
-        small.assert_same_bits(small.variables(train), whole)
+        small_run.assert_same_bits(small_run.variables(train), whole)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from cnnlab.base.errors import CnnlabError
 from cnnlab.base.tf1 import onednn_is_on, tf
 from cnnlab.graph import step
 from cnnlab.run.tensorboard.profile import Profile
-from tests import small as tiny
+from tests import small_run
 
 pytestmark = pytest.mark.skipif(not onednn_is_on(), reason="TensorFlow is without oneDNN here")
 
@@ -41,7 +41,7 @@ def kinds(train: Train) -> set[str]:
 
 @pytest.mark.parametrize("accumulate_steps", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_gradients_of_pools_are_not_in_a_loop(accumulate_steps: int, tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", accumulate_steps=accumulate_steps) as train:
+    with small_run.make(tmp_path / "save", accumulate_steps=accumulate_steps) as train:
         bodies = loop_bodies(train)
         assert len(bodies) == accumulate_steps
         assert not [n for body in bodies for n in body.node_def if n.op.startswith("MaxPool")]
@@ -51,7 +51,7 @@ def test_gradients_of_pools_are_not_in_a_loop(accumulate_steps: int, tmp_path: P
 
 
 def test_a_network_without_pools_needs_no_call(tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", network=tiny.linear) as train:
+    with small_run.make(tmp_path / "save", small_run.linear) as train:
         [body] = loop_bodies(train)
     assert not [node for node in body.node_def if "Call" in node.op]
 
@@ -62,13 +62,13 @@ def test_the_call_changes_no_bit(
 ) -> None:
     ends = []
     for folder in ("apart", "inline"):
-        with tiny.make(tmp_path / folder, accumulate_steps=accumulate_steps) as train:
+        with small_run.make(tmp_path / folder, accumulate_steps=accumulate_steps) as train:
             in_loops = {node.op for body in loop_bodies(train) for node in body.node_def}
             assert ("MaxPoolGrad" in in_loops) == (folder == "inline")
             train.train()
-            ends.append(tiny.variables(train))
+            ends.append(small_run.variables(train))
         monkeypatch.setattr(step, "isolates_pools", lambda *_, **__: False)
-    tiny.assert_same_bits(*ends)
+    small_run.assert_same_bits(*ends)
 
 
 def more_in_training(images: Any, num_classes: int, *, training: bool) -> Any:
@@ -87,21 +87,21 @@ def keras_layer(images: Any, num_classes: int, *, training: bool) -> Any:
 def test_a_model_that_trains_other_variables_is_refused(network: Any, tmp_path: Path) -> None:
     """Evaluation would be of weights that are never trained."""
     with (
-        tiny.make(tmp_path / "save", network) as train,
+        small_run.make(tmp_path / "save", network) as train,
         pytest.raises(CnnlabError, match="in training the model makes variables that inference"),
     ):
         train.build_graph()
 
 
 def test_fewer_fed_images_than_parts_make_fewer_parts(tmp_path: Path) -> None:
-    (images, labels), _ = tiny.arrays()
+    (images, labels), _ = small_run.arrays()
     weights = []
     for parts in (1, 3):
         options = {"optimizer": "sgd", "augment": [], "accumulate_steps": parts}
         folder = tmp_path / str(parts)
-        with tiny.make(folder, tiny.linear, **options) as train:
+        with small_run.make(folder, small_run.linear, **options) as train:
             feed = {train.images_ph: images[:2], train.labels_ph: labels[:2]}
             train.session.run(train.train_op, feed)
-            weights.append(tiny.variables(train)["logits/kernel"])
+            weights.append(small_run.variables(train)["logits/kernel"])
     assert np.isfinite(weights[1]).all()
     np.testing.assert_allclose(weights[1], weights[0], rtol=1e-5, atol=1e-7)

@@ -12,11 +12,11 @@ from cnnlab.base.tf1 import tf
 from cnnlab.config.resolve import resolve
 from cnnlab.data.specs import DATASETS
 from cnnlab.graph.inference_graph import build_inference_graph
-from tests import small as tiny
+from tests import small_run
 
 
 def test_placeholders_and_tensors(tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save") as train:
+    with small_run.make(tmp_path / "save") as train:
         assert train.images_ph.dtype == tf.uint8
         assert train.images_ph.shape.as_list() == [None, 8, 8, 3]
         assert train.labels_ph.dtype == tf.int64
@@ -26,7 +26,7 @@ def test_placeholders_and_tensors(tmp_path: Path) -> None:
         assert (train.images_ph.op.name, train.labels_ph.op.name) == (
             *("input/images_ph", "input/labels_ph"),
         )
-        (images, labels), _ = tiny.arrays()
+        (images, labels), _ = small_run.arrays()
         feed = {train.images_ph: images, train.labels_ph: labels}
         logits, loss, probabilities = train.session.run(
             (train.logits, train.loss, train.train_graph.inference.probabilities), feed
@@ -40,9 +40,9 @@ def test_placeholders_and_tensors(tmp_path: Path) -> None:
 
 
 def test_inference_has_no_dropout_and_uses_the_moving_averages(tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", steps=5) as train:
+    with small_run.make(tmp_path / "save", steps=5) as train:
         train.train()
-        images = tiny.arrays()[1][0]
+        images = small_run.arrays()[1][0]
         together = train.session.run(train.logits, {train.images_ph: images})
         again = train.session.run(train.logits, {train.images_ph: images})
         assert np.array_equal(together, again)
@@ -52,18 +52,18 @@ def test_inference_has_no_dropout_and_uses_the_moving_averages(tmp_path: Path) -
 
 
 def weights(train: Train) -> dict[str, Any]:
-    return {n: v for n, v in tiny.variables(train).items() if n != "global_step"}
+    return {n: v for n, v in small_run.variables(train).items() if n != "global_step"}
 
 
 def test_a_fed_step_trains_on_the_fed_batch(tmp_path: Path) -> None:
     """Against the same step where the fed images are the stream's own."""
     plain = {"augment": []}
-    (images, labels), _ = tiny.arrays()
-    with tiny.make(tmp_path / "a", **plain) as train:
+    (images, labels), _ = small_run.arrays()
+    with small_run.make(tmp_path / "a", **plain) as train:
         start = weights(train)
         train.session.run(train.train_op)
         streamed = weights(train)
-    with tiny.make(tmp_path / "b", **plain) as train:
+    with small_run.make(tmp_path / "b", **plain) as train:
         other = images[::-1][:3]  # another size too
         train.session.run(train.train_op, {train.images_ph: other, train.labels_ph: labels[:3]})
         fed = weights(train)
@@ -75,31 +75,31 @@ def test_a_fed_step_trains_on_the_fed_batch(tmp_path: Path) -> None:
 def test_the_stream_stays_in_step_with_feeding(tmp_path: Path) -> None:
     """Feeding the batch that the stream has for the step changes nothing, then or later."""
     options: dict[str, Any] = {"batch_size": 20, "augment": ["flip"]}  # a batch is an epoch
-    with tiny.make(tmp_path / "a", tiny.linear, **options) as train:
+    with small_run.make(tmp_path / "a", small_run.linear, **options) as train:
         train.session.run(train.train_op, {train.steps_ph: 3})
-        streamed = tiny.variables(train)
-    (images, labels), _ = tiny.arrays()
+        streamed = small_run.variables(train)
+    (images, labels), _ = small_run.arrays()
     order = batches_of(tmp_path / "c", 20, 3)
-    with tiny.make(tmp_path / "b", tiny.linear, **options) as train:
+    with small_run.make(tmp_path / "b", small_run.linear, **options) as train:
         train.session.run(train.train_op)
         second = order[1]
         feed = {train.images_ph: images[second], train.labels_ph: labels[second]}
         train.session.run(train.train_op, feed)
         train.session.run(train.train_op)
-        tiny.assert_same_bits(tiny.variables(train), streamed)
+        small_run.assert_same_bits(small_run.variables(train), streamed)
 
 
 def test_only_the_first_step_of_a_fused_run_is_fed(tmp_path: Path) -> None:
-    (images, labels), _ = tiny.arrays()
+    (images, labels), _ = small_run.arrays()
     found = []
     for name, runs in (("a", [3]), ("b", [1, 1, 1])):
-        with tiny.make(tmp_path / name) as train:
+        with small_run.make(tmp_path / name) as train:
             feed = {train.images_ph: images[:6], train.labels_ph: labels[:6]}
             for steps in runs:
                 train.session.run(train.train_op, {**feed, train.steps_ph: steps})
                 feed = {}
-            found.append(tiny.variables(train))
-    tiny.assert_same_bits(found[0], found[1])
+            found.append(small_run.variables(train))
+    small_run.assert_same_bits(found[0], found[1])
 
 
 def batches_of(save_dir: Path, batch_size: int, steps: int) -> list[Any]:
@@ -114,13 +114,13 @@ def batches_of(save_dir: Path, batch_size: int, steps: int) -> list[Any]:
             index = tf.cast(tf.round(inputs[:, 0, 0, 0] * 255), tf.int64)
             with tf.control_dependencies([tf.py_func(note, [index], [])]):
                 inputs = tf.identity(inputs)
-        return tiny.linear(inputs, num_classes, training=training)
+        return small_run.linear(inputs, num_classes, training=training)
 
     def note(index: Any) -> None:
         seen.append(index.copy())
 
     options = {"batch_size": batch_size, "augment": [], "steps": steps}
-    with tiny.make(save_dir, network, data, **options) as train:
+    with small_run.make(save_dir, network, data, **options) as train:
         train.session.run(train.train_op, {train.steps_ph: steps})
     return seen
 
@@ -142,10 +142,10 @@ def test_moving_averages_are_updated_in_the_step(tmp_path: Path) -> None:
         x = layers.batch_normalization(images, training=training, momentum=0.75, name="norm")
         return layers.dense(layers.flatten(x), num_classes, name="logits")
 
-    (images, _), _ = tiny.arrays()
-    with tiny.make(tmp_path / "save", network, augment=[], batch_size=20) as train:
+    (images, _), _ = small_run.arrays()
+    with small_run.make(tmp_path / "save", network, augment=[], batch_size=20) as train:
         train.session.run(train.train_op)
-        found = tiny.variables(train)
+        found = small_run.variables(train)
     pixels = images.astype(np.float64).reshape(-1, 3) / 255
     np.testing.assert_allclose(found["norm/moving_mean"], 0.25 * pixels.mean(0), rtol=1e-5)
     n = len(pixels)
@@ -166,14 +166,17 @@ def test_moving_averages_are_updated_in_the_step(tmp_path: Path) -> None:
     ],
 )
 def test_a_model_without_logits_is_refused(network: Any, problem: str, tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", network) as train, pytest.raises(CnnlabError, match=problem):
+    with (
+        small_run.make(tmp_path / "save", network) as train,
+        pytest.raises(CnnlabError, match=problem),
+    ):
         train.build_graph()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_predict_graph_has_only_the_network() -> None:
     with tf.Graph().as_default() as graph:
-        build_inference_graph(resolve({}), DATASETS["cifar10"], tiny.linear)
+        build_inference_graph(resolve({}), DATASETS["cifar10"], small_run.linear)
         names = [v.op.name for v in tf.global_variables()]
     assert names == ["logits/kernel", "logits/bias"]
     assert not any("training" in op.name for op in graph.get_operations())
@@ -185,7 +188,7 @@ def test_full_size_data_stay_out_of_graph_events_and_checkpoints(tmp_path: Path)
     labels = np.arange(50_000) % 10
     data = ((images, labels), (images[:50], labels[:50]))
     options = {"batch_size": 8, "steps": 2, "augment": ["flip"], "decay_steps": 1000}
-    with tiny.make(tmp_path / "save", "cifar_cnn", data, **options) as train:
+    with small_run.make(tmp_path / "save", "cifar_cnn", data, **options) as train:
         train.train()
         assert train.graph.as_graph_def().ByteSize() < 1_000_000
         with train.graph.as_default():

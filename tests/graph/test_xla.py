@@ -9,23 +9,22 @@ import pytest
 from cnnlab import Train
 from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.tf1 import tf
-from tests import small
-from tests import tiny as run_of
+from tests import small_run
 
 STEPS = 6
 SGD = {"optimizer": "sgd", "schedule": "constant", "augment": ["flip"], "learning_rate": 0.001}
 
 
 def losses(save_dir: Path, network: Any, data: Any, **options: Any) -> Any:
-    with small.make(save_dir, network, data, **{**SGD, **options}) as train:
+    with small_run.make(save_dir, network, data, **{**SGD, **options}) as train:
         fetches = (train.train_op, train.train_graph.objective)
         return np.array([train.session.run(fetches)[1] for _ in range(STEPS)])
 
 
 def normalized(images: Any, num_classes: int, *, training: bool) -> Any:
-    """As small.model without dropout, which XLA draws other numbers for."""
-    layers = small.layers
-    x = layers.conv2d(images, 4, 3, padding="same", kernel_regularizer=small.l2, name="conv1")
+    """As small_run.network without dropout, which XLA draws other numbers for."""
+    layers = small_run.layers
+    x = layers.conv2d(images, 4, 3, padding="same", kernel_regularizer=small_run.l2, name="conv1")
     x = layers.batch_normalization(x, training=training, name="norm1")
     x = layers.max_pooling2d(tf.nn.relu(x), 2, 2, name="pool1")
     return layers.dense(layers.flatten(x), num_classes, name="logits")
@@ -59,7 +58,7 @@ def test_losses_are_the_same_but_for_rounding(network: Any, data: Any, tmp_path:
 
 @pytest.mark.slow
 def test_the_whole_step_is_one_compiled_operation(tmp_path: Path) -> None:
-    with small.make(tmp_path / "save", small.linear, xla=True, steps=2) as train:
+    with small_run.make(tmp_path / "save", small_run.linear, xla=True, steps=2) as train:
         definition = train.graph.as_graph_def()
         compiled = [
             node
@@ -85,14 +84,14 @@ KINDS: dict[str, dict[str, Any]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_stopping_and_fusing_change_no_bit(kind: str, tmp_path: Path) -> None:
-    options = {"xla": True, **KINDS[kind]}
-    whole = run_of.run(tmp_path / "whole", steps_per_run=1, **options)
+    options = {**small_run.BUSY, "xla": True, **KINDS[kind]}
+    whole = small_run.run(tmp_path / "whole", steps_per_run=1, **options)
     for number, steps_per_run in enumerate((5, 20)):
-        found = run_of.run(tmp_path / f"fused{number}", steps_per_run=steps_per_run, **options)
-        run_of.assert_same(whole, found)
-    with run_of.make(tmp_path / "stopped", [run_of.StopAt(5)], **options) as train:
+        found = small_run.run(tmp_path / f"fused{number}", steps_per_run=steps_per_run, **options)
+        small_run.assert_same_bits(whole, found)
+    with small_run.make(tmp_path / "stopped", hooks=[small_run.StopAt(5)], **options) as train:
         assert train.train()["finished"] is False
-    run_of.assert_same(whole, run_of.run(tmp_path / "stopped", **options))
+    small_run.assert_same_bits(whole, small_run.run(tmp_path / "stopped", **options))
 
 
 def test_an_operation_that_it_cannot_compile_is_named(tmp_path: Path) -> None:
@@ -100,10 +99,10 @@ def test_an_operation_that_it_cannot_compile_is_named(tmp_path: Path) -> None:
         if training:
             shape = images.shape
             images = tf.ensure_shape(tf.py_func(lambda x: x, [images], tf.float32), shape)
-        return small.linear(images, num_classes, training=training)
+        return small_run.linear(images, num_classes, training=training)
 
     with (
-        small.make(tmp_path / "save", in_python, xla=True) as train,
+        small_run.make(tmp_path / "save", in_python, xla=True) as train,
         pytest.raises(CnnlabError, match=r"training after step 0: .*PyFunc"),
     ):
         train.train()

@@ -8,7 +8,7 @@ import yaml
 
 from cnnlab import layers
 from cnnlab.layers.data_start import frozen_variable
-from tests import small as tiny
+from tests import small_run
 
 IMAGES = 10
 
@@ -30,24 +30,24 @@ def forget_fingerprints(path: Path) -> None:
 
 def test_it_is_computed_once_and_kept(tmp_path: Path) -> None:
     """It uses the network's inputs, stays the same after a resume, and has no average."""
-    (images, labels), test = tiny.arrays()
+    (images, labels), test = small_run.arrays()
     options = {"lookahead_steps": 2, "augment": ["flip"]}
-    with tiny.make(tmp_path / "whole", centred, steps=6, **options) as train:
+    with small_run.make(tmp_path / "whole", centred, steps=6, **options) as train:
         train.train()
-        whole, result = tiny.variables(train), train.evaluate()
+        whole, result = small_run.variables(train), train.evaluate()
     expected = images[:IMAGES].astype(np.float64).mean(axis=0) / 255
     np.testing.assert_allclose(whole["mean"], expected, atol=1e-6)
     assert "lookahead/logits/kernel" in whole
     assert "lookahead/mean" not in whole
-    with tiny.make(tmp_path / "parts", centred, steps=3, **options) as train:
+    with small_run.make(tmp_path / "parts", centred, steps=3, **options) as train:
         train.train()
     # A restored variable is not computed again, even if the training images are different.
     forget_fingerprints(tmp_path / "parts" / "config.yaml")
     other = ((images[::-1].copy(), labels[::-1].copy()), test)
-    with tiny.make(tmp_path / "parts", centred, data=other, **options) as train:
+    with small_run.make(tmp_path / "parts", centred, data=other, **options) as train:
         train.restore()
-        np.testing.assert_array_equal(tiny.variables(train)["mean"], whole["mean"])
-    with tiny.make(tmp_path / "parts", centred, steps=6, **options) as train:
+        np.testing.assert_array_equal(small_run.variables(train)["mean"], whole["mean"])
+    with small_run.make(tmp_path / "parts", centred, steps=6, **options) as train:
         train.train()
-        tiny.assert_same_bits(tiny.variables(train), whole)
+        small_run.assert_same_bits(small_run.variables(train), whole)
         assert train.evaluate() == result

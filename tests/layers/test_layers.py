@@ -11,7 +11,7 @@ import tf_keras
 from cnnlab import layers
 from cnnlab.base.errors import CnnlabError
 from cnnlab.layers.tower import LayerDefaults, Tower, building
-from tests import tiny
+from tests import small_run
 
 v1 = tf.compat.v1
 X = np.random.default_rng(0).normal(size=(6, 5, 4, 8)).astype(np.float32)
@@ -118,11 +118,11 @@ def test_penalties_are_on_kernels_and_a_layers_own_regularizer_wins() -> None:
 def test_the_penalty_is_in_the_gradient(tmp_path: Path) -> None:
     """One step of gradient descent with and without it differs by rate * 2 * l2 * kernel."""
     options = {"optimizer": "sgd", "schedule": "constant", "learning_rate": 0.1, "steps": 1}
-    plain = tiny.run(tmp_path / "plain", **options)
-    penalized = tiny.run(tmp_path / "l2", l2=0.05, **options)
-    with tiny.make(tmp_path / "start", **options) as train:
-        start = tiny.variables(train)
-    for name in ("conv/kernel", "logits/kernel"):
+    plain = small_run.run(tmp_path / "plain", **options)
+    penalized = small_run.run(tmp_path / "l2", l2=0.05, **options)
+    with small_run.make(tmp_path / "start", **options) as train:
+        start = small_run.variables(train)
+    for name in ("conv1/kernel", "logits/kernel"):
         difference = plain[name] - penalized[name]
         np.testing.assert_allclose(difference, 0.1 * 2 * 0.05 * start[name], atol=1e-6)
     np.testing.assert_array_equal(plain["logits/bias"], penalized["logits/bias"])

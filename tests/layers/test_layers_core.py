@@ -9,7 +9,7 @@ import pytest
 from cnnlab import layers
 from cnnlab.base.tf1 import tf
 from cnnlab.layers.tower import Tower, building
-from tests import small as tiny
+from tests import small_run
 
 
 def dropped(rate: float, training: bool = True, step: int = 0, name: str | None = None) -> Any:
@@ -71,8 +71,14 @@ def test_layers_compute_what_they_say() -> None:
 
 def test_a_penalty_enters_the_objective_once(tmp_path: Path) -> None:
     """objective = loss + 0.01 * sum(kernel^2) / 2, with the weights before the step."""
-    with tiny.make(tmp_path / "save") as train:
-        kernel = tiny.variables(train)["conv1/kernel"].astype(np.float64)
+
+    def penalized(images: Any, num_classes: int, *, training: bool) -> Any:
+        del training
+        x = layers.flatten(images)
+        return layers.dense(x, num_classes, kernel_regularizer=small_run.l2, name="logits")
+
+    with small_run.make(tmp_path / "save", penalized) as train:
+        kernel = small_run.variables(train)["logits/kernel"].astype(np.float64)
         graph = train.train_graph
         objective, loss = train.session.run((graph.objective, graph.train_loss))
     assert objective - loss == pytest.approx(0.01 * (kernel**2).sum() / 2, rel=1e-4)

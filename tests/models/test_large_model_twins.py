@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cnnlab.base.tf1 import tf
-from tests import small as tiny
+from tests import small_run
 from tests.models.test_large_models import build, random_images
 
 
@@ -173,14 +173,14 @@ def test_resnet20_trains_as_its_twin(tmp_path: Path) -> None:
     images, labels = rng.integers(0, 256, (48, 32, 32, 3), np.uint8), np.arange(48) % 10
     data = ((images, labels), (images, labels))
     options = {"optimizer": "momentum", "learning_rate": 0.01, "schedule": "constant"}
-    with tiny.make(tmp_path / "save", "resnet20", data, augment=[], **options) as train:
-        start = tiny.variables(train)
+    with small_run.make(tmp_path / "save", "resnet20", data, augment=[], **options) as train:
+        start = small_run.variables(train)
         fetch = train.train_graph.train_loss
         found = []
         for i in range(0, 48, 8):
             feed = {train.images_ph: images[i : i + 8], train.labels_ph: labels[i : i + 8]}
             found.append(train.session.run(fetch, feed))
-        end = tiny.variables(train)
+        end = small_run.variables(train)
     w = as_torch(start, requires_grad=True)
     weights = [tensor for tensor in w.values() if tensor.requires_grad]
     optimizer = torch.optim.SGD(weights, lr=0.01, momentum=0.9)

@@ -11,7 +11,7 @@ import pytest
 from cnnlab.base.errors import UsageError
 from cnnlab.base.tf1 import tf
 from cnnlab.models import MODELS, check_model_options
-from tests import small
+from tests import small_run
 
 BATCH, STEPS = 8, 10
 
@@ -23,13 +23,13 @@ def make(folder: Path, **options: Any) -> Any:
     rng.shuffle(labels)
     data = ((images, labels), (images, labels))
     given = {"batch_size": BATCH, "augment": [], "schedule": "constant", **options}
-    return images, labels, small.make(folder / "save", "mnist_mlp", data, **given)
+    return images, labels, small_run.make(folder / "save", "mnist_mlp", data, **given)
 
 
 def test_default_layers(tmp_path: Path) -> None:
     """784*128+128 = 100,480; 128*60+60 = 7,740; 60*10+10 = 610."""
     with make(tmp_path)[2] as train:
-        found = small.variables(train)
+        found = small_run.variables(train)
     sizes = {name: value.shape for name, value in found.items() if "Adam" not in name}
     assert sizes["dense1/kernel"] == (784, 128)
     assert sizes["dense2/kernel"] == (128, 60)
@@ -47,7 +47,7 @@ def test_same_losses_as_pytorch(units: Any, optimizer: str, tmp_path: Path) -> N
     images, labels, made = make(tmp_path, learning_rate=0.01, **options)
     batches = [(images[i : i + BATCH], labels[i : i + BATCH]) for i in range(0, 80, BATCH)]
     with made as train:
-        weights = small.variables(train)
+        weights = small_run.variables(train)
         found = [
             train.session.run(
                 train.train_graph.train_loss, {train.images_ph: i, train.labels_ph: n}

@@ -12,7 +12,7 @@ from cnnlab import Train
 from cnnlab.base.errors import UsageError
 from cnnlab.base.tf1 import tf
 from cnnlab.models import MODELS, check_model_options, find_model
-from tests import small as tiny
+from tests import small_run
 
 SHAPES = {
     "cifar_cnn": (32, 32, 3),
@@ -32,7 +32,7 @@ def make(name: str, save_dir: Path, **options: Any) -> Train:
     images, labels = images_for(name)
     labels[:10] = np.arange(10)
     data = ((images, labels), (images, labels))
-    return tiny.make(
+    return small_run.make(
         save_dir, name, data, **{"batch_size": BATCH, "augment": [], "decay_steps": 1000, **options}
     )
 
@@ -166,7 +166,7 @@ def test_same_losses_as_the_twin(name: str, tmp_path: Path) -> None:
         options["model_options"] = {"dropout": 0}
     rate = 0.01 if is_perceptron else 1e-3
     with make(name, tmp_path / "save", learning_rate=rate, **options) as train:
-        weights = tiny.variables(train)
+        weights = small_run.variables(train)
         found = [
             train.session.run(
                 train.train_graph.train_loss, {train.images_ph: i, train.labels_ph: n}
@@ -201,7 +201,7 @@ def test_starts(
 ) -> None:
     """`expected` has the standard deviation of a normal start, or the (mean, sd) of a constant."""
     with make(name, tmp_path / "save", model_options=options) as train:
-        found = tiny.variables(train)
+        found = small_run.variables(train)
     for variable, figures in expected.items():
         mean, sd = figures if isinstance(figures, tuple) else (0, figures)
         values = found[variable]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cnnlab import Train
-from tests import small as tiny
+from tests import small_run
 
 BATCH, STEPS, RATE, MOMENTUM = 4, 10, 0.01, 0.85
 SHAPES = {"cifar_lrn": (24, 24, 3)} | dict.fromkeys(
@@ -72,12 +72,12 @@ class Ours:
             **OPTIONS.get(name, {}),
         }
         data = ((flat, classes), (flat, classes))
-        with tiny.make(folder, name, data, **given) as train:
+        with small_run.make(folder, name, data, **given) as train:
             for variable in train.saver._var_list:
                 if variable.op.name in start:
                     initializer = variable.initializer
                     train.session.run(initializer, {initializer.inputs[1]: start[variable.op.name]})
-            self.start = tiny.variables(train)
+            self.start = small_run.variables(train)
             self.inputs = [self.scaled(train, name, batch) for batch in images]
             self.objectives = [
                 train.session.run(
@@ -85,7 +85,7 @@ class Ours:
                 )
                 for i, n in zip(images, labels, strict=True)
             ]
-            self.end = tiny.variables(train)
+            self.end = small_run.variables(train)
             self.logits = train.session.run(train.logits, {train.images_ph: images[0]})
 
     def scaled(self, train: Train, name: str, images: Any) -> Any:

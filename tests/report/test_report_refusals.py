@@ -13,7 +13,7 @@ from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.evaluate import evaluate
 from cnnlab.report import report
 from cnnlab.report.__main__ import main
-from tests import commands, tiny
+from tests import commands, small_run
 from tests.report.parsed_page import Page
 
 
@@ -64,7 +64,7 @@ def test_a_run_without_a_checkpoint(trained: Any, tmp_path: Path) -> None:
 
 
 def test_the_model_of_a_script(tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "run", steps=2) as train:
+    with small_run.make(tmp_path / "run", steps=2) as train:
         train.train()
     with pytest.raises(UsageError, match="is a function of a script; use it from there"):
         report(tmp_path / "run")

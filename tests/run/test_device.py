@@ -14,7 +14,7 @@ from cnnlab.config.resolve import resolve
 from cnnlab.data.augment import AUGMENTATIONS
 from cnnlab.run import session as network
 from cnnlab.run.device import session_config
-from tests import tiny as run_of
+from tests import small_run
 
 GPU = "/device:GPU:0"
 # Draws the indices of each batch, batch_size numbers of 8 bytes. A step gets nothing else from
@@ -54,7 +54,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "precision": {"precision": "float16", "ema_decay": 0.9},
     "moving": {"augment": SIMPLE, "optimizer": "muon", "lookahead_steps": 2},
     "mixing": {
-        "augment": [{"random_crop": {"size": 10}}, "mixup", "cutmix"],
+        "augment": [{"random_crop": {"size": 6}}, "mixup", "cutmix"],
         "optimizer": "rmsprop",
         "class_weights": "balanced",
         "schedule": "plateau",
@@ -72,7 +72,7 @@ def test_a_step_stays_on_the_gpu(name: str, tmp_path: Path, monkeypatch: Any) ->
     if not tf.test.is_built_with_cuda():
         pytest.skip("this build of TensorFlow has no kernels for GPUs to look up")
     monkeypatch.setattr(network, "choose_device", lambda _config: "/gpu:0")
-    with run_of.make(tmp_path, device="auto", **RUNS[name]) as train:
+    with small_run.make(tmp_path, device="auto", **RUNS[name]) as train:
         graph = train.build_graph()
         with graph.as_default():
             variables = [*tf.global_variables(), *tf.local_variables()]
@@ -103,9 +103,9 @@ def test_a_number_of_threads_concerns_one_session_only() -> None:
 
 
 def test_threads_of_an_operation_cannot_be_changed_later(tmp_path: Path) -> None:
-    run_of.make(tmp_path / "first").train()
+    small_run.make(tmp_path / "first").train()
     with pytest.raises(UsageError, match="--intra_op_threads=7 comes too late: TensorFlow has al"):
-        run_of.make(tmp_path / "second", intra_op_threads=7).build_graph()
+        small_run.make(tmp_path / "second", intra_op_threads=7).build_graph()
 
 
 @pytest.mark.slow
@@ -114,8 +114,8 @@ def test_threads_of_an_operation(tmp_path: Path) -> None:
     script = """
 import sys
 from pathlib import Path
-from tests import small
-with small.make(sys.argv[2], intra_op_threads=int(sys.argv[1])) as train:
+from tests import small_run
+with small_run.make(sys.argv[2], intra_op_threads=int(sys.argv[1])) as train:
     train.train()
 print(len(list(Path("/proc/self/task").iterdir())))
 """

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from cnnlab.run.evaluating import EarlyStopping, Evaluation
-from tests import tiny
+from tests import small_run
 
 OPTIONS: dict[str, Any] = {
+    **small_run.BUSY,
     "steps": 60,
     "validation_split": 0.2,
     "schedule": "constant",
@@ -43,23 +44,23 @@ def test_patience_counts_evaluations_without_a_better_one() -> None:
 
 
 def test_a_run_stops_early_and_is_finished(tmp_path: Path) -> None:
-    with tiny.make(tmp_path, early_stopping=3, **OPTIONS) as train:
+    with small_run.make(tmp_path, early_stopping=3, **OPTIONS) as train:
         result = train.train()
     assert result["stopped_early"] is True
     assert result["finished"] is True
     assert result["step"] == 8  # evaluations at 2, 4, 6, 8: the first is the best
     assert result["best"]["step"] == 2
     assert 0 <= result["accuracy"] <= 1
-    with tiny.make(tmp_path, early_stopping=3, **OPTIONS) as train:
+    with small_run.make(tmp_path, early_stopping=3, **OPTIONS) as train:
         assert train.train() == result
         assert train._session is None  # the finished run was not started again
 
 
 def test_a_run_killed_after_early_stopping_stops_again(tmp_path: Path) -> None:
-    with tiny.make(tmp_path, early_stopping=3, **OPTIONS) as train:
+    with small_run.make(tmp_path, early_stopping=3, **OPTIONS) as train:
         result = train.train()
     (tmp_path / "result.json").unlink()
-    with tiny.make(tmp_path, early_stopping=3, **OPTIONS) as train:
+    with small_run.make(tmp_path, early_stopping=3, **OPTIONS) as train:
         again = train.train()
     assert {**again, "seconds": 0} == {**result, "seconds": 0}
 
@@ -67,9 +68,9 @@ def test_a_run_killed_after_early_stopping_stops_again(tmp_path: Path) -> None:
 def test_the_best_weights_are_restored(tmp_path: Path) -> None:
     """The learning rate ruins the weights, so the first evaluation is the best."""
     options = {**OPTIONS, "learning_rate": 1e3, "monitor": "loss"}
-    with tiny.make(tmp_path, early_stopping=2, restore_best=True, **options) as train:
+    with small_run.make(tmp_path, early_stopping=2, restore_best=True, **options) as train:
         result = train.train()
-        weights = tiny.variables(train)
+        weights = small_run.variables(train)
         figures = train.evaluate()
     assert result["weights"] == "best"
     assert weights["global_step"] == result["best"]["step"] < result["step"]
@@ -86,7 +87,7 @@ def test_the_best_weights_are_restored(tmp_path: Path) -> None:
 def test_the_plateau_reduces_the_rate_after_its_patience(tmp_path: Path) -> None:
     options = {**OPTIONS, "schedule": "plateau", "plateau_patience": 2, "plateau_factor": 0.5}
     options |= {"plateau_min_rate": 2e-13, "steps": 16, "summary_steps": 2}
-    with tiny.make(tmp_path, **options) as train:
+    with small_run.make(tmp_path, **options) as train:
         train.train()
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     rates = [line["learning_rate"] / 1e-12 for line in lines if line["split"] == "train"]
@@ -100,10 +101,10 @@ def test_the_plateau_reduces_the_rate_after_its_patience(tmp_path: Path) -> None
 def test_the_plateau_s_state_survives_a_stop(tmp_path: Path, monitor: str) -> None:
     options = {**OPTIONS, "schedule": "plateau", "plateau_patience": 3, "monitor": monitor}
     options["steps"] = 12
-    whole = tiny.run(tmp_path / "whole", **options)
+    whole = small_run.run(tmp_path / "whole", **options)
     assert whole["plateau/reductions"] == 1
     for stop in (5, 6):
         folder = tmp_path / f"stopped{stop}"
-        with tiny.make(folder, [tiny.StopAt(stop)], **options) as train:
+        with small_run.make(folder, hooks=[small_run.StopAt(stop)], **options) as train:
             train.train()
-        tiny.assert_same(whole, tiny.run(folder, **options))
+        small_run.assert_same_bits(whole, small_run.run(folder, **options))

@@ -14,7 +14,7 @@ from cnnlab.run.disk import checkpoint, run_directory
 from cnnlab.run.disk.checkpoint import Checkpoints
 from cnnlab.run.hook import StepState
 from cnnlab.run.hooks import SummaryHook
-from tests import small as tiny
+from tests import small_run
 
 LINE = re.compile(
     r"step (\d+)/6: loss \d+\.\d{4}, accuracy \d\.\d{3}, learning rate 0\.0\d+, "
@@ -23,7 +23,9 @@ LINE = re.compile(
 
 
 def test_plain_lines_of_progress(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with tiny.make(tmp_path / "save", tiny.linear, steps=6, summary_steps=2, eval_steps=3) as train:
+    with small_run.make(
+        tmp_path / "save", small_run.linear, steps=6, summary_steps=2, eval_steps=3
+    ) as train:
         train.train()
     err = capsys.readouterr().err.splitlines()
     progress = [match[1] for line in err if (match := LINE.fullmatch(line))]
@@ -35,7 +37,7 @@ def test_a_bar_on_a_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    with tiny.make(tmp_path / "save", tiny.linear, steps=6, summary_steps=2) as train:
+    with small_run.make(tmp_path / "save", small_run.linear, steps=6, summary_steps=2) as train:
         train.train()
     out, err = capsys.readouterr()
     assert out == ""
@@ -53,9 +55,15 @@ def test_evaluation_uses_the_first_eval_examples_images(tmp_path: Path) -> None:
             seen.append((self.step, split, limit, result["n"]))
             return result
 
-    options = {**tiny.EXACT, "steps": 4, "eval_steps": 2, "eval_examples": 3, "device": "cpu"}
+    options = {
+        **small_run.OPTIONS,
+        "steps": 4,
+        "eval_steps": 2,
+        "eval_examples": 3,
+        "device": "cpu",
+    }
     with Spy(
-        model=tiny.linear, data=tiny.arrays(), save_dir="save", log_dir="logs", **options
+        model=small_run.linear, data=small_run.arrays(), save_dir="save", log_dir="logs", **options
     ) as train:
         train.train()
     assert seen == [(2, "validation", 3, 3), (4, "validation", 3, 3), (4, "test", None, 7)]
@@ -70,8 +78,8 @@ def test_own_hooks_act_after_the_standard_ones(tmp_path: Path) -> None:
         def after_step(self, train: Train, state: Any) -> None:
             found.append((state.step, (tmp_path / f"save/model.ckpt-{state.step}.index").exists()))
 
-    with tiny.make(
-        tmp_path / "save", tiny.linear, hooks=[Look()], steps=4, checkpoint_steps=2
+    with small_run.make(
+        tmp_path / "save", small_run.linear, hooks=[Look()], steps=4, checkpoint_steps=2
     ) as train:
         train.train()
     assert found == [(2, True), (4, True)]
@@ -98,8 +106,8 @@ def test_a_stopped_run_is_saved_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     for expected in ([2, 4], [5], [6]):
         saved.clear()
-        with tiny.make(
-            tmp_path / "save", tiny.linear, hooks=[Stop()], steps=6, checkpoint_steps=2
+        with small_run.make(
+            tmp_path / "save", small_run.linear, hooks=[Stop()], steps=6, checkpoint_steps=2
         ) as train:
             train.evaluate = lambda *_, **__: {"accuracy": 0, "loss": 0, "n": 1}
             train.train()
@@ -123,7 +131,7 @@ def test_a_large_network_is_not_copied_in_memory(
     monkeypatch.setattr(Checkpoints, "write", spy)
     if is_large:
         monkeypatch.setattr(run_directory, "_MAX_HELD_BYTES", 100)
-    with tiny.make(tmp_path / "save", tiny.linear, steps=4, checkpoint_steps=2) as train:
+    with small_run.make(tmp_path / "save", small_run.linear, steps=4, checkpoint_steps=2) as train:
         train.train()
     assert writers == [is_large, is_large]
 
@@ -148,7 +156,7 @@ def test_training_goes_on_while_a_checkpoint_is_written(
     monkeypatch.setattr(checkpoint, "sync", slow_sync)
     monkeypatch.setattr(SummaryHook, "after_step", look)
     every = {"checkpoint_steps": 4, "summary_steps": 6, "eval_steps": 7}
-    with tiny.make(tmp_path, tiny.linear, steps=7, **every) as train:
+    with small_run.make(tmp_path, small_run.linear, steps=7, **every) as train:
         train.train()
     assert may_go_on.is_set()
     assert steps_before == []
@@ -174,7 +182,7 @@ def test_a_full_disk_ends_the_run_before_its_next_checkpoint(
     monkeypatch.setattr(checkpoint, "sync", fail_to_sync)
     monkeypatch.setattr(SummaryHook, "after_step", note)
     every = {"checkpoint_steps": 50, "summary_steps": 1, "eval_steps": 100}
-    make = tiny.make(tmp_path, tiny.linear, steps=100, **every)
+    make = small_run.make(tmp_path, small_run.linear, steps=100, **every)
     message = "No space left on device; none was kept before"
     with make as train, pytest.raises(CnnlabError, match=message):
         train.train()

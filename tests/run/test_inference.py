@@ -10,14 +10,14 @@ from cnnlab.base.errors import CnnlabError, NonFiniteError
 from cnnlab.base.tf1 import tf
 from cnnlab.models import ModelFunction
 from cnnlab.run.inference import GraphSession, eval_batch_size
-from tests import small as tiny
+from tests import small_run
 
 
 # NumPy computes the cross-entropy from the logits; other losses come from the graph, bit for bit.
 @pytest.mark.parametrize(("loss", "tolerance"), [("mse", 1e-14), ("softmax", 1e-6)])
 def test_the_same_bits_as_a_session_run(tmp_path: Path, loss: str, tolerance: float) -> None:
-    (images, labels), _ = tiny.arrays()
-    with tiny.make(tmp_path, steps=3, eval_batch_size=6, loss=loss) as train:
+    (images, labels), _ = small_run.arrays()
+    with small_run.make(tmp_path, steps=3, eval_batch_size=6, loss=loss) as train:
         train.train()
         graph = train.train_graph.inference
         fetches = (graph.probabilities, graph.losses)
@@ -41,8 +41,8 @@ def test_the_same_bits_as_a_session_run(tmp_path: Path, loss: str, tolerance: fl
 
 def test_new_weights_are_seen(tmp_path: Path) -> None:
     """A prepared run reads the variables again each time."""
-    images = tiny.arrays()[0][0]
-    with tiny.make(tmp_path, steps=3) as train:
+    images = small_run.arrays()[0][0]
+    with small_run.make(tmp_path, steps=3) as train:
         _ = train.session
         before = train.predict(images)
         train.train()
@@ -58,10 +58,10 @@ def test_classes_are_ranked_by_logits(tmp_path: Path) -> None:
     """Sigmoids of large logits are all 1, but the class is the one that evaluate names."""
 
     def large(images: Any, num_classes: int, *, training: bool) -> Any:
-        return 1000 + tiny.linear(images, num_classes, training=training)
+        return 1000 + small_run.linear(images, num_classes, training=training)
 
-    (images, labels), _ = tiny.arrays()
-    with tiny.make(tmp_path, large, steps=3, loss="sigmoid", output="sigmoid") as train:
+    (images, labels), _ = small_run.arrays()
+    with small_run.make(tmp_path, large, steps=3, loss="sigmoid", output="sigmoid") as train:
         train.train()
         figures = train.evaluate("train")
         session = GraphSession(train.session, train.train_graph.inference, train.config)
@@ -75,10 +75,10 @@ def test_classes_are_ranked_by_logits(tmp_path: Path) -> None:
 
 def test_logits_that_are_not_finite_name_no_class(tmp_path: Path) -> None:
     def broken(images: Any, num_classes: int, *, training: bool) -> Any:
-        return tiny.linear(images, num_classes, training=training) * float("nan")
+        return small_run.linear(images, num_classes, training=training) * float("nan")
 
-    images = tiny.arrays()[0][0]
-    with tiny.make(tmp_path, broken) as train:
+    images = small_run.arrays()[0][0]
+    with small_run.make(tmp_path, broken) as train:
         session = GraphSession(train.session, train.train_graph.inference, train.config)
         with pytest.raises(NonFiniteError, match="logits are not finite"):
             session.predict_ranked(images)
@@ -87,20 +87,20 @@ def test_logits_that_are_not_finite_name_no_class(tmp_path: Path) -> None:
 def wide(images: Any, num_classes: int, *, training: bool) -> Any:
     """A model with a large layer that is not from cnnlab."""
     rows = tf.tile(tf.reshape(images, [-1, 192]), [1, 100])
-    return tiny.linear(rows[:, :192], num_classes, training=training)
+    return small_run.linear(rows[:, :192], num_classes, training=training)
 
 
 def unknown(images: Any, num_classes: int, *, training: bool) -> Any:
     """A model with a layer of unknown size."""
     vague = tf.placeholder_with_default(images, [None, None, None, 3])
-    return tiny.linear(tf.ensure_shape(vague, images.shape), num_classes, training=training)
+    return small_run.linear(tf.ensure_shape(vague, images.shape), num_classes, training=training)
 
 
 @pytest.mark.parametrize(
     ("model", "given", "expected"),
     [
-        (tiny.linear, 7, 7),
-        (tiny.linear, "auto", 2**23 // (4 * 8 * 8 * 3) // 64 * 64),
+        (small_run.linear, 7, 7),
+        (small_run.linear, "auto", 2**23 // (4 * 8 * 8 * 3) // 64 * 64),
         (wide, "auto", 500),
         (unknown, "auto", 500),
     ],
@@ -108,15 +108,15 @@ def unknown(images: Any, num_classes: int, *, training: bool) -> Any:
 def test_a_batch_is_larger_where_layers_are_small(
     model: ModelFunction, given: int | str, expected: int, tmp_path: Path
 ) -> None:
-    with tiny.make(tmp_path, model, eval_batch_size=given) as train:
+    with small_run.make(tmp_path, model, eval_batch_size=given) as train:
         assert eval_batch_size(train.config, train.train_graph.inference) == expected
 
 
 def test_the_size_of_a_batch_changes_nothing_but_rounding(tmp_path: Path) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (12000, *tiny.IMAGE_SHAPE), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (12000, *small_run.IMAGE_SHAPE), np.uint8)
     found = []
     for size in ("auto", 500):
-        with tiny.make(tmp_path / str(size), tiny.linear, eval_batch_size=size) as train:
+        with small_run.make(tmp_path / str(size), small_run.linear, eval_batch_size=size) as train:
             _ = train.session
             found.append(train.predict(images))
     # On AVX2 only, oneDNN uses different kernels for few and for many rows.
@@ -124,7 +124,7 @@ def test_the_size_of_a_batch_changes_nothing_but_rounding(tmp_path: Path) -> Non
 
 
 def test_a_failure_is_one_line(tmp_path: Path) -> None:
-    with tiny.make(tmp_path) as train:
+    with small_run.make(tmp_path) as train:
         graph_session = GraphSession(train.session, train.train_graph.inference, train.config)
         with pytest.raises(CnnlabError, match=r"^prediction: [^\n]+$"):
             graph_session.predict(np.zeros((2, 5, 5, 3), np.uint8))

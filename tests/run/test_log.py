@@ -13,7 +13,7 @@ from cnnlab import Hook, Train
 from cnnlab.base.tf1 import tf
 from cnnlab.run.disk.metrics_file import read_metrics
 from cnnlab.run.log import RunLog
-from tests import small as tiny
+from tests import small_run
 
 
 def events(folder: Path) -> EventAccumulator:
@@ -32,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a run in `save` and `save-logs`."""
     folder = tmp_path_factory.mktemp("summaries")
     options = {"summary_steps": 4, "eval_steps": 6, "steps": 12, "layer_summaries": True}
-    with tiny.make(folder / "save", **options) as train:
+    with small_run.make(folder / "save", **options) as train:
         train.train()
     return folder
 
@@ -90,9 +90,9 @@ def test_layer_statistics_and_histograms(run: Path) -> None:
 
 def test_layer_statistics_are_right(tmp_path: Path) -> None:
     """NumPy computes the same five statistics of the logits."""
-    images = tiny.arrays()[0][0][:6]
+    images = small_run.arrays()[0][0][:6]
     options = {"layer_summaries": True, "summary_steps": 3, "steps": 3}
-    with tiny.make(tmp_path / "save", tiny.linear, **options) as train:
+    with small_run.make(tmp_path / "save", small_run.linear, **options) as train:
         train.train()
         logits = train.session.run(train.logits, {train.images_ph: images}).astype(np.float64)
     folder = tmp_path / "save-logs/train"
@@ -127,13 +127,13 @@ def test_steps_that_are_made_again_are_logged_once(tmp_path: Path) -> None:
     options = {"summary_steps": 1, "checkpoint_steps": 4, "steps": 12}
     save_dir = tmp_path / "save"
     with (
-        tiny.make(save_dir, tiny.linear, hooks=[StopsAt9()], **options) as train,
+        small_run.make(save_dir, small_run.linear, hooks=[StopsAt9()], **options) as train,
         pytest.raises(InjectedError),
     ):
         train.train()
     assert lines(save_dir)[-1]["step"] == 9
     first = {line["step"]: line["loss"] for line in lines(save_dir)}
-    with tiny.make(save_dir, tiny.linear, **options) as train:
+    with small_run.make(save_dir, small_run.linear, **options) as train:
         train.train()
     steps = [line["step"] for line in lines(save_dir) if line["split"] == "train"]
     assert steps == list(range(1, 13))

@@ -9,7 +9,7 @@ from cnnlab import Hook, Train
 from cnnlab.base.tf1 import on_calling_thread
 from cnnlab.run.hook import is_time
 from cnnlab.run.loop import MAX_STEPS_PER_RUN, NonFiniteError, Pacer
-from tests import small as tiny
+from tests import small_run
 
 
 @pytest.mark.parametrize(
@@ -63,10 +63,10 @@ def test_short_steps_stay_on_the_calling_thread() -> None:
 def test_threads_change_no_bit(tmp_path: Path) -> None:
     found = []
     for name, options in (("a", {}), ("b", {"options": on_calling_thread()})):
-        with tiny.make(tmp_path / name) as train:
+        with small_run.make(tmp_path / name) as train:
             train.session.run(train.train_op, {train.steps_ph: 20}, **options)
-            found.append(tiny.variables(train))
-    tiny.assert_same_bits(*found)
+            found.append(small_run.variables(train))
+    small_run.assert_same_bits(*found)
 
 
 class Watch(Hook):
@@ -94,8 +94,8 @@ class Watch(Hook):
 
 def test_what_hooks_see(tmp_path: Path) -> None:
     hook = Watch(3)
-    with tiny.make(
-        tmp_path / "save", tiny.linear, hooks=[hook], steps=7, steps_per_run=2, eval_steps=7
+    with small_run.make(
+        tmp_path / "save", small_run.linear, hooks=[hook], steps=7, steps_per_run=2, eval_steps=7
     ) as train:
         train.train()
     steps = [("after_run", 2), ("after_step", 3), ("after_run", 3), ("after_run", 5)]
@@ -115,7 +115,7 @@ class Fail(Hook):
 def test_hooks_end_when_one_fails(tmp_path: Path) -> None:
     hook = Watch(3)
     with (
-        tiny.make(tmp_path / "save", tiny.linear, hooks=[Fail(), hook]) as train,
+        small_run.make(tmp_path / "save", small_run.linear, hooks=[Fail(), hook]) as train,
         pytest.raises(RuntimeError, match="the hook's own"),
     ):
         train.train()
@@ -125,7 +125,9 @@ def test_hooks_end_when_one_fails(tmp_path: Path) -> None:
 @pytest.mark.parametrize("steps_per_run", [1, 100])
 def test_a_loss_that_is_not_finite_stops_at_its_step(steps_per_run: int, tmp_path: Path) -> None:
     """With a rate of 1e30 the first step is finite, but the penalty of its weights is not."""
-    with tiny.make(tmp_path / "save", learning_rate=1e30, steps_per_run=steps_per_run) as train:
+    with small_run.make(
+        tmp_path / "save", learning_rate=1e30, steps_per_run=steps_per_run
+    ) as train:
         with pytest.raises(NonFiniteError) as error:
             train.train()
         assert train.step == 2
@@ -140,7 +142,7 @@ def test_an_evaluation_that_is_not_finite_names_the_step(tmp_path: Path) -> None
     """After the first step the weights are finite, but no logit is."""
     options = {"eval_steps": 1, "learning_rate": 3e38}
     with (
-        tiny.make(tmp_path / "save", tiny.linear, **options) as train,
+        small_run.make(tmp_path / "save", small_run.linear, **options) as train,
         pytest.raises(NonFiniteError, match=r"step 1\b.*last good checkpoint"),
     ):
         train.train()
@@ -159,24 +161,24 @@ class Break(Hook):
 
 def breakable(images: Any, num_classes: int, *, training: bool, spare: bool = False) -> Any:
     """A model with an op that sets the weights, or a variable that nothing uses, to NaN."""
-    logits = tiny.linear(images, num_classes, training=training)
+    logits = small_run.linear(images, num_classes, training=training)
     name = "spare" if spare else "logits/kernel"
     if spare:
-        tiny.tf.get_variable("spare", initializer=tiny.tf.zeros([2]))
+        small_run.tf.get_variable("spare", initializer=small_run.tf.zeros([2]))
     if not training:
-        (weights,) = (v for v in tiny.tf.trainable_variables() if v.op.name == name)
+        (weights,) = (v for v in small_run.tf.trainable_variables() if v.op.name == name)
         weights.assign(weights * float("nan"), name="break")
     return logits
 
 
 def test_the_last_good_checkpoint_is_kept(tmp_path: Path) -> None:
-    with tiny.make(
+    with small_run.make(
         tmp_path / "save", breakable, hooks=[Break(5)], checkpoint_steps=2, eval_steps=100
     ) as train:
         with pytest.raises(NonFiniteError, match=r"step 6; last good checkpoint in .*: step 4"):
             train.train()
         assert train.restore() == 4
-        assert train.evaluate()["n"] == tiny.NUM_TEST
+        assert train.evaluate()["n"] == small_run.NUM_TEST
     names = {path.name for path in (tmp_path / "save").glob("model.ckpt-*.index")}
     assert names == {"model.ckpt-2.index", "model.ckpt-4.index"}
 
@@ -184,7 +186,7 @@ def test_the_last_good_checkpoint_is_kept(tmp_path: Path) -> None:
 def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
     options = {"model_options": {"spare": True}, "hooks": [Break(5)], "checkpoint_steps": 3}
     with (
-        tiny.make(tmp_path / "save", breakable, **options) as train,
+        small_run.make(tmp_path / "save", breakable, **options) as train,
         pytest.raises(NonFiniteError, match=r"not finite after step 6; last good .*: step 3"),
     ):
         train.train()

@@ -12,7 +12,7 @@ from cnnlab import Train
 from cnnlab.base.errors import CnnlabError, DataError, UsageError
 from cnnlab.base.tf1 import tf, tf2
 from cnnlab.data.datasets import Split
-from tests import small as tiny
+from tests import small_run
 
 
 def test_build_graph_needs_neither_data_nor_options() -> None:
@@ -31,7 +31,7 @@ def test_build_graph_needs_neither_data_nor_options() -> None:
 
 @pytest.mark.slow
 def test_close_and_train_again(tmp_path: Path) -> None:
-    train = tiny.make(tmp_path / "save", tiny.linear)
+    train = small_run.make(tmp_path / "save", small_run.linear)
     train.session.run(train.train_op)
     assert train.step == 1
     train.close()
@@ -44,20 +44,20 @@ def test_close_and_train_again(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_several_in_one_process(tmp_path: Path) -> None:
-    first, second = (tiny.make(tmp_path / n, tiny.linear, steps=2) for n in "ab")
+    first, second = (small_run.make(tmp_path / n, small_run.linear, steps=2) for n in "ab")
     with first, second:
         assert first.graph is not second.graph
         first.train()
         assert (first.step, second.step) == (2, 0)
         second.train()
-        tiny.assert_same_bits(tiny.variables(second), tiny.variables(first))
+        small_run.assert_same_bits(small_run.variables(second), small_run.variables(first))
 
 
 def test_evaluate_counts_every_image_whatever_the_batch(tmp_path: Path) -> None:
-    _, (images, labels) = tiny.arrays()
+    _, (images, labels) = small_run.arrays()
     found = []
     for batch_size in (1, 3, 7, 500):
-        with tiny.make(tmp_path / "none", eval_batch_size=batch_size) as train:
+        with small_run.make(tmp_path / "none", eval_batch_size=batch_size) as train:
             _ = train.session
             result = train.evaluate()
             logits = train.session.run(train.logits, {train.images_ph: images})
@@ -70,20 +70,20 @@ def test_evaluate_counts_every_image_whatever_the_batch(tmp_path: Path) -> None:
 
 
 def test_splits(tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", tiny.linear, validation_split=0.2) as train:
+    with small_run.make(tmp_path / "save", small_run.linear, validation_split=0.2) as train:
         _ = train.session
         sizes = {name: train.evaluate(name)["n"] for name in ("train", "validation", "test")}
         assert sizes == {"train": 16, "validation": 4, "test": 7}
         assert train.evaluate("train", limit=5)["n"] == 5
-        images, labels = tiny.arrays()[0]
+        images, labels = small_run.arrays()[0]
         assert train.evaluate(Split(images[:3], labels[:3].astype(np.int32)))["n"] == 3
         with pytest.raises(UsageError, match="unknown split dev; it is one of train, validation"):
             train.evaluate("dev")
 
 
 def test_predict(tmp_path: Path) -> None:
-    images = tiny.arrays()[1][0]
-    with tiny.make(tmp_path / "save", tiny.linear, eval_batch_size=3) as train:
+    images = small_run.arrays()[1][0]
+    with small_run.make(tmp_path / "save", small_run.linear, eval_batch_size=3) as train:
         _ = train.session
         found = train.predict(images)
         assert found.shape == (7, 4)
@@ -96,21 +96,21 @@ def test_predict(tmp_path: Path) -> None:
 
 
 def test_evaluate_and_predict_use_the_runs_weights(tmp_path: Path) -> None:
-    images = tiny.arrays()[1][0]
-    with tiny.make(tmp_path / "save", steps=5) as train:
+    images = small_run.arrays()[1][0]
+    with small_run.make(tmp_path / "save", steps=5) as train:
         result = train.train()
         expected = train.predict(images)
-    with tiny.make(tmp_path / "save") as train:
+    with small_run.make(tmp_path / "save") as train:
         assert train.evaluate()["loss"] == result["loss"]
         assert train.step == 5
-    with tiny.make(tmp_path / "save") as train:
+    with small_run.make(tmp_path / "save") as train:
         assert np.array_equal(train.predict(images), expected)
 
 
 @pytest.mark.slow
 def test_after_overwriting_the_new_run_is_used(tmp_path: Path) -> None:
     """--overwrite deletes the old run; it must not hide the new one."""
-    with tiny.make(tmp_path / "save", steps=3, overwrite=True) as train:
+    with small_run.make(tmp_path / "save", steps=3, overwrite=True) as train:
         result = train.train()
         train.close()
         assert train.evaluate()["loss"] == result["loss"]
@@ -118,22 +118,22 @@ def test_after_overwriting_the_new_run_is_used(tmp_path: Path) -> None:
 
 
 def test_restore(tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", steps=6, checkpoint_steps=2) as train:
+    with small_run.make(tmp_path / "save", steps=6, checkpoint_steps=2) as train:
         train.train()
-        last = tiny.variables(train)
+        last = small_run.variables(train)
         assert train.restore(4) == 4
         assert train.step == 4
         train.session.run(train.train_op, {train.steps_ph: 2})  # the input stream is restored too
-        tiny.assert_same_bits(tiny.variables(train), last)
+        small_run.assert_same_bits(small_run.variables(train), last)
         assert train.restore() == 6
         with pytest.raises(CnnlabError, match="has no checkpoint of step 5; it has: 2, 4, 6"):
             train.restore(5)
 
 
 def test_the_saver_writes_what_tensorflow_reads(tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", tiny.linear) as train:
+    with small_run.make(tmp_path / "save", small_run.linear) as train:
         path = train.saver.save(train.session, str(tmp_path / "mine"))
-        kernel = tiny.variables(train)["logits/kernel"]
+        kernel = small_run.variables(train)["logits/kernel"]
     assert np.array_equal(tf.train.load_checkpoint(path).get_tensor("logits/kernel"), kernel)
 
 
@@ -153,7 +153,7 @@ def test_the_saver_writes_what_tensorflow_reads(tmp_path: Path) -> None:
 )
 def test_wrong_options_are_refused_at_once(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        tiny.make("save", **options)
+        small_run.make("save", **options)
     assert list(Path().iterdir()) == []
 
 
@@ -181,7 +181,7 @@ class Scaled:
 
 
 def scaled(images: Any, num_classes: int, *, training: bool, factor: float) -> Any:
-    return factor * tiny.linear(images, num_classes, training=training)
+    return factor * small_run.linear(images, num_classes, training=training)
 
 
 @pytest.mark.parametrize(
@@ -194,11 +194,11 @@ def scaled(images: Any, num_classes: int, *, training: bool, factor: float) -> A
     ],
 )
 def test_any_callable_is_a_model(model: Any, name: str, tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", model) as train:
+    with small_run.make(tmp_path / "save", model) as train:
         assert train.config.model == name
-        logits = train.session.run(train.logits, {train.images_ph: tiny.arrays()[1][0]})
-    with tiny.make(tmp_path / "other", scaled, model_options={"factor": 2}) as train:
-        expected = train.session.run(train.logits, {train.images_ph: tiny.arrays()[1][0]})
+        logits = train.session.run(train.logits, {train.images_ph: small_run.arrays()[1][0]})
+    with small_run.make(tmp_path / "other", scaled, model_options={"factor": 2}) as train:
+        expected = train.session.run(train.logits, {train.images_ph: small_run.arrays()[1][0]})
     assert np.array_equal(logits, expected)
 
 
@@ -217,19 +217,19 @@ def test_any_callable_is_a_model(model: Any, name: str, tmp_path: Path) -> None:
 )
 def test_what_is_no_model_is_refused_at_once(model: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message) as error:
-        tiny.make("save", model)
+        small_run.make("save", model)
     assert "\n" not in str(error.value)
 
 
 def test_arrays_of_another_kind_are_refused_at_once() -> None:
-    (images, labels), test = tiny.arrays()
+    (images, labels), test = small_run.arrays()
     with pytest.raises(DataError, match="train images are float64, expected uint8"):
         Train(data=((images / 255, labels), test))
 
 
 def test_given_arrays_are_checked_as_files_are(tmp_path: Path) -> None:
-    images, labels = tiny.arrays()[1]
-    with tiny.make(tmp_path / "save", tiny.linear) as train:
+    images, labels = small_run.arrays()[1]
+    with small_run.make(tmp_path / "save", small_run.linear) as train:
         _ = train.session
         for wrong, why in (
             (images / 255, r"given images are float64, .*\(images \* 255\)\.round\(\)"),
@@ -254,19 +254,17 @@ def test_given_arrays_are_checked_as_files_are(tmp_path: Path) -> None:
 
 def test_images_of_another_shape_are_refused(tmp_path: Path) -> None:
     match = r"given images have shape \(2, 9, 9, 3\), .*\[n, 8, 8, 3\]"
-    with tiny.make(tmp_path / "save", tiny.linear) as train:
+    with small_run.make(tmp_path / "save", small_run.linear) as train:
         _ = train.session
         with pytest.raises(DataError, match=match):
             train.predict(np.zeros((2, 9, 9, 3), np.uint8))
 
 
 def test_without_a_session_or_a_run_there_are_no_weights(tmp_path: Path) -> None:
-    images, _ = tiny.arrays()[1]
-    with tiny.make(tmp_path / "save", tiny.linear) as train:
+    images, _ = small_run.arrays()[1]
+    with small_run.make(tmp_path / "save", small_run.linear) as train:
         for use in (train.evaluate, lambda: train.predict(images)):
-            with pytest.raises(
-                CnnlabError, match="save holds no checkpoint, so no"
-            ):
+            with pytest.raises(CnnlabError, match="save holds no checkpoint, so no"):
                 use()
         _ = train.session  # whoever reads it wants the weights that it has
         untrained = train.predict(images)

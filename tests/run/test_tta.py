@@ -11,11 +11,11 @@ from cnnlab.evaluate import evaluate
 from cnnlab.evaluate.__main__ import main
 from cnnlab.predict import predict
 from cnnlab.run.inference import weighted_views
-from tests import tiny
+from tests import small_run
 
 
 def test_views_and_their_weights() -> None:
-    images = tiny.arrays()[1][0]
+    images = small_run.arrays()[1][0]
     assert [share for share, _ in weighted_views(images, "none")] == [1]
     mirror = weighted_views(images, "mirror")
     assert [share for share, _ in mirror] == [0.5, 0.5]
@@ -29,8 +29,8 @@ def test_views_and_their_weights() -> None:
 
 
 def test_logits_are_averaged(tmp_path: Path) -> None:
-    images, labels = tiny.arrays()[1]
-    with tiny.make(tmp_path, steps=3) as train:
+    images, labels = small_run.arrays()[1]
+    with small_run.make(tmp_path, steps=3) as train:
         train.train()
 
         def logits(batch: np.ndarray) -> np.ndarray:
@@ -48,7 +48,7 @@ def test_logits_are_averaged(tmp_path: Path) -> None:
 
 def test_an_unknown_augmentation() -> None:
     with pytest.raises(UsageError, match="unknown tta flip; it is one of none, mirror, mirror_sh"):
-        weighted_views(tiny.arrays()[1][0], "flip")
+        weighted_views(small_run.arrays()[1][0], "flip")
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ from cnnlab.evaluate import evaluate
 from cnnlab.export import export
 from cnnlab.report import report
 from scripts.safety.cases import OPTIONS
-from tests import small, tiny
+from tests import small_run
 
 tf = tf2.compat.v1
 tf_numpy = tf2.experimental.numpy
@@ -62,21 +62,21 @@ def digest(arrays: dict[str, Any]) -> str:
 
 
 def plain(folder: Path) -> str:
-    with tiny.make(folder, augment=["flip"]) as train:
+    with small_run.make(folder, **small_run.BUSY, augment=["flip"]) as train:
         train.train()
-        probabilities = train.predict(tiny.arrays()[1][0])
-        return digest({**tiny.variables(train), "probabilities": probabilities})
+        probabilities = train.predict(small_run.arrays()[1][0])
+        return digest({**small_run.variables(train), "probabilities": probabilities})
 
 
 def compiled(folder: Path) -> str:
     """The steps that XLA compiles into one operation."""
-    data = tiny.arrays(size=16)
+    data = small_run.arrays(size=16)
     options = {"xla": True, "augment": [], "optimizer": "sgd", "learning_rate": 0.01, "steps": 23}
-    with tiny.make(folder, data=data, model=small.linear, **options) as train:
+    with small_run.make(folder, small_run.linear, data, **options) as train:
         train.train()
         names = train.graph.as_graph_def().node
         assert any(node.name.startswith("resident_data/chunk/") for node in names)
-        return digest(tiny.variables(train))
+        return digest(small_run.variables(train))
 
 
 def commands(folder: Path) -> list[Any]:

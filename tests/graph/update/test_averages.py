@@ -7,9 +7,17 @@ import numpy as np
 import pytest
 
 from cnnlab import Hook, layers
-from tests import tiny
+from tests import small_run
 
-PLAIN = {"optimizer": "sgd", "schedule": "constant", "learning_rate": 0.2}
+STEPS = 9
+PLAIN = {
+    "optimizer": "sgd",
+    "schedule": "constant",
+    "learning_rate": 0.2,
+    "augment": [],
+    "batch_size": 8,
+    "steps": STEPS,
+}
 
 
 def perceptron(images: Any, num_classes: int, *, training: bool) -> Any:
@@ -26,21 +34,21 @@ class Record(Hook):
         self.weights: list[Any] = []
 
     def begin(self, train: Any) -> None:
-        self.weights.append(tiny.variables(train))
+        self.weights.append(small_run.variables(train))
 
     def after_step(self, train: Any, state: Any) -> None:
-        self.weights.append(tiny.variables(train))
+        self.weights.append(small_run.variables(train))
 
 
 def recorded(folder: Path, **options: Any) -> list[dict[str, Any]]:
     record = Record()
-    tiny.run(folder, [record], **{**PLAIN, **options})
+    small_run.run(folder, hooks=[record], **{**PLAIN, **options})
     return record.weights
 
 
 def test_moving_average(tmp_path: Path) -> None:
     weights = recorded(tmp_path, ema_decay=0.3)
-    for name in ("conv/kernel", "norm/gamma", "norm/moving_mean", "logits/bias"):
+    for name in ("conv1/kernel", "norm1/gamma", "norm1/moving_mean", "logits/bias"):
         average = weights[0][name]
         np.testing.assert_array_equal(weights[0][f"ema/{name}"], average)
         for step, after in enumerate(weights[1:]):
@@ -58,12 +66,12 @@ def test_lookahead(tmp_path: Path, ramp: bool) -> None:
     np.testing.assert_array_equal(weights[0][name], weights[0][slow])
     alone = recorded(tmp_path / "alone")
     np.testing.assert_array_equal(weights[2][name], alone[2][name])
-    for step in range(1, tiny.STEPS + 1):
+    for step in range(1, STEPS + 1):
         if step % 3:
             np.testing.assert_array_equal(weights[step][slow], weights[step - 1][slow])
         else:
             np.testing.assert_array_equal(weights[step][slow], weights[step][name])
-    decay = 0.6 * (3 / tiny.STEPS) ** 3 if ramp else 0.6
+    decay = 0.6 * (3 / STEPS) ** 3 if ramp else 0.6
     met = decay * weights[0][name] + (1 - decay) * alone[3][name]
     np.testing.assert_allclose(weights[3][name], met, rtol=1e-5, atol=1e-6)
 
@@ -78,12 +86,12 @@ def test_evaluation_is_on_the_average(tmp_path: Path, kind: str) -> None:
 
     options: dict[str, Any] = {"ema": {"ema_decay": 0.9}, "lookahead": {"lookahead_steps": 4}}[kind]
     options |= {**PLAIN, "model": "mnist_perceptron", "model_options": {"init_stddev": 0.01}}
-    images = tiny.arrays()[1][0]
+    images = small_run.arrays()[1][0]
     found = {}
     for which in ("auto", "live"):
-        with tiny.make(tmp_path / which, **options, eval_weights=which) as train:
+        with small_run.make(tmp_path / which, **options, eval_weights=which) as train:
             train.train()
-            weights = tiny.variables(train)
+            weights = small_run.variables(train)
             found[which] = train.predict(images)
         prefix = f"{kind}/" if which == "auto" else ""
         flat = images.reshape(len(images), -1) / np.float32(255)
@@ -91,8 +99,8 @@ def test_evaluation_is_on_the_average(tmp_path: Path, kind: str) -> None:
         expected = np.exp(logits - logits.max(axis=1, keepdims=True))
         expected /= expected.sum(axis=1, keepdims=True)
         np.testing.assert_allclose(found[which], expected, rtol=1e-4, atol=1e-5)
-        config = Config(**options, eval_weights=which, dataset="arrays", batch_size=8, device="cpu")
-        spec = TrainingData(config, dataset_of(tiny.arrays())).spec
+        config = Config(**options, eval_weights=which, dataset="arrays", device="cpu")
+        spec = TrainingData(config, dataset_of(small_run.arrays())).spec
         with TrainedModel(tmp_path / which, config, spec) as trained:
             np.testing.assert_array_equal(trained.predict(images), found[which])
     assert (found["auto"] != found["live"]).any()
@@ -106,8 +114,8 @@ def test_accumulation_gives_the_gradient_of_the_whole_batch(tmp_path: Path) -> N
         "augment": ["mixup"],
         "l2": 0.01,
     }
-    whole = tiny.run(tmp_path / "whole", **options)
-    parts = tiny.run(tmp_path / "parts", accumulate_steps=4, **options)
+    whole = small_run.run(tmp_path / "whole", **options)
+    parts = small_run.run(tmp_path / "parts", accumulate_steps=4, **options)
     for name, value in whole.items():
         np.testing.assert_allclose(parts[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
 
@@ -121,7 +129,8 @@ def test_micro_batches_draw_masks_of_their_own(tmp_path: Path) -> None:
         x = layers.dropout(x, 0.5, training=training, name="dropout")
         return layers.dense(x, num_classes, name="logits", kernel_initializer="zeros")
 
-    with tiny.make(tmp_path, model=model, accumulate_steps=2, batch_size=2, **PLAIN) as train:
+    options = {**PLAIN, "accumulate_steps": 2, "batch_size": 2}
+    with small_run.make(tmp_path, model, **options) as train:
         train.session.run(train.train_op)
         seen = train.session.run(train.saver._var_list)
     kernel = next(value for value in seen if value.ndim == 2)

@@ -21,7 +21,7 @@ from cnnlab.graph.update import precision as precisions
 from cnnlab.graph.update.precision import LossScale
 from cnnlab.models import MODELS
 from cnnlab.run import device
-from tests import small as tiny
+from tests import small_run
 
 PRODUCTS = ("Conv2D", "Conv2DBackpropFilter", "Conv2DBackpropInput", "MatMul")
 SGD = {"optimizer": "sgd", "schedule": "constant", "learning_rate": 0.1, "augment": []}
@@ -44,7 +44,7 @@ def feed_of(train: Train, images: Any, labels: Any) -> dict[Any, Any]:
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_only_products_of_the_training_step_have_16_bits(precision: str, tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", precision=precision) as train:
+    with small_run.make(tmp_path / "save", precision=precision) as train:
         inside = list(nodes_in_functions(train.graph))
         outside = list(train.graph.as_graph_def().node)
         assert train.logits.dtype == tf.float32
@@ -73,11 +73,11 @@ def test_every_model_has_a_graph_of_16_bits(name: str) -> None:
 
 def test_a_step_is_that_of_rounded_products(tmp_path: Path) -> None:
     """Against NumPy, with bfloat16 as ml_dtypes rounds it."""
-    (images, labels), _ = tiny.arrays()
-    with tiny.make(tmp_path / "save", tiny.linear, precision="bfloat16", **SGD) as train:
-        start = tiny.variables(train)
+    (images, labels), _ = small_run.arrays()
+    with small_run.make(tmp_path / "save", small_run.linear, precision="bfloat16", **SGD) as train:
+        start = small_run.variables(train)
         train.session.run(train.train_op, feed_of(train, images, labels))
-        found = tiny.variables(train)["logits/kernel"] - start["logits/kernel"]
+        found = small_run.variables(train)["logits/kernel"] - start["logits/kernel"]
 
     def update(rounded: Any) -> Any:
         inputs = rounded((images / np.float32(255)).reshape(len(images), -1))
@@ -103,13 +103,13 @@ def test_a_scale_too_large_costs_steps_and_nothing_else(
 ) -> None:
     """The gradients overflow in float16 at the first scale, not at the one it falls to."""
     monkeypatch.setattr(precisions, "FIRST_SCALE", 2.0**20)
-    (images, labels), _ = tiny.arrays()
-    with tiny.make(tmp_path / "save", tiny.linear, precision="float16", **SGD) as train:
+    (images, labels), _ = small_run.arrays()
+    with small_run.make(tmp_path / "save", small_run.linear, precision="float16", **SGD) as train:
         feed = feed_of(train, images, labels)
-        states = [tiny.variables(train)]
+        states = [small_run.variables(train)]
         for _ in range(6):
             train.session.run(train.train_op, feed)
-            states.append(tiny.variables(train))
+            states.append(small_run.variables(train))
     scales = [float(state["loss_scale/scale"]) for state in states]
     assert scales[0] == 2.0**20
     assert scales[0] > scales[-1] == scales[-2]
@@ -121,10 +121,10 @@ def test_a_scale_too_large_costs_steps_and_nothing_else(
         assert after["global_step"] == before["global_step"] + 1
         made += not was_skipped
     assert made == states[-1]["loss_scale/finite_steps"]
-    with tiny.make(tmp_path / "other", tiny.linear, **SGD) as train:
+    with small_run.make(tmp_path / "other", small_run.linear, **SGD) as train:
         for _ in range(made):
             train.session.run(train.train_op, feed_of(train, images, labels))
-        expected = tiny.variables(train)["logits/kernel"]
+        expected = small_run.variables(train)["logits/kernel"]
     change = expected - states[0]["logits/kernel"]
     np.testing.assert_allclose(
         states[-1]["logits/kernel"], expected, rtol=0, atol=0.01 * np.abs(change).max()
@@ -162,11 +162,11 @@ def test_the_scale_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_precision_is_part_of_a_run(tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", tiny.linear, steps=1) as train:
+    with small_run.make(tmp_path / "save", small_run.linear, steps=1) as train:
         train.train()
     with (
         pytest.raises(UsageError, match=r"precision \(float32 there, bfloat16 here\)"),
-        tiny.make(tmp_path / "save", tiny.linear, precision="bfloat16") as train,
+        small_run.make(tmp_path / "save", small_run.linear, precision="bfloat16") as train,
     ):
         train.train()
 

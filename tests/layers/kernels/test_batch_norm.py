@@ -14,7 +14,7 @@ from cnnlab.layers.kernels import batch_norm
 from cnnlab.layers.kernels.choice import Kernels
 from cnnlab.layers.tower import Tower, building
 from cnnlab.models.resnet import resnet20
-from tests import small
+from tests import small_run
 from tests.layers.kernels.machines import AVX2, AVX512, LACKING, pretend
 
 # batch, height, width, channels
@@ -267,11 +267,11 @@ def network(images: Any, num_classes: int, *, training: bool) -> Any:
 
 
 def test_a_run_is_the_same_but_for_rounding(tmp_path: Path) -> None:
-    small.assert_fast_is_plain(tmp_path, network, "conv/kernel")
+    small_run.assert_fast_is_plain(tmp_path, network, "conv/kernel")
 
 
 @pytest.mark.parametrize(
     "options", [{}, pytest.param({"accumulate_steps": 2}, marks=pytest.mark.slow)], ids=str
 )
 def test_its_bits_do_not_depend_on_how_it_is_cut(options: Any, tmp_path: Path) -> None:
-    small.assert_cuts_change_nothing(tmp_path, network, **options)
+    small_run.assert_cuts_change_nothing(tmp_path, network, **options)

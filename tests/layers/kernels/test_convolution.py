@@ -14,7 +14,7 @@ from cnnlab.export.program import build_outputs
 from cnnlab.layers import tower as towers
 from cnnlab.layers.kernels.choice import Kernels
 from cnnlab.layers.tower import Tower, building
-from tests import small
+from tests import small_run
 from tests.layers.kernels.machines import AVX2, AVX512, LACKING, pretend
 
 
@@ -123,9 +123,9 @@ def test_the_batch_that_counts_is_the_part_that_goes_through_the_network(tmp_pat
 
     def spying(images: Any, num_classes: int, *, training: bool) -> Any:
         seen.append((training, towers.current().kernels.batch_size))
-        return small.linear(images, num_classes, training=training)
+        return small_run.linear(images, num_classes, training=training)
 
-    with small.make(tmp_path / "save", spying, batch_size=6, accumulate_steps=2) as train:
+    with small_run.make(tmp_path / "save", spying, batch_size=6, accumulate_steps=2) as train:
         train.build_graph()
     assert set(seen) == {(True, 3), (False, None)}
 
@@ -164,7 +164,9 @@ def network(images: Any, num_classes: int, *, training: bool) -> Any:
 
 def test_a_run_is_the_same_but_for_rounding(tmp_path: Path) -> None:
     # Adam goes by signs, also of what is nearly 0.
-    small.assert_fast_is_plain(tmp_path, network, "conv2/kernel", batch_size=16, optimizer="sgd")
+    small_run.assert_fast_is_plain(
+        tmp_path, network, "conv2/kernel", batch_size=16, optimizer="sgd"
+    )
 
 
 @pytest.mark.parametrize(
@@ -172,20 +174,20 @@ def test_a_run_is_the_same_but_for_rounding(tmp_path: Path) -> None:
     [
         {"batch_size": 16},
         pytest.param(
-            {"batch_size": 32, "accumulate_steps": 2, "data": small.arrays(num_train=40)},
+            {"batch_size": 32, "accumulate_steps": 2, "data": small_run.arrays(num_train=40)},
             marks=pytest.mark.slow,
         ),
     ],
     ids=["whole", "in parts"],
 )
 def test_its_bits_do_not_depend_on_how_it_is_cut(options: Any, tmp_path: Path) -> None:
-    small.assert_cuts_change_nothing(tmp_path, network, **options)
+    small_run.assert_cuts_change_nothing(tmp_path, network, **options)
 
 
 @pytest.mark.slow
 def test_with_xla_it_is_left_out_of_the_step(tmp_path: Path) -> None:
     """XLA has no quick convolutions in groups on a CPU."""
-    with small.make(tmp_path / "xla", network, xla=True, steps=1) as trained:
+    with small_run.make(tmp_path / "xla", network, xla=True, steps=1) as trained:
         assert trained.train()["finished"]
         definition = trained.graph.as_graph_def()
         nodes = [node for f in definition.library.function for node in f.node_def]

@@ -10,7 +10,7 @@ from cnnlab.base.tf1 import tf
 from cnnlab.layers.kernels import choice, dense
 from cnnlab.layers.kernels.choice import Kernels
 from cnnlab.layers.tower import Tower, building
-from tests import small
+from tests import small_run
 from tests.layers.kernels.machines import AVX2, AVX512, pretend
 
 
@@ -91,9 +91,9 @@ def test_training_uses_it_and_comes_to_the_same(
         monkeypatch.setattr(choice, "LEAST_WEIGHTS", least)
         monkeypatch.setattr(choice, "LEAST_ROWS", 1)
         given = {"augment": [], "steps": 3, "xla": xla}
-        with small.make(tmp_path / str(least), two_layers, **given) as train:
+        with small_run.make(tmp_path / str(least), two_layers, **given) as train:
             train.train()
-            runs.append(small.variables(train))
+            runs.append(small_run.variables(train))
             functions = train.graph.as_graph_def().library.function
             kinds = [node.op for function in functions for node in function.node_def]
         assert ("Pad" in kinds) == (least == 1 and not xla)

@@ -8,7 +8,7 @@ from typing import Any
 from cnnlab import layers
 from cnnlab.base.tf1 import tf, tf2
 from cnnlab.layers.kernels.gradients import with_gradient
-from tests import small
+from tests import small_run
 
 
 def tenfold(x: Any, weight: Any) -> list[Any]:
@@ -49,7 +49,7 @@ def network(images: Any, num_classes: int, *, training: bool) -> Any:
 
 
 def test_a_graph_is_freed(tmp_path: Path) -> None:
-    with small.make(tmp_path, network, steps=1) as train:
+    with small_run.make(tmp_path, network, steps=1) as train:
         assert train.train()["finished"]
         graph = weakref.ref(train.graph)
         assert train.graph.get_collection("GivenGradient")

@@ -9,7 +9,7 @@ import pytest
 from cnnlab import layers
 from cnnlab.base.tf1 import tf
 from cnnlab.layers.kernels import choice, products
-from tests import small
+from tests import small_run
 
 WIDE, NARROW = (512, 512), (512, 511)  # numbers enough, and a row too few
 FEW_COLUMNS = (784, 10)
@@ -83,9 +83,9 @@ def test_training_uses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     runs = []
     for least in (1, 1000):
         monkeypatch.setattr(choice, "WIDE_WEIGHTS", least)
-        with small.make(tmp_path / str(least), two_layers, steps=2) as train:
+        with small_run.make(tmp_path / str(least), two_layers, steps=2) as train:
             train.train()
-            runs.append(small.variables(train))
+            runs.append(small_run.variables(train))
             nodes = [
                 node for f in train.graph.as_graph_def().library.function for node in f.node_def
             ]

@@ -19,12 +19,12 @@ from cnnlab.config.config import Config
 from cnnlab.data.datasets import load_dataset
 from cnnlab.data.training_data import TrainingData
 from cnnlab.run.disk.fingerprint import differing_parts, fingerprints_of
-from tests import commands, small
+from tests import commands, small_run
 
 DIFFERENCES = {
     "train images": lambda train, test: ((255 - train[0], train[1]), test),
     "train labels": lambda train, test: ((train[0], train[1][::-1].copy()), test),
-    "train weights": lambda train, test: ((*train, np.arange(small.NUM_TRAIN)), test),
+    "train weights": lambda train, test: ((*train, np.arange(small_run.NUM_TRAIN)), test),
     "test images": lambda train, test: (train, (255 - test[0], test[1])),
     "test labels": lambda train, test: (train, (test[0], test[1] % 2)),
     "class names": lambda train, test: dataset_from_arrays(train, test, class_names="abcd"),
@@ -33,13 +33,13 @@ USES: dict[str, Callable[[Train], Any]] = {
     "train": lambda train: train.train(),
     "train on": lambda train: train.train(steps=4),
     "evaluate": lambda train: train.evaluate(),
-    "predict": lambda train: train.predict(small.arrays()[1][0]),
+    "predict": lambda train: train.predict(small_run.arrays()[1][0]),
     "restore": lambda train: train.restore(),
 }
 
 
-def make(folder: Path, model: Any = small.linear, **options: Any) -> Train:
-    return small.make(folder / "run", model, **{"steps": 2, **options})
+def make(folder: Path, model: Any = small_run.linear, **options: Any) -> Train:
+    return small_run.make(folder / "run", model, **{"steps": 2, **options})
 
 
 def content(folder: Path) -> dict[Path, bytes]:
@@ -54,7 +54,7 @@ def test_other_data_is_refused(what: str, use: str, tmp_path: Path) -> None:
     with make(tmp_path) as train:
         expected = train.train()
     before = content(tmp_path)
-    data = DIFFERENCES[what](*small.arrays())
+    data = DIFFERENCES[what](*small_run.arrays())
     with make(tmp_path, data=data) as train, pytest.raises(UsageError) as error:
         USES[use](train)
     assert str(error.value) == (
@@ -69,7 +69,7 @@ def test_other_data_is_refused(what: str, use: str, tmp_path: Path) -> None:
 
 
 def test_arrays_that_were_changed_in_place_are_other_data(tmp_path: Path) -> None:
-    data = small.arrays()
+    data = small_run.arrays()
     with make(tmp_path, data=data) as train:
         train.train()
         data[0][0][:] //= 2
@@ -80,10 +80,10 @@ def test_arrays_that_were_changed_in_place_are_other_data(tmp_path: Path) -> Non
 @pytest.mark.parametrize("use", USES)
 def test_another_model_of_the_same_name_and_variables_is_refused(use: str, tmp_path: Path) -> None:
     def brighter(images: Any, num_classes: int, *, training: bool) -> Any:
-        return small.linear(2 * images, num_classes, training=training)
+        return small_run.linear(2 * images, num_classes, training=training)
 
     def model(images: Any, num_classes: int, *, training: bool) -> Any:
-        return small.linear(images, num_classes, training=training)
+        return small_run.linear(images, num_classes, training=training)
 
     brighter.__qualname__ = model.__qualname__
     with make(tmp_path, model) as train:
@@ -195,8 +195,8 @@ def test_what_a_closure_and_a_partial_hold_counts() -> None:
         return fingerprints_of(TrainingData(Config(), None), model)
 
     assert of(factory(2)) == of(factory(2)) != of(factory(3))
-    assert of(partial(small.linear, a=2)) == of(partial(small.linear, a=2))
-    assert of(partial(small.linear, a=2)) != of(partial(small.linear, a=3))
+    assert of(partial(small_run.linear, a=2)) == of(partial(small_run.linear, a=2))
+    assert of(partial(small_run.linear, a=2)) != of(partial(small_run.linear, a=3))
 
 
 def test_code_of_another_python_cannot_be_compared() -> None:
@@ -230,7 +230,7 @@ def test_whoever_deletes_the_fingerprints_decides_alone(tmp_path: Path) -> None:
         *("test images", "test labels"),
     }
     path.write_text(yaml.safe_dump(document))
-    with make(tmp_path, data=DIFFERENCES["test labels"](*small.arrays())) as train:
+    with make(tmp_path, data=DIFFERENCES["test labels"](*small_run.arrays())) as train:
         assert train.train(steps=4)["finished"]
     with make(tmp_path) as train, pytest.raises(CnnlabError, match="other test labels"):
         train.train()

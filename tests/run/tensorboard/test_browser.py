@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests import commands
-from tests.browser import CHROMIUM, Browser
+from tests.run.tensorboard.browser import CHROMIUM, Browser
 
 pytestmark = [
     pytest.mark.slow,

@@ -7,7 +7,7 @@ import pytest
 
 from cnnlab.base.tf1 import onednn_is_on, tf
 from cnnlab.run.tensorboard.drawn_graph import DrawnGraph
-from tests import small as tiny
+from tests import small_run
 
 BOXES = {"input", "model", "loss", "optimizer", "metrics", "training", "evaluation"}
 EVERYTHING = {
@@ -24,7 +24,7 @@ EVERYTHING = {
 
 @pytest.mark.parametrize("options", [{}, pytest.param(EVERYTHING, marks=pytest.mark.slow)])
 def test_few_boxes_and_no_missing_edges(options: dict[str, Any], tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", **options) as train:
+    with small_run.make(tmp_path / "save", **options) as train:
         graph = train.graph
         before = graph.as_graph_def().SerializeToString(deterministic=True)
         drawn = DrawnGraph(graph)
@@ -61,13 +61,13 @@ def test_few_boxes_and_no_missing_edges(options: dict[str, Any], tmp_path: Path)
 
 
 def test_variables_of_the_graph_keep_their_names(tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save") as train:
+    with small_run.make(tmp_path / "save") as train:
         names = {op.name for op in train.graph.get_operations()}
     assert {"conv1/kernel", "logits/bias", "model/conv1/Conv2D", "input/images_ph"} <= names
 
 
 def test_names_of_nodes_that_ran(tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", network=tiny.linear) as train:
+    with small_run.make(tmp_path / "save", small_run.linear) as train:
         drawn = DrawnGraph(train.graph)
     assert drawn.drawn_name("training/steps/body/_123/model/logits/MatMul") == "model/logits/MatMul"
     assert drawn.drawn_name("model/logits/MatMul") == "evaluation/model/logits/MatMul"
@@ -76,7 +76,7 @@ def test_names_of_nodes_that_ran(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not onednn_is_on(), reason="only oneDNN's pools are called")
 def test_names_of_nodes_that_a_call_ran(tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save") as train:
+    with small_run.make(tmp_path / "save") as train:
         drawn = DrawnGraph(train.graph)
     assert drawn.drawn_name("model/conv1/Conv2D") == "model/conv1/Conv2D"
     in_body = "training/steps/body/_123/next_batch/add"

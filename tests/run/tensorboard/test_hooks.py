@@ -12,7 +12,7 @@ from cnnlab.base.tf1 import tf
 from cnnlab.data.show import displayable, load_batches, make_sheet
 from cnnlab.run.hook import RunPlan
 from cnnlab.run.tensorboard.hooks import TraceHook
-from tests import small as tiny
+from tests import small_run
 
 OPTIONS: dict[str, Any] = {
     "tensorboard": "all",
@@ -39,11 +39,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]
         images.
     """
     folder = tmp_path_factory.mktemp("board")
-    with tiny.make(folder / "save", **{**OPTIONS, "steps": 6}) as train:
+    with small_run.make(folder / "save", **{**OPTIONS, "steps": 6}) as train:
         train.train()
-    with tiny.make(folder / "save", **OPTIONS) as train:
+    with small_run.make(folder / "save", **OPTIONS) as train:
         train.train()
-        graph, images = train.train_graph.inference, tiny.arrays()[1][0]
+        graph, images = train.train_graph.inference, small_run.arrays()[1][0]
         feed = {graph.images_ph: images}
         names = {"logits": graph.logits, "features": graph.features}
         found = train.session.run({**names, "probabilities": graph.probabilities}, feed)
@@ -64,7 +64,7 @@ def test_each_picture_and_curve_is_written_once_a_step(run: Any) -> None:
 
 def test_the_curves_are_of_the_last_weights(run: Any) -> None:
     folder, found = run
-    labels = tiny.arrays()[1][1]
+    labels = small_run.arrays()[1][1]
     proto = events(folder / "save-logs/val").Tensors("classes/1/pr_curves")[-1].tensor_proto
     rows = np.frombuffer(proto.tensor_content, np.float32).reshape(6, -1)
     thresholds = np.linspace(0, 1, rows.shape[1]).astype(np.float32)
@@ -76,7 +76,7 @@ def test_the_curves_are_of_the_last_weights(run: Any) -> None:
 def test_the_inputs_are_those_of_the_first_step(run: Any) -> None:
     folder, _ = run
     image = events(folder / "save-logs/train").Images("images/inputs")[0]
-    with tiny.make(folder / "other", **OPTIONS) as train:
+    with small_run.make(folder / "other", **OPTIONS) as train:
         originals, inputs = load_batches(train.config, 32, train.data)
     assert inputs.shape == (32, 8, 8, 3)
     sheet = make_sheet(originals, displayable(inputs, train.config))
@@ -90,7 +90,7 @@ def test_the_projector_has_the_input_of_the_last_layer(run: Any) -> None:
     features = np.loadtxt(folder / "save-logs/val/projector/features.tsv", delimiter="\t")
     np.testing.assert_allclose(features, found["features"], rtol=1e-4, atol=1e-6)
     # The output of flatten; dropout keeps the shape.
-    assert features.shape == (tiny.NUM_TEST, 4 * 4 * 4)
+    assert features.shape == (small_run.NUM_TEST, 4 * 4 * 4)
     labels = (folder / "save-logs/val/projector/labels.tsv").read_text().splitlines()[1:]
     guesses = [line.split("\t")[1] for line in labels]
     assert guesses == [str(guess) for guess in found["logits"].argmax(axis=1)]
@@ -137,7 +137,7 @@ def test_a_session_run_makes_each_traced_step_alone(
 
 
 def test_nothing_is_written_by_default(tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", tiny.linear, steps=2) as train:
+    with small_run.make(tmp_path / "save", small_run.linear, steps=2) as train:
         train.train()
     assert sorted(path.name for path in (tmp_path / "save-logs").iterdir())[1:] == ["train", "val"]
     for split in ("train", "val"):

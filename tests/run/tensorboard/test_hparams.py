@@ -11,7 +11,7 @@ from cnnlab.base.errors import CnnlabError
 from cnnlab.config.resolve import resolve
 from cnnlab.run.tensorboard import hparams
 from cnnlab.tune.dashboard import write_experiment
-from tests import small as tiny
+from tests import small_run
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -118,10 +118,12 @@ def test_a_run_that_fails_is_marked_as_failed(tmp_path: Path) -> None:
 
 def test_a_stopped_run_has_no_end_until_it_is_resumed(tmp_path: Path) -> None:
     logs = tmp_path / "save-logs"
-    with tiny.make(tmp_path / "save", tiny.linear, max_secs=1e-6, steps_per_run=3) as train:
+    with small_run.make(
+        tmp_path / "save", small_run.linear, max_secs=1e-6, steps_per_run=3
+    ) as train:
         train.train()
     assert status_of(logs) is None
-    with tiny.make(tmp_path / "save", tiny.linear, steps=6) as train:
+    with small_run.make(tmp_path / "save", small_run.linear, steps=6) as train:
         result = train.train()
     assert status_of(logs) == api_pb2.STATUS_SUCCESS
     assert session_of(logs)["batch_size"] == 6

@@ -9,7 +9,7 @@ import pytest
 from cnnlab.base.tf1 import tf
 from cnnlab.run.disk.config_file import load_config
 from cnnlab.run.tensorboard.profile import Profile, table
-from tests import small as tiny
+from tests import small_run
 
 BODY = "training/steps/body/_14"
 
@@ -121,7 +121,7 @@ def test_a_gpu_s_streams_count_and_its_launches_do_not() -> None:
 def test_a_run_writes_and_prints_its_profile(
     steps: int, options: Any, expected: Any, tmp_path: Path, capsys: Any
 ) -> None:
-    with tiny.make(tmp_path / "save", steps=steps, profile=True, **options) as train:
+    with small_run.make(tmp_path / "save", steps=steps, profile=True, **options) as train:
         train.train()
     printed = capsys.readouterr().err
     path = tmp_path / "save/profile.json"
@@ -146,6 +146,6 @@ def test_a_run_writes_and_prints_its_profile(
 
 
 def test_a_resumed_run_is_not_profiled_again(tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", tiny.linear, steps=2, profile=True) as train:
+    with small_run.make(tmp_path / "save", small_run.linear, steps=2, profile=True) as train:
         train.train()
     assert load_config(tmp_path / "save").profile is False

@@ -9,19 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnlab import Hook, Train
-from tests import commands
-from tests import small as tiny
+from tests import commands, small_run
 
-STEPS = tiny.EXACT["steps"]
+STEPS = small_run.OPTIONS["steps"]
 
 
 def run(save_dir: Path, **options: Any) -> dict[str, Any]:
-    with tiny.make(save_dir, **options) as train:
+    with small_run.make(save_dir, **options) as train:
         result = train.train()
         assert result["finished"]
         assert result["step"] == STEPS
-        return tiny.variables(train)
+        return small_run.variables(train)
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +32,8 @@ def test_the_run_trains_everything_that_could_differ(
     straight: dict[str, Any], tmp_path: Path
 ) -> None:
     """Otherwise the tests below would compare values that cannot differ."""
-    with tiny.make(tmp_path / "save") as train:
-        start = tiny.variables(train)
+    with small_run.make(tmp_path / "save") as train:
+        start = small_run.variables(train)
     assert straight["global_step"] == STEPS
     for name, value in start.items():
         assert not np.array_equal(straight[name], value), name
@@ -56,9 +54,9 @@ def test_options_that_must_matter_do(
         "learning_rate": {"decay_steps": 6},
     }.get(change, {})
     if change == "dropout":
-        monkeypatch.setattr(tiny.layers, "dropout", lambda x, *_args, **_kwargs: x)
+        monkeypatch.setattr(small_run.layers, "dropout", lambda x, *_args, **_kwargs: x)
     if change == "penalty":
-        monkeypatch.setattr(tiny, "l2", lambda weights: 0.0 * tiny.tf.nn.l2_loss(weights))
+        monkeypatch.setattr(small_run, "l2", lambda weights: 0.0 * small_run.tf.nn.l2_loss(weights))
     found = run(tmp_path / "save", **options)
     assert not np.array_equal(found["conv1/kernel"], straight["conv1/kernel"])
 
@@ -67,7 +65,7 @@ def test_options_that_must_matter_do(
 def test_steps_per_run_and_another_run_change_nothing(
     steps_per_run: int | str, straight: dict[str, Any], tmp_path: Path
 ) -> None:
-    tiny.assert_same_bits(run(tmp_path / "save", steps_per_run=steps_per_run), straight)
+    small_run.assert_same_bits(run(tmp_path / "save", steps_per_run=steps_per_run), straight)
 
 
 SIDE_WORK: dict[str, dict[str, Any]] = {
@@ -93,43 +91,30 @@ SIDE_WORK: dict[str, dict[str, Any]] = {
     "which", [pytest.param(name, marks=[pytest.mark.slow] * (name != "all")) for name in SIDE_WORK]
 )
 def test_side_work_changes_nothing(which: str, straight: dict[str, Any], tmp_path: Path) -> None:
-    tiny.assert_same_bits(run(tmp_path / "save", **SIDE_WORK[which]), straight)
+    small_run.assert_same_bits(run(tmp_path / "save", **SIDE_WORK[which]), straight)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 3])
 def test_threads_change_nothing(threads: int, straight: dict[str, Any], tmp_path: Path) -> None:
-    tiny.assert_same_bits(run(tmp_path / "save", inter_op_threads=threads), straight)
+    small_run.assert_same_bits(run(tmp_path / "save", inter_op_threads=threads), straight)
 
 
 @pytest.mark.parametrize("first", [6, pytest.param(11, marks=pytest.mark.slow)])
 def test_a_second_process_resumes_exactly(
     first: int, straight: dict[str, Any], tmp_path: Path
 ) -> None:
-    with tiny.make(tmp_path / "save", steps=first) as train:
+    with small_run.make(tmp_path / "save", steps=first) as train:
         assert train.train()["step"] == first
-    tiny.assert_same_bits(run(tmp_path / "save"), straight)
+    small_run.assert_same_bits(run(tmp_path / "save"), straight)
 
 
 def test_the_same_object_resumes_exactly(straight: dict[str, Any], tmp_path: Path) -> None:
-    with tiny.make(tmp_path / "save", steps=6) as train:
+    with small_run.make(tmp_path / "save", steps=6) as train:
         train.train()
         train.evaluate()
         assert train.train(steps=STEPS)["step"] == STEPS
-        tiny.assert_same_bits(tiny.variables(train), straight)
-
-
-class StopAt(Hook):
-    """Stops the run after the session run that reaches a given step."""
-
-    every_steps = 1
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def after_step(self, train: Train, state: Any) -> None:
-        if state.step == self.step:
-            train.stop("test")
+        small_run.assert_same_bits(small_run.variables(train), straight)
 
 
 @pytest.mark.parametrize("steps", [(5, 8), pytest.param((1,), marks=pytest.mark.slow)])
@@ -137,45 +122,47 @@ def test_stopping_anywhere_changes_nothing(
     steps: tuple[int, ...], straight: dict[str, Any], tmp_path: Path
 ) -> None:
     for step in steps:
-        with tiny.make(tmp_path / "save", hooks=[StopAt(step)], checkpoint_steps=4) as train:
+        with small_run.make(
+            tmp_path / "save", hooks=[small_run.StopAt(step)], checkpoint_steps=4
+        ) as train:
             result = train.train()
         assert (result["step"], result["finished"]) == (step, False)
         assert json.loads((tmp_path / "save/result.json").read_text())["finished"] is False
-    tiny.assert_same_bits(run(tmp_path / "save", checkpoint_steps=4), straight)
+    small_run.assert_same_bits(run(tmp_path / "save", checkpoint_steps=4), straight)
 
 
 def test_max_secs_changes_nothing(straight: dict[str, Any], tmp_path: Path) -> None:
     steps = []
     for _ in range(2):
-        with tiny.make(tmp_path / "save", max_secs=1e-6, steps_per_run=3) as train:
+        with small_run.make(tmp_path / "save", max_secs=1e-6, steps_per_run=3) as train:
             result = train.train()
         assert result["finished"] is False
         steps.append(result["step"])
     assert steps == [3, 6]
-    tiny.assert_same_bits(run(tmp_path / "save", steps_per_run=3), straight)
+    small_run.assert_same_bits(run(tmp_path / "save", steps_per_run=3), straight)
 
 
 def test_unsaved_steps_are_made_again(straight: dict[str, Any], tmp_path: Path) -> None:
     """The run resumes from an older checkpoint, as after the newest was lost."""
-    with tiny.make(tmp_path / "save", checkpoint_steps=4) as train:
+    with small_run.make(tmp_path / "save", checkpoint_steps=4) as train:
         train.train(steps=12)
     for path in (tmp_path / "save").glob("model.ckpt-12.*"):
         path.unlink()
     (tmp_path / "save/result.json").unlink()
-    tiny.assert_same_bits(run(tmp_path / "save", checkpoint_steps=4), straight)
+    small_run.assert_same_bits(run(tmp_path / "save", checkpoint_steps=4), straight)
 
 
 FIGURES = {"eval_steps": 3, "summary_steps": 2, "checkpoint_steps": 4}
 KILLED = """
 import os, signal, sys
 from cnnlab import Hook
-from tests import small as tiny
+from tests import small_run
 class Kill(Hook):
     every_steps = 1
     def after_step(self, train, state):
         if state.step == 10:
             os.kill(os.getpid(), signal.SIGKILL)
-tiny.make("save", hooks=[Kill()], **{figures}).train()
+small_run.make("save", hooks=[Kill()], **{figures}).train()
 """
 
 
@@ -201,7 +188,7 @@ def test_a_killed_process_resumes_exactly(options: dict[str, Any], tmp_path: Pat
     assert not (save_dir / "result.json").exists()
 
     found = run(save_dir, **options)
-    tiny.assert_same_bits(found, run(tmp_path / "other", **options))
+    small_run.assert_same_bits(found, run(tmp_path / "other", **options))
     assert figures_of(save_dir) == figures_of(tmp_path / "other")
     result, expected = (
         json.loads((folder / "result.json").read_text())
@@ -215,7 +202,7 @@ def test_a_killed_process_resumes_exactly(options: dict[str, Any], tmp_path: Pat
 def test_a_process_killed_from_outside_resumes_exactly(secs: float, tmp_path: Path) -> None:
     """The kill comes at any moment: while the process trains, evaluates or saves."""
     options = {"steps": 1500, "checkpoint_steps": 5, "eval_steps": 7, "summary_steps": 3}
-    script = f"from tests import small as tiny; tiny.make('save', **{options!r}).train()"
+    script = f"from tests import small_run; small_run.make('save', **{options!r}).train()"
     process = commands.start_python("-c", script, cwd=tmp_path)
     while not (tmp_path / "save/metrics.jsonl").exists():
         assert process.poll() is None
@@ -225,8 +212,8 @@ def test_a_process_killed_from_outside_resumes_exactly(secs: float, tmp_path: Pa
     assert commands.finish(process, tmp_path).code == -signal.SIGKILL
     found = []
     for folder in ("save", "other"):
-        with tiny.make(tmp_path / folder, **options) as train:
+        with small_run.make(tmp_path / folder, **options) as train:
             assert train.train()["finished"]
-            found.append(tiny.variables(train))
-    tiny.assert_same_bits(found[0], found[1])
+            found.append(small_run.variables(train))
+    small_run.assert_same_bits(found[0], found[1])
     assert figures_of(tmp_path / "save") == figures_of(tmp_path / "other")
