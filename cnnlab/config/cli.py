@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import importlib
 import io
+import itertools
 import json
 import os
+import re
 import signal
 import sys
 import traceback
@@ -41,6 +43,7 @@ class Exit(SystemExit):
         self.answer, self.error = answer, error
 
 
+_IS_FLAG = re.compile("--|-[a-zA-Z]")  # as Fire sees it: a negative number is none
 _NO_SEPARATOR = "\0"  # cannot occur in a command line
 MAX_LINE = 1000  # characters of an error, because a file name may have thousands
 
@@ -82,17 +85,22 @@ def collect(
         the positional words, and flag name to text.
 
     Raises:
-        UsageError: a word has a special meaning in Fire only.
+        UsageError: a word has a special meaning in Fire only, or an option has no value.
     """
     for word in words:
         if word == "--" or word.startswith("--="):
             raise UsageError(f"unexpected argument {word}; options are written --name=value")
     # A switch needs no value, but Fire would take the next word as its value.
-    switches = {f"--{name}" for name in options_module.switches_of(options_class)}
-    words = [
-        f"{word}=True" if word.replace("-", "_").replace("__", "--", 1) in switches else word
-        for word in words
-    ]
+    switches = options_module.switches_of(options_class)
+    words = [f"{word}=True" if _flag_name(word) in switches else word for word in words]
+    # Fire takes a flag without a value for a switch that is True, or False after --no.
+    others = set(options_module.fields_of(options_class)) - set(switches)
+    for word, following in itertools.zip_longest(words, words[1:], fillvalue="--"):
+        name = _flag_name(word)
+        if "=" not in word and _IS_FLAG.match(word) and _IS_FLAG.match(following):
+            for option in (name, name.removeprefix("no")):
+                if option in others:
+                    raise UsageError(f"--{option} needs a value, as in --{option}=VALUE")
     found: dict[str, Any] = {"words": (), "flags": {}}
 
     @fire.decorators.SetParseFn(str)
@@ -102,6 +110,11 @@ def collect(
     # In Fire, "-" ends the arguments. Here it is a word that means standard input.
     fire.Fire(take, command=[*words, "--", f"--separator={_NO_SEPARATOR}"], name="cnnlab")
     return found["words"], found["flags"]
+
+
+def _flag_name(word: str) -> str:
+    """Return the name of the option that a flag sets; for other words, a text that is no name."""
+    return word.lstrip("-").replace("-", "_") if _IS_FLAG.match(word) else ""
 
 
 def run(

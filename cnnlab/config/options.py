@@ -20,7 +20,14 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import PydanticUndefined
 
 from cnnlab.base.errors import UsageError, nearest
-from cnnlab.config.values import admitted_types, none_or_word, plain
+from cnnlab.config.values import (
+    FLOAT32_MAX,
+    FLOAT32_MIN,
+    admitted_types,
+    beyond_float32,
+    none_or_word,
+    plain,
+)
 from cnnlab.config.yaml_text import parse_yaml
 
 STRICT = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
@@ -130,7 +137,7 @@ def normalized(options_class: type, values: Mapping[str, Any]) -> dict[str, Any]
     """Return the values in Python's own types, as the options mean them, not yet checked.
 
     Raises:
-        UsageError: an option is unknown, or a value has a type that no option takes.
+        UsageError: an option is unknown, or a value is of a kind that no option takes.
     """
     check_names(values, options_class, "the options")
     found = {}
@@ -139,7 +146,7 @@ def normalized(options_class: type, values: Mapping[str, Any]) -> dict[str, Any]
         try:
             meant = none_or_word(plain(value), field.annotation)
         except TypeError as error:
-            raise UsageError(f"--{name}={str(value)[:100]} is not valid: {error}") from error
+            raise UsageError(f"--{name}={ascii(value)[:100]} is not valid: {error}") from error
         is_path = field.json_schema_extra["is_path"] and isinstance(meant, str)
         found[name] = os.path.expanduser(meant) if is_path else meant
     return found
@@ -153,16 +160,20 @@ def build(options_class: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:
     """
     values, fields = normalized(options_class, values), fields_of(options_class)
     for name, value in values.items():
-        if isinstance(value, str) and not _is_plain_text(value):
-            raise UsageError(
-                f"--{name}={value!a} contains a character that names and paths may not have"
-            )
         if isinstance(value, bool) and bool not in admitted_types(fields[name].annotation):
             raise UsageError(f"--{name}={value} is not valid: it is not a switch")
     try:
-        return options_class(**values)
+        options = options_class(**values)
     except pydantic.ValidationError as error:
         raise UsageError(_explain(error, options_class)) from error
+    for name, value in as_dict(options).items():
+        number = beyond_float32(value) if fields[name].json_schema_extra["shapes_result"] else None
+        if number is not None:
+            raise UsageError(
+                f"--{name}={str(value)[:100]} is not valid: training computes in float32, and "
+                f"{number} is not 0 or from {FLOAT32_MIN:.2g} to {FLOAT32_MAX:.2g} in size"
+            )
+    return options
 
 
 def replace(options: OptionsT, **changes: Any) -> OptionsT:
@@ -240,11 +251,6 @@ def _help_of(described: Description) -> str:
 def _wrapped(text: str, indent: int) -> list[str]:
     lines = textwrap.wrap(text, HELP_WIDTH - indent, break_on_hyphens=False)
     return [" " * indent + line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
-
-
-def _is_plain_text(text: str) -> bool:
-    """Return whether a text is valid UTF-8 without NUL, which no path may have."""
-    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _type_name(annotation: Any) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 NONE = "none"
+# The smallest and the largest number above 0 that float32 holds with all its digits.
+FLOAT32_MIN, FLOAT32_MAX = 2.0**-126, (2 - 2.0**-23) * 2.0**127
 
 
 def admitted_types(annotation: Any) -> set[Any]:
@@ -31,7 +33,8 @@ def plain(value: Any) -> Any:
     NumPy's scalars become numbers, its arrays and all tuples lists, and paths texts.
 
     Raises:
-        TypeError: a value inside has another type.
+        TypeError: a value inside has another type, or is a text with NUL, which no path has, or
+            one that UTF-8 cannot hold.
     """
     if hasattr(value, "tolist"):  # NumPy's scalars and arrays, without importing it
         value = value.tolist()
@@ -40,10 +43,12 @@ def plain(value: Any) -> Any:
     for kind in (bool, int, float):
         if isinstance(value, kind):
             return kind(value)
-    if isinstance(value, str):
-        return str.__str__(value)
     if isinstance(value, os.PathLike):
-        return os.fsdecode(value)
+        value = os.fsdecode(value)
+    if isinstance(value, str):
+        if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value):
+            raise TypeError("it contains a character that names and paths may not have")
+        return str.__str__(value)
     if isinstance(value, list | tuple):
         return [plain(entry) for entry in value]
     if isinstance(value, Mapping) and all(type(plain(key)) in (str, int) for key in value):
@@ -53,6 +58,19 @@ def plain(value: Any) -> Any:
     raise TypeError(
         f"it has a value of type {type(value).__name__}; use numbers, texts, lists and mappings"
     )
+
+
+def beyond_float32(value: Any) -> float | None:
+    """Return the first number in a value that float32 would turn into 0, infinity or nan, if any.
+
+    Args:
+        value: a number, or lists and mappings of numbers.
+    """
+    if isinstance(value, float):
+        is_held = value == 0 or FLOAT32_MIN <= abs(value) <= FLOAT32_MAX
+        return None if is_held else value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next((found for v in inner if (found := beyond_float32(v)) is not None), None)
 
 
 def none_or_word(value: Any, annotation: Any) -> Any:

@@ -173,6 +173,36 @@ def test_only_paths_have_a_home_folder() -> None:
                 assert field.json_schema_extra["is_path"], name
 
 
+@pytest.mark.parametrize("number", [1e300, -1e39, 1e-300, float("inf"), "1e300"])
+@pytest.mark.parametrize(
+    "name", ["l1", "l2", "clip_norm", "weight_decay", "learning_rate", "epsilon", "end_factor"]
+)
+def test_numbers_that_float32_cannot_hold(name: str, number: float | str) -> None:
+    with pytest.raises(UsageError, match=f"^--{name}=.* is not valid: "):
+        opts.build(Config, {name: number})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("class_weights", [1e300, 1]),
+        ("class_weights", {"cat": 1e300}),
+        ("boundary_factors", [1, 1e300]),
+        ("model_options", {"dropout": [1e-300]}),
+        ("parameter_groups", {"bias": {"rate": 1e300}}),
+        ("augment", [{"brightness": {"max_delta": 1e300}}]),
+    ],
+)
+def test_numbers_inside_that_float32_cannot_hold(name: str, value: Any) -> None:
+    with pytest.raises(UsageError, match=f"^--{name}=.*computes in float32, and 1e-?[+]?300 is"):
+        opts.build(Config, {name: value})
+
+
+def test_numbers_at_the_ends_of_float32() -> None:
+    tiny_one, largest = (float(getattr(np.finfo(np.float32), n)) for n in ("tiny", "max"))
+    assert opts.build(Config, {"l1": tiny_one, "l2": largest, "max_secs": 1e300}).l2 == largest
+
+
 def test_overwriting_checks_before_it_deletes(tmp_path: Path) -> None:
     with small_run.make(tmp_path, steps=2) as train:
         train.train()
