@@ -15,6 +15,7 @@ import importlib
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -61,8 +62,11 @@ legacy_pooling: Any = _LazyModule("tf_keras.src.legacy_tf_layers.pooling")
 mixed_precision: Any = _LazyModule("tf_keras.mixed_precision")
 
 
+_loading = threading.RLock()  # a second thread would find TensorFlow half imported
+
+
 def _load(name: str) -> ModuleType:
-    with gc_paused():
+    with _loading, gc_paused():
         if "tensorflow" not in sys.modules:
             _load_tensorflow()
         return importlib.import_module(name)
@@ -156,6 +160,42 @@ def reason_of(error: Exception) -> str:
     # A long message first says where each node was created. The reason follows the last node.
     named = [number for number, line in enumerate(lines[:-1]) if line.startswith("Node: ")]
     return lines[named[-1] + 1 if named else 0][:300]
+
+
+# Sessions. TensorFlow's threads do not survive `fork`, so a session run in the child never ends.
+
+_processes_with_sessions: set[int] = set()
+
+
+def open_session(graph: Any, config: Any = None) -> Any:
+    """Return a new `tf.Session`.
+
+    Raises:
+        CnnlabError: this process was forked from one that had a session.
+    """
+    check_not_forked()
+    _processes_with_sessions.add(os.getpid())
+    return tf.Session(graph=graph, config=config)
+
+
+def of_this_process(session: Any) -> Any:
+    """Return the session, if a fork did not make it useless.
+
+    Raises:
+        CnnlabError: this process was forked from one that had a session.
+    """
+    check_not_forked()
+    return session
+
+
+def check_not_forked() -> None:
+    """Raise CnnlabError if this process was forked from one that had a session."""
+    if _processes_with_sessions - {os.getpid()}:
+        raise CnnlabError(
+            "this process was forked from one that had a TensorFlow session, and would wait for "
+            "ever; start it with multiprocessing.get_context('spawn'), or fork before the first "
+            "session"
+        )
 
 
 # Facts about this machine's TensorFlow, and settings of a session run.

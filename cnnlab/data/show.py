@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from cnnlab.base.errors import UsageError
 from cnnlab.base.files import write_atomically
 from cnnlab.base.surroundings import building_in
-from cnnlab.base.tf1 import tf
+from cnnlab.base.tf1 import open_session, tf
 from cnnlab.config.config import Config
 from cnnlab.config.options import STRICT, option
 from cnnlab.data.augment import evaluation_view, scaling_of, shape_after
@@ -106,7 +106,7 @@ def load_batches(
         init_op = tf.global_variables_initializer()
     originals: list[Any] = []
     inputs: list[Any] = []
-    with tf.Session(graph=graph) as session:
+    with open_session(graph) as session:
         session.run(init_op)
         source.fill(session, train)
         if statistics is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from cnnlab.base.surroundings import building_in
-from cnnlab.base.tf1 import tf
+from cnnlab.base.tf1 import open_session, tf
 from cnnlab.config.config import Config
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.graph.inference_graph import build_inference_graph
@@ -66,7 +66,7 @@ def open_program(
         probabilities, classes = build_outputs(config, spec, images_ph)
         saver = make_saver(graph)
     # Not `with tf.Session(...)`: inside it eager mode is off, but TensorFlow's converters need it.
-    with contextlib.closing(tf.Session(graph=graph, config=session_config(config))) as session:
+    with contextlib.closing(open_session(graph, session_config(config))) as session:
         checkpoints.restore(saver, session, step)
         yield Program(config, spec, step, session, images_ph, probabilities, classes)
 

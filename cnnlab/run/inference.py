@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from cnnlab.base.aligned import ALIGNMENT
 from cnnlab.base.errors import UsageError
-from cnnlab.base.tf1 import config_pb2, on_calling_thread, translate_op_errors
+from cnnlab.base.tf1 import check_not_forked, config_pb2, on_calling_thread, translate_op_errors
 from cnnlab.config.config import Config
 from cnnlab.config.training_options import Tta
 from cnnlab.data.datasets import Split
@@ -66,6 +66,7 @@ class GraphSession:
             fetches: names of attributes of `InferenceGraph`.
             feeds: name of an attribute of `InferenceGraph` to its value.
         """
+        check_not_forked()
         computed = [name for name in fetches if name not in feeds]
         tensors = {name: getattr(self._graph, name) for name in (*feeds, *computed)}
         if not computed:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from cnnlab.base.errors import CnnlabError
 from cnnlab.base.garbage import gc_paused
 from cnnlab.base.surroundings import building_in
-from cnnlab.base.tf1 import tf
+from cnnlab.base.tf1 import of_this_process, open_session, tf
 from cnnlab.config.config import Config
 from cnnlab.config.resolve import graph_options_differ, resolve
 from cnnlab.data.arrays import Pair, Pairs, check_fitting_images, dataset_of
@@ -190,12 +190,12 @@ class SessionOwner:
         """The session; its first use initializes the variables and loads the data."""
         if self._session is None:
             self._session = self._start_session()
-        return self._session
+        return of_this_process(self._session)
 
     @property
     def step(self) -> int:
         """Number of steps made so far; 0 before there is a session."""
-        return 0 if self._session is None else int(self._session.run(self.train_graph.global_step))
+        return 0 if self._session is None else int(self.session.run(self.train_graph.global_step))
 
     @property
     def images_ph(self) -> Any:
@@ -238,7 +238,7 @@ class SessionOwner:
     def _start_session(self) -> Any:
         """Return a session with initialized variables and the training set resident."""
         graph, train = self.train_graph, self.data.split("train")
-        session = tf.Session(graph=self.graph, config=session_config(self.config))
+        session = open_session(self.graph, session_config(self.config))
         loaded = self._initialize_variables(session)
         graph.fill_data(session, train)
         if self._first_step == 0:

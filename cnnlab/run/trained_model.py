@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from cnnlab.base.garbage import gc_paused
 from cnnlab.base.surroundings import building_in
-from cnnlab.base.tf1 import tf
+from cnnlab.base.tf1 import open_session, tf
 from cnnlab.config.config import Config
 from cnnlab.data.datasets import Split
 from cnnlab.data.specs import DatasetSpec
@@ -63,7 +63,7 @@ class TrainedModel:
         with building_in(graph), tf.device(choose_device(config)), gc_paused():
             self.graph = build_inference_graph(config, spec, model, as_written=as_written)
             saver = make_saver(graph)
-        self.session = tf.Session(graph=graph, config=session_config(config))
+        self.session = open_session(graph, session_config(config))
         checkpoints.restore(saver, self.session, step)
         self._graph_session = GraphSession(self.session, self.graph, config)
 
