@@ -118,6 +118,22 @@ def test_more_epochs_resume_the_run(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert t.train()["step"] == 8
 
 
+def test_a_resumed_run_may_report_more_often(tmp_path: Path) -> None:
+    straight, folder = tmp_path / "straight", tmp_path / "save"
+    with small_run.make(straight, small_run.linear, **SMALL) as train:
+        train.train()
+        expected = small_run.variables(train)
+    with small_run.make(folder, small_run.linear, **{**SMALL, "steps": 4}) as train:
+        train.train()
+    often = {**SMALL, "eval_steps": 1, "summary_steps": 1}
+    with small_run.make(folder, small_run.linear, **often) as train:
+        assert train.train()["finished"]
+        small_run.assert_same_bits(small_run.variables(train), expected)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["split"] == "val"] == [3, 4, 5, 6]
+    assert [line["step"] for line in lines if line["split"] == "train"][-2:] == [5, 6]
+
+
 def test_another_run_is_refused_and_not_changed(tmp_path: Path) -> None:
     with small_run.make(tmp_path / "save", small_run.linear, **SMALL) as train:
         train.train()

@@ -58,12 +58,18 @@ def override(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
 
 
 def differing_options(old: Config, new: Config) -> list[str]:
-    """Return the names of the options that differ and can change the weights of a run."""
+    """Return the names of the options that differ and can change the weights of a run.
+
+    How often a run reports may differ. Evaluations are reports, unless the run depends on them.
+    """
     shaping = {
         name
         for name, field in opts.fields_of(Config).items()
         if field.json_schema_extra["shapes_result"]
     }
+    shaping.remove("summary_steps")
+    if not (new.schedule == "plateau" or new.early_stopping or new.restore_best):
+        shaping.remove("eval_steps")
     if new.on_nan == "rollback":
         shaping.add("checkpoint_steps")  # decides how far back a rollback goes
     return [

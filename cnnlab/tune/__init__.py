@@ -109,8 +109,7 @@ def _open_study(options: TuneOptions, plan: Plan, grid: list[Point] | None) -> S
                 shutil.rmtree(path)
     elif not study.rows() and any(plan.folder.glob(TRIAL_PATTERN)):
         raise UsageError(
-            f"{plan.folder} holds the trials of another study; choose another --save_dir, or "
-            "--overwrite to delete them"
+            f"{plan.folder} holds the trials of another study; choose another --save_dir"
         )
     return study
 

@@ -212,7 +212,7 @@ class Study:
             )
             raise UsageError(
                 f"the study {name} has other options: {changes}; choose another --save_dir or "
-                "--study, give the same options to resume it, or --overwrite to delete it"
+                "--study, or give the same options to resume it"
             )
 
     def _requeue_lost(self) -> None:

@@ -107,7 +107,7 @@ def test_options_that_shape_the_result_are_refused_and_all_named() -> None:
         resolve_for_run({"save_dir": "save", "seed": 6, "batch_size": 8, "checkpoint_steps": 3})
     message = str(error.value)
     assert message.startswith("save holds another run: batch_size (7 there, 8 here), seed (5 there")
-    assert "--overwrite" in message
+    assert message.endswith("choose another --save_dir, or give the same options to resume it")
     assert "checkpoint_steps" not in message
 
 
@@ -177,6 +177,27 @@ def test_which_options_shape_the_result() -> None:
         *("max_to_keep", "keep_every", "device", "layer_summaries", "overwrite", "json", "debug"),
     }
     assert differing_options(Config(), Config(seed=2, max_to_keep=1)) == ["seed"]
+
+
+@pytest.mark.parametrize("name", ["eval_steps", "summary_steps"])
+def test_how_often_a_run_reports_may_change(name: str) -> None:
+    saved(seed=5)
+    assert getattr(resolve_for_run({"save_dir": "save", name: 7}), name) == 7
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"early_stopping": 3},
+        {"schedule": "plateau"},
+        {"restore_best": True, "validation_split": 0.1},
+    ],
+)
+def test_evaluations_that_change_the_run_keep_their_steps(options: dict[str, Any]) -> None:
+    saved(**options)
+    assert resolve_for_run({"save_dir": "save", "summary_steps": 7}).summary_steps == 7
+    with pytest.raises(UsageError, match=r"eval_steps \(500 there, 7 here\)"):
+        resolve_for_run({"save_dir": "save", "eval_steps": 7})
 
 
 def test_a_graph_is_kept_only_where_it_fits() -> None:

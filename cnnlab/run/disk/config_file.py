@@ -71,8 +71,8 @@ def check_fingerprints(config: Config, fingerprints: Mapping[str, str]) -> None:
 
 def _another_run(save_dir: str, difference: str, same: str) -> UsageError:
     return UsageError(
-        f"{save_dir} holds another run: {difference}; choose another --save_dir, give the same "
-        f"{same} to resume it, or --overwrite to delete it"
+        f"{save_dir} holds another run: {difference}; choose another --save_dir, or give the same "
+        f"{same} to resume it"
     )
 
 

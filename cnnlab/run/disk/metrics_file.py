@@ -38,7 +38,7 @@ def read_metrics(save_dir: Path, last_step: int | None = None) -> list[dict[str,
             _check_line(line)
         except (ValueError, RecursionError) as error:
             raise CnnlabError(
-                f"{path}: line {number} is damaged ({str(error)[:100]}); delete it to continue"
+                f"{path}: line {number} is damaged ({str(error)[:100]}); delete the line"
             ) from error
         if last_step is None or line["step"] <= last_step:
             lines.append(line)

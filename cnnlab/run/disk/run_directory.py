@@ -62,7 +62,7 @@ class RunDirectory:
         if not config.overwrite and not holds_run and self.checkpoints.steps():
             raise UsageError(
                 f"{self.path} holds checkpoints but no {CONFIG_FILE}; choose another --save_dir, "
-                "or --overwrite to delete them"
+                f"or put {CONFIG_FILE} back"
             )
 
     def result(self) -> dict[str, Any] | None:

@@ -58,8 +58,8 @@ def test_other_data_is_refused(what: str, use: str, tmp_path: Path) -> None:
     with make(tmp_path, data=data) as train, pytest.raises(UsageError) as error:
         USES[use](train)
     assert str(error.value) == (
-        f"{tmp_path}/run holds another run: other {what}; choose another --save_dir, give the same "
-        "data and model to resume it, or --overwrite to delete it"
+        f"{tmp_path}/run holds another run: other {what}; choose another --save_dir, or give the "
+        "same data and model to resume it"
     )
     assert content(tmp_path) == before
     with make(tmp_path) as train:
