@@ -179,11 +179,14 @@ def _class_number(key: str | int, class_names: tuple[str, ...]) -> int:
     """Return the number of the class that has this name or number."""
     if key in class_names:
         return class_names.index(str(key))
-    if isinstance(key, int) and 0 <= key < len(class_names):
-        if str(key) in class_names and class_names[key] != str(key):
-            raise UsageError(
-                f"--class_weights: {key} is the number of one class and the name of another; put a "
-                "name in quotes"
-            )
-        return key
-    raise UsageError(f"--class_weights: no class {key}; the classes are {', '.join(class_names)}")
+    if str(key) not in map(str, range(len(class_names))):
+        raise UsageError(
+            f"--class_weights: no class {key}; the classes are {', '.join(class_names)}"
+        )
+    number = int(key)
+    if str(key) in class_names and class_names[number] != str(key):
+        raise UsageError(
+            f"--class_weights: {key} is the number of one class and the name of another; put "
+            "a name in quotes"
+        )
+    return number
