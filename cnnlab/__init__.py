@@ -55,12 +55,14 @@ _HOMES = {
 }
 
 # In a command, Ctrl-C ends the process without a message until `cli.run` handles signals. Otherwise
-# Python would print a traceback from the middle of an import.
+# Python would print a traceback from the middle of an import. SIGUSR1 must not end the process.
 _IS_COMMAND = os.path.basename(sys.argv[0]) == "cnnlab" or (
     sys.argv[0] == "-m" and any(word.startswith("cnnlab.") for word in sys.orig_argv)
 )
 if _IS_COMMAND and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+if _IS_COMMAND and hasattr(signal, "SIGUSR1"):
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,8 @@ the process immediately. That does no harm, because every file is complete or ab
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -43,7 +45,7 @@ def signals_raised() -> Iterator[None]:
     """
 
     def leave(number: int, _frame: FrameType | None) -> None:
-        _restore_defaults()
+        _let_the_next_one_end()
         raise Interrupted(number)
 
     with _handling(leave, signal.SIG_IGN):
@@ -63,11 +65,30 @@ def signals_deferred(stop: Callable[[int, str], None], save: Callable[[], None])
     """
 
     def receive(number: int, _frame: FrameType | None) -> None:
-        _restore_defaults()
+        _let_the_next_one_end()
         stop(number, signal.Signals(number).name)
 
     with _handling(receive, lambda _number, _frame: save()):
         yield
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Hold the first stop signal and SIGUSR1 back until the end of the block.
+
+    While C++ code is being imported, an exception of a handler would become another error. The
+    second stop signal ends the process.
+    """
+    held: list[int] = []
+
+    def hold(number: int, _frame: FrameType | None) -> None:
+        _let_the_next_one_end()
+        held.append(number)
+
+    with _handling(hold, lambda number, _frame: held.append(number)):
+        yield
+    for number in held:
+        signal.raise_signal(number)
 
 
 @contextmanager
@@ -94,7 +115,22 @@ def _handling(stop: Handler, save: Handler | signal.Handlers) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _restore_defaults() -> None:
+def _let_the_next_one_end() -> None:
+    """Let the operating system end the process at the next stop signal, without Python.
+
+    A signal may have arrived already that Python has not handled yet. So Python keeps a handler for
+    it: without one, Python would print that the signal was "ignored due to race condition".
+    """
     for number in STOP_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, _end)
+            _set_default_in_c(number)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    _set_default_in_c(number)
+    os.kill(os.getpid(), number)
+
+
+def _set_default_in_c(number: int) -> None:
+    ctypes.CDLL(None).signal(number, ctypes.c_void_p(int(signal.SIG_DFL)))

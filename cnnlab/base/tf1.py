@@ -24,6 +24,7 @@ from typing import Any, BinaryIO, Final
 from cnnlab.base.errors import CnnlabError
 from cnnlab.base.garbage import gc_paused
 from cnnlab.base.machine import cpu_features
+from cnnlab.base.signals import signals_held
 
 KERAS_PROBE: Final = "keras.src.optimizers"  # TensorFlow loads Keras 3 by importing this
 ISAS_WITHOUT_AVX512: Final = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2")  # oneDNN's names
@@ -77,7 +78,7 @@ def _load_tensorflow() -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        with quiet_stderr(), _without_keras():
+        with quiet_stderr(), _without_keras(), signals_held():
             tensorflow = importlib.import_module("tensorflow")
     except (ImportError, OSError, MemoryError) as error:
         raise CnnlabError(f"TensorFlow cannot be loaded: {error}") from error

@@ -83,3 +83,55 @@ def test_while_a_command_is_imported_an_interrupt_leaves_quietly(tmp_path: Path)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (-signal.SIGINT, "")
+
+
+def run_script(script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(commands.ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("context", ["signals_raised()", "signals_deferred(print, print)"])
+def test_two_signals_at_once_print_nothing(context: str) -> None:
+    # Python handles both at once, in the order of their numbers, after they are unblocked.
+    done = run_script(
+        "import os, signal, time\nfrom cnnlab.base.signals import *\n"
+        f"with {context}:\n"
+        "    both = [signal.SIGINT, signal.SIGTERM]\n"
+        "    signal.pthread_sigmask(signal.SIG_BLOCK, both)\n"
+        "    for number in both:\n"
+        "        os.kill(os.getpid(), number)\n"
+        "    signal.pthread_sigmask(signal.SIG_UNBLOCK, both)\n"
+        "    time.sleep(5)\n"
+    )
+    assert "race condition" not in done.stderr
+    assert done.returncode in (-signal.SIGINT, -signal.SIGTERM)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_an_import_arrives_after_it(number: signal.Signals) -> None:
+    done = run_script(
+        "import os, sys\nfrom cnnlab.base import tf1\nfrom cnnlab.base.signals import *\n"
+        "class Sender:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'tensorflow.python.framework.ops':\n"
+        f"            os.kill(os.getpid(), {int(number)})\n"
+        "sys.meta_path.insert(0, Sender())\n"
+        "try:\n"
+        "    with signals_raised():\n"
+        "        tf1.tf.float32\n"
+        "except Interrupted as error:\n"
+        "    print(error.number, 'tensorflow.python.framework.ops' in sys.modules)\n"
+    )
+    assert done.stdout == f"{int(number)} True\n", done.stderr
+
+
+def test_a_command_ignores_sigusr1_from_its_start(tmp_path: Path) -> None:
+    script = "import os, signal, cnnlab; os.kill(os.getpid(), signal.SIGUSR1); print('alive')"
+    (tmp_path / "cnnlab").write_text(script)
+    with commands.start_python(str(tmp_path / "cnnlab"), cwd=tmp_path) as process:
+        assert process.communicate(timeout=60)[0] == "alive\n"
