@@ -30,22 +30,26 @@ class Example(NamedTuple):
 
 
 def examples_at(
-    places: Iterable[int], probabilities: npt.NDArray[np.float32], labels: npt.NDArray[Any]
+    places: Iterable[int],
+    probabilities: npt.NDArray[np.float32],
+    predicted: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
 ) -> list[Example]:
     """Return the examples at some indices of the split.
 
     Args:
         places: the indices, range [0, n).
         probabilities: float32 [n, num_classes].
+        predicted: int [n], the classes with the greatest logits.
         labels: int [n], range [0, num_classes).
     """
     examples = []
     for place in map(int, places):
         row = probabilities[place]
-        first, second = np.argsort(-row, kind="stable")[:2]
-        truth = int(labels[place])
+        first, truth = int(predicted[place]), int(labels[place])
+        second = next(c for c in np.argsort(-row, kind="stable") if c != first)
         examples.append(
-            Example(place, truth, int(first), float(row[first]), float(row[truth]), int(second))
+            Example(place, truth, first, float(row[first]), float(row[truth]), int(second))
         )
     return examples
 

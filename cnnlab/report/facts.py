@@ -28,6 +28,7 @@ from cnnlab.run.disk.metrics_file import read_metrics
 from cnnlab.run.disk.run_directory import read_result
 from cnnlab.run.metrics.mistakes import worst_mistakes
 from cnnlab.run.metrics.per_class import per_class_figures
+from cnnlab.run.metrics.scores import Outputs
 from cnnlab.run.trained_model import TrainedModel
 
 STUDIED_OF_EACH = 2  # of the worst mistakes, and of the least sure images; the default
@@ -137,17 +138,16 @@ def load_facts(save_dir: Path, selection: Selection) -> RunFacts:
     checkpoint = selection.checkpoint
     with TrainedModel(save_dir, config, data.spec, checkpoint, as_written=True) as trained:
         layers = summarize(trained.graph)
-        sums = trained.evaluate(split)
-        probabilities = trained.predict(split.images)
-        worst = worst_mistakes(probabilities, split.labels, selection.examples)
-        mistakes = examples_at(worst, probabilities, split.labels)
-        places = least_sure(probabilities, selection.examples)
-        unsure = examples_at(places, probabilities, split.labels)
+        outputs = Outputs(len(split.labels), data.spec.num_classes)
+        sums = trained.evaluate(split, outputs.add)
+        answers = (outputs.probabilities, outputs.predicted, split.labels)
+        mistakes = examples_at(worst_mistakes(*answers, selection.examples), *answers)
+        unsure = examples_at(least_sure(outputs.probabilities, selection.examples), *answers)
         if selection.images is None:
             both = [*mistakes[:STUDIED_OF_EACH], *unsure[:STUDIED_OF_EACH]]
             chosen = list(dict.fromkeys(both))
         else:
-            chosen = examples_at(selection.images, probabilities, split.labels)
+            chosen = examples_at(selection.images, *answers)
         studied, cam_layer = _study(trained, split, chosen)
         weights = first_weights(trained.graph)
         filters = (weights[0], trained.session.run(weights[1])) if weights else None

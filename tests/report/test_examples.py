@@ -16,14 +16,22 @@ PROBABILITIES = np.array(
     np.float32,
 )
 LABELS = np.array([0, 2, 0, 1, 0, 0])
+PREDICTED = PROBABILITIES.argmax(axis=1)
 
 
 def test_examples() -> None:
-    found = examples_at(np.array([3, 4]), PROBABILITIES, LABELS)
+    found = examples_at(np.array([3, 4]), PROBABILITIES, PREDICTED, LABELS)
     expected = [Example(3, 1, 2, 0.95, 0.05, 1), Example(4, 0, 0, 0.5, 0.5, 1)]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert {type(value) for example in found for value in example} == {int, float}
-    assert examples_at([], PROBABILITIES, LABELS) == []
+    assert examples_at([], PROBABILITIES, PREDICTED, LABELS) == []
+
+
+def test_of_equal_probabilities_the_logits_decide() -> None:
+    predicted = PREDICTED.copy()
+    predicted[4] = 1
+    (found,) = examples_at([4], PROBABILITIES, predicted, LABELS)
+    assert (found.predicted, found.runner_up) == (1, 0)
 
 
 def test_least_sure_first() -> None:

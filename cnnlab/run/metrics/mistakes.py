@@ -11,7 +11,10 @@ MOST_CONFUSED = 10  # pairs of classes
 
 
 def worst_mistakes(
-    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[Any], limit: int
+    probabilities: npt.NDArray[np.float32],
+    predicted: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+    limit: int,
 ) -> npt.NDArray[np.int64]:
     """Find the wrongly classified images with the lowest probability for the truth.
 
@@ -19,6 +22,8 @@ def worst_mistakes(
 
     Args:
         probabilities: float32 [n, num_classes].
+        predicted: int [n], the classes with the greatest logits. Probabilities may be rounded to
+            equal ones.
         labels: int [n], range [0, num_classes).
         limit: the largest number of images to return.
 
@@ -26,7 +31,7 @@ def worst_mistakes(
         int64 [at most limit], range [0, n): the indices of the images, the lowest probability
         first. Images of equal probability keep their order.
     """
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    wrong = np.flatnonzero(predicted != labels)
     of_truth = probabilities[wrong, labels[wrong]]
     return wrong[np.argsort(of_truth, kind="stable")][:limit]
 

@@ -57,16 +57,18 @@ class EvaluationPictures(EvaluationListener):
     def after(self, run: Run, evaluation: Evaluation) -> None:
         names, split = run.data.spec.class_names, run.data.split("validation")
         logits, probabilities = map(np.concatenate, zip(*self._batches, strict=True))
-        labels = split.labels[: len(logits)]
+        labels, predicted = split.labels[: len(logits)], logits.argmax(axis=1)
         values = []
         if "images" in self._parts:
-            worst = worst_mistakes(probabilities, labels, MISTAKES)
+            worst = worst_mistakes(probabilities, predicted, labels, MISTAKES)
             if len(worst):
                 images = split.images[worst]
-                picture = draw_mistakes(images, labels[worst], probabilities[worst], names)
+                picture = draw_mistakes(
+                    images, labels[worst], predicted[worst], probabilities[worst], names
+                )
                 values.append(picture_value("images/mistakes", picture))
         if "confusion_matrix" in self._parts:
-            confusion = confusion_matrix(labels, logits.argmax(axis=1), len(names))
+            confusion = confusion_matrix(labels, predicted, len(names))
             picture = draw_confusion_matrix(confusion, names)
             values.append(picture_value("images/confusion_matrix", picture))
         if "pr_curves" in self._parts:

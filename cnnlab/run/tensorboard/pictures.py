@@ -52,6 +52,7 @@ def as_picture(image: npt.NDArray[np.uint8], zoom: int = 1) -> Image.Image:
 def draw_mistakes(
     images: npt.NDArray[np.uint8],
     labels: npt.NDArray[Any],
+    predicted: npt.NDArray[Any],
     probabilities: npt.NDArray[np.float32],
     class_names: Sequence[str],
 ) -> Image.Image:
@@ -60,6 +61,7 @@ def draw_mistakes(
     Args:
         images: uint8 [n, height, width, channels], n >= 1.
         labels: int [n], the truth.
+        predicted: int [n], the predicted class.
         probabilities: float32 [n, num_classes].
         class_names: one for each class.
     """
@@ -74,7 +76,7 @@ def draw_mistakes(
         row, column = divmod(index, _COLUMNS)
         left, top = _GAP + column * cell_width, _GAP + row * cell_height
         sheet.paste(as_picture(image, zoom), (left, top))
-        guess = int(probabilities[index].argmax())
+        guess = int(predicted[index])
         lines = (
             (f"is {class_names[labels[index]]}", "black"),
             (f"{probabilities[index, guess]:.0%} {class_names[guess]}", "firebrick"),

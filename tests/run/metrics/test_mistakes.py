@@ -17,10 +17,11 @@ PROBABILITIES = np.array(
     np.float32,
 )
 LABELS = np.array([0, 2, 0, 1, 0, 0, 0])
+PREDICTED = PROBABILITIES.argmax(axis=1)
 
 
 def test_the_lowest_probability_for_the_truth_comes_first() -> None:
-    found = worst_mistakes(PROBABILITIES, LABELS, 9)
+    found = worst_mistakes(PROBABILITIES, PREDICTED, LABELS, 9)
     assert found.tolist() == [6, 1, 5, 3]
     assert found.dtype == np.int64
     losses = -np.log(PROBABILITIES[found, LABELS[found]])
@@ -28,9 +29,15 @@ def test_the_lowest_probability_for_the_truth_comes_first() -> None:
 
 
 def test_the_limit_and_no_mistakes() -> None:
-    assert worst_mistakes(PROBABILITIES, LABELS, 2).tolist() == [6, 1]
-    assert worst_mistakes(PROBABILITIES, PROBABILITIES.argmax(axis=1), 9).tolist() == []
-    assert worst_mistakes(PROBABILITIES[:0], LABELS[:0], 9).tolist() == []
+    assert worst_mistakes(PROBABILITIES, PREDICTED, LABELS, 2).tolist() == [6, 1]
+    assert worst_mistakes(PROBABILITIES, PREDICTED, PREDICTED, 9).tolist() == []
+    assert worst_mistakes(PROBABILITIES[:0], PREDICTED[:0], LABELS[:0], 9).tolist() == []
+
+
+def test_of_equal_probabilities_the_logits_decide() -> None:
+    predicted = PREDICTED.copy()
+    predicted[4] = 1  # the logit of the second class was greater
+    assert worst_mistakes(PROBABILITIES, predicted, LABELS, 9).tolist() == [6, 1, 5, 3, 4]
 
 
 def test_most_confused() -> None:

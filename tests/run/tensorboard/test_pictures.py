@@ -15,7 +15,9 @@ def test_mistakes_show_the_images_over_captions(channels: int) -> None:
     labels = np.arange(8) % 3
     probabilities = np.roll(np.eye(3, dtype=np.float32)[labels], 1, axis=1)
     names = ["cat", "a dog with a very long name of its own", "bird"]
-    sheet = pictures.draw_mistakes(images, labels, probabilities, names)
+    sheet = pictures.draw_mistakes(
+        images, labels, probabilities.argmax(axis=1), probabilities, names
+    )
     zoom = 96 // 12
     pixels = np.asarray(sheet)
     for index in (0, 5, 7):
