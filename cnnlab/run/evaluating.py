@@ -51,14 +51,38 @@ class EvaluationListener:
 
 
 class PlateauListener(EvaluationListener):
-    """Passes the monitored figure to the plateau schedule, which keeps its state in the graph."""
+    """Passes the monitored figure to the plateau schedule, which keeps its state in the graph.
+
+    The state in a checkpoint may lack the evaluation of its step: a signal interrupted it, the next
+    process made it, and that process was killed before its next checkpoint. So at a step with an
+    evaluation, a resumed run computes the state again from metrics.jsonl.
+    """
+
+    def __init__(self, earlier: Sequence[Mapping[str, Any]]) -> None:
+        """Prepare to count the evaluations.
+
+        Args:
+            earlier: figures of the regular evaluations before this process, in order.
+        """
+        self._earlier = earlier
+
+    def start(self, run: Run) -> None:
+        plateau = run.train_graph.plateau
+        assert plateau is not None
+        if self._earlier and self._earlier[-1]["step"] == run.step:
+            run.session.run([variable.initializer for variable in plateau.variables])
+            for figures in self._earlier:
+                self._count(run, figures)
 
     def after(self, run: Run, evaluation: Evaluation) -> None:
         if evaluation.is_regular:
-            plateau = run.train_graph.plateau
-            assert plateau is not None
-            figure = goodness(evaluation.figures, run.config.monitor)
-            run.session.run(plateau.update_op, {plateau.figure_ph: figure})
+            self._count(run, evaluation.figures)
+
+    def _count(self, run: Run, figures: Mapping[str, Any]) -> None:
+        plateau = run.train_graph.plateau
+        assert plateau is not None
+        figure = goodness(figures, run.config.monitor)
+        run.session.run(plateau.update_op, {plateau.figure_ph: figure})
 
 
 class EarlyStopping(EvaluationListener):

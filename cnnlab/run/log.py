@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from cnnlab.base.errors import CnnlabError
-from cnnlab.base.files import translate_os_errors, write_atomically
+from cnnlab.base.files import translate_os_errors
 from cnnlab.base.tf1 import tf
-from cnnlab.run.disk.metrics_file import METRICS_FILE, SPLITS, read_metrics
+from cnnlab.run.disk.metrics_file import METRICS_FILE, SPLITS, read_metrics, write_metrics
 from cnnlab.run.tensorboard.drawn_graph import DrawnGraph
 from cnnlab.run.tensorboard.events import EventWriter
 
@@ -42,8 +42,7 @@ class RunLog:
             CnnlabError: a file cannot be written. All methods raise it.
         """
         self._path = save_dir / METRICS_FILE
-        kept = "".join(json.dumps(line) + "\n" for line in read_metrics(save_dir, first_step))
-        write_atomically(self._path, kept)
+        write_metrics(save_dir, read_metrics(save_dir, first_step))
         with translate_os_errors(self._path):
             self._file = self._path.open("a", encoding="utf-8")
         self._writers = {split: EventWriter(log_dir / split) for split in SPLITS}
@@ -54,17 +53,23 @@ class RunLog:
         self.flush()
 
     def write(self, split: str, step: int, **figures: float) -> None:
-        """Add one line to metrics.jsonl and one point to each curve."""
+        """Add one line to metrics.jsonl and one point to each curve.
+
+        The line is written last, because it means that all of this is done: a resumed run does not
+        repeat an evaluation that has its line.
+        """
         line = {"step": step, "split": split, **figures}
-        with translate_os_errors(self._path):
-            self._file.write(json.dumps(line) + "\n")
-            self._file.flush()
         values = [
             tf.Summary.Value(tag=name, simple_value=value)
             for name, value in figures.items()
             if name not in NOT_DRAWN
         ]
-        self._writers[split].add_summary(tf.Summary(value=values), step)
+        writer = self._writers[split]
+        writer.add_summary(tf.Summary(value=values), step)
+        writer.flush()
+        with translate_os_errors(self._path):
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
 
     def write_summary(self, split: str, step: int, summary: bytes) -> None:
         """Add a serialized summary to the split's event file."""

@@ -54,7 +54,7 @@ def make_hooks(
             log,
             directory,
             run.step,
-            _make_listeners(run, log, early_stopping),
+            _make_listeners(run, directory, log, early_stopping),
         ),
     ]
     if config.layer_summaries:
@@ -83,14 +83,14 @@ def make_hooks(
 
 
 def _make_listeners(
-    run: Run, log: RunLog, early_stopping: EarlyStopping | None
+    run: Run, directory: RunDirectory, log: RunLog, early_stopping: EarlyStopping | None
 ) -> list[EvaluationListener]:
     """Return the listeners to the evaluations, in the order in which they are informed."""
     listeners: list[EvaluationListener] = []
     if parts := set(run.config.tensorboard) - {"projector"}:
         listeners.append(EvaluationPictures(log, parts))
     if run.config.schedule == "plateau":
-        listeners.append(PlateauListener())
+        listeners.append(PlateauListener(directory.evaluations_so_far(run.step)))
     if early_stopping is not None:
         listeners.append(early_stopping)
     return listeners

@@ -11,8 +11,10 @@ import pytest
 from cnnlab import Hook, Train
 from cnnlab.base.signals import Interrupted, signals_raised
 from cnnlab.run.disk.checkpoint import Checkpoints
+from tests import commands, small_run
 from tests.safety.conftest import OPTIONS
 from tests.safety.test_checkpoints import train_on
+from tests.safety.test_events import drawn
 
 
 class Sender(Hook):
@@ -105,3 +107,63 @@ def test_before_the_loop_a_stop_signal_ends_the_process_and_sigusr1_does_not() -
             os.kill(os.getpid(), signal.SIGTERM)
     assert caught.value.number == signal.SIGTERM
     assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGUSR1)] == before
+
+
+class StopIn(Train):
+    """Gets SIGTERM while it evaluates on the validation set after step 6."""
+
+    def evaluate(self, split: Any = "test", *args: Any, **kwargs: Any) -> dict[str, Any]:
+        if self.step == 6 and split == "validation":
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().evaluate(split, *args, **kwargs)
+
+
+PLATEAU: dict[str, Any] = {
+    "batch_size": 8,
+    "eval_steps": 2,
+    "summary_steps": 3,
+    "checkpoint_steps": 4,
+    "schedule": "plateau",
+    "plateau_patience": 2,
+    "optimizer": "sgd",
+    "learning_rate": 1e-12,
+    "model": "mnist_perceptron",
+    "validation_split": 0.2,
+    "device": "cpu",
+    "steps_per_run": 1,
+}
+
+
+def plateau_run(folder: Path, steps: int, kind: type[Train] = Train, **more: Any) -> dict[str, Any]:
+    """Train on, and return the variables."""
+    given = {**PLATEAU, "save_dir": str(folder), "log_dir": str(folder / "logs")}
+    with kind(data=small_run.arrays(), steps=steps, **given, **more) as train:
+        train.train()
+        return small_run.variables(train)
+
+
+def assert_like_the_whole_run(folder: Path, found: dict[str, Any]) -> None:
+    whole = plateau_run(folder / "whole", 12)
+    assert whole["plateau/reductions"] == 2
+    small_run.assert_same_bits(found, whole)
+    assert drawn(folder / "run/logs/val", "accuracy") == [2, 4, 6, 8, 10, 12]
+
+
+def test_a_kill_after_an_evaluation_that_was_made_up_loses_nothing(tmp_path: Path) -> None:
+    plateau_run(tmp_path / "run", 12, StopIn)
+    assert Checkpoints(tmp_path / "run").steps()[-1] == 6
+    program = (
+        "import signal; from pathlib import Path; from tests.safety.test_interrupts import *\n"
+        "plateau_run(Path('run'), 12, hooks=[Sender(7, signal.SIGKILL)])"
+    )
+    killed = commands.finish(commands.start_python("-c", program, cwd=tmp_path), tmp_path)
+    assert killed.code == -signal.SIGKILL, killed.stderr
+    assert Checkpoints(tmp_path / "run").steps()[-1] == 6
+    assert '"step": 6, "split": "val"' in (tmp_path / "run/metrics.jsonl").read_text()
+    assert_like_the_whole_run(tmp_path, plateau_run(tmp_path / "run", 12))
+
+
+def test_an_interrupted_last_evaluation_counts_in_a_longer_run(tmp_path: Path) -> None:
+    plateau_run(tmp_path / "run", 6, StopIn)
+    plateau_run(tmp_path / "run", 6)
+    assert_like_the_whole_run(tmp_path, plateau_run(tmp_path / "run", 12))

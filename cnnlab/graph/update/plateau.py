@@ -1,8 +1,7 @@
 """The schedule plateau: reduce the learning rate when validation no longer improves.
 
-The state is in three global variables, so checkpoints hold it. The checkpoint of a step is saved
-after the step's evaluation was counted. A run that is killed between the two resumes from an
-earlier checkpoint with an earlier state, and evaluates again.
+The state is in three global variables, so checkpoints hold it. `PlateauListener` says when a
+resumed run computes it again.
 """
 
 from __future__ import annotations
@@ -19,11 +18,13 @@ class Plateau(NamedTuple):
     rate: float32 scalar, the current learning rate.
     figure_ph: float64 scalar, the monitored figure of an evaluation; larger is better.
     update_op: counts that evaluation.
+    variables: the state; their initial values mean that nothing was counted yet.
     """
 
     rate: Any
     figure_ph: Any
     update_op: Any
+    variables: tuple[Any, ...]
 
 
 def build_plateau(config: Config) -> Plateau:
@@ -53,4 +54,4 @@ def build_plateau(config: Config) -> Plateau:
         factor = tf.cast(config.plateau_factor, tf.float32)
         rate = config.learning_rate * factor ** tf.cast(reductions.read_value(), tf.float32)
         rate = tf.maximum(rate, config.plateau_min_rate, name="rate")
-    return Plateau(rate, figure_ph, update_op)
+    return Plateau(rate, figure_ph, update_op, (best, waited, reductions))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from cnnlab.base.errors import CnnlabError
-from cnnlab.base.files import read_text
+from cnnlab.base.files import read_text, write_atomically
 
 METRICS_FILE = "metrics.jsonl"
 SPLITS = ("train", "val")
@@ -43,6 +44,24 @@ def read_metrics(save_dir: Path, last_step: int | None = None) -> list[dict[str,
         if last_step is None or line["step"] <= last_step:
             lines.append(line)
     return lines
+
+
+def write_metrics(save_dir: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+    """Replace metrics.jsonl.
+
+    Raises:
+        CnnlabError: the file cannot be written.
+    """
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    write_atomically(save_dir / METRICS_FILE, text)
+
+
+def remove_evaluation(save_dir: Path, step: int) -> None:
+    """Remove the evaluation of a step from metrics.jsonl, if it is there."""
+    lines = read_metrics(save_dir)
+    kept = [line for line in lines if (line["split"], line["step"]) != ("val", step)]
+    if len(kept) < len(lines):
+        write_metrics(save_dir, kept)
 
 
 def _check_line(line: Any) -> None:
