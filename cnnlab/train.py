@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from cnnlab.models import ModelFunction
 from cnnlab.run.control import Control
 from cnnlab.run.disk.config_file import resolve_for_run
 from cnnlab.run.disk.lock import locked
-from cnnlab.run.disk.run_directory import RunDirectory, describe_result
+from cnnlab.run.disk.run_directory import RunDirectory
 from cnnlab.run.evaluating import EarlyStopping
 from cnnlab.run.hook import Hook
 from cnnlab.run.inference import EvaluationStoppedError
@@ -110,7 +110,7 @@ class Train(SessionOwner):
         if self._session is None:
             self.data.split("train")  # reports missing files before any folder is made
         with locked(directory.path):
-            started = self._restore_or_start(directory)
+            started = self._restore_or_start(directory, total_steps)
             # Before this line there is nothing to save, so a signal ends the process at once.
             with self.control.deferring_signals(), hparams.run_session(self.config) as row:
                 self._make_all_steps(directory, total_steps, started)
@@ -139,7 +139,7 @@ class Train(SessionOwner):
             self.config = replace(self.config, schedule_steps=length)
         return self.config.total_steps(self.data.num_train)
 
-    def _restore_or_start(self, directory: RunDirectory) -> float:
+    def _restore_or_start(self, directory: RunDirectory, total_steps: int) -> float:
         """Bring the session to the newest checkpoint, or to step 0.
 
         Returns:
@@ -154,7 +154,7 @@ class Train(SessionOwner):
         self.say(f"{self.config.model} on {self.config.dataset}: {self.describe()}")
         needs_restoring = self._session is None and first_step > 0
         _ = self.session  # made here, so that a failure comes before anything is written
-        directory.begin(first_step, self.data.spec, self._fingerprints)
+        directory.begin(first_step, total_steps, self.data.spec, self._fingerprints)
         if needs_restoring:
             directory.checkpoints.restore(self.saver, self.session, first_step, exactly=True)
             self.say(f"resuming from step {first_step} of {directory.path}")
@@ -232,6 +232,17 @@ def main(words: Sequence[str] | None = None) -> None:
         usage="python -m cnnlab.train [--config=RECIPE] [--name=value ...]",
         about="Train a network, or resume the run that save_dir holds.",
         resolve=resolve_for_run,
+    )
+
+
+def describe_result(result: Mapping[str, Any], config: Config) -> str:
+    """Return one sentence about the result of a run."""
+    if not result["finished"]:
+        return f"stopped at step {result['step']}, saved; the same command resumes the run"
+    return (
+        f"step {result['step']}: test accuracy {result['accuracy']:.4f}, loss {result['loss']:.4f} "
+        f"on {result['n']} images, {result['seconds']:.0f} s; checkpoints in {config.save_dir}; "
+        f"tensorboard --logdir={config.resolved_log_dir}"
     )
 
 

@@ -13,7 +13,7 @@ import yaml
 from cnnlab import Hook, Train
 from cnnlab import train as train_module
 from cnnlab.base.errors import CnnlabError, UsageError
-from cnnlab.run.disk.run_directory import describe_result
+from cnnlab.train import describe_result
 from tests import small_run
 
 SMALL = {"steps": 6, "checkpoint_steps": 2, "max_to_keep": 2, "eval_steps": 3}

@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
+from cnnlab import Train
+from cnnlab.run.disk.checkpoint import Checkpoints
 from cnnlab.run.evaluating import EarlyStopping, Evaluation
 from tests import small_run
 
@@ -108,3 +110,49 @@ def test_the_plateau_s_state_survives_a_stop(tmp_path: Path, monitor: str) -> No
         with small_run.make(folder, hooks=[small_run.StopAt(stop)], **options) as train:
             train.train()
         small_run.assert_same_bits(whole, small_run.run(folder, **options))
+
+
+class Scored(Train):
+    """A run whose accuracy on the validation set is made up."""
+
+    scores: ClassVar[dict[int, float]] = {}
+
+    def evaluate(self, split: Any = "test", *args: Any, **kwargs: Any) -> dict[str, Any]:
+        figures = super().evaluate(split, *args, **kwargs)
+        return {**figures, "accuracy": self.scores[self.step]} if split == "validation" else figures
+
+
+@pytest.mark.parametrize("old_end", [4, 10])
+@pytest.mark.parametrize(("last_score", "best"), [(0.4, 7), (0.6, 14)])
+def test_an_extended_run_is_the_run_of_that_length(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    old_end: int,
+    last_score: float,
+    best: int,
+) -> None:
+    """The evaluation at the old end, the best of all, is one that the long run does not make."""
+    monkeypatch.setattr(Scored, "scores", {4: 0.9, 7: 0.5, 10: 0.9, 14: last_score})
+    given = {"batch_size": 8, "eval_steps": 7, "device": "cpu", "model": "mnist_perceptron"}
+    given |= {"validation_split": 0.2, "restore_best": True, "checkpoint_steps": 3}
+
+    def run(name: str, steps: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        folder = tmp_path / name
+        where = {"save_dir": str(folder), "log_dir": str(folder / "logs")}
+        with Scored(data=small_run.arrays(), steps=steps, **where, **given) as train:
+            result = train.train()
+            return {**result, "seconds": 0}, small_run.variables(train)
+
+    def evaluations(name: str) -> list[tuple[int, float]]:
+        lines = map(json.loads, (tmp_path / name / "metrics.jsonl").read_text().splitlines())
+        return [(one["step"], one["accuracy"]) for one in lines if one["split"] == "val"]
+
+    result, _ = run("parts", old_end)
+    assert result["best"] == {"step": old_end, "accuracy": 0.9}
+    (result, variables), (expected, whole) = run("parts", 14), run("whole", 14)
+    assert result == expected
+    assert result["best"]["step"] == best == variables["global_step"]
+    small_run.assert_same_bits(variables, whole)
+    assert evaluations("parts") == evaluations("whole") == [(7, 0.5), (14, last_score)]
+    steps = [Checkpoints(tmp_path / name / "best").steps() for name in ("parts", "whole")]
+    assert steps == [[best]] * 2

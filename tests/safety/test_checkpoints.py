@@ -1,17 +1,19 @@
 """Checkpoints: complete or absent, checked, and never lost."""
 
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cnnlab import Hook, Train, layers
-from cnnlab.base.errors import CnnlabError
+from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.tf1 import tf
 from cnnlab.evaluate import evaluate
 from cnnlab.run.disk.checkpoint import Checkpoints
 from cnnlab.run.disk.saver import make_saver
+from tests import commands, small_run
 from tests.safety.conftest import OPTIONS
 
 
@@ -170,3 +172,50 @@ def test_best_of_a_killed_run_is_the_best_so_far(run_dir: Path) -> None:
         train.train()
     assert best.steps() in (first, [31])
     assert tf.train.latest_checkpoint(str(run_dir / "best")).endswith(f"-{best.steps()[-1]}")
+
+
+def test_a_best_step_of_a_run_killed_before_its_first_checkpoint_is_forgotten(
+    tmp_path: Path,
+) -> None:
+    """A shorter run does not come to that step."""
+    program = (
+        "import os, signal\nfrom pathlib import Path\n"
+        "from cnnlab import Hook\nfrom tests import small_run\n"
+        "class Killer(Hook):\n"
+        "    every_steps = 5\n"
+        "    def after_step(self, train, state): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "options = {**small_run.BUSY, 'checkpoint_steps': 100}\n"
+        "small_run.run(Path('run'), small_run.linear, hooks=[Killer()], **options)"
+    )
+    killed = commands.finish(commands.start_python("-c", program, cwd=tmp_path), tmp_path)
+    assert killed.code == -signal.SIGKILL, killed.stderr
+    run = tmp_path / "run"
+    assert Checkpoints(run).steps() == []
+    assert Checkpoints(run / "best").steps()[-1] in (2, 4)
+    options = {**small_run.BUSY, "checkpoint_steps": 100, "steps": 1}
+    with small_run.make(run, small_run.linear, **options) as train:
+        result = train.train()
+    assert result["best"]["step"] == 1
+    assert Checkpoints(run / "best").steps() == [1]
+
+
+def test_an_overwrite_that_was_killed_leaves_no_best_step_for_the_next_run(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_self: Checkpoints) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "remove_all", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train_on(run_dir, **OPTIONS, overwrite=True)
+    assert Checkpoints(run_dir / "best").steps() == []
+    with pytest.raises(UsageError, match=r"holds checkpoints but no config\.yaml"):
+        train_on(run_dir, **OPTIONS)
+    (run_dir / "best").mkdir(exist_ok=True)
+    for path in run_dir.glob("model.ckpt-10.*"):
+        path.rename(run_dir / "best" / path.name)
+    for path in run_dir.glob("model.ckpt-*"):
+        path.unlink()
+    with pytest.raises(UsageError, match=r"holds checkpoints but no config\.yaml"):
+        train_on(run_dir, **OPTIONS)

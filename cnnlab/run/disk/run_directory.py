@@ -26,7 +26,7 @@ from cnnlab.config.config import Config
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.run.disk.checkpoint import BEST_DIR, Checkpoints
 from cnnlab.run.disk.config_file import CONFIG_FILE, config_text
-from cnnlab.run.disk.metrics_file import METRICS_FILE, read_metrics
+from cnnlab.run.disk.metrics_file import METRICS_FILE, read_metrics, remove_evaluation
 from cnnlab.run.disk.saver import saved_tensors
 from cnnlab.run.metrics.monitored import is_better
 
@@ -59,7 +59,9 @@ class RunDirectory:
         for name, folder in (("save_dir", self.path), ("log_dir", config.resolved_log_dir)):
             _check_writable(name, folder)
         holds_run = (self.path / CONFIG_FILE).exists()
-        if not config.overwrite and not holds_run and self.checkpoints.steps():
+        # Those of best/ alone may be left of an --overwrite that was killed.
+        has_checkpoints = self.checkpoints.steps() or self.best.steps()
+        if not config.overwrite and not holds_run and has_checkpoints:
             raise UsageError(
                 f"{self.path} holds checkpoints but no {CONFIG_FILE}; choose another --save_dir, "
                 f"or put {CONFIG_FILE} back"
@@ -84,7 +86,9 @@ class RunDirectory:
             return 0
         return self.checkpoints.latest_intact() or 0
 
-    def begin(self, first_step: int, spec: DatasetSpec, fingerprints: Mapping[str, str]) -> None:
+    def begin(
+        self, first_step: int, total_steps: int, spec: DatasetSpec, fingerprints: Mapping[str, str]
+    ) -> None:
         """Prepare the folder for a run, and write config.yaml.
 
         With --overwrite, the run in the folder is deleted. If it resumes at `first_step`, later
@@ -92,6 +96,7 @@ class RunDirectory:
 
         Args:
             first_step: the step at which this process begins.
+            total_steps: the last step of the run.
             spec: shape and classes of the data.
             fingerprints: see `cnnlab.run.disk.fingerprint`.
         """
@@ -100,14 +105,18 @@ class RunDirectory:
         if self._config.overwrite:
             for name in (RESULT_FILE, METRICS_FILE, CONFIG_FILE):
                 (self.path / name).unlink(missing_ok=True)
-            self.checkpoints.remove_all()
+            # First best/: a kill in between leaves checkpoints, which are refused without a config.
             shutil.rmtree(self.path / BEST_DIR, ignore_errors=True)
+            self.checkpoints.remove_all()
         elif first_step:
             self.checkpoints.set_aside_after(first_step)  # newer but not used, so damaged
-            # A kill may have come between a best step and the first checkpoint after it.
-            if any(step <= first_step for step in self.best.steps()):
-                self.best.remove_after(first_step)
-            self._prune_best(None)
+        if first_step < total_steps and not self._is_regular(first_step):
+            # The evaluation at the end of a shorter run, which a run of this length does not make.
+            remove_evaluation(self.path, first_step)
+            self.best.remove_after(first_step - 1)
+        # A kill may have come between a best step and the first checkpoint after it.
+        self.best.remove_after(first_step)
+        self._prune_best(None)
         write_atomically(self.path / CONFIG_FILE, text)
         (self.path / RESULT_FILE).unlink(missing_ok=True)
 
@@ -212,7 +221,9 @@ class RunDirectory:
         best_steps = self.best.steps()
         kept = set(best_steps[-1:])
         for anchor in {*(anchors or ()), *self.checkpoints.steps()[-1:]}:
-            kept.update([step for step in best_steps if step <= anchor][-1:])
+            up_to = [step for step in best_steps if step <= anchor]
+            # If the end's evaluation is the best, a longer run needs the best one before it.
+            kept.update(up_to[-1:], [step for step in up_to if self._is_regular(step)][-1:])
         for step in best_steps:
             if step not in kept:
                 self.best.remove(step)
@@ -237,8 +248,12 @@ class RunDirectory:
         return [
             line
             for line in read_metrics(self.path, last_step)
-            if line["split"] == "val" and line["step"] % self._config.eval_steps == 0
+            if line["split"] == "val" and self._is_regular(line["step"])
         ]
+
+    def _is_regular(self, step: int) -> bool:
+        """Return whether a run of any length evaluates after this step."""
+        return step % self._config.eval_steps == 0
 
     def secs_so_far(self, last_step: int) -> float:
         """Return the seconds of training up to the last logged step that is <= `last_step`."""
@@ -267,17 +282,6 @@ def read_result(save_dir: Path) -> dict[str, Any] | None:
         problem = str(error)[:200]
         raise CnnlabError(f"{path} is damaged ({problem}); delete it to continue") from error
     return result
-
-
-def describe_result(result: Mapping[str, Any], config: Config) -> str:
-    """Return one sentence about the result of a run."""
-    if not result["finished"]:
-        return f"stopped at step {result['step']}, saved; the same command resumes the run"
-    return (
-        f"step {result['step']}: test accuracy {result['accuracy']:.4f}, loss {result['loss']:.4f} "
-        f"on {result['n']} images, {result['seconds']:.0f} s; checkpoints in {config.save_dir}; "
-        f"tensorboard --logdir={config.resolved_log_dir}"
-    )
 
 
 def _check_writable(option: str, folder: Path) -> None:
