@@ -13,7 +13,7 @@ from cnnlab.data.specs import DatasetSpec
 from cnnlab.graph.inference_graph import build_inference_graph
 from cnnlab.models import find_model
 from cnnlab.run.device import session_config
-from cnnlab.run.disk.checkpoint import find_checkpoint
+from cnnlab.run.disk.chosen import find_checkpoints, restore_chosen
 from cnnlab.run.disk.saver import make_saver
 
 IMAGES, PROBABILITIES, CLASSES = "images", "probabilities", "classes"
@@ -59,7 +59,7 @@ def open_program(
         UsageError: the checkpoint's name is none of these, or the model is a script's function.
         CnnlabError: the checkpoint does not exist, or it is damaged.
     """
-    checkpoints, step = find_checkpoint(save_dir, checkpoint)
+    checkpoints = find_checkpoints(save_dir, checkpoint)
     graph = tf.Graph()
     with building_in(graph):
         images_ph = tf.placeholder(tf.uint8, [None, *spec.image_shape], IMAGES)
@@ -67,7 +67,7 @@ def open_program(
         saver = make_saver(graph)
     # Not `with tf.Session(...)`: inside it eager mode is off, but TensorFlow's converters need it.
     with contextlib.closing(open_session(graph, session_config(config))) as session:
-        checkpoints.restore(saver, session, step)
+        step = restore_chosen(checkpoints, checkpoint, saver, session)
         yield Program(config, spec, step, session, images_ph, probabilities, classes)
 
 

@@ -17,7 +17,7 @@ from cnnlab.data.specs import DatasetSpec
 from cnnlab.graph.inference_graph import build_inference_graph
 from cnnlab.models import find_model
 from cnnlab.run.device import choose_device, session_config
-from cnnlab.run.disk.checkpoint import find_checkpoint
+from cnnlab.run.disk.chosen import find_checkpoints, restore_chosen
 from cnnlab.run.disk.saver import make_saver
 from cnnlab.run.inference import GraphSession, OnBatch, Ranked
 from cnnlab.run.metrics.sums import EvaluationSums
@@ -56,15 +56,15 @@ class TrainedModel:
             UsageError: the checkpoint's name is none of these, or the model is a script's function.
             CnnlabError: the checkpoint does not exist, or it is damaged.
         """
-        checkpoints, step = find_checkpoint(save_dir, checkpoint)
-        self.config, self.spec, self.step = config, spec, step
+        checkpoints = find_checkpoints(save_dir, checkpoint)
+        self.config, self.spec = config, spec
         model = find_model(config.model)
         graph = tf.Graph()
         with building_in(graph), tf.device(choose_device(config)), gc_paused():
             self.graph = build_inference_graph(config, spec, model, as_written=as_written)
             saver = make_saver(graph)
         self.session = open_session(graph, session_config(config))
-        checkpoints.restore(saver, self.session, step)
+        self.step = restore_chosen(checkpoints, checkpoint, saver, self.session)
         self._graph_session = GraphSession(self.session, self.graph, config)
 
     def __enter__(self) -> Self:

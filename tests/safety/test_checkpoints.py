@@ -10,9 +10,12 @@ import pytest
 from cnnlab import Hook, Train, layers
 from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.tf1 import tf
+from cnnlab.data.specs import DATASETS
 from cnnlab.evaluate import evaluate
 from cnnlab.run.disk.checkpoint import Checkpoints
+from cnnlab.run.disk.config_file import load_config
 from cnnlab.run.disk.saver import make_saver
+from cnnlab.run.trained_model import TrainedModel
 from tests import commands, small_run
 from tests.safety.conftest import OPTIONS
 
@@ -219,3 +222,36 @@ def test_an_overwrite_that_was_killed_leaves_no_best_step_for_the_next_run(
         path.unlink()
     with pytest.raises(UsageError, match=r"holds checkpoints but no config\.yaml"):
         train_on(run_dir, **OPTIONS)
+
+
+@pytest.mark.parametrize("method", ["damage", "restore", "signatures"])
+def test_readers_look_again_if_a_training_run_deletes_their_checkpoint(
+    run_dir: Path, method: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = getattr(Checkpoints, method)
+
+    def beside_a_training_run(self: Checkpoints, *args: Any, **options: Any) -> Any:
+        found = original(self, *args, **options) if method == "signatures" else None
+        if args[-1] == 30:
+            self.remove(30)
+        return found or original(self, *args, **options)
+
+    monkeypatch.setattr(Checkpoints, method, beside_a_training_run)
+    with TrainedModel(run_dir, load_config(run_dir), DATASETS["shapes"]) as trained:
+        assert trained.step == 20
+    assert capsys.readouterr().err == ""
+
+
+def test_a_chosen_step_that_a_training_run_deletes_is_not_called_damaged(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Checkpoints.signatures
+
+    def beside_a_training_run(self: Checkpoints, step: int) -> Any:
+        found = original(self, step)
+        self.remove(step)
+        return found
+
+    monkeypatch.setattr(Checkpoints, "signatures", beside_a_training_run)
+    with pytest.raises(CnnlabError, match=r"ckpt-20 was deleted while it was read; a training"):
+        TrainedModel(run_dir, load_config(run_dir), DATASETS["shapes"], "20")

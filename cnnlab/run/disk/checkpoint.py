@@ -32,27 +32,6 @@ MAX_STEP = 2**63 - 1  # the largest value of the int64 variable global_step
 _NONE: frozenset[int] = frozenset()
 
 
-def find_checkpoint(save_dir: str | Path, checkpoint: str) -> tuple[Checkpoints, int]:
-    """Return the checkpoints that contain the named one, and its step.
-
-    Args:
-        save_dir: the run directory.
-        checkpoint: "latest", "best" or the number of a step.
-
-    Raises:
-        UsageError: `checkpoint` is none of these.
-        CnnlabError: there is no checkpoint yet, or every one is damaged.
-    """
-    is_step = re.fullmatch("[0-9]{1,19}", checkpoint) is not None
-    if checkpoint not in ("latest", "best") and not is_step:
-        raise UsageError(f"--checkpoint={checkpoint[:50]} is not latest, best or a step's number")
-    checkpoints = Checkpoints(Path(save_dir) / (BEST_DIR if checkpoint == "best" else ""))
-    step = int(checkpoint) if is_step else checkpoints.latest_intact()
-    if step is None:
-        raise CnnlabError(f"{checkpoints.folder} holds no checkpoint yet")
-    return checkpoints, step
-
-
 class Checkpoints:
     """The checkpoints of one folder."""
 
@@ -96,6 +75,8 @@ class Checkpoints:
         for step in reversed(steps):
             if (damage := self.damage(step)) is None:
                 return step
+            if step not in self.steps():  # a training run has deleted it, and has newer ones
+                return self.latest_intact()
             print(
                 f"warning: checkpoint {self.path(step)} is damaged ({damage}), not used",
                 file=sys.stderr,
@@ -261,9 +242,10 @@ class Checkpoints:
         try:
             yield
         except self._read_errors() as error:
-            raise CnnlabError(
-                f"checkpoint {self.path(step)} is damaged: {reason_of(error)}"
-            ) from error
+            problem = f"is damaged: {reason_of(error)}"
+            if step not in self.steps():
+                problem = "was deleted while it was read; a training run keeps the newest only"
+            raise CnnlabError(f"checkpoint {self.path(step)} {problem}") from error
 
     def _point_at(self, step: int) -> None:
         write_atomically(self.folder / POINTER, _pointer_text(step))
