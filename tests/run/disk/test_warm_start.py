@@ -153,7 +153,7 @@ def test_the_best_and_a_file_are_sources_too(source: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"init_from": "none"}, UsageError, "--init_from=none: there is no such run directory"),
+        ({"init_from": "gone"}, UsageError, "--init_from=gone: there is no such run directory"),
         ({"init_from": "none.npz"}, UsageError, "--init_from=none.npz: there is no such file"),
         ({"init_from": "empty"}, CnnlabError, "--init_from=empty holds no checkpoint"),
         ({"init_from": "SOURCE", "init_step": 5}, CnnlabError, "no checkpoint of step 5; it has"),
