@@ -27,15 +27,17 @@ OPTIONS = {
 BUSY = {"steps": 9, "eval_steps": 2, "summary_steps": 3, "checkpoint_steps": 4}
 
 
-def arrays(num_train: int = NUM_TRAIN, num_test: int = NUM_TEST, size: int = 8) -> Any:
+def arrays(
+    num_train: int = NUM_TRAIN, num_test: int = NUM_TEST, *, size: int = 8, channels: int = 3
+) -> Any:
     """Return ((training images, labels), (test images, labels)), the same in every call.
 
-    The images are uint8 [n, size, size, 3] and random. The labels are 0, 1, 2, 3, 0, 1, ...
+    The images are uint8 [n, size, size, channels] and random. The labels are 0, 1, 2, 3, 0, 1, ...
     """
     rng = np.random.default_rng(3)
     splits = []
     for n in (num_train, num_test):
-        images = rng.integers(0, 256, (n, size, size, 3), np.uint8)
+        images = rng.integers(0, 256, (n, size, size, channels), np.uint8)
         splits.append((images, np.arange(n) % 4))
     return tuple(splits)
 
