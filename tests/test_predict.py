@@ -126,11 +126,12 @@ def test_the_same_as_evaluate(save_dir: str, pictures: list[str]) -> None:
 
 
 def test_a_network_of_rgba_images_reads_files(tmp_path: Path) -> None:
-    data = small_run.arrays(channels=4)
-    with small_run.make(tmp_path / "run", data=data, model="mnist_perceptron", steps=2) as train:
+    images = np.random.default_rng(6).integers(0, 256, (8, 8, 8, 4), np.uint8)
+    pair = (images, np.arange(8) % 4)
+    with small_run.make(tmp_path / "run", "mnist_perceptron", (pair, pair), steps=2) as train:
         train.train()
-        expected = train.predict(data[1][0])
-    for number, image in enumerate(data[1][0]):
+        expected = train.predict(images)
+    for number, image in enumerate(images):
         Image.fromarray(image).save(f"{number:02}.png")
     names = [f"{number:02}.png" for number in range(len(expected))]
     found = [row["probability"] for row in predict(names, tmp_path / "run")]
