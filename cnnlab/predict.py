@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import DataError, UsageError
 from cnnlab.base.files import replacing, translate_os_errors
+from cnnlab.base.safe_text import for_csv, for_terminal
 from cnnlab.config import cli
 from cnnlab.config.options import STRICT, Options, as_dict, build, option, replace
 from cnnlab.config.training_options import TTA_HELP, Tta
@@ -189,7 +190,7 @@ def as_text(answers: Answers) -> Iterator[str]:
     """Yield `FILE: CLASS PROBABILITY, ...`, one line per image."""
     for answer in answers:
         classes = ", ".join(f"{c['class']} {c['probability']:.3f}" for c in answer["top"])
-        yield f"{answer['file']}: {classes}\n"
+        yield for_terminal(f"{answer['file']}: {classes}") + "\n"
 
 
 def as_json(answers: Answers) -> Iterator[str]:
@@ -217,7 +218,7 @@ def as_csv(answers: Answers) -> Iterator[str]:
             further = [f"{name}_{place}" for place in places for name in ("class", "probability")]
             writer.writerow(["file", "class", "probability", *further])
         named = [value for c in answer["top"] for value in (c["class"], c["probability"])]
-        writer.writerow([answer["file"], *named])
+        writer.writerow(map(for_csv, [answer["file"], *named]))
         yield text.getvalue()
         text.seek(0)
         text.truncate()

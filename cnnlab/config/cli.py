@@ -22,6 +22,7 @@ from typing import Any, TextIO
 import fire
 
 from cnnlab.base.errors import CnnlabError, UsageError, nearest
+from cnnlab.base.safe_text import for_terminal, lines_for_terminal
 from cnnlab.base.signals import Interrupted, signals_raised
 from cnnlab.config import options as options_module
 from cnnlab.config.options import Options, OptionsT
@@ -58,7 +59,7 @@ def main() -> None:
         sys.exit(0 if words else 2)
     if words[0] not in COMMANDS:
         hint = nearest(words[0], COMMANDS) or f"; known: {', '.join(COMMANDS)}"
-        print(f"error: unknown command {words[0]}{hint}", file=sys.stderr)
+        complain(f"unknown command {words[0]}{hint}")
         sys.exit(2)
     load_main(words[0])(words[1:])
 
@@ -201,7 +202,7 @@ def _run(
 
 def complain(text: str, kind: str = "error") -> None:
     """Print one line `kind: text` on stderr. Do nothing if its reader has gone."""
-    line = " ".join(text.split())
+    line = for_terminal(" ".join(text.split()))
     if len(line) > MAX_LINE:
         line = f"{line[:MAX_LINE]} ..."
     try:
@@ -236,7 +237,7 @@ def _open_closed_streams() -> None:
 def say(text: str, options: Options | None = None) -> None:
     """Print a line for people on stdout, or with `--json` on stderr."""
     stream = sys.stderr if options is not None and options.json else sys.stdout
-    print(text, file=stream, flush=True)
+    print(lines_for_terminal(text), file=stream, flush=True)
 
 
 def _parse(

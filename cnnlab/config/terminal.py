@@ -6,6 +6,8 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 
+from cnnlab.base.safe_text import for_terminal
+
 _NO_LIMIT = 1_000_000  # characters of a line
 
 
@@ -41,7 +43,7 @@ def render_table(
         else:
             table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(for_terminal, row))
     width = _NO_LIMIT
     if is_terminal:
         width = max(shutil.get_terminal_size().columns, console.measure(table).minimum)

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import DataError, UsageError, nearest
+from cnnlab.base.safe_text import for_terminal
 from cnnlab.config import cli
 from cnnlab.config.options import STRICT, Options, option
 from cnnlab.config.terminal import render_table
@@ -96,7 +97,8 @@ def _print_rows(action: str, rows: list[dict[str, Any]]) -> None:
     # A path is never wrapped, so that it can be copied.
     for row in rows:
         state = row.get("state", "")
-        print(f"{row['file']}  {state}".rstrip() if state in ("", "ok") else state)
+        text = f"{row['file']}  {state}".rstrip() if state in ("", "ok") else state
+        print(for_terminal(text))
 
 
 def _list_datasets() -> list[dict[str, Any]]:

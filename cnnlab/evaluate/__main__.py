@@ -24,7 +24,7 @@ def main(words: Sequence[str] | None = None) -> None:
 def _evaluate_command(options: EvaluateOptions, _words: tuple[str, ...]) -> dict[str, Any]:
     figures = evaluate(**as_dict(options))
     if not options.json:
-        print(tables.report(figures))
+        cli.say(tables.report(figures))
     return figures
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnlab.base.safe_text import for_csv
 from cnnlab.config.terminal import render_table
 from cnnlab.evaluate.evaluation_data import EvaluationData
 from cnnlab.run.metrics.per_class import FIGURES
@@ -91,7 +92,7 @@ def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows([for_csv(cell) for cell in row] for row in rows)
     return text.getvalue()
 
 

@@ -24,7 +24,7 @@ def main(words: Sequence[str] | None = None) -> None:
 def _export_command(options: ExportOptions, _words: tuple[str, ...]) -> dict[str, Any]:
     answer = export(**as_dict(options))
     if not options.json:
-        print(
+        cli.say(
             f"{answer['out']}: {answer['format']}, step {answer['step']}, {answer['bytes']:,} bytes"
         )
     return answer

@@ -36,11 +36,11 @@ def _report_command(options: ReportOptions, runs: tuple[str, ...]) -> dict[str, 
     )
     if not options.json:
         for run in answer["runs"]:
-            print(
+            cli.say(
                 f"{run['save_dir']}: step {run['step']}, accuracy {run['accuracy']:.4f} on "
                 f"{run['n']} {run['split']} images"
             )
-        print(f"{answer['report']} and {len(answer['pictures'])} PNGs beside it")
+        cli.say(f"{answer['report']} and {len(answer['pictures'])} PNGs beside it")
     return answer
 
 

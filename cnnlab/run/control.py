@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 
 from tqdm import tqdm
 
+from cnnlab.base.safe_text import lines_for_terminal
 from cnnlab.base.signals import signals_deferred
 from cnnlab.config import cli
 
@@ -43,7 +44,7 @@ class Control:
         If stderr is a pipe that nobody reads any more, the run stops as it does on a signal.
         """
         try:
-            tqdm.write(text, file=sys.stderr)
+            tqdm.write(lines_for_terminal(text), file=sys.stderr)
         except BrokenPipeError:
             cli.silence(sys.stderr)
             self.is_stopping, self.stop_signal = True, signal.SIGPIPE

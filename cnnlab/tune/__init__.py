@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.safe_text import lines_for_terminal
 from cnnlab.config.options import fields_of
 from cnnlab.config.resolve import resolve
 from cnnlab.run.disk.config_file import CONFIG_FILE
@@ -166,4 +167,4 @@ def _identity(options: TuneOptions, run_options: Mapping[str, Any], sampler: str
 
 def _say(text: str) -> None:
     """Print a line of progress on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(lines_for_terminal(text), file=sys.stderr, flush=True)

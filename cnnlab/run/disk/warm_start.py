@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.safe_text import for_terminal
 from cnnlab.base.surroundings import building_in
 from cnnlab.config.config import Config
 from cnnlab.config.options import replace
@@ -124,4 +125,4 @@ def _say_what_is_loaded(
         for name, signature in sorted(_network_part(theirs).items())
         if name not in ours
     ]
-    print("\n".join(lines), file=sys.stderr)
+    print("\n".join(map(for_terminal, lines)), file=sys.stderr)
