@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import DataError, UsageError
-from cnnlab.base.files import replacing, translate_os_errors
+from cnnlab.base.files import output_to, translate_os_errors
 from cnnlab.base.safe_text import for_csv, for_terminal
 from cnnlab.config import cli
 from cnnlab.config.options import STRICT, Options, as_dict, build, option, replace
@@ -284,7 +284,7 @@ def _write(path: Path, pieces: Iterable[str]) -> None:
     """Write the file piece by piece. It appears under its name when it is complete."""
     with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
+    with output_to(path) as file:
         for piece in pieces:
             file.write(piece.encode("utf-8", "backslashreplace"))
 

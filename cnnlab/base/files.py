@@ -42,10 +42,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         CnnlabError: the disk is full or the folder cannot be written. The old file is kept.
     """
-    partial = path.with_name(path.name + ".partial")
+    partial = _partial(path)
     with translate_os_errors(path):
+        remove_if_possible(partial)  # of a killed process
         try:
-            with partial.open("wb") as file:
+            with _new_file(partial, _mode_of(path)) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -54,6 +55,59 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             remove_if_possible(partial)
             raise
         sync(path.parent)
+
+
+@contextmanager
+def output_to(path: Path) -> Iterator[BinaryIO]:
+    """Write an output that the user named: like `replacing`, but follow links.
+
+    A device or a pipe, such as /dev/null, is written to and stays what it is.
+
+    Args:
+        path: the file; its folder must exist.
+
+    Yields:
+        the binary file to write to.
+
+    Raises:
+        CnnlabError: the disk is full or the file cannot be written.
+    """
+    path = Path(os.path.realpath(path))
+    if not path.exists() or path.is_file() or path.is_dir():
+        with replacing(path) as file:
+            yield file
+        return
+    with translate_os_errors(path), path.open("wb") as file:
+        yield file
+
+
+def write_output(path: Path, content: str | bytes) -> None:
+    """Write a whole output that the user named; see `output_to`."""
+    with output_to(path) as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def _partial(path: Path) -> Path:
+    """Return the name for a file or folder that is not complete, which a user would not choose."""
+    return path.with_name(f".{path.name}.cnnlab-partial")
+
+
+def _mode_of(path: Path) -> int | None:
+    """Return the permissions of the file that is to be replaced; None: there is none."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return None
+    return stat.S_IMODE(mode) if stat.S_ISREG(mode) else None
+
+
+def _new_file(path: Path, mode: int | None) -> BinaryIO:
+    """Create and open a file. An existing one, or a link that was put there, is an error."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    file = os.fdopen(os.open(path, flags, 0o666 if mode is None else 0o600), "wb")
+    if mode is not None:
+        os.chmod(path, mode)
+    return file
 
 
 def replace_folder(path: Path, write: Callable[[Path], None]) -> None:
@@ -68,7 +122,7 @@ def replace_folder(path: Path, write: Callable[[Path], None]) -> None:
     Raises:
         CnnlabError: the disk is full or the folder cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
+    partial = _partial(path)
     with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)

@@ -12,7 +12,7 @@ from PIL import Image
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import UsageError
-from cnnlab.base.files import write_atomically
+from cnnlab.base.files import write_output
 from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import open_session, tf
 from cnnlab.config.config import Config
@@ -60,7 +60,7 @@ def show(options: ShowOptions) -> dict[str, Any]:
     sheet.save(png, format="PNG")
     out = Path(options.out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out, png.getvalue())
+    write_output(out, png.getvalue())
     return {
         "file": options.out,
         "images": len(inputs),

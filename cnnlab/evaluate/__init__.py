@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import UsageError
-from cnnlab.base.files import translate_os_errors, write_atomically
+from cnnlab.base.files import translate_os_errors, write_output
 from cnnlab.config.config import Config
 from cnnlab.config.options import STRICT, Options, build, option, replace
 from cnnlab.config.training_options import TTA_HELP, Tta
@@ -183,10 +183,10 @@ def _evaluate(options: EvaluateOptions, config: Config, data: EvaluationData) ->
         **_figures_of(sums, outputs, data),
     }
     if options.csv is not None:
-        write_atomically(Path(options.csv), tables.class_csv(figures))
+        write_output(Path(options.csv), tables.class_csv(figures))
     if options.predictions is not None:
         text = tables.predictions_csv(data, outputs)
-        write_atomically(Path(options.predictions), text)
+        write_output(Path(options.predictions), text)
     return figures
 
 

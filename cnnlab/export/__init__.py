@@ -10,7 +10,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import UsageError
-from cnnlab.base.files import replace_folder, translate_os_errors, write_atomically
+from cnnlab.base.files import replace_folder, translate_os_errors, write_atomically, write_output
 from cnnlab.config import options as opts
 from cnnlab.config.options import STRICT, Options, option
 from cnnlab.data.training_data import TrainingData
@@ -155,7 +155,7 @@ def _export(options: ExportOptions) -> dict[str, Any]:
         out.parent.mkdir(parents=True, exist_ok=True)
     # The description first, so that no model is without one.
     write_atomically(_description_path(out), json.dumps(answer, indent=2) + "\n")
-    write_atomically(out, content)
+    write_output(out, content)
     return answer
 
 

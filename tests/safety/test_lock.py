@@ -59,3 +59,13 @@ def test_a_lock_file_removed_between_opening_and_locking_is_no_lock(
         assert path.exists()
         with pytest.raises(CnnlabError, match="in use"), locked(tmp_path):
             pass
+
+
+def test_a_planted_link_is_not_written_to(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("kept")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").symlink_to(victim)
+    with pytest.raises(CnnlabError, match="symbolic links"), locked(tmp_path / "run"):
+        pytest.fail("the block ran")
+    assert victim.read_text() == "kept"

@@ -7,6 +7,7 @@ data_dir/FOLDER/              complete and verified, or absent (OFFICIAL_FOLDERS
 
 import contextlib
 import itertools
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -240,7 +241,9 @@ def _locked(path: Path, name: str) -> Iterator[None]:
     except ImportError:  # Windows: two processes may fetch the same files twice
         yield
         return
-    with path.open("w") as file:
+    # Anyone may have put a link here, in a folder that users share.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    with os.fdopen(descriptor, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

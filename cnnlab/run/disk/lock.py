@@ -52,8 +52,10 @@ def _acquire(path: Path) -> int:
         import fcntl
     except ImportError:  # Windows has no flock, so there is no lock
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    # A run directory from others may hold a link here, whose target must not be written to.
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, flags, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
