@@ -122,19 +122,25 @@ def replace_folder(path: Path, write: Callable[[Path], None]) -> None:
     Raises:
         CnnlabError: the disk is full or the folder cannot be written.
     """
-    partial = _partial(path)
+    partial, old = _partial(path), path.with_name(f".{path.name}.cnnlab-old")
     with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if old.exists() and not path.exists():
+            old.rename(path)  # a process was killed between the two renames below
         shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
         try:
             write(partial)
             for written in sorted(partial.rglob("*")):
                 sync(written)
             if path.exists():
-                shutil.rmtree(path)
+                path.rename(old)  # quick, where deleting it file by file is not
             partial.rename(path)
         finally:
+            if old.exists() and not path.exists():
+                old.rename(path)
             shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
         sync(path.parent)
 
 

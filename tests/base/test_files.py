@@ -1,6 +1,7 @@
 """A file that is written in pieces is complete or absent."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,41 @@ def test_a_replaced_file_keeps_its_mode(mode: int) -> None:
     Path("a").chmod(mode)
     write_atomically(Path("a"), "new")
     assert Path("a").stat().st_mode & 0o777 == mode
+
+
+def folder_with(text: str) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "file").write_text(text)
+
+    return write
+
+
+def test_a_folder_is_old_or_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_folder(Path("a"), folder_with("old"))
+    real = Path.rename
+
+    def fail(path: Path, target: Path) -> Path:
+        if path.name == ".a.cnnlab-partial":
+            raise KeyboardInterrupt
+        return real(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", fail)
+        with pytest.raises(KeyboardInterrupt):
+            replace_folder(Path("a"), folder_with("new"))
+    assert Path("a/file").read_text() == "old"
+    replace_folder(Path("a"), folder_with("new"))
+    assert Path("a/file").read_text() == "new"
+    assert [found.name for found in Path().iterdir()] == ["a"]
+
+
+def test_a_folder_survives_a_kill_between_the_renames() -> None:
+    folder_with("old")(Path(".a.cnnlab-old"))
+
+    def fail(_folder: Path) -> None:
+        raise CnnlabError("no")
+
+    with pytest.raises(CnnlabError):
+        replace_folder(Path("a"), fail)
+    assert Path("a/file").read_text() == "old"
