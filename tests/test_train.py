@@ -27,6 +27,7 @@ def test_it_learns(tmp_path: Path) -> None:
         splits.append(((images // 8 + 60 * labels[:, None, None, None]).astype(np.uint8), labels))
     options = {"steps": 60, "batch_size": 20, "augment": [], "decay_steps": 1000}
     with small_run.make(tmp_path / "save", data=splits, **options) as train:
+        _ = train.session
         assert train.evaluate()["accuracy"] < 0.6
         assert train.train()["accuracy"] > 0.9
 

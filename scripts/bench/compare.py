@@ -34,6 +34,7 @@ with tempfile.TemporaryDirectory() as folder:
     options = json.loads(sys.argv[2])
     train = Train(save_dir=folder + "/save", log_dir=folder + "/logs", **options)
     images = train.data.split("test").images
+    train.session  # without a run, evaluate and predict need one
     tasks = {
         "train": lambda times: run_steps(train, (), train.step + times) or times,
         "evaluate": lambda times: [train.evaluate("test") for _ in range(times)] and
