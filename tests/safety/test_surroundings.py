@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands import finish, start
+from tests.commands import ROOT, finish, start
 from tests.safety.surroundings import BLOCKS, SETTINGS
 
 QUICK = ("disable_v2_behavior", "numpy")
@@ -51,3 +51,13 @@ def test_deterministic_operations(tmp_path: Path) -> None:
 def test_both_ways_to_determinism_are_one(tmp_path: Path) -> None:
     by_variable = computed("TF_DETERMINISTIC_OPS", tmp_path)
     assert computed("op_determinism", tmp_path) == by_variable
+
+
+@pytest.mark.parametrize(
+    ("call", "home"),
+    [(".as_default()", "base/surroundings.py"), ("tf.Session(graph", "base/tf1.py")],
+)
+def test_one_home(call: str, home: str) -> None:
+    package = ROOT / "cnnlab"
+    users = [path for path in package.rglob("*.py") if call in path.read_text(encoding="utf-8")]
+    assert [path.relative_to(package).as_posix() for path in users] == [home]
