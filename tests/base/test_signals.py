@@ -112,6 +112,7 @@ def test_two_signals_at_once_print_nothing(context: str) -> None:
     assert done.returncode in (-signal.SIGINT, -signal.SIGTERM)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_during_an_import_arrives_after_it(number: signal.Signals) -> None:
     done = run_script(

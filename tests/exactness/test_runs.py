@@ -131,6 +131,7 @@ def test_stopping_anywhere_changes_nothing(
     small_run.assert_same_bits(run(tmp_path / "save", checkpoint_steps=4), straight)
 
 
+@pytest.mark.slow
 def test_max_secs_changes_nothing(straight: dict[str, Any], tmp_path: Path) -> None:
     steps = []
     for _ in range(2):

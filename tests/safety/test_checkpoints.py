@@ -177,6 +177,7 @@ def test_best_of_a_killed_run_is_the_best_so_far(run_dir: Path) -> None:
     assert tf.train.latest_checkpoint(str(run_dir / "best")).endswith(f"-{best.steps()[-1]}")
 
 
+@pytest.mark.slow
 def test_a_best_step_of_a_run_killed_before_its_first_checkpoint_is_forgotten(
     tmp_path: Path,
 ) -> None:

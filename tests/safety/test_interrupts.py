@@ -57,6 +57,7 @@ def test_a_stop_signal_saves_and_resuming_is_exact(
     assert variables(tmp_path / "a", 30) == variables(finished_run, 30)
 
 
+@pytest.mark.slow
 def test_an_evaluation_interrupted_by_a_stop_is_made_when_the_run_resumes(
     tmp_path: Path, finished_run: Path
 ) -> None:
@@ -78,6 +79,7 @@ def test_an_evaluation_interrupted_by_a_stop_is_made_when_the_run_resumes(
     assert kept[0] == kept[1]
 
 
+@pytest.mark.slow
 def test_a_run_stopped_in_the_final_evaluation_is_not_finished(tmp_path: Path) -> None:
     class StopAtTheEnd(Train):
         def evaluate(self, split: Any = "test", *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -149,6 +151,7 @@ def assert_like_the_whole_run(folder: Path, found: dict[str, Any]) -> None:
     assert drawn(folder / "run/logs/val", "accuracy") == [2, 4, 6, 8, 10, 12]
 
 
+@pytest.mark.slow
 def test_a_kill_after_an_evaluation_that_was_made_up_loses_nothing(tmp_path: Path) -> None:
     plateau_run(tmp_path / "run", 12, StopIn)
     assert Checkpoints(tmp_path / "run").steps()[-1] == 6

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.commands import finish, start_python
 
 IMPORTS = """
@@ -60,6 +62,7 @@ def test_threads_may_import_at_the_same_time(tmp_path: Path) -> None:
     assert found.code == 0, found.stderr
 
 
+@pytest.mark.slow
 def test_a_fork_after_a_session_is_one_line(tmp_path: Path) -> None:
     found = finish(start_python("-c", FORK, str(tmp_path), cwd=tmp_path), tmp_path)
     assert found.code == 0, found.stderr

@@ -9,7 +9,6 @@ import pytest
 from tests.commands import ROOT, finish, start
 from tests.safety.surroundings import BLOCKS, SETTINGS
 
-QUICK = ("disable_v2_behavior", "numpy")
 # With deterministic operations, TensorFlow itself computes the loss with other operations.
 OTHER_BITS = ("op_determinism", "TF_DETERMINISTIC_OPS")
 
@@ -28,13 +27,10 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return computed("nothing", tmp_path_factory.mktemp("nothing"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
-        for name in (*SETTINGS, *BLOCKS)
-        if name not in (*OTHER_BITS, "nothing")
-    ],
+    [name for name in (*SETTINGS, *BLOCKS) if name not in (*OTHER_BITS, "nothing")],
 )
 def test_every_surrounding_has_the_same_bits(
     name: str, expected: dict[str, Any], tmp_path: Path
@@ -42,6 +38,7 @@ def test_every_surrounding_has_the_same_bits(
     assert computed(name, tmp_path) == expected
 
 
+@pytest.mark.slow
 def test_deterministic_operations(tmp_path: Path) -> None:
     by_variable = computed("TF_DETERMINISTIC_OPS", tmp_path)
     assert by_variable.keys() == {"plain", "compiled", "commands"}

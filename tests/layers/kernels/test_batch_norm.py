@@ -270,6 +270,7 @@ def test_a_run_is_the_same_but_for_rounding(tmp_path: Path) -> None:
     small_run.assert_fast_is_plain(tmp_path, network, "conv/kernel")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{}, pytest.param({"accumulate_steps": 2}, marks=pytest.mark.slow)], ids=str
 )

@@ -169,6 +169,7 @@ def test_a_run_is_the_same_but_for_rounding(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
