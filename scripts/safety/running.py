@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import importlib
 import io
 import resource
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from cnnlab.config.cli import load_main
 from scripts.safety.cases import Case
 
 LONGEST_SECS = 30
@@ -43,7 +43,7 @@ def run_case(case: Case, finished_run: Path, folder: Path) -> Outcome:
     shutil.copytree(finished_run, sandbox / "run")
     case.prepare(sandbox)
     words = [word.replace("{folder}", str(sandbox)) for word in case.words]
-    command = importlib.import_module(f"cnnlab.{words[0]}")
+    command = load_main(words[0])
     out, err = io.StringIO(), io.StringIO()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started, code, problem = time.monotonic(), None, ""
@@ -53,7 +53,7 @@ def run_case(case: Case, finished_run: Path, folder: Path) -> Outcome:
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
-            command.main(words[1:])
+            command(words[1:])
     except SystemExit as left:
         code = left.code
     except BaseException as error:  # what a user would see as a traceback
