@@ -132,23 +132,23 @@ kinds = pytest.mark.parametrize(
 
 
 def after_runs(save_dir: Path, runs: list[int], feed: Any = None, **options: Any) -> Any:
-    """The variables after session runs of so many steps, the second of them fed, and what each run
-    told of its last."""
+    """The variables after session runs of these numbers of steps, the second one fed if there is a
+    feed, and the figures of each run's last step."""
     with make(save_dir, **options) as train:
-        graph, told = train.train_graph, []
+        graph, figures = train.train_graph, []
         for steps in runs:
             fetches = [graph.objective, graph.train_loss, graph.train_accuracy, graph.learning_rate]
-            fed = {graph.steps_ph: steps, **(feed(train) if feed and len(told) == 1 else {})}
-            told.append(train.session.run([graph.train_op, *fetches], fed)[1:])
-        return small_run.variables(train), told
+            fed = {graph.steps_ph: steps, **(feed(train) if feed and len(figures) == 1 else {})}
+            figures.append(train.session.run([graph.train_op, *fetches], fed)[1:])
+        return small_run.variables(train), figures
 
 
 @kinds
 def test_steps_are_those_made_one_by_one_but_for_rounding(kind: str, tmp_path: Path) -> None:
     runs = [1, 4, 5, 3]
-    found, told = after_runs(tmp_path / "compiled", runs, **KINDS[kind])
-    expected, told_plainly = after_runs(tmp_path / "plain", runs, xla=False, **KINDS[kind])
-    np.testing.assert_allclose(told, told_plainly, rtol=1e-4)
+    found, figures = after_runs(tmp_path / "compiled", runs, **KINDS[kind])
+    expected, one_by_one = after_runs(tmp_path / "plain", runs, xla=False, **KINDS[kind])
+    np.testing.assert_allclose(figures, one_by_one, rtol=1e-4)
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
@@ -163,9 +163,9 @@ def test_bits_do_not_depend_on_how_a_run_is_cut(
     cut = after_runs(tmp_path / "cut", [1, 2, 4, 6], **KINDS[kind])
     monkeypatch.setattr(compiled, "MOST_STEPS", 5)
     longer = after_runs(tmp_path / "longer", [6, 7], **KINDS[kind])
-    for found, told in (cut, longer):
+    for found, figures in (cut, longer):
         small_run.assert_same_bits(found, whole[0])
-        assert told[-1] == whole[1][-1]
+        assert figures[-1] == whole[1][-1]
 
 
 def test_a_resumed_run_has_the_bits_of_one_that_was_not_stopped(tmp_path: Path) -> None:
@@ -197,9 +197,9 @@ def test_a_batch_that_is_fed_takes_the_place_of_the_streams(tmp_path: Path) -> N
         return {graph.inference.images_ph: images[:5], graph.inference.labels_ph: labels[:5]}
 
     runs, options = [1, 2, 1], KINDS["weighted"]
-    found, told = after_runs(tmp_path / "compiled", runs, feed, **options)
-    expected, told_plainly = after_runs(tmp_path / "plain", runs, feed, xla=False, **options)
-    np.testing.assert_allclose(told, told_plainly, rtol=1e-4)
+    found, figures = after_runs(tmp_path / "compiled", runs, feed, **options)
+    expected, one_by_one = after_runs(tmp_path / "plain", runs, feed, xla=False, **options)
+    np.testing.assert_allclose(figures, one_by_one, rtol=1e-4)
     for name, value in expected.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
 
