@@ -16,6 +16,7 @@ from cnnlab.base.errors import CnnlabError
 from cnnlab.report.tiles import Tile
 
 DPI = 160
+CSS_PIXELS = 90  # of an inch of a picture
 MOST_WITH_COUNTS = 20  # classes; with more, the cells are too small for numbers
 TILE_WIDTH = 1.75  # inches
 LONGEST_NAME = 24  # characters
@@ -64,6 +65,8 @@ def require_matplotlib() -> None:
 
 def draw_curves(curves: Sequence[Curve], quantity: str, *, from_zero: bool) -> bytes:
     """Draw curves over the step, as a PNG file; from_zero: the vertical axis begins at 0."""
+    from matplotlib.ticker import NullFormatter
+
     with _drawing(4.8, 3.3) as (figure, png):
         axes = figure.add_subplot()
         drawn = [
@@ -85,6 +88,9 @@ def draw_curves(curves: Sequence[Curve], quantity: str, *, from_zero: bool) -> b
         tops = [max(curve.values) for curve in curves]
         if min(min(curve.values) for curve in curves) > 0 and max(tops) > WIDE * min(tops):
             axes.set_yscale("log")
+            # matplotlib's own labels of such an axis are formulas, which the style forbids.
+            axes.yaxis.set_major_formatter(lambda value, _place: f"{value:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
         elif from_zero:
             axes.set_ylim(bottom=0)
         if len(curves) > 1:
@@ -101,13 +107,14 @@ def draw_confusion(confusion: npt.NDArray[np.int64], class_names: Sequence[str])
     """
     count = len(class_names)
     has_numbers = count <= MOST_WITH_COUNTS
-    side = max(3.5, count * (0.5 if has_numbers else 0.135))
+    names = [shortened(name) for name in class_names]
+    size = 9 if has_numbers else 6
+    side = max(3.2, count * (0.4 if has_numbers else 0.135))
+    margin = 0.5 + max(map(len, names)) * size * 0.009  # inches, of the names and the axis's title
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    with _drawing(side + 2.2, side + 1) as (figure, png):
+    with _drawing(side + margin, side + margin + 0.6) as (figure, png):
         axes = figure.add_subplot()
         picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        names = [shortened(name) for name in class_names]
-        size = 9 if has_numbers else 6
         axes.set_xticks(range(count), names, rotation=90, fontsize=size)
         axes.set_yticks(range(count), names, fontsize=size)
         axes.set_xlabel("predicted class")
@@ -116,9 +123,15 @@ def draw_confusion(confusion: npt.NDArray[np.int64], class_names: Sequence[str])
             for (row, column), images in np.ndenumerate(confusion):
                 ink = "white" if shares[row, column] > 0.55 else "black" if images else "#aaa"
                 axes.text(column, row, str(images), ha="center", va="center", color=ink, fontsize=7)
-        bar = figure.colorbar(picture, ax=axes, shrink=0.6, pad=0.02)
+        bar = figure.colorbar(picture, ax=axes, location="bottom", shrink=0.8, aspect=40)
         bar.set_label("share of the images of the true class")
     return png.getvalue()
+
+
+def css_width(png: bytes) -> int:
+    """Return the width of a picture of this file on the page, in CSS pixels."""
+    pixels = int.from_bytes(png[16:20], "big")  # in a PNG file's header
+    return round(pixels / DPI * CSS_PIXELS)
 
 
 def draw_sheet(tiles: Sequence[Tile], columns: int) -> bytes:

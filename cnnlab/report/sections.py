@@ -8,7 +8,7 @@ from typing import Any
 from cnnlab.config.options import as_dict, fields_of
 from cnnlab.config.recipes import OF_ONE_PROCESS
 from cnnlab.report.facts import RunFacts
-from cnnlab.report.figures import MOST_WITH_COUNTS, Curve, draw_confusion, draw_curves
+from cnnlab.report.figures import Curve, css_width, draw_confusion, draw_curves
 from cnnlab.report.image_sections import Pictures, filters, gallery, size_text, studied_tiles
 from cnnlab.report.page import Comparison, Picture, RunPage, Table
 from cnnlab.run.metrics.mistakes import most_confused
@@ -149,8 +149,7 @@ def _confusion(facts: RunFacts, pictures: Pictures) -> Picture:
     names = facts.spec.class_names
     pictures["confusion"] = draw_confusion(facts.confusion, names)
     alt = f"Confusion matrix of {len(names)} classes; rows: true class, columns: predicted class"
-    width = 680 if len(names) <= MOST_WITH_COUNTS else 12 * len(names) + 180
-    return Picture(pictures["confusion"], alt, width)
+    return Picture(pictures["confusion"], alt, css_width(pictures["confusion"]))
 
 
 def _most_confused(facts: RunFacts) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ _GAP = 8
 _CELL = 44  # pixels of a cell of the confusion matrix, with few classes
 _MAX_SIDE = 900  # pixels of the matrix, with many classes
 _MIN_NUMBERED_CELL = 22  # smaller cells have no room for a number
+_SHARPER = 8  # times
 _DARK = (8, 48, 107)  # the colour of a cell that has all images of its row
 
 
@@ -71,7 +73,6 @@ def draw_mistakes(
     cell_height = height * zoom + _CAPTION + _GAP
     rows, columns = -(-len(images) // _COLUMNS), min(len(images), _COLUMNS)
     sheet = Image.new("RGB", (columns * cell_width + _GAP, rows * cell_height + _GAP), "white")
-    draw = ImageDraw.Draw(sheet)
     for index, image in enumerate(images):
         row, column = divmod(index, _COLUMNS)
         left, top = _GAP + column * cell_width, _GAP + row * cell_height
@@ -83,8 +84,9 @@ def draw_mistakes(
         )
         for number, (text, colour) in enumerate(lines):
             y = top + height * zoom + 2 + 15 * number
-            font = _font_for(text, 13, cell_width - _GAP)
-            draw.text((left, y), _shortened(text, font, cell_width - _GAP), colour, font)
+            size = _size_for(text, 13, cell_width - _GAP)
+            shown = _shortened(text, size, cell_width - _GAP)
+            _write(sheet, (left, y), shown, colour, size, "la")
     return sheet
 
 
@@ -102,9 +104,9 @@ def draw_confusion_matrix(
     count = len(confusion)
     cell = min(_CELL, max(1, _MAX_SIDE // count))
     has_numbers = cell >= _MIN_NUMBERED_CELL
-    font = ImageFont.load_default(min(14.0, max(9.0, 0.6 * cell)))
+    size = min(14.0, max(9.0, 0.6 * cell))
     names = class_names if has_numbers else ()  # else they would not be legible either
-    margin = 34 + max((int(font.getlength(name)) for name in names), default=0)
+    margin = 34 + max((math.ceil(_width(name, size)) for name in names), default=0)
     side = margin + count * cell + _GAP
     sheet = Image.new("RGB", (side, side), "white")
     draw = ImageDraw.Draw(sheet)
@@ -120,58 +122,74 @@ def draw_confusion_matrix(
                 text = str(confusion[row, column])
                 ink = "white" if share > 0.5 else "black"
                 place = (left + cell / 2, top + cell / 2)
-                draw.text(place, text, ink, _font_for(text, 14, cell - 4), anchor="mm")
-    _write_names(sheet, names, margin, cell, font)
+                _write(sheet, place, text, ink, _size_for(text, 14, cell - 4), "mm")
+    _write_names(sheet, names, margin, cell, size)
     return sheet
 
 
 def _write_names(
-    sheet: Image.Image, names: Sequence[str], margin: int, cell: int, font: Any
+    sheet: Image.Image, names: Sequence[str], margin: int, cell: int, size: float
 ) -> None:
     """Write the classes' names and the words "true" and "predicted" along the left and the top.
 
     The names along the top are rotated by 90 degrees.
     """
-    draw = ImageDraw.Draw(sheet)
     for index, name in enumerate(names):
-        start = margin + index * cell
-        draw.text((margin - 6, start + cell / 2), name, "black", font, anchor="rm")
-        upright = _text_image(name, (margin - 30, cell), (0, cell / 2), "lm", "black", font)
-        sheet.paste(upright, (start, 26))
+        middle = margin + (index + 0.5) * cell
+        _write(sheet, (margin - 6, middle), name, "black", size, "rm")
+        upright = Image.new("RGB", (margin - 30, cell), "white")
+        _write(upright, (0, cell / 2), name, "black", size, "lm")
+        sheet.paste(upright.transpose(Image.Transpose.ROTATE_90), (margin + index * cell, 26))
     middle = (margin + sheet.width) // 2
-    draw.text((middle, 12), "predicted", "dimgrey", font, anchor="mm")
-    sheet.paste(_text_image("true", (60, 20), (30, 10), "mm", "dimgrey", font), (3, middle - 30))
+    _write(sheet, (middle, 12), "predicted", "dimgrey", size, "mm")
+    upright = Image.new("RGB", (60, 20), "white")
+    _write(upright, (30, 10), "true", "dimgrey", size, "mm")
+    sheet.paste(upright.transpose(Image.Transpose.ROTATE_90), (3, middle - 30))
 
 
-def _text_image(
-    text: str, size: tuple[int, int], place: tuple[float, float], anchor: str, ink: str, font: Any
-) -> Image.Image:
-    """Return a picture of a text, rotated by 90 degrees, so that it reads upwards.
+def _write(
+    sheet: Image.Image, place: tuple[float, float], text: str, ink: str, size: float, anchor: str
+) -> None:
+    """Write a text on a picture.
+
+    It is drawn several times as large and then reduced. FreeType puts each letter on a whole pixel,
+    so that small letters would collide.
 
     Args:
+        sheet: the picture.
+        place: the text's position, in pixels.
         text: the text.
-        size: width and height before the rotation, in pixels.
-        place: the text's position before the rotation.
-        anchor: the part of the text that is at the position, see Pillow's text anchors.
         ink: the text's colour.
-        font: a Pillow font.
+        size: of the font, in pixels.
+        anchor: the part of the text that is at the position, see Pillow's text anchors.
     """
-    picture = Image.new("RGB", size, "white")
-    ImageDraw.Draw(picture).text(place, text, ink, font, anchor=anchor)
-    return picture.transpose(Image.Transpose.ROTATE_90)
+    font = ImageFont.load_default(size * _SHARPER)
+    left, top, right, bottom = font.getbbox(text, anchor=anchor)
+    x, y = (math.floor(p + edge / _SHARPER) for p, edge in zip(place, (left, top), strict=True))
+    # From here the position is relative to the corner (x, y) of the pixels that the text covers.
+    start = ((place[0] - x) * _SHARPER, (place[1] - y) * _SHARPER)
+    width, height = (math.ceil(p / _SHARPER) for p in (start[0] + right, start[1] + bottom))
+    mask = Image.new("L", (max(1, width) * _SHARPER, max(1, height) * _SHARPER))
+    ImageDraw.Draw(mask).text(start, text, 255, font, anchor=anchor)
+    mask = mask.reduce(_SHARPER)
+    sheet.paste(Image.new("RGB", mask.size, ink), (x, y), mask)
 
 
-def _font_for(text: str, size: float, width: float) -> Any:
-    """Return the font at a size, or at the smaller size at which the text is `width` pixels wide.
+def _width(text: str, size: float) -> float:
+    """Return the width of a text, in pixels."""
+    return ImageFont.load_default(size * _SHARPER).getlength(text) / _SHARPER
+
+
+def _size_for(text: str, size: float, width: float) -> float:
+    """Return the size of the font, or the smaller size at which the text is `width` pixels wide.
 
     The size is never smaller than 7.
     """
-    length = ImageFont.load_default(size).getlength(text)
-    return ImageFont.load_default(max(7.0, size * min(1.0, width / max(length, 1))))
+    return max(7.0, size * min(1.0, width / max(_width(text, size), 1)))
 
 
-def _shortened(text: str, font: Any, width: float) -> str:
+def _shortened(text: str, size: float, width: float) -> str:
     """Return the text, or its first characters that fit into `width` pixels."""
-    while text and font.getlength(text) > width:
+    while text and _width(text, size) > width:
         text = text[:-1]
     return text

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from cnnlab.run.tensorboard import pictures
 
@@ -57,6 +57,18 @@ def test_the_confusion_matrix_is_shaded_by_the_share_of_its_row() -> None:
         above = pixels[26 : margin - 2, margin + index * cell + 1 : margin + (index + 1) * cell]
         assert (beside < 128).any()
         assert (above < 128).any()
+
+
+@pytest.mark.parametrize("letter", ["l", "o", "1"])
+def test_small_letters_are_evenly_spaced(letter: str) -> None:
+    """Letters on whole pixels would be up to half a pixel too near or too far from each other."""
+    name, cell = letter * 40, 25
+    picture = pictures.draw_confusion_matrix(np.eye(36, dtype=np.int64), [name] * 36)
+    margin = picture.width - 8 - 36 * cell
+    row = np.asarray(picture)[margin + 2 : margin + cell - 2, 24 : margin - 2, 0]
+    inked = np.flatnonzero((row < 200).any(axis=0))
+    expected = ImageFont.load_default(14 * 100).getlength(name) / 100
+    assert abs((inked[-1] - inked[0] + 1) - expected) < 5
 
 
 def test_a_large_matrix_stays_small_and_an_empty_one_is_drawn() -> None:
