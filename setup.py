@@ -69,6 +69,6 @@ setup(
             "types-tqdm",
         ],
     },
-    entry_points={"console_scripts": ["cnnlab=cnnlab.config.cli:main"]},
+    entry_points={"console_scripts": ["cnnlab=cnnlab.config.commands:main"]},
     zip_safe=False,
 )

@@ -57,7 +57,7 @@ _HOMES = {
 # In a command, Ctrl-C ends the process without a message until `cli.run` handles signals. Otherwise
 # Python would print a traceback from the middle of an import. SIGUSR1 must not end the process.
 _IS_COMMAND = os.path.basename(sys.argv[0]) == "cnnlab" or (
-    sys.argv[0] == "-m" and any(word.startswith("cnnlab.") for word in sys.orig_argv)
+    sys.argv[0] == "-m" and any(word.split(".")[0] == "cnnlab" for word in sys.orig_argv)
 )
 if _IS_COMMAND and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -81,7 +81,7 @@ class Train(SessionOwner):
         """
         super().__init__(model, data, options)
         self.own_hooks = tuple(hooks)
-        self.control = Control()
+        self.control = Control(is_quiet=self.config.quiet)
 
     def train(self, save_dir: str | None = None, **options: Any) -> dict[str, Any]:
         """Train until the last step: start a run in save_dir, or resume the run that is there.
@@ -146,7 +146,7 @@ class Train(SessionOwner):
             the start of the run in `time.perf_counter` seconds, as if this process had made the
             whole run.
         """
-        self.control = Control()
+        self.control = Control(is_quiet=self.config.quiet)
         first_step = directory.latest_step()
         if self.step != first_step:
             self.close()  # the graph's input stream must start at first_step

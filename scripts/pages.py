@@ -8,7 +8,6 @@ results/reproduction.json, docs/benchmarks.md from results/DATE-MACHINE-ISA/WORK
 """
 
 import argparse
-import itertools
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,8 +17,9 @@ from typing import Any, Final, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's scripts and cnnlab
 
 from cnnlab.config.config import Config
-from cnnlab.config.options import Description, Options, describe
-from cnnlab.config.recipes import load_about, recipe_paths
+from cnnlab.config.help import Description, describe
+from cnnlab.config.options import Options
+from cnnlab.config.recipes import load_about, recipe_paths, source_of
 from cnnlab.data.__main__ import DataOptions
 from cnnlab.data.show import ShowOptions
 from cnnlab.evaluate import EvaluateOptions
@@ -103,6 +103,8 @@ def option_item(description: Description) -> list[str]:
     summary, *choices = re.sub(r"([*<])", r"\\\1", description.text).splitlines()
     facts = [description.limits.replace("<", r"\<"), description.unit]
     facts.append(f"default: {description.default or 'empty'}")
+    if description.aliases:
+        facts.append("also " + ", ".join(f"`--{alias}`" for alias in description.aliases))
     stated = f"`{description.flag}` ({', '.join(filter(None, facts))}): {summary}"
     lines = filled(stated, "- ", "  ")
     for choice in choices:
@@ -164,13 +166,6 @@ def results_page(rows: Iterable[Mapping[str, Any]]) -> str:
         item = f"[`{name}`](../configs/{path.name}){text}: {source_of(path)}{state}"
         lines += filled(item, "- ", "  ")
     return "\n".join(lines) + "\n"
-
-
-def source_of(recipe: Path) -> str:
-    """Return what the comment at the start of a recipe says of its source."""
-    comment = re.findall(r"^# ?(.*)$", recipe.read_text(encoding="utf-8"), re.MULTILINE)
-    kept = itertools.takewhile(lambda line: not line.startswith("Command:"), comment)
-    return " ".join(" ".join(kept).removeprefix("Source:").split())
 
 
 def percent(accuracy: float | None) -> str:

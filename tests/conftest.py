@@ -3,11 +3,13 @@
 import fcntl
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cnnlab.base.words import words_of_a_command
 from tests import commands
 
 # As cnnlab does; here, because some tests import TensorFlow before it.
@@ -19,6 +21,13 @@ def in_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     """What a test writes to ./save or ./logs is its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(commands.ROOT))  # for the processes that it starts
+
+
+@pytest.fixture(autouse=True)
+def words_as_written() -> Iterator[None]:
+    """Messages are asserted as the source has them, with flags; test_words has Python's words."""
+    with words_of_a_command():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -31,8 +31,8 @@ def fails(main: Main, words: list[str], capsys: pytest.CaptureFixture[str], code
 SHAPES = ["--dataset=shapes", "--model=mnist_perceptron", "--device=cpu"]
 USAGE: list[tuple[Main, list[str], str]] = [
     (train.main, ["--lerning_rate=1"], "unknown option --lerning_rate in the command line; did y"),
-    (train.main, ["--dataset=shape"], "unknown dataset 'shape': did you mean 'shapes'?"),
-    (train.main, ["--dataset=zzz"], "unknown dataset 'zzz': choose from cifar10, cifar100"),
+    (train.main, ["--dataset=shape"], "unknown dataset shape; did you mean shapes?"),
+    (train.main, ["--dataset=zzz"], "unknown dataset zzz; known: cifar10, cifar100"),
     (train.main, ["--model=mnist_cn"], "unknown model mnist_cn; did you mean mnist_cnn?"),
     (train.main, ["--model=os:system"], "the model os:system is a function of a script"),
     (train.main, ["--config=cifar_cn"], "unknown recipe cifar_cn; did you mean cifar_cnn?"),
@@ -82,7 +82,7 @@ USAGE: list[tuple[Main, list[str], str]] = [
     (data.main, [], "unknown action (none); one of list, fetch, verify"),
     (data.main, ["fecth", "mnist"], "unknown action fecth; did you mean fetch?"),
     (data.main, ["fetch"], "name one data set"),
-    (data.main, ["fetch", "mnits"], "unknown dataset 'mnits': did you mean 'mnist'?"),
+    (data.main, ["fetch", "mnits"], "unknown dataset mnits; did you mean mnist?"),
     (data.main, ["verify", "mnist", "cifar10"], "name one data set"),
 ]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pydantic
 
 from cnnlab.base.errors import UsageError
-from cnnlab.config.values import admitted_types, none_or_word
+from cnnlab.config.values import admitted_types, meant_by, range_of, type_name
 
 _PASSED_BY_US = ("training", "keys")  # cnnlab passes these itself
 
@@ -23,6 +23,26 @@ def options_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         if p.name not in _PASSED_BY_US
         and (p.kind is p.KEYWORD_ONLY or (p.default is not p.empty and p.kind is not p.VAR_KEYWORD))
     }
+
+
+def describe_arguments(function: Callable[..., Any]) -> list[dict[str, str]]:
+    """Return name, type, range and default of each option of a function, as `--help` has them."""
+    hints = _hints_of(function)
+    found = []
+    for name, parameter in options_of(function).items():
+        hint = hints.get(name, Any)
+        marks = [mark for mark in typing.get_args(hint) if hasattr(mark, "metadata")]
+        found.append(
+            {
+                "name": name,
+                "type": type_name(hint),
+                "range": " and ".join(filter(None, map(range_of, marks))),
+                "default": "required"
+                if parameter.default is parameter.empty
+                else ("none" if parameter.default is None else str(parameter.default)),
+            }
+        )
+    return found
 
 
 def check(function: Callable[..., Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -49,11 +69,7 @@ def check(function: Callable[..., Any], given: Mapping[str, Any], where: str) ->
         if name not in known and not takes_any:
             takes = ", ".join(known) or "none"
             raise UsageError(f"{where} takes no {name}; it takes: {takes}")
-    try:
-        hints = typing.get_type_hints(function, include_extras=True)
-    # The user's annotations need names that only a type checker imports, or an object has none.
-    except (NameError, TypeError):
-        hints = {}
+    hints = _hints_of(function)
     checked = dict(given)
     for name, parameter in known.items():
         if name not in given:
@@ -62,7 +78,7 @@ def check(function: Callable[..., Any], given: Mapping[str, Any], where: str) ->
             checked[name] = parameter.default
             continue
         hint = hints.get(name, Any)
-        value = none_or_word(given[name], hint)
+        value = meant_by(given[name], hint)
         if isinstance(value, list) and admitted_types(hint) & {list, tuple} == {tuple}:
             value = tuple(value)  # options hold lists only
         checked[name] = value
@@ -76,3 +92,12 @@ def check(function: Callable[..., Any], given: Mapping[str, Any], where: str) ->
             message = error.errors()[0]["msg"].replace("Input should", "it must", 1)
             raise UsageError(f"{where}: {name}={given[name]} is not valid: {message}") from error
     return checked
+
+
+def _hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the annotations of a function by name."""
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    # The user's annotations need names that only a type checker imports, or an object has none.
+    except (NameError, TypeError):
+        return {}

@@ -7,7 +7,6 @@ checks them, before TensorFlow is imported and before any file is written.
 
 from __future__ import annotations
 
-import importlib
 import io
 import itertools
 import json
@@ -21,13 +20,13 @@ from typing import Any, TextIO
 
 import fire
 
-from cnnlab.base.errors import CnnlabError, UsageError, nearest
+from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.safe_text import for_terminal, lines_for_terminal
 from cnnlab.base.signals import Interrupted, signals_raised
+from cnnlab.base.words import ALIASES, words_of_a_command
 from cnnlab.config import options as options_module
+from cnnlab.config.help import help_text
 from cnnlab.config.options import Options, OptionsT
-
-COMMANDS = ("train", "evaluate", "predict", "report", "tune", "export", "reproduce", "data")
 
 
 class Exit(SystemExit):
@@ -49,28 +48,6 @@ _NO_SEPARATOR = "\0"  # cannot occur in a command line
 MAX_LINE = 1000  # characters of an error, because a file name may have thousands
 
 Command = Callable[[Any, tuple[str, ...]], Mapping[str, Any] | Sequence[Any] | None]
-
-
-def main() -> None:
-    """Run the console script: `cnnlab NAME ...` does the same as `python -m cnnlab.NAME ...`."""
-    words = sys.argv[1:]
-    if not words or words[0] in ("-h", "--help"):
-        print(f"usage: cnnlab {{{','.join(COMMANDS)}}} [--help] [options]")
-        sys.exit(0 if words else 2)
-    if words[0] not in COMMANDS:
-        hint = nearest(words[0], COMMANDS) or f"; known: {', '.join(COMMANDS)}"
-        complain(f"unknown command {words[0]}{hint}")
-        sys.exit(2)
-    load_main(words[0])(words[1:])
-
-
-def load_main(command: str) -> Callable[[Sequence[str]], None]:
-    """Return the function that runs one of COMMANDS with the words after its name."""
-    module = importlib.import_module(f"cnnlab.{command}")
-    if hasattr(module, "__path__"):  # a package has its command in __main__
-        module = importlib.import_module(f"cnnlab.{command}.__main__")
-    main: Callable[[Sequence[str]], None] = module.main
-    return main
 
 
 def collect(
@@ -95,7 +72,7 @@ def collect(
     switches = options_module.switches_of(options_class)
     words = [f"{word}=True" if _flag_name(word) in switches else word for word in words]
     # Fire takes a flag without a value for a switch that is True, or False after --no.
-    others = set(options_module.fields_of(options_class)) - set(switches)
+    others = {*options_module.fields_of(options_class), *ALIASES} - set(switches)
     for word, following in itertools.zip_longest(words, words[1:], fillvalue="--"):
         name = _flag_name(word)
         if "=" not in word and _IS_FLAG.match(word) and _IS_FLAG.match(following):
@@ -149,7 +126,7 @@ def run(
     _open_closed_streams()
     code = 1
     try:
-        with signals_raised():
+        with signals_raised(), words_of_a_command():
             code = _run(command, options_class, words, usage, about, resolve, takes_words)
         sys.stdout.flush()
     except Interrupted as error:
@@ -175,11 +152,11 @@ def _run(
 ) -> int:
     """Run the command and return the exit code."""
     words = sys.argv[1:] if words is None else list(words)
-    if "--help" in words or "-h" in words:
-        print(options_module.help_text(options_class, usage, about))
-        return 0
     debug = any(word in ("--debug", "--debug=True", "--debug=1") for word in words)
     try:
+        if (which := _asked_help(words)) is not None:
+            print(help_text(options_class, usage, about, which))
+            return 0
         options, positional = _parse(options_class, words, resolve, takes_words)
         code, error = 0, ""
         try:
@@ -198,6 +175,12 @@ def _run(
         complain(str(failure) or "out of memory")
         return int(getattr(failure, "exit_code", 1))
     return code
+
+
+def _asked_help(words: Sequence[str]) -> str | None:
+    """Return the options that `--help` asks about, "" if it names none; None: no `--help`."""
+    asked = [word for word in words if word in ("-h", "--help") or word.startswith("--help=")]
+    return asked[0].partition("=")[2] if asked else None
 
 
 def complain(text: str, kind: str = "error") -> None:
@@ -235,7 +218,9 @@ def _open_closed_streams() -> None:
 
 
 def say(text: str, options: Options | None = None) -> None:
-    """Print a line for people on stdout, or with `--json` on stderr."""
+    """Print a line for people on stdout, or with `--json` on stderr, there not if `--quiet`."""
+    if options is not None and options.json and options.quiet:
+        return
     stream = sys.stderr if options is not None and options.json else sys.stdout
     print(lines_for_terminal(text), file=stream, flush=True)
 
@@ -251,7 +236,8 @@ def _parse(
         raise UsageError(f"unexpected argument {positional[0]}; options are written --name=value")
     options_module.check_names(flags, options_class, "the command line")
     values = {
-        name: options_module.parse_text(name, text, options_class) for name, text in flags.items()
+        name: options_module.parse_text(name, text, options_class)
+        for name, text in options_module.full_names(flags, options_class).items()
     }
     make = resolve or (lambda given: options_module.build(options_class, given))
     return make(values), positional

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.config.augmentations import AUGMENTATIONS
 from cnnlab.config.options import STRICT, Options, option
+from cnnlab.config.values import NONE
 
 Scaling = Literal["unit", "symmetric", "standardize", "normalize", "zca", "pca"]
 
@@ -21,12 +23,16 @@ class InputOptions(Options):
         "recipe to start from: a name in configs/, or the path of a YAML file, such as a run's "
         "config.yaml; other options given override it",
         group="recipe",
+        everyday=True,
         is_path=True,
         shapes_result=False,
     )
 
     dataset: str = option(
-        "cifar10", "data set: cifar10, cifar100, mnist, fashion_mnist or shapes", group="data"
+        "cifar10",
+        "data set: cifar10, cifar100, mnist, fashion_mnist or shapes",
+        group="data",
+        everyday=True,
     )
     data_dir: str = option(
         "./data",
@@ -43,6 +49,7 @@ class InputOptions(Options):
         "fraction of the training set to hold out for validation, stratified by class; 0: validate "
         "on the test set",
         group="data",
+        everyday=True,
         ge=0,
         lt=1,
     )
@@ -57,6 +64,7 @@ class InputOptions(Options):
         "augmentations of the training images, applied in this order, as in [flip, "
         f"{{pad_and_crop: {{pixels: 4}}}}]\nknown: {', '.join(AUGMENTATIONS)}",
         group="data",
+        everyday=True,
     )
     scaling: Scaling = option(
         "unit",
@@ -70,7 +78,17 @@ class InputOptions(Options):
         group="data",
     )
 
-    model: str = option("cifar_cnn", "network: a name in cnnlab.models.MODELS", group="model")
+    model: str = option(
+        "cifar_cnn", "network: a name in cnnlab.models.MODELS", group="model", everyday=True
+    )
     model_options: dict[str, Any] = option(
         {}, "arguments of the network's function, as in {dropout: 0.4}", group="model"
     )
+
+    @pydantic.field_validator("augment", mode="before")
+    @classmethod
+    def _listed_entries(cls, value: Any) -> Any:
+        """Accept flip or "flip, cutout" for a list of names, and one mapping for a list of one."""
+        if isinstance(value, str):
+            return [name for name in value.replace(",", " ").split() if name != NONE]
+        return [value] if isinstance(value, dict) else value

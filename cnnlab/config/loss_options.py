@@ -71,7 +71,9 @@ def output_of(loss: str) -> str:
 class LossOptions(InputOptions):
     """The options for length, batches, loss and initial weights; see `cnnlab.config.config`."""
 
-    batch_size: int = option(500, "images per step", unit="images", group="training", ge=1)
+    batch_size: int = option(
+        500, "images per step", unit="images", group="training", everyday=True, ge=1
+    )
     accumulate_steps: int = option(
         1,
         "split each batch into this many micro-batches, computed one after the other, and average "
@@ -86,6 +88,7 @@ class LossOptions(InputOptions):
         default_text=f"{DEFAULT_STEPS}, or as epochs says",
         unit="steps",
         group="training",
+        everyday=True,
         shapes_result=False,
         ge=1,
         le=10**15,
@@ -95,6 +98,7 @@ class LossOptions(InputOptions):
         "length of the run in passes over the training set, instead of in steps",
         unit="epochs",
         group="training",
+        everyday=True,
         shapes_result=False,
         gt=0,
         le=10**9,

@@ -9,31 +9,30 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
-import textwrap
-import typing
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
-from pydantic_core import PydanticUndefined
 
 from cnnlab.base.errors import UsageError, nearest
+from cnnlab.base.words import ALIASES
 from cnnlab.config.values import (
     FLOAT32_MAX,
     FLOAT32_MIN,
     admitted_types,
     beyond_float32,
-    none_or_word,
+    meant_by,
     plain,
+    range_of,
+    type_name,
+    words_of,
 )
 from cnnlab.config.yaml_text import parse_yaml
 
 STRICT = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
 
-HELP_WIDTH = 100  # characters in a line of --help
-HELP_INDENT = 37  # the column where the descriptions begin
+OPTIONS_PAGE = "docs/options.md"
 
 OptionsT = TypeVar("OptionsT", bound="Options")
 
@@ -45,6 +44,7 @@ def option(
     default_text: str = "",
     unit: str = "",
     group: str = "other",
+    everyday: bool = False,
     shapes_result: bool = True,
     is_path: bool = False,
     **limits: Any,
@@ -58,6 +58,8 @@ def option(
         default_text: how `--help` describes the default, where the value itself says too little.
         unit: the unit of a number, as in "images" or "seconds".
         group: the heading that `--help` lists the option under.
+        everyday: whether `--help` lists the option where a command inherits it. `--help=all` lists
+            every option.
         shapes_result: whether the option can change the weights of a run. A run can only be resumed
             with the same values of these options.
         is_path: whether a text is the path of a file or folder, so that `~` is the home folder.
@@ -67,6 +69,7 @@ def option(
         "default_text": default_text,
         "unit": unit,
         "group": group,
+        "everyday": everyday,
         "shapes_result": shapes_result,
         "is_path": is_path,
     }
@@ -81,6 +84,14 @@ class Options:
         False,
         "print one JSON document on stdout, and nothing else there",
         group="output",
+        everyday=True,
+        shapes_result=False,
+    )
+    quiet: bool = option(
+        False,
+        "print no progress and no notes on stderr; the result and errors remain",
+        group="output",
+        everyday=True,
         shapes_result=False,
     )
     debug: bool = option(
@@ -99,6 +110,29 @@ def switches_of(options_class: type) -> list[str]:
     return [name for name in fields if bool in admitted_types(fields[name].annotation)]
 
 
+def full_names(values: Mapping[str, Any], options_class: type) -> dict[str, Any]:
+    """Return the values with each alias of an option replaced by the option's name, as lr.
+
+    Raises:
+        UsageError: an option is given twice, by its name and by an alias.
+    """
+    found: dict[str, Any] = {}
+    spelled: dict[str, str] = {}
+    for given, value in values.items():
+        name = full_name(given, options_class)
+        if name in found:
+            both = f"--{spelled[name]} and --{given}"
+            raise UsageError(f"{both} are the same option; give one of them")
+        found[name], spelled[name] = value, given
+    return found
+
+
+def full_name(name: str, options_class: type) -> str:
+    """Return the option that an alias stands for; any other name as it is."""
+    known = fields_of(options_class)
+    return ALIASES[name] if name not in known and ALIASES.get(name) in known else name
+
+
 def check_names(values: Mapping[str, Any], options_class: type, where: str) -> None:
     """Check that every name is a known option.
 
@@ -112,10 +146,11 @@ def check_names(values: Mapping[str, Any], options_class: type, where: str) -> N
     """
     known = fields_of(options_class)
     for name in values:
-        if name not in known:
-            dashes = "--" if where == "the command line" else ""
+        if full_name(name, options_class) not in known:
+            is_flag = where == "the command line"
+            dashes, elsewhere = ("--", "see --help") if is_flag else ("", f"see {OPTIONS_PAGE}")
             hint = nearest(name, known).replace("mean ", f"mean {dashes}")
-            raise UsageError(f"unknown option {dashes}{name} in {where}{hint or '; see --help'}")
+            raise UsageError(f"unknown option {dashes}{name} in {where}{hint or f'; {elsewhere}'}")
 
 
 def parse_text(name: str, text: str, options_class: type) -> Any:
@@ -141,10 +176,10 @@ def normalized(options_class: type, values: Mapping[str, Any]) -> dict[str, Any]
     """
     check_names(values, options_class, "the options")
     found = {}
-    for name, value in values.items():
+    for name, value in full_names(values, options_class).items():
         field = fields_of(options_class)[name]
         try:
-            meant = none_or_word(plain(value), field.annotation)
+            meant = meant_by(plain(value), field.annotation)
         except TypeError as error:
             raise UsageError(f"--{name}={ascii(value)[:100]} is not valid: {error}") from error
         is_path = field.json_schema_extra["is_path"] and isinstance(meant, str)
@@ -186,105 +221,6 @@ def as_dict(options: Options) -> dict[str, Any]:
     return {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
 
 
-class Description(NamedTuple):
-    """What `--help` and docs/options.md say about one option.
-
-    Attributes:
-        flag: name and type, as in "--steps=INT|none".
-        limits: the range of a number, as in ">= 1"; empty if there is none.
-        unit: the unit of a number; empty if there is none.
-        default: the value without a flag, or its description.
-        text: what the option does, then one line for each choice that needs an explanation.
-        group: the heading that the option is listed under.
-    """
-
-    flag: str
-    limits: str
-    unit: str
-    default: str
-    text: str
-    group: str
-
-
-def describe(options_class: type) -> dict[str, Description]:
-    """Return the description of each option by name, in the order of declaration."""
-    return {
-        name: Description(
-            f"--{name}={_type_name(field.annotation)}",
-            _range_of(field),
-            field.json_schema_extra["unit"],
-            _default_of(field),
-            field.description,
-            field.json_schema_extra["group"],
-        )
-        for name, field in fields_of(options_class).items()
-    }
-
-
-def help_text(options_class: type, usage: str, about: str) -> str:
-    """Return the text of `--help`: every option with type, range, unit and default, by group."""
-    groups: dict[str, list[str]] = {}
-    for described in describe(options_class).values():
-        groups.setdefault(described.group, []).append(_help_of(described))
-    sections = [f"{group}:\n" + "\n".join(entries) for group, entries in groups.items()]
-    return f"usage: {usage}\n\n{about}\n\n" + "\n\n".join(sections)
-
-
-def _help_of(described: Description) -> str:
-    """Return one option's entry of `--help`, without a newline at its end."""
-    facts = [part for part in (described.limits, described.unit) if part]
-    facts.append(f"default: {described.default}")
-    # A no-break space keeps ">= 1" and "default: 1" on one line.
-    facts = [re.sub(r"(>=?|<=?|default:) ", "\\1\N{NO-BREAK SPACE}", fact) for fact in facts]
-    summary, *choices = described.text.splitlines()
-    lines = _wrapped(f"{summary} [{'; '.join(facts)}]", HELP_INDENT)
-    for choice in choices:
-        lines += _wrapped(choice, HELP_INDENT + 2)
-    flag = f"  {described.flag} "
-    if len(flag) <= HELP_INDENT:
-        lines[0] = flag + lines[0][len(flag) :]
-    else:
-        lines.insert(0, flag.rstrip())
-    return "\n".join(lines)
-
-
-def _wrapped(text: str, indent: int) -> list[str]:
-    lines = textwrap.wrap(text, HELP_WIDTH - indent, break_on_hyphens=False)
-    return [" " * indent + line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
-
-
-def _type_name(annotation: Any) -> str:
-    origin = typing.get_origin(annotation)
-    if origin is Literal:
-        return "|".join(str(value) for value in typing.get_args(annotation))
-    if origin in (list, dict, tuple):
-        return {"list": "LIST", "dict": "MAPPING", "tuple": "LIST"}[origin.__name__]
-    if origin is not None:
-        names = [_type_name(m) for m in typing.get_args(annotation) if m is not type(None)]
-        none = ["none"] if type(None) in typing.get_args(annotation) else []
-        words = "|".join(names + none).split("|")
-        return "|".join(dict.fromkeys(words))  # "none" may be a word of the option as well
-    spelled = {"int": "INT", "float": "NUMBER", "str": "TEXT", "bool": "True|False"}
-    return spelled.get(getattr(annotation, "__name__", ""), "VALUE")
-
-
-def _range_of(field: Any) -> str:
-    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-    parts = []
-    for limit in field.metadata:
-        for attribute, sign in signs.items():
-            if getattr(limit, attribute, None) is not None:
-                parts.append(f"{sign} {getattr(limit, attribute)}")
-    return " and ".join(parts)
-
-
-def _default_of(field: Any) -> str:
-    default = field.get_default(call_default_factory=True)
-    if default is PydanticUndefined:
-        return "required"
-    return field.json_schema_extra["default_text"] or ("none" if default is None else str(default))
-
-
 def _explain(error: pydantic.ValidationError, options_class: type) -> str:
     problem = error.errors()[0]
     message = problem["msg"].removeprefix("Value error, ").replace("Input should", "it must", 1)
@@ -292,7 +228,8 @@ def _explain(error: pydantic.ValidationError, options_class: type) -> str:
         return message
     name = str(problem["loc"][0])
     field = fields_of(options_class)[name]
-    right = [_type_name(field.annotation), _range_of(field), field.json_schema_extra["unit"]]
+    right = [type_name(field.annotation), range_of(field), field.json_schema_extra["unit"]]
     wanted = ", ".join(part for part in right if part)
     value = str(problem["input"])[:100]
-    return f"--{name}={value} is not valid: {message} (takes {wanted})"
+    hint = nearest(value, words_of(field.annotation)) if problem["type"] == "literal_error" else ""
+    return f"--{name}={value} is not valid: {message} (takes {wanted}){hint}"

@@ -10,6 +10,8 @@ of its own recipe.
 
 from __future__ import annotations
 
+import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ ABOUT = "about"
 # What a run's config.yaml says beside the options.
 FACTS_OF_RUN = ("data", "fingerprints", "versions")
 # Options in config.yaml that concern one process only, so that no other process reads them.
-OF_ONE_PROCESS = ("json", "debug", "overwrite", "max_secs", "profile")
+OF_ONE_PROCESS = ("json", "quiet", "debug", "trust", "overwrite", "max_secs", "profile")
 _NOT_IN_A_RECIPE = (*FACTS_OF_RUN, *OF_ONE_PROCESS, "config", "save_dir", "log_dir")
 # Installed recipes are package data. In a checkout they are beside the package.
 PACKAGE = Path(__file__).parent.parent
@@ -62,6 +64,13 @@ def load_about(name: str) -> dict[str, Any]:
     if not isinstance(claimed, float) or not 0 <= claimed <= 1:
         raise UsageError(f"recipe {name}: about may only have text, and claimed from 0.0 to 1.0")
     return dict(about)
+
+
+def source_of(recipe: Path) -> str:
+    """Return what the comment at the start of a recipe says of its source."""
+    comment = re.findall(r"^# ?(.*)$", recipe.read_text(encoding="utf-8"), re.MULTILINE)
+    kept = itertools.takewhile(lambda line: not line.startswith("Command:"), comment)
+    return " ".join(" ".join(kept).removeprefix("Source:").split())
 
 
 def _read(name: str) -> dict[str, Any]:

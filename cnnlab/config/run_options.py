@@ -23,6 +23,7 @@ class RunOptions(TrainingOptions):
         "./save",
         "run directory, for checkpoints, metrics and the result",
         group="run",
+        everyday=True,
         is_path=True,
         shapes_result=False,
         min_length=1,
@@ -192,6 +193,7 @@ class RunOptions(TrainingOptions):
         "auto",
         "device to train on: auto (a GPU if there is one), cpu, gpu or gpu:N",
         group="device",
+        everyday=True,
         shapes_result=False,
     )
     gpu_memory_fraction: float | None = option(

@@ -46,11 +46,13 @@ class UpdateOptions(LossOptions):
         "update rule; muon: orthogonalized updates for convolution kernels, and nesterov with a "
         "momentum of 0.85 for all other weights",
         group="optimizer",
+        everyday=True,
     )
     learning_rate: float = option(
         1e-3,
         "R: base learning rate, which the schedule changes over time",
         group="optimizer",
+        everyday=True,
         gt=0,
         allow_inf_nan=False,
     )
@@ -125,9 +127,11 @@ class UpdateOptions(LossOptions):
 
     schedule: Schedule = option(
         "exponential",
-        "learning rate at step s = 0, 1, ... of T = schedule_steps, with R = learning_rate and E = "
-        "end_factor R\n" + "\n".join(f"{n}: {f}" for n, f in SCHEDULE_FORMULAS.items()),
+        "how the learning rate changes over the steps\n"
+        "at step s = 0, 1, ... of T = schedule_steps, with R = learning_rate and E = end_factor R\n"
+        + "\n".join(f"{n}: {f}" for n, f in SCHEDULE_FORMULAS.items()),
         group="schedule",
+        everyday=True,
     )
     warmup_steps: int = option(
         0,

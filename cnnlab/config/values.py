@@ -73,11 +73,29 @@ def beyond_float32(value: Any) -> float | None:
     return next((found for v in inner if (found := beyond_float32(v)) is not None), None)
 
 
+def meant_by(value: Any, annotation: Any) -> Any:
+    """Return what a user's value means for an option; return any other value as it is.
+
+    Flags, recipes, search spaces and Python share this rule: `none_or_word`, and the option's own
+    words may have capitals and hyphens, as in Adam or One-Cycle.
+
+    Args:
+        value: the value of the option.
+        annotation: the option's type.
+    """
+    value = none_or_word(value, annotation)
+    words = words_of(annotation)
+    if isinstance(value, str) and value not in words:
+        spelled = value.lower().replace("-", "_")
+        return next((word for word in words if str(word).lower() == spelled), value)
+    return value
+
+
 def none_or_word(value: Any, annotation: Any) -> Any:
     """Return what none means for an option; return any other value as it is.
 
-    Flags, recipes, search spaces and Python share this rule. The texts "none" and "null" mean None
-    if the option admits None. If "none" is one of the option's own words, they mean that word.
+    The texts "none" and "null" mean None if the option admits None. If "none" is one of the
+    option's own words, they mean that word.
 
     Args:
         value: the value of the option.
@@ -87,13 +105,45 @@ def none_or_word(value: Any, annotation: Any) -> Any:
     if not (text is None or text in (NONE, "null")):
         return value
     admits_none = type(None) in admitted_types(annotation)
-    if _has_word_none(annotation) and not (value is None and admits_none):
+    if NONE in words_of(annotation) and not (value is None and admits_none):
         return NONE
     return None if admits_none else value
 
 
-def _has_word_none(annotation: Any) -> bool:
+def words_of(annotation: Any) -> tuple[str, ...]:
+    """Return the words of a Literal, or of the Literals in a union."""
     members = typing.get_args(annotation)
     if typing.get_origin(annotation) is Literal:
-        return NONE in members
-    return any(_has_word_none(member) for member in members)
+        return members
+    if typing.get_origin(annotation) in (list, dict, tuple):
+        return ()
+    return tuple(word for member in members for word in words_of(member))
+
+
+def type_name(annotation: Any) -> str:
+    """Return how `--help` writes the values that an option takes, as in "INT|none"."""
+    origin = typing.get_origin(annotation)
+    if origin is Literal:
+        return "|".join(str(value) for value in typing.get_args(annotation))
+    if origin is Annotated:
+        return type_name(typing.get_args(annotation)[0])
+    if origin in (list, dict, tuple):
+        return {"list": "LIST", "dict": "MAPPING", "tuple": "LIST"}[origin.__name__]
+    if origin is not None:
+        names = [type_name(m) for m in typing.get_args(annotation) if m is not type(None)]
+        none = ["none"] if type(None) in typing.get_args(annotation) else []
+        words = "|".join(names + none).split("|")
+        return "|".join(dict.fromkeys(words))  # "none" may be a word of the option as well
+    spelled = {"int": "INT", "float": "NUMBER", "str": "TEXT", "bool": "True|False"}
+    return spelled.get(getattr(annotation, "__name__", ""), "VALUE")
+
+
+def range_of(field: Any) -> str:
+    """Return the range of a number, as in ">= 1"; empty if there is none."""
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    parts = []
+    for limit in field.metadata:
+        for attribute, sign in signs.items():
+            if getattr(limit, attribute, None) is not None:
+                parts.append(f"{sign} {getattr(limit, attribute)}")
+    return " and ".join(parts)

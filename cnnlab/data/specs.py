@@ -1,11 +1,10 @@
 """Facts about the named data sets that need no file: classes, sizes, checksums."""
 
 import dataclasses
-import difflib
 import math
 from typing import Final, NamedTuple
 
-from cnnlab.base.errors import UsageError
+from cnnlab.base.errors import UsageError, nearest
 
 _CIFAR10_CLASSES: Final = "airplane automobile bird cat deer dog frog horse ship truck"
 _CIFAR100_COARSE_CLASSES: Final = """
@@ -64,6 +63,13 @@ DATASETS: Final[dict[str, DatasetSpec]] = {
         DatasetSpec("shapes", (32, 32, 3), SHAPES_CLASSES, 5000, 1000),
     )
 }
+DESCRIPTIONS: Final = {
+    "cifar10": "photographs of animals and vehicles",
+    "cifar100": "photographs; with --label_mode=coarse 20 classes",
+    "mnist": "handwritten digits, white on black",
+    "fashion_mnist": "pieces of clothing, white on black",
+    "shapes": "simple shapes that the program draws; nothing is downloaded",
+}
 _CIFAR100_COARSE: Final = dataclasses.replace(
     DATASETS["cifar100"], class_names=tuple(_CIFAR100_COARSE_CLASSES.split())
 )
@@ -80,9 +86,8 @@ def dataset_spec(name: str, label_mode: str = "fine") -> DatasetSpec:
         UsageError: unknown name or label mode.
     """
     if name not in DATASETS:
-        near = difflib.get_close_matches(str(name), DATASETS, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UsageError(f"unknown dataset {name!r}: {hint}choose from {', '.join(DATASETS)}")
+        hint = nearest(name, DATASETS) or f"; known: {', '.join(DATASETS)}"
+        raise UsageError(f"unknown dataset {name}{hint}")
     if label_mode not in LABEL_MODES:
         raise UsageError(f"unknown label_mode {label_mode!r}: choose {' or '.join(LABEL_MODES)}")
     if label_mode == "fine":

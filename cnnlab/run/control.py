@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from cnnlab.base.safe_text import lines_for_terminal
 from cnnlab.base.signals import signals_deferred
+from cnnlab.base.words import worded
 from cnnlab.config import cli
 
 
@@ -24,7 +25,9 @@ class Control:
         is_save_requested: whether SIGUSR1 asked for a checkpoint.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_quiet: bool = False) -> None:
+        """Create the switches, all off; is_quiet: print nothing."""
+        self._is_quiet = is_quiet
         self.is_stopping, self.is_save_requested = False, False
         self.stop_signal: int | None = None
 
@@ -41,10 +44,13 @@ class Control:
     def say(self, text: str) -> None:
         """Print a line of progress on stderr, above the progress bar if there is one.
 
-        If stderr is a pipe that nobody reads any more, the run stops as it does on a signal.
+        Options are named as in errors; see `cnnlab.base.words`. If stderr is a pipe that nobody
+        reads any more, the run stops as it does on a signal.
         """
+        if self._is_quiet:
+            return
         try:
-            tqdm.write(lines_for_terminal(text), file=sys.stderr)
+            tqdm.write(lines_for_terminal(worded(text)), file=sys.stderr)
         except BrokenPipeError:
             cli.silence(sys.stderr)
             self.is_stopping, self.stop_signal = True, signal.SIGPIPE
@@ -55,6 +61,8 @@ class Control:
 
     def _stop_on_signal(self, number: int, name: str) -> None:
         self.is_stopping, self.stop_signal = True, number
+        if self._is_quiet:
+            return
         # say() is not safe here: the signal may have interrupted it in the middle of a line.
         with contextlib.suppress(OSError):
             os.write(2, f"stopping: {name}; saving (once more to leave at once)\n".encode())

@@ -1,4 +1,4 @@
-"""The standard hooks: training metrics, layer statistics, checkpoints, deadline, progress."""
+"""The standard hooks: training metrics, layer statistics, checkpoints, deadline."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from cnnlab.base.errors import NonFiniteError
 from cnnlab.base.tf1 import on_calling_thread
@@ -155,51 +154,3 @@ class DeadlineHook(Hook):
     def after_run(self, run: Run, state: StepState) -> None:
         if time.monotonic() >= self._deadline and state.step < state.total_steps:
             run.stop(f"the {run.config.max_secs:g} seconds of --max_secs are over")
-
-
-class ProgressHook(Hook):
-    """Shows progress: a bar on a terminal, elsewhere a line every `every_steps` steps."""
-
-    def __init__(self, every_steps: int, total_steps: int) -> None:
-        self._is_terminal = sys.stderr.isatty()
-        self.every_steps = sys.maxsize if self._is_terminal else every_steps
-        self._total_steps = total_steps
-        self._bar: Any = None
-        self._step = 0
-        self._step_secs = 0.0
-
-    def begin(self, run: Run) -> None:
-        self._step, self._step_secs = run.step, 0.0
-        if self._is_terminal:
-            self._bar = tqdm(total=self._total_steps, initial=run.step, unit="step")
-
-    def after_step(self, run: Run, state: StepState) -> None:
-        if not self._is_terminal:
-            run.say(self._line(run, state))
-
-    def after_run(self, run: Run, state: StepState) -> None:
-        if self._bar is not None:
-            self._bar.n = state.step
-            self._bar.set_postfix_str(
-                f"loss {state.loss:.4f}, accuracy {state.accuracy:.3f}, "
-                f"{self._images_per_sec(run, state):.0f} images/s"
-            )
-
-    def end(self, run: Run) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def _images_per_sec(self, run: Run, state: StepState) -> float:
-        """Return the throughput since the last call."""
-        steps, secs = state.step - self._step, state.step_secs - self._step_secs
-        self._step, self._step_secs = state.step, state.step_secs
-        return steps * run.config.batch_size / secs
-
-    def _line(self, run: Run, state: StepState) -> str:
-        rate = self._images_per_sec(run, state)
-        left = (state.total_steps - state.step) * run.config.batch_size / rate
-        return (
-            f"step {state.step}/{state.total_steps}: loss {state.loss:.4f}, "
-            f"accuracy {state.accuracy:.3f}, learning rate {state.learning_rate:.3g}, "
-            f"{rate:.0f} images/s, {left:.0f} s left"
-        )

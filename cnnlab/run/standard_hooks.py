@@ -12,6 +12,7 @@ from cnnlab.run.evaluating import (
 )
 from cnnlab.run.hook import Hook, Run
 from cnnlab.run.log import RunLog
+from cnnlab.run.progress import ProgressHook
 from cnnlab.run.tensorboard.hooks import (
     EvaluationPictures,
     InputImagesHook,
@@ -47,7 +48,7 @@ def make_hooks(
     config = run.config
     hooks: list[Hook] = [
         standard.SummaryHook(config.summary_steps, log, started),
-        standard.ProgressHook(config.summary_steps, total_steps),
+        *([] if config.quiet else [ProgressHook(config.summary_steps, total_steps)]),
         EvaluationHook(
             config.eval_steps,
             total_steps,

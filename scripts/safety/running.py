@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from cnnlab.config.cli import load_main
+from cnnlab.config.commands import load_main
 from scripts.safety.cases import Case
 
 LONGEST_SECS = 30

@@ -175,35 +175,9 @@ def test_resolve_makes_the_options() -> None:
     assert seen == [Toy(name="y")]
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "text"),
-    [
-        (["cnnlab"], 2, "usage: cnnlab {train,"),
-        (["cnnlab", "--help"], 0, "usage: cnnlab {train,"),
-        (["cnnlab", "trian"], 2, "error: unknown command trian; did you mean train?"),
-        (["cnnlab", "q"], 2, "error: unknown command q; known: train, evaluate"),
-        (["cnnlab", "train", "--help"], 0, "usage: python -m cnnlab.train"),
-        (["cnnlab", "data", "--help"], 0, "usage: python -m cnnlab.data"),
-        (["cnnlab", "predict", "--top=0", "a.png"], 2, "error: --top=0 is not valid"),
-    ],
-)
-def test_the_console_script(
-    words: list[str],
-    code: int,
-    text: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(sys, "argv", words)
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    assert end.value.code == code
-    out, err = capsys.readouterr()
-    assert (err if text.startswith("error") else out).startswith(text)
-
-
 def test_say(capsys: pytest.CaptureFixture[str]) -> None:
     cli.say("a")
     cli.say("b", Toy())
     cli.say("c", Toy(json=True))
+    cli.say("d", Toy(json=True, quiet=True))
     assert capsys.readouterr() == ("a\nb\n", "c\n")

@@ -82,7 +82,7 @@ def test_sizes_and_rates_are_positive(name: str, value: int) -> None:
         ("steps_per_run", 2.5),
         ("save_dir", ""),
         ("gpu_memory_fraction", 1.1),
-        ("augment", "flip"),
+        ("augment", 3),
         ("model_options", "x"),
         ("json", "maybe"),
     ],

@@ -10,6 +10,7 @@ import pytest
 from cnnlab.base.errors import UsageError
 from cnnlab.config import options
 from cnnlab.config.config import Config
+from cnnlab.config.help import help_text
 from cnnlab.config.resolve import resolve
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -111,7 +112,7 @@ assert 'tensorflow' not in sys.modules
 
 
 def test_help_has_the_formulas() -> None:
-    text = " ".join(options.help_text(Config, "", "").split())
+    text = " ".join(help_text(Config, "", "", "schedule").split())
     assert "E + (R - E) (1 + cos(pi min(s, T) / T)) / 2" in text
     assert "R decay_rate^(s / decay_steps)" in text
     assert "R (s + 1) / W for s < W" in text

@@ -13,6 +13,7 @@ from cnnlab.config import options as opts
 from cnnlab.config.arguments import check
 from cnnlab.config.cli import collect
 from cnnlab.config.config import Config
+from cnnlab.config.help import describe
 from cnnlab.config.options import Options
 from cnnlab.config.resolve import resolve
 from cnnlab.config.values import admitted_types
@@ -217,8 +218,8 @@ def test_overwriting_checks_before_it_deletes(tmp_path: Path) -> None:
 
 
 def test_help_names_none_once() -> None:
-    assert opts.describe(EvaluateOptions)["tta"].flag == "--tta=none|mirror|mirror_shift"
-    assert opts.describe(Config)["clip_norm"].flag == "--clip_norm=NUMBER|none"
+    assert describe(EvaluateOptions)["tta"].flag == "--tta=none|mirror|mirror_shift"
+    assert describe(Config)["clip_norm"].flag == "--clip_norm=NUMBER|none"
 
 
 def test_admitted_types() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cnnlab.config import cli, options
+from cnnlab.config import commands as console
 from tests.commands import ROOT
 from tests.docs.pages import GUIDE, blocks, commands
 
@@ -30,9 +31,9 @@ def test_commands_have_options_that_are_there(page: Path, monkeypatch: Any) -> N
 
     monkeypatch.setattr(cli, "run", catch)
     for name, words in commands(page):
-        assert name in cli.COMMANDS, name
+        assert name in (*console.COMMANDS, *console.CATALOGUES), name
         with pytest.raises(SystemExit):
-            cli.load_main(name)(words)
+            console.load_main(name)(words)
         if "--help" in words:
             continue
         _, flags = cli.collect(seen["words"], seen["options_class"])
@@ -49,7 +50,7 @@ def test_examples_run(page: Path, tmp_path: Path) -> None:
     programs.mkdir()
     for name, words in {
         "python": "",
-        "cnnlab": ' -c "from cnnlab.config.cli import main; main()"',
+        "cnnlab": ' -c "from cnnlab.config.commands import main; main()"',
     }.items():
         program = programs / name
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}"{words} "$@"\n')

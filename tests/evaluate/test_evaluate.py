@@ -209,7 +209,7 @@ def test_another_data_set(save_dir: Path) -> None:
     assert not Path("new").exists()
     with pytest.raises(UsageError, match="--dataset=cifar10 does not fit the run: class names of"):
         evaluate(save_dir, dataset="cifar10")
-    with pytest.raises(UsageError, match="unknown dataset 'shape'"):
+    with pytest.raises(UsageError, match="unknown dataset shape; did you mean shapes"):
         evaluate(save_dir, dataset="shape")
 
 

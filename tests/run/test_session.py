@@ -162,7 +162,7 @@ def test_wrong_options_are_refused_at_once(options: dict[str, Any], message: str
     [
         ({"model": "cifar_cmn"}, "unknown model cifar_cmn; did you mean cifar_cnn?"),
         ({"model_options": {"dropuot": 1}}, "takes no dropuot; it takes: "),
-        ({"dataset": "mnits"}, "unknown dataset 'mnits': did you mean 'mnist'?"),
+        ({"dataset": "mnits"}, "unknown dataset mnits; did you mean mnist?"),
         ({"dataset": "shapes", "batch_size": 5001}, "more than the 5000 training images of shapes"),
         ({"dataset": "mnist", "label_mode": "coarse"}, "label_mode 'coarse' is for cifar100"),
         ({"config": "mnist_cmn"}, "unknown recipe mnist_cmn; did you mean mnist_cnn?"),

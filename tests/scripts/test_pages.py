@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from cnnlab.config import cli
+from cnnlab.config import commands as console
 from cnnlab.config.config import Config
 from cnnlab.config.options import STRICT, fields_of, option
 from cnnlab.config.recipes import recipe_paths
@@ -57,7 +57,7 @@ def test_every_option_of_every_command_is_there() -> None:
     for command in pages.COMMANDS:
         for name in fields_of(command.options):
             assert f"- `--{name}=" in text, name
-    assert {command.name.split()[0] for command in pages.COMMANDS} == set(cli.COMMANDS)
+    assert {command.name.split()[0] for command in pages.COMMANDS} == set(console.COMMANDS)
 
 
 def test_a_changed_option_is_noticed() -> None:

@@ -1,0 +1,66 @@
+"""The console script: `cnnlab NAME ...` does the same as `python -m cnnlab.NAME ...`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from cnnlab.base.errors import nearest
+from cnnlab.base.version import __version__
+from cnnlab.config.cli import complain
+
+COMMANDS: Final = {
+    "train": "train a network, or resume a run",
+    "evaluate": "measure a trained network on all images of a split",
+    "predict": "name the class of image files",
+    "report": "write one HTML page about a run",
+    "tune": "search for good options",
+    "export": "write the network for other programs",
+    "reproduce": "run recipes to their end and collect what they reach",
+    "data": "list, fetch, verify and show data sets",
+}
+# These print tables of what can be named in options; `cnnlab.catalogue` has all of them.
+CATALOGUES: Final = {
+    "models": "list the networks for --model, and their arguments",
+    "recipes": "list the recipes for --config",
+    "augmentations": "list the augmentations for --augment, and their arguments",
+    "datasets": "list the data sets for --dataset",
+}
+_ALL: Final = {**COMMANDS, **CATALOGUES}
+
+
+def main() -> None:
+    """Run the console script. A command loads its own modules only."""
+    words = sys.argv[1:]
+    if not words or words[0] in ("-h", "--help"):
+        print(_help_text())
+        sys.exit(0 if words else 2)
+    if words[0] == "--version":
+        print(f"cnnlab {__version__}")
+        sys.exit(0)
+    if words[0] not in _ALL:
+        hint = nearest(words[0], _ALL) or f"; known: {', '.join(_ALL)}"
+        complain(f"unknown command {words[0]}{hint}")
+        sys.exit(2)
+    load_main(words[0])(words[1:])
+
+
+def load_main(command: str) -> Callable[[Sequence[str]], None]:
+    """Return the function that runs a command with the words after its name."""
+    if command in CATALOGUES:
+        return partial(importlib.import_module("cnnlab.catalogue").main, command)
+    module = importlib.import_module(f"cnnlab.{command}")
+    if hasattr(module, "__path__"):  # a package has its command in __main__
+        module = importlib.import_module(f"cnnlab.{command}.__main__")
+    main: Callable[[Sequence[str]], None] = module.main
+    return main
+
+
+def _help_text() -> str:
+    lines = [f"  {name:<14} {what}" for name, what in _ALL.items()]
+    head = ["usage: cnnlab COMMAND [--name=value ...]", "", "commands:"]
+    tail = ["", "cnnlab COMMAND --help explains a command, cnnlab --version prints the version."]
+    return "\n".join([*head, *lines, *tail])
