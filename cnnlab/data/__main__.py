@@ -13,7 +13,8 @@ from cnnlab.base.safe_text import for_terminal
 from cnnlab.config import cli
 from cnnlab.config.options import STRICT, Options, option
 from cnnlab.config.terminal import render_table
-from cnnlab.data.files.sources import fetch_dataset, verify_dataset
+from cnnlab.data.files.sources import fetch_dataset
+from cnnlab.data.files.verifying import verify_dataset
 from cnnlab.data.specs import DATASETS, OFFICIAL_FILES, dataset_spec
 
 ACTIONS = ("list", "fetch", "verify", "show")
@@ -27,7 +28,16 @@ class DataOptions(Options):
         None, "data set to fetch or verify; `list` shows their names", group="data"
     )
     data_dir: str = option(
-        "./data", "folder of the data files", group="data", is_path=True, min_length=1
+        "./data",
+        "folder of the data files; fetch creates it",
+        group="data",
+        is_path=True,
+        min_length=1,
+    )
+    overwrite: bool = option(
+        False,
+        "for fetch: replace files that have the names of the official ones but other content",
+        group="data",
     )
 
 
@@ -115,7 +125,8 @@ def _list_datasets() -> list[dict[str, Any]]:
 
 
 def _fetch(name: str, options: DataOptions) -> list[dict[str, Any]]:
-    return [{"file": str(path)} for path in fetch_dataset(name, options.data_dir)]
+    files = fetch_dataset(name, options.data_dir, creates_folder=True, overwrite=options.overwrite)
+    return [{"file": str(path)} for path in files]
 
 
 def _verify(name: str, options: DataOptions) -> list[dict[str, Any]]:

@@ -76,6 +76,21 @@ CIFAR10_LAYOUTS: dict[str, Callable[[Files], Files]] = {
             to_python(files, fakes.python2_layout), "cifar-10-batches-py"
         ),
     },
+    # Keras 3 and tf_keras, below ~/.keras/datasets and ~/.keras.
+    "cifar-10-batches-py-target/cifar-10-batches-py": (
+        lambda files: to_python(files, fakes.python2_layout)
+    ),
+    "datasets/cifar-10-batches-py": lambda files: to_python(files, fakes.python2_layout),
+    "datasets": lambda files: {
+        "cifar-10-batches-py-target_archive": archived(
+            to_python(files, fakes.python2_layout), "cifar-10-batches-py"
+        ),
+    },
+    "datasets/": lambda files: {
+        "cifar-10-batches-py.tar.gz": archived(
+            to_python(files, fakes.python2_layout), "cifar-10-batches-py"
+        ),
+    },
 }
 
 
@@ -91,7 +106,7 @@ def test_cifar10_in_every_layout(
     assert data.spec.class_names[:2] == ("airplane", "automobile")
 
 
-@pytest.mark.parametrize("layout", ["binary", "python", "tar"])
+@pytest.mark.parametrize("layout", ["binary", "python", "keras", "tar"])
 @pytest.mark.parametrize("label_mode", ["fine", "coarse"])
 def test_cifar100_in_every_layout(
     layout: str, label_mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -99,8 +114,10 @@ def test_cifar100_in_every_layout(
     files = small(monkeypatch, "cifar100")
     if layout == "binary":
         fakes.write_files(tmp_path / "cifar-100-binary", files)
-    elif layout == "python":
-        fakes.write_files(tmp_path / "cifar-100-python", to_python(files, fakes.python_layout))
+    elif layout in ("python", "keras"):
+        folder = "cifar-100-python"
+        folder = folder if layout == "python" else f"{folder}-target/{folder}"
+        fakes.write_files(tmp_path / folder, to_python(files, fakes.python_layout))
     else:
         packed = archived(files, "cifar-100-binary")
         fakes.write_files(tmp_path, {"cifar-100-binary.tar.gz": packed})
@@ -115,6 +132,7 @@ MNIST_LAYOUTS: dict[str, Callable[[Files], Files]] = {
     ".": lambda files: {k.replace("-idx", ".idx"): v for k, v in files.items()},
     "./": lambda files: {"mnist.npz": to_npz(files)},
     "mnist/": lambda files: {"mnist.npz": to_npz(files, np.int64)},
+    "datasets": lambda files: {"mnist.npz": to_npz(files)},  # Keras's cache, ~/.keras
 }
 
 
@@ -145,6 +163,11 @@ def test_fashion_mnist_has_its_own_folder_and_mnist_files_there_are_refused(
         load_dataset("fashion_mnist", tmp_path, fetch=False)
     fakes.write_files(tmp_path / "FashionMNIST" / "raw", files)
     with pytest.raises(DataError, match="this is mnist, not fashion_mnist"):
+        load_dataset("fashion_mnist", tmp_path, fetch=False)
+    (tmp_path / "FashionMNIST").rename(tmp_path / "moved")
+    packed = {f"{name}.gz": fakes.gzipped(data) for name, data in files.items()}
+    fakes.write_files(tmp_path / "datasets/fashion-mnist", packed)  # Keras's cache, ~/.keras
+    with pytest.raises(DataError, match=r"datasets/fashion-mnist/.*: this is mnist"):
         load_dataset("fashion_mnist", tmp_path, fetch=False)
 
 

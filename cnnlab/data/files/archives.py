@@ -53,8 +53,7 @@ def read_tar_members(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
                     file = archive.extractfile(member) if member.isreg() else None
                     if file is None:
                         raise DataError(
-                            f"{path}:{name} is not a regular file; "
-                            "delete the archive and download it again"
+                            f"{path}:{name} is not a regular file; download the archive again"
                         )
                     found[name] = file.read()
                     if len(found) == len(wanted):
@@ -63,10 +62,8 @@ def read_tar_members(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
         raise
     except Exception as error:  # tarfile, gzip and zlib raise a dozen kinds on damaged archives
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(
-            f"{path}: damaged archive ({reason}); delete it and download it again"
-        ) from None
+        raise DataError(f"{path}: damaged archive ({reason}); download it again") from None
     for name in wanted:
         if name not in found:
-            raise DataError(f"{path}: no {name} in this archive; delete it and download it again")
+            raise DataError(f"{path}: no {name} in this archive; download it again")
     return found

@@ -5,8 +5,11 @@
     data_dir/cifar-10-{binary,python}.tar.gz             archives as downloaded, read in memory
     data_dir/{mnist,MNIST/raw}/train-images-idx3-ubyte   idx: plain or .gz
     data_dir/mnist.npz                                   npz
-The same holds for CIFAR-100 and Fashion-MNIST. All files are also found directly in data_dir and in
-data_dir/NAME. In every layout, a file is decoded to the array of the corresponding official file
+The same holds for CIFAR-100 and Fashion-MNIST. All files are also found directly in data_dir, in
+data_dir/NAME and in data_dir/datasets. So data_dir may be Keras's cache, ~/.keras/datasets or
+~/.keras, and its names for folders and archives of CIFAR are known too.
+
+In every layout, a file is decoded to the array of the corresponding official file
 (`OfficialFile.shape`). So one table of checksums serves all layouts.
 """
 
@@ -27,8 +30,14 @@ Layout = Literal["binary", "python", "idx", "npz"]
 _BINARY_FOLDERS: Final = {"cifar10": "cifar-10-batches-bin", "cifar100": "cifar-100-binary"}
 _PYTHON_FOLDERS: Final = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 _ARCHIVES: Final = {
-    "cifar10": ("cifar-10-binary.tar.gz", "cifar-10-python.tar.gz"),
-    "cifar100": ("cifar-100-binary.tar.gz", "cifar-100-python.tar.gz"),
+    "cifar10": (
+        *("cifar-10-binary.tar.gz", "cifar-10-python.tar.gz"),
+        *("cifar-10-batches-py.tar.gz", "cifar-10-batches-py-target_archive"),  # Keras's names
+    ),
+    "cifar100": (
+        *("cifar-100-binary.tar.gz", "cifar-100-python.tar.gz"),
+        "cifar-100-python-target_archive",
+    ),
 }
 _IDX_FOLDERS: Final = {
     "mnist": ("mnist", "MNIST/raw", "mnist/MNIST/raw", "MNIST", "."),
@@ -86,7 +95,7 @@ def find_parts(name: str, data_dir: str | Path) -> list[Part]:
                 f"{len(parts) + len(missing)} files of {name}); "
                 f"fetch it with python -m cnnlab.data fetch {name} --data_dir={data_dir}"
             )
-    for folder in (root, root / name):
+    for folder in _roots(name, root):
         for archive in _ARCHIVES.get(name, ()):
             if (folder / archive).is_file():
                 return _archive_parts(name, folder / archive)
@@ -100,18 +109,25 @@ def find_parts(name: str, data_dir: str | Path) -> list[Part]:
     return []
 
 
+def _roots(name: str, root: Path) -> tuple[Path, ...]:
+    return root, root / name, root / "datasets"
+
+
 def _folders(name: str, root: Path) -> Iterator[tuple[Layout, Path]]:
     if name in _IDX_FOLDERS:
-        for folder in _IDX_FOLDERS[name]:
-            yield "idx", root / folder
+        for place in (root, root / "datasets"):
+            for folder in _IDX_FOLDERS[name]:
+                yield "idx", place / folder
         return
-    layouts: tuple[tuple[Layout, str], ...] = (
-        ("binary", _BINARY_FOLDERS[name]),
-        ("python", _PYTHON_FOLDERS[name]),
+    python = _PYTHON_FOLDERS[name]
+    layouts: tuple[tuple[Layout, tuple[str, ...]], ...] = (
+        ("binary", (_BINARY_FOLDERS[name], ".")),
+        ("python", (python, f"{python}-target/{python}", ".")),  # the second is Keras's
     )
-    for layout, folder in layouts:
-        for path in (root / folder, root / name / folder, root / name, root):
-            yield layout, path
+    for layout, folders in layouts:
+        for folder in folders:
+            for place in _roots(name, root):
+                yield layout, place / folder
 
 
 def _spellings(official: OfficialFile, layout: Layout) -> list[str]:
@@ -124,7 +140,7 @@ def _spellings(official: OfficialFile, layout: Layout) -> list[str]:
 
 
 def _archive_parts(name: str, path: Path) -> list[Part]:
-    layout: Layout = "python" if "python" in path.name else "binary"
+    layout: Layout = "binary" if "binary" in path.name else "python"
     folder = (_PYTHON_FOLDERS if layout == "python" else _BINARY_FOLDERS)[name]
     return [
         Part(official, layout, path, f"{folder}/{_spellings(official, layout)[0]}")
@@ -177,15 +193,14 @@ def parse_part(name: str, part: Part, data: bytes, *, verify: bool) -> formats.U
     if verify and part.layout == "binary" and len(data) != official.size_bytes:
         raise DataError(
             f"{shown}: expected {official.size_bytes} bytes, found {len(data)}; the file is "
-            f"truncated or not the official one: delete it and fetch it again{_OWN_FILES}"
+            f"truncated or not the official one; {_fetch_hint(name)}{_OWN_FILES}"
         )
     array = _decode(part, data)
     expected = official.shape if verify else (len(array), *official.shape[1:])
     if array.shape != expected:
         raise DataError(
             f"{shown}: expected {_by(expected)} values, found {_by(array.shape)}; "
-            f"the file is not the official one: delete it and fetch it again"
-            f"{_OWN_FILES if verify else ''}"
+            f"the file is not the official one; {_fetch_hint(name)}{_OWN_FILES if verify else ''}"
         )
     if official.is_idx:
         if len(official.shape) == 1:
@@ -198,6 +213,11 @@ def parse_part(name: str, part: Part, data: bytes, *, verify: bool) -> formats.U
     if verify:
         _check_sha256(name, part, array)
     return array
+
+
+def _fetch_hint(name: str) -> str:
+    fetch = f"python -m cnnlab.data fetch {name} --overwrite"
+    return f"get the official one with {fetch} and this --data_dir"
 
 
 _OWN_FILES: Final = ", or use your own files with --verify_data=False"
@@ -250,7 +270,7 @@ def _check_sha256(name: str, part: Part, array: formats.Uint8Array) -> None:
         content = "" if part.layout == "binary" else f" (of its content as {part.official.name})"
         raise DataError(
             f"{part}: expected SHA-256 {expected}, found {found}{content}; "
-            f"the file is not the official one: delete it and fetch it again{_OWN_FILES}"
+            f"the file is not the official one; {_fetch_hint(name)}{_OWN_FILES}"
         )
 
 

@@ -40,6 +40,17 @@ class _Global:
         raise pickle.UnpicklingError("it sets the state of a global")
 
 
+class _Encode(_Global):
+    """Makes bytes of a text: so Python 3 writes bytes, also keys of a dict, in protocols 0 to 2."""
+
+    __slots__ = ()
+
+    def __call__(self, *args: Any) -> Any:
+        if len(args) != 2 or args[1] not in ("latin1", b"latin1") or type(args[0]) is not str:
+            raise pickle.UnpicklingError("it encodes a text in an unknown way")
+        return args[0].encode("latin1")
+
+
 class _ArrayUnpickler(pickle.Unpickler):
     """Reads arrays, dicts, lists, tuples, strings, bytes and numbers, and calls no function.
 
@@ -53,10 +64,11 @@ class _ArrayUnpickler(pickle.Unpickler):
         ("numpy._core.numeric", "_frombuffer"): "buffer",
         ("numpy", "ndarray"): "ndarray",
         ("numpy", "dtype"): "dtype",
-        ("_codecs", "encode"): "bytes",  # how Python 3 writes bytes in protocols 0 to 2
     }
 
     def find_class(self, module_name: str, global_name: str) -> Any:
+        if (module_name, global_name) == ("_codecs", "encode"):
+            return _Encode("bytes")
         kind = self._KINDS.get((module_name, global_name))
         if kind is None:
             raise pickle.UnpicklingError(f"it refers to {f'{module_name}.{global_name}'[:80]!a}")
@@ -136,12 +148,6 @@ def _array_of(piece: Any) -> Uint8Array:
             is_fortran = order in ("F", b"F")
         else:
             raise ValueError("data is not an array")
-        if (
-            isinstance(raw, _Piece)
-            and raw.kind == "bytes"
-            and raw.args[1:] in (("latin1",), (b"latin1",))
-        ):
-            raw = raw.args[0].encode("latin1")
         if dtype.kind != "dtype" or dtype.args[0] not in ("u1", b"u1"):
             raise ValueError("data is not an array of unsigned bytes")
         # NumPy would compute a length of -1 from the data's size.

