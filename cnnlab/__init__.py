@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cnnlab.config.config import Config
     from cnnlab.data.arrays import dataset_from_arrays
     from cnnlab.layers.tower import random_key
+    from cnnlab.models import register_model
     from cnnlab.models.pretrained.keras_weights import load_keras_weights
     from cnnlab.run.hook import Hook
     from cnnlab.train import Train
@@ -38,6 +39,7 @@ __all__ = [
     "layers",
     "load_keras_weights",
     "random_key",
+    "register_model",
     "tf",
 ]
 
@@ -51,6 +53,7 @@ _HOMES = {
     "dataset_from_arrays": "cnnlab.data.arrays",
     "load_keras_weights": "cnnlab.models.pretrained.keras_weights",
     "random_key": "cnnlab.layers.tower",
+    "register_model": "cnnlab.models",
     "tf": "cnnlab.base.tf1",
 }
 

@@ -19,17 +19,21 @@ from cnnlab.base.errors import DataError, UsageError
 from cnnlab.base.files import output_to, translate_os_errors
 from cnnlab.base.safe_text import for_csv, for_terminal
 from cnnlab.config import cli
-from cnnlab.config.options import STRICT, Options, as_dict, build, option, replace
+from cnnlab.config.options import STRICT, as_dict, build, option, replace
+from cnnlab.config.own_code_options import OwnCodeOptions
 from cnnlab.config.training_options import TTA_HELP, Tta
+from cnnlab.data.grey_levels import in_range
 from cnnlab.data.image_files.image_paths import find_images
 from cnnlab.data.image_files.image_reader import ImageBatch, read_images
+from cnnlab.models import ModelFunction
+from cnnlab.run.answers import answers_of, in_columns, in_text
 from cnnlab.run.disk.config_file import load_config, load_run_data
-from cnnlab.run.inference import Ranked
+from cnnlab.run.own_code import parts_of_run
 from cnnlab.run.trained_model import TrainedModel
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
-class PredictOptions(Options):
+class PredictOptions(OwnCodeOptions):
     """Options of `python -m cnnlab.predict`."""
 
     save_dir: str = option(
@@ -97,7 +101,7 @@ def predict(
 
     Returns:
         for each file: file, class, probability, and top, a list of {class, probability}, the most
-        probable class first.
+        probable class first. `cnnlab.run.answers` has the answers of other labels than classes.
 
     Raises:
         CnnlabError: the run or the checkpoint does not exist, or a file is not an image.
@@ -110,6 +114,7 @@ def iter_predictions(
     save_dir: str | Path = "./save",
     *,
     on_bad: Callable[[DataError], None] = raise_error,
+    model: str | ModelFunction | None = None,
     **options: Any,
 ) -> Iterator[dict[str, Any]]:
     """Yield what `predict` returns, one file after the other, for any number of files.
@@ -120,6 +125,7 @@ def iter_predictions(
         files: paths of images; `find_images` in cnnlab.data.image_files finds them in folders.
         save_dir: a run directory.
         on_bad: called with the error of each file that cannot be read, which is then skipped.
+        model: your own model, as its function or as FILE.py:NAME; default: the run's own copy.
         **options: checkpoint, top, tta, batch_size, data_dir and device, as for the command; see
             `PredictOptions`.
 
@@ -127,7 +133,8 @@ def iter_predictions(
         UsageError: an option is wrong.
         CnnlabError: the run or the checkpoint does not exist, or on_bad raises one.
     """
-    checked = build(PredictOptions, {**options, "save_dir": save_dir})
+    named_model = None if callable(model) else model
+    checked = build(PredictOptions, {**options, "save_dir": save_dir, "model": named_model})
     changes = {
         "data_dir": checked.data_dir,
         "eval_batch_size": checked.batch_size,
@@ -138,6 +145,7 @@ def iter_predictions(
         load_config(checked.save_dir),
         **{name: value for name, value in changes.items() if value is not None},
     )
+    parts = parts_of_run(config, model, trust=checked.trust)
     spec = load_run_data(config).spec
     paths = map(str, files)
     batches = read_images(paths, spec.image_shape, config.smallest_eval_batch_size, on_bad)
@@ -145,42 +153,29 @@ def iter_predictions(
         first = next(batches, None)  # without an image, the weights are not loaded
         if first is None:
             return
-        with TrainedModel(checked.save_dir, config, spec, checked.checkpoint) as trained:
-            for files, ranked in _prefetch(trained, chain([first], batches)):
-                yield from _answers(files, ranked, spec.class_names, checked.top)
+        with TrainedModel(checked.save_dir, config, spec, checked.checkpoint, parts) as trained:
+            for files, found in _prefetch(trained, chain([first], batches)):
+                yield from answers_of(files, found, spec, checked.top)
 
 
 def _prefetch(
     trained: TrainedModel, batches: Iterable[ImageBatch]
-) -> Iterator[tuple[list[str], Ranked]]:
-    """Yield the files of each batch and their classes.
+) -> Iterator[tuple[list[str], Any]]:
+    """Yield the files of each batch and what `answers_of` needs.
 
     The network computes the next batch while the caller uses this one.
     """
+    spec = trained.spec
+    compute = trained.predict_ranked if spec.targets == "classes" else trained.predict_finite
     with ThreadPoolExecutor(1, thread_name_prefix="predict") as computer:
-        waiting: tuple[list[str], Future[Ranked]] | None = None
+        waiting: tuple[list[str], Future[Any]] | None = None
         for batch in batches:
-            computed = computer.submit(trained.predict_ranked, batch.images)
+            computed = computer.submit(compute, in_range(batch.images, spec.image_range))
             if waiting is not None:
                 yield waiting[0], waiting[1].result()
             waiting = batch.files, computed
         if waiting is not None:
             yield waiting[0], waiting[1].result()
-
-
-def _answers(
-    files: Sequence[str],
-    ranked: Ranked,
-    class_names: Sequence[str],
-    top: int,
-) -> Iterator[dict[str, Any]]:
-    best, values = (array[:, :top].tolist() for array in ranked)
-    for file, indices, shares in zip(files, best, values, strict=True):
-        named = [
-            {"class": class_names[index], "probability": share}
-            for index, share in zip(indices, shares, strict=True)
-        ]
-        yield {"file": file, **named[0], "top": named}
 
 
 Answers = Iterable[Mapping[str, Any]]
@@ -189,8 +184,7 @@ Answers = Iterable[Mapping[str, Any]]
 def as_text(answers: Answers) -> Iterator[str]:
     """Yield `FILE: CLASS PROBABILITY, ...`, one line per image."""
     for answer in answers:
-        classes = ", ".join(f"{c['class']} {c['probability']:.3f}" for c in answer["top"])
-        yield for_terminal(f"{answer['file']}: {classes}") + "\n"
+        yield for_terminal(f"{answer['file']}: {in_text(answer)}") + "\n"
 
 
 def as_json(answers: Answers) -> Iterator[str]:
@@ -209,16 +203,17 @@ def as_json_lines(answers: Answers) -> Iterator[str]:
 
 
 def as_csv(answers: Answers) -> Iterator[str]:
-    """Yield a heading, then one line per image: file, class, probability, class_2, ..."""
+    """Yield a heading, then one line per image: file, class, probability, class_2, ...
+
+    With several labels an image or real values: file, and a column for each.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for number, answer in enumerate(answers):
+        headings, cells = zip(*in_columns(answer), strict=True)
         if number == 0:
-            places = range(2, len(answer["top"]) + 1)
-            further = [f"{name}_{place}" for place in places for name in ("class", "probability")]
-            writer.writerow(["file", "class", "probability", *further])
-        named = [value for c in answer["top"] for value in (c["class"], c["probability"])]
-        writer.writerow(map(for_csv, [answer["file"], *named]))
+            writer.writerow(map(for_csv, headings))
+        writer.writerow(map(for_csv, cells))
         yield text.getvalue()
         text.seek(0)
         text.truncate()

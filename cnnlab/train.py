@@ -5,31 +5,36 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from cnnlab.base.errors import NonFiniteError
+from cnnlab.base.machine import versions
 from cnnlab.config import cli
 from cnnlab.config.config import Config
-from cnnlab.config.options import as_dict, replace
+from cnnlab.config.options import as_dict, full_names, replace
 from cnnlab.data.arrays import Pairs
 from cnnlab.data.datasets import Dataset
 from cnnlab.models import ModelFunction
 from cnnlab.run.control import Control
-from cnnlab.run.disk.config_file import resolve_for_run
+from cnnlab.run.disk.config_file import config_text, resolve_for_run
+from cnnlab.run.disk.kept_code import keep_code
 from cnnlab.run.disk.lock import locked
+from cnnlab.run.disk.log_folder import check_log_dir
 from cnnlab.run.disk.run_directory import RunDirectory
 from cnnlab.run.evaluating import EarlyStopping
 from cnnlab.run.hook import Hook
 from cnnlab.run.inference import EvaluationStoppedError
 from cnnlab.run.log import RunLog
 from cnnlab.run.loop import run_steps
+from cnnlab.run.metrics.shown import in_words
 from cnnlab.run.rollback import roll_back
-from cnnlab.run.session import SessionOwner
 from cnnlab.run.standard_hooks import make_hooks
 from cnnlab.run.tensorboard import hparams
+from cnnlab.run.views import RunViews
 
 
-class Train(SessionOwner):
+class Train(RunViews):
     """A network, its data and its training run.
 
         with Train(dataset="mnist", model="mnist_cnn", batch_size=50) as train:
@@ -79,7 +84,7 @@ class Train(SessionOwner):
             UsageError: an option is unknown or has a wrong value.
             DataError: an array has a wrong type, shape or range.
         """
-        super().__init__(model, data, options)
+        super().__init__(model, data, full_names(options, Config))
         self.own_hooks = tuple(hooks)
         self.control = Control(is_quiet=self.config.quiet)
 
@@ -107,6 +112,7 @@ class Train(SessionOwner):
         if (result := directory.finished_result(total_steps)) is not None:
             self.say(f"{directory.path} is finished, at step {result['step']}; --steps=N trains on")
             return result
+        check_log_dir(self.config)
         if self._session is None:
             self.data.split("train")  # reports missing files before any folder is made
         with locked(directory.path):
@@ -130,7 +136,9 @@ class Train(SessionOwner):
 
     def _resolve(self, save_dir: str | None, options: dict[str, Any]) -> int:
         """Resolve the options of this run; return the number of its last step."""
-        self._given.update(options, **({} if save_dir is None else {"save_dir": save_dir}))
+        folder = {} if save_dir is None else {"save_dir": save_dir}
+        given = self._own_code.take(full_names({**options, **folder}, Config))
+        self._given.update(given)
         self._use_run_options()
         self._given.pop("overwrite", None)  # a later call of train() must not delete this run
         if self.config.depends_on_length:
@@ -154,11 +162,16 @@ class Train(SessionOwner):
         self.say(f"{self.config.model} on {self.config.dataset}: {self.describe()}")
         needs_restoring = self._session is None and first_step > 0
         _ = self.session  # made here, so that a failure comes before anything is written
-        directory.begin(first_step, total_steps, self.data.spec, self._fingerprints)
+        directory.begin(first_step, total_steps, self._facts(directory.path))
         if needs_restoring:
             directory.checkpoints.restore(self.saver, self.session, first_step, exactly=True)
             self.say(f"resuming from step {first_step} of {directory.path}")
         return time.perf_counter() - directory.secs_so_far(first_step)
+
+    def _facts(self, path: Path) -> str:
+        """Return the content of config.yaml, and keep the user's code in the run directory."""
+        code = keep_code(path, self._own_functions)
+        return config_text(self.config, versions(), self.data.spec, self._fingerprints, code)
 
     def _make_all_steps(self, directory: RunDirectory, total_steps: int, started: float) -> None:
         """Make the steps until the last one or a stop; continue after each rollback."""
@@ -240,8 +253,8 @@ def describe_result(result: Mapping[str, Any], config: Config) -> str:
     if not result["finished"]:
         return f"stopped at step {result['step']}, saved; the same command resumes the run"
     return (
-        f"step {result['step']}: test accuracy {result['accuracy']:.4f}, loss {result['loss']:.4f} "
-        f"on {result['n']} images, {result['seconds']:.0f} s; checkpoints in {config.save_dir}; "
+        f"step {result['step']}: test {in_words(result, config.metrics)} on {result['n']} images, "
+        f"{result['seconds']:.0f} s; checkpoints in {config.save_dir}; "
         f"tensorboard --logdir={config.resolved_log_dir}"
     )
 

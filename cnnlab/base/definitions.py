@@ -1,4 +1,4 @@
-"""The definition of one name in a file, without the rest of the file."""
+"""What the source of a file says: the definition of one name, and what the file imports."""
 
 from __future__ import annotations
 
@@ -28,6 +28,26 @@ def definition_of(name: str, source: bytes) -> ast.Module:
         chosen |= new
         needed.update(*(_names(tree.body[i], ast.Load) for i in new))
     return ast.Module([tree.body[i] for i in sorted(chosen)], [])
+
+
+def imported_modules(source: bytes, package: str | None) -> set[str]:
+    """Return the names of the modules that a file imports, wherever in the file.
+
+    Args:
+        source: the content of the file.
+        package: the name of the file's package, for relative imports; empty: none.
+    """
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = (package or "").split(".")
+            above = parts[: len(parts) - node.level + 1] if node.level else []
+            module = ".".join(part for part in (*above, node.module) if part)
+            # What is imported from a package may be a module.
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return found
 
 
 def _is_always_run(statement: ast.stmt) -> bool:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cnnlab.base.definitions import definition_of
+from cnnlab.base.definitions import definition_of, imported_modules
 from cnnlab.base.errors import UsageError, nearest
 from cnnlab.base.user_code import users_line
 
@@ -25,7 +25,6 @@ _LIBRARIES = tuple(
     Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib")
 )
 _PACKAGE = Path(__file__).resolve().parent.parent
-_NAMED = (types.FunctionType, type)  # values that say which module defines them
 
 
 class OwnFunction(NamedTuple):
@@ -163,21 +162,29 @@ def _import_file(name: str, path: Path, only: str | None) -> types.ModuleType:
 
 @contextmanager
 def _importing_from(root: Path) -> Iterator[None]:
-    """Search `root` first, and forget modules of these names that come from other folders.
+    """Search `root` first, and forget modules of its names, so that they are read again.
 
-    Two runs may each have a copy of a file of the same name.
+    Two runs may each have a copy of a file of the same name, and a file may have changed. Packages
+    of `root` that are imported already stay.
     """
     here = {entry.stem for entry in root.iterdir()} if root.is_dir() else set()
     for name, module in list(sys.modules.items()):
         path = _file_of(module)
-        is_other = path is not None and not path.is_relative_to(root) and _is_own(path)
-        if name.partition(".")[0] in here and is_other and name != "__main__":
+        if path is None or name == "__main__" or name.partition(".")[0] not in here:
+            continue
+        place = root.joinpath(*name.split("."))
+        is_from_root = path.with_suffix("") in (place, place / "__init__")
+        is_package = "." in name or hasattr(module, "__path__")
+        if _is_own(path) and not (is_package and is_from_root):
             del sys.modules[name]
     sys.path.insert(0, str(root))
     importlib.invalidate_caches()
+    # Nothing is written beside the user's files, nor in a run directory.
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         yield
     finally:
+        sys.dont_write_bytecode = writes
         sys.path.remove(str(root))
 
 
@@ -222,9 +229,7 @@ def _files_of(module: types.ModuleType | None) -> dict[str, Path]:
         if (key := file.relative_to(root).as_posix()) in found:
             continue
         found[key] = file
-        values = list(vars(one).values())
-        waiting += [value for value in values if isinstance(value, types.ModuleType)]
-        names = {value.__module__ for value in values if isinstance(value, _NAMED)}
+        names = imported_modules(file.read_bytes(), one.__spec__.parent if one.__spec__ else "")
         names.add(one.__name__.rpartition(".")[0])  # its package
         waiting += [sys.modules[name] for name in sorted(names) if name in sys.modules]
     return dict(sorted(found.items()))

@@ -69,14 +69,23 @@ def differing_options(old: Config, new: Config) -> list[str]:
     }
     shaping.remove("summary_steps")
     if not (new.schedule == "plateau" or new.early_stopping or new.restore_best):
-        shaping.remove("eval_steps")
+        shaping -= {"eval_steps", "eval_examples"}
     if new.on_nan == "rollback":
         shaping.add("checkpoint_steps")  # decides how far back a rollback goes
     return [
         name
         for name in opts.fields_of(Config)
-        if name in shaping and getattr(old, name) != getattr(new, name)
+        if name in shaping and _meaning(getattr(old, name)) != _meaning(getattr(new, name))
     ]
+
+
+def _meaning(value: Any) -> Any:
+    """Return what counts of a value: of a function of the user's, not the folder of its file."""
+    if isinstance(value, list):
+        return [_meaning(entry) for entry in value]
+    if isinstance(value, dict):
+        return {_meaning(key): entry for key, entry in value.items()}
+    return value.rpartition("/")[2] if isinstance(value, str) and ".py:" in value else value
 
 
 def graph_options_differ(old: Config, new: Config) -> bool:
@@ -86,7 +95,7 @@ def graph_options_differ(old: Config, new: Config) -> bool:
         for name, field in opts.fields_of(Config).items()
         if field.json_schema_extra["group"] == "device"
     ]
-    extra += ["layer_summaries", "data_dir", "verify_data"]
+    extra += ["layer_summaries", "data_dir", "metrics", "verify_data"]
     return bool(differing_options(old, new)) or any(
         getattr(old, name) != getattr(new, name) for name in extra
     )

@@ -31,7 +31,7 @@ class RunOptions(TrainingOptions):
     log_dir: str | None = option(
         None,
         "folder of the TensorBoard event files",
-        default_text="./logs/DATASET",
+        default_text="the folder logs in save_dir",
         group="run",
         is_path=True,
         shapes_result=False,
@@ -39,6 +39,12 @@ class RunOptions(TrainingOptions):
     overwrite: bool = option(
         False,
         "delete the run in save_dir, if there is one, and start again",
+        group="run",
+        shapes_result=False,
+    )
+    trust: bool = option(
+        False,
+        "run the code of a run directory from elsewhere, after you have read its folder code",
         group="run",
         shapes_result=False,
     )
@@ -98,8 +104,11 @@ class RunOptions(TrainingOptions):
         group="run",
         shapes_result=False,
     )
-    summary_steps: int = option(
-        100, "steps between two lines of training metrics", unit="steps", group="run", ge=1
+    summary_steps: Literal["auto"] | int = option(
+        "auto",
+        "steps between two lines of training metrics; auto: a tenth of the run, at most 100",
+        unit="steps",
+        group="run",
     )
     checkpoint_steps: int = option(
         1000, "steps between two checkpoints", unit="steps", group="run", shapes_result=False, ge=1
@@ -232,7 +241,7 @@ class RunOptions(TrainingOptions):
         le=1024,
     )
 
-    @pydantic.field_validator("steps_per_run", "eval_batch_size")
+    @pydantic.field_validator("steps_per_run", "eval_batch_size", "summary_steps")
     @classmethod
     def _auto_or_positive(cls, value: str | int) -> str | int:
         if isinstance(value, int) and value < 1:

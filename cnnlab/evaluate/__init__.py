@@ -10,7 +10,8 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from cnnlab.base.errors import UsageError
 from cnnlab.base.files import translate_os_errors, write_output
 from cnnlab.config.config import Config
-from cnnlab.config.options import STRICT, Options, build, option, replace
+from cnnlab.config.options import STRICT, build, option, replace
+from cnnlab.config.own_code_options import OwnCodeOptions
 from cnnlab.config.training_options import TTA_HELP, Tta
 from cnnlab.data.arrays import Pair
 from cnnlab.evaluate import tables
@@ -20,21 +21,17 @@ from cnnlab.evaluate.evaluation_data import (
     given_arrays,
     named_split,
 )
+from cnnlab.evaluate.evaluation_figures import figures_of
+from cnnlab.graph.parts import Parts
+from cnnlab.models import ModelFunction
 from cnnlab.run.disk.config_file import load_config
-from cnnlab.run.metrics.mistakes import most_confused
-from cnnlab.run.metrics.per_class import averages, per_class_figures
-from cnnlab.run.metrics.scores import (
-    Outputs,
-    accuracy_interval,
-    areas_under_curves,
-    expected_calibration_error,
-)
-from cnnlab.run.metrics.sums import EvaluationSums
+from cnnlab.run.metrics.scores import Outputs
+from cnnlab.run.own_code import parts_of_run
 from cnnlab.run.trained_model import TrainedModel
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
-class EvaluateOptions(Options):
+class EvaluateOptions(OwnCodeOptions):
     """Options of `python -m cnnlab.evaluate`."""
 
     save_dir: str = option(
@@ -111,14 +108,16 @@ def evaluate(
     save_dir: str | Path = "./save",
     *,
     data: Pair | None = None,
+    model: str | ModelFunction | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Evaluate the weights of a run on every image of a split, or on other images.
 
     Args:
         save_dir: a run directory.
-        data: (images, labels) to evaluate on instead of a split: uint8 [n, height, width,
-            channels] and integers [n].
+        data: (images, labels) to evaluate on instead of a split, in the forms that
+            `dataset_from_arrays` takes; labels may be names of classes.
+        model: your own model, as its function or as FILE.py:NAME; default: the run's own copy.
         **options: the other options of the command; see `EvaluateOptions`.
 
     Returns:
@@ -136,11 +135,20 @@ def evaluate(
         - expected_calibration_error and accuracy_interval: see `cnnlab.run.metrics.scores`
         - most_confused: see `cnnlab.run.metrics.mistakes.most_confused`
 
+        With several labels an image, there is no confusion matrix and what follows from it or from
+        the rank of a class. per_class is per_label: each label on its own, predicted if its
+        probability is >= 1/2. accuracy is the fraction of right labels; exact_match is the fraction
+        of images whose labels are all right.
+
+        With real values: mse, mae, r2, loss, n, step, dataset, split, and per_value, the figures of
+        each. See `cnnlab.run.metrics.target_sums`.
+
     Raises:
         UsageError: an option is wrong, or the data set does not fit the run.
         CnnlabError: the run or the checkpoint does not exist, or the data cannot be read.
     """
-    checked = build(EvaluateOptions, {**options, "save_dir": str(save_dir)})
+    named_model = None if callable(model) else model
+    checked = build(EvaluateOptions, {**options, "save_dir": str(save_dir), "model": named_model})
     named = [name for name in ("images", "dataset") if getattr(checked, name) is not None]
     if len(named) + (data is not None) > 1:
         given = [f"--{name}" for name in named] + ["data"] * (data is not None)
@@ -156,6 +164,7 @@ def evaluate(
         load_config(checked.save_dir),
         **{name: value for name, value in changes.items() if value is not None},
     )
+    parts = parts_of_run(config, model, trust=checked.trust)
     if data is not None:
         chosen = given_arrays(config, data)
     elif checked.images is not None:
@@ -166,21 +175,21 @@ def evaluate(
         if path is not None:  # first, because an evaluation may take minutes
             with translate_os_errors(Path(path)):
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
-    return _evaluate(checked, config, chosen)
+    return _evaluate(checked, config, parts, chosen)
 
 
-def _evaluate(options: EvaluateOptions, config: Config, data: EvaluationData) -> dict[str, Any]:
+def _evaluate(
+    options: EvaluateOptions, config: Config, parts: Parts, data: EvaluationData
+) -> dict[str, Any]:
     outputs = Outputs(len(data.split.labels), data.spec.num_classes)
-    with TrainedModel(options.save_dir, config, data.spec, options.checkpoint) as trained:
+    with TrainedModel(options.save_dir, config, data.spec, options.checkpoint, parts) as trained:
         sums = trained.evaluate(data.split, outputs.add)
     figures = {
         **sums.result(),
         "step": trained.step,
         "dataset": data.name,
         "split": data.split_name,
-        "top_k": options.top_k,
-        "top_k_accuracy": sums.top_k_accuracy(options.top_k),
-        **_figures_of(sums, outputs, data),
+        **figures_of(sums, outputs, data, options.top_k),
     }
     if options.csv is not None:
         write_output(Path(options.csv), tables.class_csv(figures))
@@ -188,23 +197,3 @@ def _evaluate(options: EvaluateOptions, config: Config, data: EvaluationData) ->
         text = tables.predictions_csv(data, outputs)
         write_output(Path(options.predictions), text)
     return figures
-
-
-def _figures_of(sums: EvaluationSums, outputs: Outputs, data: EvaluationData) -> dict[str, Any]:
-    class_names, labels = data.spec.class_names, data.split.labels
-    areas = areas_under_curves(outputs.probabilities, labels)
-    rows = per_class_figures(sums.confusion, class_names)
-    per_class = [{**row, **area} for row, area in zip(rows, areas, strict=True)]
-    macro, weighted = averages(per_class, sums.confusion)
-    is_correct = outputs.predicted == labels
-    return {
-        "roc_auc": macro["roc_auc"],
-        "pr_auc": macro["pr_auc"],
-        "expected_calibration_error": expected_calibration_error(outputs.confidences, is_correct),
-        "accuracy_interval": accuracy_interval(int(is_correct.sum()), len(labels)),
-        "macro_average": macro,
-        "weighted_average": weighted,
-        "most_confused": most_confused(sums.confusion, class_names),
-        "per_class": per_class,
-        "confusion_matrix": sums.confusion.tolist(),
-    }

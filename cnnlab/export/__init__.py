@@ -12,16 +12,19 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from cnnlab.base.errors import UsageError
 from cnnlab.base.files import replace_folder, translate_os_errors, write_atomically, write_output
 from cnnlab.config import options as opts
-from cnnlab.config.options import STRICT, Options, option
+from cnnlab.config.options import STRICT, option
+from cnnlab.config.own_code_options import OwnCodeOptions
 from cnnlab.data.training_data import TrainingData
 from cnnlab.export.frozen_graph import frozen_graph
 from cnnlab.export.onnx import convert_to_onnx, load_converter
-from cnnlab.export.program import CLASSES, IMAGES, PROBABILITIES, Program, open_program
+from cnnlab.export.program import IMAGES, Program, open_program
 from cnnlab.export.saved_model import SAVED_MODEL_FILE, save_saved_model
 from cnnlab.export.tflite import Precision, convert_to_tflite
 from cnnlab.export.weights import network_weights
+from cnnlab.models import ModelFunction
 from cnnlab.run.disk.config_file import load_config, load_run_data
 from cnnlab.run.disk.weights_file import weights_to_npz
+from cnnlab.run.own_code import parts_of_run
 
 Format = Literal["saved_model", "tflite", "frozen", "onnx", "npz"]
 DEFAULT_FOLDER = "export"  # in the run directory
@@ -35,7 +38,7 @@ _DEFAULT_NAMES = {
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
-class ExportOptions(Options):
+class ExportOptions(OwnCodeOptions):
     """Options of `python -m cnnlab.export`."""
 
     format: Format = option(
@@ -90,19 +93,23 @@ def export(
     save_dir: str | Path = "./save",
     format: Format = "saved_model",
     out: str | Path | None = None,
+    *,
+    model: str | ModelFunction | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Write the network of a run in a format that can be used without cnnlab.
 
     The export contains the weights that `evaluate` uses. It computes the same as `predict` without
     test-time augmentation. Its input is images, uint8 [batch, height, width, channels], range
-    [0, 255]. Its outputs are probabilities, float32 [batch, num_classes], and classes, int64
-    [batch].
+    [0, 255]; float32 if the run's images have another range. Its outputs are probabilities,
+    float32 [batch, num_classes], and classes, int64 [batch]. With several labels an image, they are
+    probabilities only; with real values, values, float32 [batch, num_values].
 
     Args:
         save_dir: a run directory.
         format: saved_model, tflite, frozen, onnx or npz.
         out: the file to write, or the folder of a SavedModel; None: in save_dir/export.
+        model: your own model, as its function or as FILE.py:NAME; default: the run's own copy.
         **options: the other options of the command; see `ExportOptions`.
 
     Returns:
@@ -119,10 +126,11 @@ def export(
         CnnlabError: the run or the checkpoint does not exist, or the network cannot be converted.
     """
     given = {"save_dir": save_dir, "format": format, "out": out, **options}
-    return _export(opts.build(ExportOptions, given))
+    given["model"] = None if callable(model) else model
+    return _export(opts.build(ExportOptions, given), model)
 
 
-def _export(options: ExportOptions) -> dict[str, Any]:
+def _export(options: ExportOptions, model: str | ModelFunction | None) -> dict[str, Any]:
     if options.precision != "float32" and options.format != "tflite":
         raise UsageError(f"--precision={options.precision} needs --format=tflite")
     config = load_config(options.save_dir)
@@ -131,8 +139,9 @@ def _export(options: ExportOptions) -> dict[str, Any]:
     out = _free_path(options)
     if options.format == "onnx":
         load_converter()  # so that its absence is reported before anything is computed
+    parts = parts_of_run(config, model, trust=options.trust)
     data = load_run_data(config)
-    with open_program(options.save_dir, config, data.spec, options.checkpoint) as program:
+    with open_program(options.save_dir, config, data.spec, parts, options.checkpoint) as program:
         answer: dict[str, Any] = {
             "format": options.format,
             "out": str(out),
@@ -195,11 +204,10 @@ def _interface(options: ExportOptions, program: Program) -> dict[str, Any]:
         # The other formats have signatures, so their users need no names of tensors.
         return {"tensor": tensor.name, **facts} if options.format in ("frozen", "onnx") else facts
 
-    outputs = {PROBABILITIES: program.probabilities, CLASSES: program.classes}
     return {
         **({"precision": options.precision} if options.format == "tflite" else {}),
         "inputs": {IMAGES: described(program.images_ph)},
-        "outputs": {name: described(tensor) for name, tensor in outputs.items()},
+        "outputs": {name: described(tensor) for name, tensor in program.outputs.items()},
     }
 
 

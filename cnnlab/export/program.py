@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import open_session, tf
 from cnnlab.config.config import Config
+from cnnlab.data.grey_levels import image_type
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.graph.inference_graph import build_inference_graph
-from cnnlab.models import find_model
+from cnnlab.graph.parts import Parts
 from cnnlab.run.device import session_config
 from cnnlab.run.disk.chosen import find_checkpoints, restore_chosen
 from cnnlab.run.disk.saver import make_saver
 
-IMAGES, PROBABILITIES, CLASSES = "images", "probabilities", "classes"
+IMAGES, PROBABILITIES, CLASSES, VALUES = "images", "probabilities", "classes", "values"
 
 
 class Program(NamedTuple):
@@ -25,25 +26,26 @@ class Program(NamedTuple):
     Attributes:
         config: the run's options.
         spec: image shape and classes of the run's data.
+        parts: the model, and the user's other functions.
         step: the step of the checkpoint.
         session: holds the weights; its graph is not finalized.
-        images_ph: uint8 [batch, height, width, channels], range [0, 255]; without a default.
-        probabilities: float32 [batch, num_classes], each row sums to 1.
-        classes: int64 [batch], the most probable class of each image.
+        images_ph: uint8 [batch, height, width, channels], range [0, 255]; float32 if the run's
+            images have another range. Without a default.
+        outputs: see `build_outputs`.
     """
 
     config: Config
     spec: DatasetSpec
+    parts: Parts
     step: int
     session: Any
     images_ph: Any
-    probabilities: Any
-    classes: Any
+    outputs: dict[str, Any]
 
 
 @contextlib.contextmanager
 def open_program(
-    save_dir: str, config: Config, spec: DatasetSpec, checkpoint: str
+    save_dir: str, config: Config, spec: DatasetSpec, parts: Parts, checkpoint: str
 ) -> Iterator[Program]:
     """Build the program of a run and load the weights; the session closes at the end of the block.
 
@@ -53,39 +55,47 @@ def open_program(
         save_dir: a run directory.
         config: the run's options.
         spec: image shape and classes of the run's data.
+        parts: see `cnnlab.run.own_code.parts_of_run`.
         checkpoint: "latest", "best" or the number of a step.
 
     Raises:
-        UsageError: the checkpoint's name is none of these, or the model is a script's function.
+        UsageError: the checkpoint's name is none of these.
         CnnlabError: the checkpoint does not exist, or it is damaged.
     """
     checkpoints = find_checkpoints(save_dir, checkpoint)
     graph = tf.Graph()
     with building_in(graph):
-        images_ph = tf.placeholder(tf.uint8, [None, *spec.image_shape], IMAGES)
-        probabilities, classes = build_outputs(config, spec, images_ph)
+        shape = [None, *spec.image_shape]
+        images_ph = tf.placeholder(image_type(spec.image_range), shape, IMAGES)
+        outputs = build_outputs(config, spec, parts, images_ph)
         saver = make_saver(graph)
     # Not `with tf.Session(...)`: inside it eager mode is off, but TensorFlow's converters need it.
     with contextlib.closing(open_session(graph, session_config(config))) as session:
         step = restore_chosen(checkpoints, checkpoint, saver, session)
-        yield Program(config, spec, step, session, images_ph, probabilities, classes)
+        yield Program(config, spec, parts, step, session, images_ph, outputs)
 
 
-def build_outputs(config: Config, spec: DatasetSpec, images: Any) -> tuple[Any, Any]:
+def build_outputs(config: Config, spec: DatasetSpec, parts: Parts, images: Any) -> dict[str, Any]:
     """Add the network to the default graph. A second call there reuses the variables of the first.
 
     Args:
         config: the run's options.
         spec: image shape and classes of the run's data.
-        images: uint8 [batch, height, width, channels], range [0, 255].
+        parts: the model, and the user's other functions.
+        images: [batch, height, width, channels], as `Program.images_ph`.
 
     Returns:
-        probabilities float32 [batch, num_classes], and classes int64 [batch].
+        name to tensor: probabilities float32 [batch, num_classes], each row sums to 1, and classes
+        int64 [batch], the most probable ones. With several labels an image, probabilities float32
+        [batch, num_labels] only; with real values, values float32 [batch, num_values].
     """
     with tf.name_scope("network"):
         # As written, because converters know TensorFlow's own kernels only.
-        model = find_model(config.model)
-        graph = build_inference_graph(config, spec, model, images=images, as_written=True)
+        graph = build_inference_graph(config, spec, parts, images=images, as_written=True)
+    if spec.targets != "classes":
+        name = PROBABILITIES if spec.targets == "labels" else VALUES
+        return {name: tf.identity(graph.probabilities, name)}
     probabilities = tf.identity(graph.probabilities, PROBABILITIES)
     # From the logits, which differ even where two probabilities are rounded to the same number.
-    return probabilities, tf.argmax(graph.logits, axis=1, name=CLASSES)
+    classes = tf.argmax(graph.logits, axis=1, name=CLASSES)
+    return {PROBABILITIES: probabilities, CLASSES: classes}

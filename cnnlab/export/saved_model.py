@@ -15,8 +15,9 @@ from typing import Any
 from cnnlab.base.files import cannot_write
 from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import quiet_stderr, reason_of, tf
+from cnnlab.data.grey_levels import in_range
 from cnnlab.export.decoding import decode_images
-from cnnlab.export.program import CLASSES, IMAGES, PROBABILITIES, Program, build_outputs
+from cnnlab.export.program import IMAGES, Program, build_outputs
 
 SERVING, ENCODED = "serving_default", "encoded"
 IMAGE_BYTES = "image_bytes"  # TensorFlow Serving takes base64 for names that end in _bytes
@@ -27,10 +28,9 @@ SAVED_MODEL_FILE = "saved_model.pb"
 def save_saved_model(program: Program, folder: Path) -> None:
     """Write the SavedModel.
 
-    It has two signatures. Both return probabilities float32 [batch, num_classes] and classes int64
-    [batch].
+    It has two signatures. Both return the outputs of `build_outputs`.
 
-    - serving_default takes images, uint8 [batch, height, width, channels], range [0, 255].
+    - serving_default takes images, as `Program.images_ph`.
     - encoded takes image_bytes, string [batch]: the contents of image files. Only networks for
       images with 1 or 3 channels have it.
 
@@ -41,18 +41,18 @@ def save_saved_model(program: Program, folder: Path) -> None:
     Raises:
         CnnlabError: the disk is full, or the folder cannot be written.
     """
-    outputs = (program.probabilities, program.classes)
     with (
         tempfile.TemporaryDirectory() as scratch,
         building_in(program.session.graph),
         quiet_stderr(),
     ):
-        signatures = {SERVING: _signature({IMAGES: program.images_ph}, *outputs)}
+        signatures = {SERVING: _signature({IMAGES: program.images_ph}, program.outputs)}
         if program.spec.image_shape[2] in (1, 3):  # the channels that image files have
             image_bytes_ph = tf.placeholder(tf.string, [None], IMAGE_BYTES)
             images = decode_images(image_bytes_ph, program.spec.image_shape)
-            outputs = build_outputs(program.config, program.spec, images)
-            signatures[ENCODED] = _signature({IMAGE_BYTES: image_bytes_ph}, *outputs)
+            images = in_range(images, program.spec.image_range)
+            outputs = build_outputs(program.config, program.spec, program.parts, images)
+            signatures[ENCODED] = _signature({IMAGE_BYTES: image_bytes_ph}, outputs)
         path = Path(scratch) / CLASS_NAMES_FILE
         path.write_text("".join(f"{name}\n" for name in program.spec.class_names), "utf-8")
         tf.add_to_collection(
@@ -72,7 +72,5 @@ def save_saved_model(program: Program, folder: Path) -> None:
             raise cannot_write(folder, reason_of(error)) from error
 
 
-def _signature(inputs: dict[str, Any], probabilities: Any, classes: Any) -> Any:
-    return tf.saved_model.predict_signature_def(
-        inputs, {PROBABILITIES: probabilities, CLASSES: classes}
-    )
+def _signature(inputs: dict[str, Any], outputs: dict[str, Any]) -> Any:
+    return tf.saved_model.predict_signature_def(inputs, outputs)

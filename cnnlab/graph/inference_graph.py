@@ -5,33 +5,41 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from cnnlab.base.errors import CnnlabError
+from cnnlab.base.own_functions import is_reference
 from cnnlab.base.tf1 import tf
-from cnnlab.config.arguments import check
 from cnnlab.config.config import Config
 from cnnlab.data.augment import evaluation_view, scaling_of, shape_after
+from cnnlab.data.grey_levels import grey_levels, image_type
+from cnnlab.data.resident import label_shape, label_type
 from cnnlab.data.scaling import InputStatistics, build_statistics, scale
-from cnnlab.data.specs import DatasetSpec
+from cnnlab.data.specs import DatasetSpec, Targets
+from cnnlab.graph.own_results import OwnMetric, own_metric
+from cnnlab.graph.parts import Parts
 from cnnlab.graph.update.losses import losses_of, probabilities_of
 from cnnlab.layers.data_start import DataStart
 from cnnlab.layers.tower import LayerDefaults, Tower, building, inference_kernels
-from cnnlab.models import ModelFunction
 
 
 class InferenceGraph(NamedTuple):
     """The network as evaluation and prediction compute it.
 
     Attributes:
-        images_ph: uint8 [batch, height, width, channels], range [0, 255]; no images by default.
-        labels_ph: int64 [batch], range [0, num_classes).
+        images_ph: uint8 [batch, height, width, channels], range [0, 255]; float32 if the images of
+            the data set have another range. No images by default.
+        labels_ph: int64 [batch], range [0, num_classes); float32 [batch, k] if they are no classes.
         logits: float32 [batch, num_classes], unscaled.
-        probabilities: float32 [batch, num_classes], each row sums to 1.
-        losses: float32 [batch], loss of each image as configured, neither smoothed nor weighted.
+        probabilities: float32 [batch, num_classes]. Of classes, each row sums to 1. Of several
+            labels an image, each number is in [0, 1]. Of real values, they are the predicted ones.
+        losses: float32 [batch], loss of each image as configured, neither smoothed nor weighted;
+            None if it is a function of the user's that is not needed.
         loss: float32 scalar, their mean.
         features: float32 [batch, ...], the input of the last layer with weights.
         activations: name to output of each layer.
         statistics: statistics of the training set that the scaling needs; None: it needs none.
         data_starts: the model's variables that start from training images.
         inputs: float32 [batch, height, width, channels], input of the network: cropped, scaled.
+        targets: what the labels are; see `cnnlab.data.array_labels`.
+        metrics: name to the user's metric of the fed images.
     """
 
     images_ph: Any
@@ -45,12 +53,14 @@ class InferenceGraph(NamedTuple):
     statistics: InputStatistics | None
     data_starts: list[DataStart]
     inputs: Any
+    targets: Targets
+    metrics: dict[str, OwnMetric]
 
 
 def build_inference_graph(
     config: Config,
     spec: DatasetSpec,
-    model: ModelFunction,
+    parts: Parts,
     *,
     images: Any = None,
     as_written: bool = False,
@@ -60,9 +70,8 @@ def build_inference_graph(
     Args:
         config: gives scaling, seed and model options.
         spec: gives image shape and classes.
-        model: function (images, num_classes, *, training, **model_options) -> logits.
-        images: uint8 [batch, height, width, channels], range [0, 255], instead of the placeholder
-            `images_ph`.
+        parts: the model, and the user's other functions.
+        images: like `images_ph`, instead of this placeholder.
         as_written: compute the layers in the order in which the model has them, with TensorFlow's
             own kernels. Exports need this, and so do gradients with respect to a layer's output.
 
@@ -71,11 +80,12 @@ def build_inference_graph(
     """
     with tf.name_scope("input"):
         images_ph = _build_images_ph(spec) if images is None else images
-        labels_ph = tf.placeholder_with_default(tf.zeros([0], tf.int64), [None], "labels_ph")
+        labels_ph = _build_labels_ph(spec)
         scaling = scaling_of(config.augment, config.scaling)
         input_shape = shape_after(config.augment, spec.image_shape)
-        statistics = build_statistics(scaling, spec.image_shape, input_shape)
-        inputs = scale(evaluation_view(images_ph, config.augment), scaling, statistics)
+        statistics = build_statistics(scaling, spec.image_shape, input_shape, spec.image_range)
+        levels = grey_levels(images_ph, spec.image_range)
+        inputs = scale(evaluation_view(levels, config.augment), scaling, statistics)
     weights = config.resolved_eval_weights
     tower = Tower(
         config.seed,
@@ -84,16 +94,22 @@ def build_inference_graph(
         kernels=inference_kernels(is_fast=config.fast_kernels and not as_written),
     )
     with building(tower):
-        logits = model(inputs, spec.num_classes, training=False, **model_options_of(config, model))
+        logits = parts.build_logits(inputs, spec.num_classes, training=False)
     logits = _checked_logits(logits, spec.num_classes)
     with tf.name_scope("loss"):
-        losses = losses_of(config, logits, labels_ph)
-        loss = tf.reduce_mean(losses)
+        losses = loss = None
+        if parts.loss is not None or not is_reference(config.loss):
+            losses = losses_of(config, logits, labels_ph, own=parts.loss)
+            loss = tf.reduce_mean(losses)
+    metrics = {}
+    for name, function in parts.metrics.items():
+        with tf.name_scope("own_metrics/"):
+            metrics[name] = own_metric(function, labels_ph, logits)
     return InferenceGraph(
         images_ph=images_ph,
         labels_ph=labels_ph,
         logits=logits,
-        probabilities=probabilities_of(logits, config.resolved_output),
+        probabilities=probabilities_of(logits, config.resolved_output, spec.targets),
         losses=losses,
         loss=loss,
         features=logits if tower.features is None else tower.features,
@@ -101,18 +117,20 @@ def build_inference_graph(
         statistics=statistics,
         data_starts=tower.data_starts,
         inputs=inputs,
+        targets=spec.targets,
+        metrics=metrics,
     )
 
 
 def _build_images_ph(spec: DatasetSpec) -> Any:
-    no_images = tf.zeros([0, *spec.image_shape], tf.uint8)
+    no_images = tf.zeros([0, *spec.image_shape], image_type(spec.image_range))
     return tf.placeholder_with_default(no_images, [None, *spec.image_shape], "images_ph")
 
 
-def model_options_of(config: Config, model: ModelFunction) -> dict[str, Any]:
-    """Return the options given for the model, checked; the model's defaults apply to the rest."""
-    checked = check(model, config.model_options, "--model_options")
-    return {name: checked[name] for name in config.model_options}
+def _build_labels_ph(spec: DatasetSpec) -> Any:
+    shape = label_shape(spec)
+    no_labels = tf.zeros([0, *shape], label_type(spec))
+    return tf.placeholder_with_default(no_labels, [None, *shape], "labels_ph")
 
 
 def _checked_logits(logits: Any, num_classes: int) -> Any:

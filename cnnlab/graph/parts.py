@@ -8,9 +8,10 @@ from typing import Any, NamedTuple, Self
 from cnnlab.base.user_code import user_code
 from cnnlab.config.arguments import check
 from cnnlab.config.config import Config
+from cnnlab.config.references import references_in
 from cnnlab.models import ModelFunction, find_model
 
-OwnFunctions = Mapping[str, Callable[..., Any]]  # by the names that the options have for them
+OwnFunctions = Mapping[str, Callable[..., Any]]  # by option; see `own_names`
 
 
 class Parts(NamedTuple):
@@ -18,10 +19,20 @@ class Parts(NamedTuple):
 
     model: function (images, num_classes, *, training, **model_options) -> logits.
     model_options: the options given for the model, checked; its defaults apply to the rest.
+    loss: the user's function (labels, logits) -> losses; None: the option names one of cnnlab's.
+    optimizer: the user's function (learning_rate) -> `tf.train.Optimizer`, or None.
+    schedule: the user's function (step) -> learning rate, or None.
+    metrics: name to the user's function (labels, logits) -> figures.
+    augmentations: position in `augment` to the user's function (images, key) -> images.
     """
 
     model: ModelFunction
     model_options: Mapping[str, Any] = {}
+    loss: Callable[..., Any] | None = None
+    optimizer: Callable[..., Any] | None = None
+    schedule: Callable[..., Any] | None = None
+    metrics: Mapping[str, Callable[..., Any]] = {}
+    augmentations: Mapping[int, Callable[..., Any]] = {}
 
     @classmethod
     def of(cls, config: Config, own: OwnFunctions | None = None) -> Self:
@@ -29,14 +40,26 @@ class Parts(NamedTuple):
 
         Args:
             config: the run's options.
-            own: the user's functions.
+            own: the user's functions. Those that are missing stay None.
 
         Raises:
             UsageError: an option names no function, or an option of the model is wrong.
         """
-        model = (own or {}).get(config.model) or find_model(config.model)
+        own = own or {}
+        model = own.get("model") or find_model(config.model)
         checked = check(model, config.model_options, "--model_options: the model")
-        return cls(model, {name: checked[name] for name in config.model_options})
+        metrics = {name: own.get(f"metrics.{name}") for name in config.metrics}
+        positions = [position for position, _ in references_in(config.augment)]
+        augmentations = {position: own.get(f"augment.{position}") for position in positions}
+        return cls(
+            model,
+            {name: checked[name] for name in config.model_options},
+            own.get("loss"),
+            own.get("optimizer"),
+            own.get("schedule"),
+            {name: function for name, function in metrics.items() if function is not None},
+            {place: function for place, function in augmentations.items() if function is not None},
+        )
 
     def build_logits(self, images: Any, num_classes: int, *, training: bool) -> Any:
         """Add the network to the tower that is being built; return what the model returns.

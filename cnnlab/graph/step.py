@@ -13,6 +13,7 @@ from cnnlab.base.errors import CnnlabError
 from cnnlab.base.tf1 import tf, tf2
 from cnnlab.config.config import Config
 from cnnlab.data.batches import Batch
+from cnnlab.graph.parts import Parts
 from cnnlab.graph.update.averages import Averages
 from cnnlab.graph.update.losses import training_losses
 from cnnlab.graph.update.optimizers import build_update
@@ -21,7 +22,6 @@ from cnnlab.graph.update.rate import LearningRate
 from cnnlab.layers.kernels.choice import Kernels, isolates_pools
 from cnnlab.layers.kernels.products import fast_product_gradients
 from cnnlab.layers.tower import LayerDefaults, Tower, building
-from cnnlab.models import ModelFunction
 
 APART: Final = "apart"  # scope of calls of functions whose operations run under their own names
 
@@ -31,8 +31,7 @@ class StepContext(NamedTuple):
 
     config: the run's options.
     num_classes: number of classes.
-    model: function (images, num_classes, *, training, **model_options) -> logits.
-    model_options: the model's own arguments.
+    parts: the model, and the user's other functions.
     rate: the learning rate of each step.
     averages: the averages of the weights.
     global_step: the variable that counts steps.
@@ -42,8 +41,7 @@ class StepContext(NamedTuple):
 
     config: Config
     num_classes: int
-    model: ModelFunction
-    model_options: dict[str, Any]
+    parts: Parts
     rate: LearningRate
     averages: Averages
     global_step: Any
@@ -159,7 +157,14 @@ def build_plain_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any
 
     def update() -> Any:
         rate = context.rate.at(step)
-        return build_update(context.config, result.gradients, variables, rate, context.global_step)
+        return build_update(
+            context.config,
+            result.gradients,
+            variables,
+            rate,
+            context.global_step,
+            context.parts.optimizer,
+        )
 
     # The objective is computed before the update. A gradient that is a constant would not wait.
     before = [result.objective]
@@ -182,7 +187,7 @@ def _build_pass(context: StepContext, batch: Batch, key_step: Any) -> PassResult
     config = context.config
     logits, tower = build_training_logits(context, batch["inputs"], key_step)
     with tf.name_scope("loss"):
-        objective = tf.reduce_mean(training_losses(config, logits, batch))
+        objective = tf.reduce_mean(training_losses(config, logits, batch, context.parts.loss))
         if tower.penalties:
             objective += tf.add_n(tower.penalties)
     # All graphs of a loop share a collection, so take the updates of this body only.
@@ -224,7 +229,7 @@ def build_training_logits(context: StepContext, inputs: Any, key_step: Any) -> t
     gradients = fast_product_gradients() if replaces_gradients else contextlib.nullcontext()
     known = {variable.op.name for variable in tf.global_variables()}
     with building(tower), gradients:
-        logits = context.model(inputs, context.num_classes, training=True, **context.model_options)
+        logits = context.parts.build_logits(inputs, context.num_classes, training=True)
     if known:  # inference has been built in this graph
         _check_variables(known)
     return logits, tower

@@ -13,16 +13,18 @@ from typing import Any, NamedTuple
 
 from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
-from cnnlab.data.batches import BatchSource
+from cnnlab.data.batches import Batch, BatchSource
 from cnnlab.data.datasets import Split
-from cnnlab.data.specs import DatasetSpec
+from cnnlab.data.specs import DatasetSpec, Targets
 from cnnlab.graph.compiled_steps import make_compiled_steps, steps_to_compile
 from cnnlab.graph.inference_graph import (
     InferenceGraph,
     build_inference_graph,
-    model_options_of,
 )
 from cnnlab.graph.layer_summaries import build_layer_summaries
+from cnnlab.graph.own_results import Own
+from cnnlab.graph.own_trials import try_own_functions
+from cnnlab.graph.parts import Parts
 from cnnlab.graph.step import StepContext, StepsMade, choose_kernels
 from cnnlab.graph.steps import make_steps_one_by_one
 from cnnlab.graph.update.averages import Averages, network_variables
@@ -30,7 +32,6 @@ from cnnlab.graph.update.losses import training_losses
 from cnnlab.graph.update.plateau import Plateau
 from cnnlab.graph.update.precision import LossScale
 from cnnlab.graph.update.rate import LearningRate
-from cnnlab.models import ModelFunction
 
 
 class TrainGraph(NamedTuple):
@@ -44,7 +45,8 @@ class TrainGraph(NamedTuple):
         train_loss: float32 scalar, mean loss of the last step's batch, without penalties; fetching
             it trains.
         train_accuracy: float32 scalar in [0, 1], of the same batch. Where labels are mixed, the
-            larger share counts as the truth. Fetching it trains.
+            larger share counts as the truth. With several labels an image, the fraction of right
+            labels; with real values, NaN. Fetching it trains.
         learning_rate: float32 scalar that the last step used; fetching it trains.
         objective: float32 scalar that the last step minimized: loss and penalties; fetching it
             trains.
@@ -56,6 +58,7 @@ class TrainGraph(NamedTuple):
         plateau: the state of the schedule plateau; None with another schedule.
         variables: the network's own variables.
         init_op: initializes every variable.
+        parts: the functions that the graph was built from.
     """
 
     inference: InferenceGraph
@@ -74,12 +77,13 @@ class TrainGraph(NamedTuple):
     plateau: Plateau | None
     variables: list[Any]
     init_op: Any
+    parts: Parts
 
 
 def build_train_graph(
     config: Config,
     spec: DatasetSpec,
-    model: ModelFunction,
+    parts: Parts,
     num_train: int,
     first_step: int,
     *,
@@ -90,26 +94,26 @@ def build_train_graph(
     Args:
         config: the run's options.
         spec: gives image shape and classes.
-        model: function (images, num_classes, *, training, **model_options) -> logits.
+        parts: the model, and the user's other functions.
         num_train: number of training images.
         first_step: the step that the input stream starts at: the global step where the run starts
             or resumes.
         has_example_weights: whether the training data has a weight for each image.
     """
+    try_own_functions(parts, config, spec)
     global_step = tf.train.get_or_create_global_step()
-    inference = build_inference_graph(config, spec, model)
+    inference = build_inference_graph(config, spec, parts)
     variables = network_variables()
     total_steps = config.schedule_length(num_train)
     averages = Averages(config, variables, total_steps)
     with tf.name_scope("training") as training_scope:
         steps_ph = tf.placeholder_with_default(tf.constant(1, tf.int32), [], "steps_ph")
         start = tf.identity(global_step.read_value(), "start")
-        rate = LearningRate(config, total_steps)
+        rate = LearningRate(config, total_steps, parts.schedule)
     context = StepContext(
         config,
         spec.num_classes,
-        model,
-        model_options_of(config, model),
+        parts,
         rate,
         averages,
         global_step,
@@ -123,6 +127,7 @@ def build_train_graph(
             num_train,
             inference.statistics,
             has_example_weights=has_example_weights,
+            own_augmentations=parts.augmentations,
         )
     if num_compiled := steps_to_compile(context, spec.image_shape):
         make_steps = make_compiled_steps(context, source, first_step, num_compiled)
@@ -130,7 +135,7 @@ def build_train_graph(
         make_steps = make_steps_one_by_one(context, source, first_step)
     with tf.name_scope(training_scope):
         steps = make_steps(inference, start, steps_ph)
-    train_loss, train_accuracy = _build_metrics(config, steps)
+    train_loss, train_accuracy = _build_metrics(config, steps, spec.targets, parts.loss)
     with tf.name_scope("metrics/"):  # the same scope, entered again
         last_step = start + tf.cast(steps.made, tf.int64) - 1
         learning_rate = tf.identity(rate.at(last_step), "learning_rate")
@@ -152,6 +157,7 @@ def build_train_graph(
         plateau=rate.plateau,
         variables=variables,
         init_op=_build_init_op(steps),
+        parts=parts,
     )
 
 
@@ -164,15 +170,29 @@ def _build_init_op(steps: StepsMade) -> Any:
         return tf.group(init_op, *steps.init_ops, name="init")
 
 
-def _build_metrics(config: Config, steps: StepsMade) -> tuple[Any, Any]:
+def _build_metrics(
+    config: Config, steps: StepsMade, targets: Targets, own_loss: Own | None
+) -> tuple[Any, Any]:
     """Add loss and accuracy of the last step's batch, float32 scalars."""
     last = steps.last
     with tf.name_scope("metrics"):
-        truth = tf.argmax(last["targets"], axis=1) if "targets" in last else last["labels"]
-        correct = tf.equal(tf.argmax(last["logits"], axis=1), truth)
-        accuracy = tf.reduce_mean(tf.cast(correct, tf.float32), name="accuracy")
-        loss = tf.reduce_mean(training_losses(config, last["logits"], last), name="loss")
+        if targets == "values":
+            accuracy = tf.constant(float("nan"), name="accuracy")
+        else:
+            correct = _is_correct(last, targets)
+            accuracy = tf.reduce_mean(tf.cast(correct, tf.float32), name="accuracy")
+        losses = training_losses(config, last["logits"], last, own_loss)
+        loss = tf.reduce_mean(losses, name="loss")
     return loss, accuracy
+
+
+def _is_correct(last: Batch, targets: Targets) -> Any:
+    """Return whether each prediction is right: of each image, or of each of its labels."""
+    if targets == "labels":
+        truth = last["targets"] if "targets" in last else last["labels"]
+        return tf.equal(last["logits"] >= 0, truth >= 0.5)
+    truth = tf.argmax(last["targets"], axis=1) if "targets" in last else last["labels"]
+    return tf.equal(tf.argmax(last["logits"], axis=1), truth)
 
 
 def _build_finite_check() -> Any:

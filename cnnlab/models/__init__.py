@@ -75,6 +75,28 @@ MODELS: dict[str, ModelFunction] = {
 }
 
 
+REGISTERED: dict[str, ModelFunction] = {}
+
+
+def register_model(name: str, model: ModelFunction) -> None:
+    """Give a model of your own a name, so that options of this process can select it.
+
+    A run of the model also records the function's file, so other processes find it again.
+
+    Args:
+        name: a name that no model of cnnlab has.
+        model: a function or another callable object (images, num_classes, *, training) -> logits.
+
+    Raises:
+        UsageError: the name is taken, or the object cannot be called like a model.
+    """
+    if not name.isidentifier() or name in MODELS:
+        why = "is a model of cnnlab" if name in MODELS else "is not a Python name"
+        raise UsageError(f"register_model: {name} {why}; choose another name")
+    check_model(model)
+    REGISTERED[name] = model
+
+
 def find_model(name: str) -> ModelFunction:
     """Return the model of a name.
 
@@ -83,22 +105,23 @@ def find_model(name: str) -> ModelFunction:
     """
     if ":" in name:
         raise UsageError(
-            f"the model {name} is a function of a script; use it from there with Train(model=...)"
+            f"the run does not have the code of its model {name}; give it with --model=FILE.py:NAME"
         )
-    if name not in MODELS:
-        hint = nearest(name, MODELS) or f"; known: {', '.join(MODELS)}"
+    known = {**MODELS, **REGISTERED}
+    if name not in known:
+        hint = nearest(name, known) or f"; known: {', '.join(known)}"
         raise UsageError(f"unknown model {name}{hint}")
-    return MODELS[name]
+    return known[name]
 
 
-def name_of_model(model: ModelFunction) -> str:
-    """Return the name of a script's model, MODULE:NAME, by which config.yaml records it.
+def check_model(model: ModelFunction) -> None:
+    """Check that an object can be called like a model.
 
     Args:
         model: a function, a `functools.partial` of one, or an object that can be called.
 
     Raises:
-        UsageError: a model cannot be called like this object.
+        UsageError: it cannot.
     """
     function = model.func if isinstance(model, functools.partial) else model
     named = function if hasattr(function, "__qualname__") else type(function)
@@ -114,7 +137,6 @@ def name_of_model(model: ModelFunction) -> str:
         raise UsageError(
             f"model={name} cannot be called as model(images, num_classes, training=...): {error}"
         ) from error
-    return name
 
 
 def check_model_options(model: ModelFunction, given: dict[str, Any]) -> None:

@@ -12,7 +12,10 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import UsageError
 from cnnlab.base.files import read_text, translate_os_errors, write_atomically
-from cnnlab.config.options import STRICT, Options, build, option
+from cnnlab.config.options import STRICT, build, option
+from cnnlab.config.own_code_options import OwnCodeOptions
+from cnnlab.data.arrays import Pair
+from cnnlab.models import ModelFunction
 from cnnlab.report.facts import RunFacts, Selection, load_facts
 from cnnlab.report.figures import require_matplotlib
 from cnnlab.report.page import MARK, ReportPage, render, require_jinja
@@ -23,7 +26,7 @@ _MAX_BYTES = 200_000_000  # of an earlier report; it usually has a few MB
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
-class ReportOptions(Options):
+class ReportOptions(OwnCodeOptions):
     """Options of `python -m cnnlab.report`."""
 
     save_dir: str = option(
@@ -72,6 +75,9 @@ def report(
     data_dir: str | None = None,
     images: Sequence[int] | None = None,
     examples: int = 12,
+    model: str | ModelFunction | None = None,
+    trust: bool = False,
+    data: Pair | None = None,
 ) -> dict[str, Any]:
     """Write report.html, which contains its pictures, and the same pictures as PNG files.
 
@@ -85,12 +91,17 @@ def report(
         images: indices in the split of the images to show saliency and activations of. Default:
             two of the worst mistakes and two of the least sure images.
         examples: the number of worst mistakes, and of least sure images, to show (>= 1).
+        model: your own model, as its function or as FILE.py:NAME; default: each run's own copy.
+        trust: whether to run the code of run directories from elsewhere.
+        data: (images, labels) to report on instead of a split. A run on arrays of a script needs
+            it, because no file holds its data.
 
     Returns:
         report (the path of the file), pictures (the names of the PNG files), and runs. Each entry
         of runs has save_dir, step, split, accuracy, loss, top5_accuracy, n, parameters, flops (of
         one image), mistakes and least_sure (indices in the split). A mistake with a lower
-        probability for the truth comes first.
+        probability for the truth comes first. If the labels are no classes, the figures are those
+        of `cnnlab.run.metrics.target_sums`, and no images are chosen.
 
     Raises:
         UsageError: an option is wrong, or `out` holds files that are not a report.
@@ -101,6 +112,7 @@ def report(
     folders = [Path(os.path.expanduser(run)) for run in named]
     given = {"checkpoint": checkpoint, "split": split, "data_dir": data_dir, "examples": examples}
     chosen = None if images is None else [int(index) for index in images]
+    given |= {"model": None if callable(model) else model, "trust": trust}
     options = build(ReportOptions, {**given, "images": chosen, "out": out})
     if not folders:
         raise UsageError("name at least one run")
@@ -114,6 +126,9 @@ def report(
         None if options.images is None else tuple(options.images),
         options.examples,
         options.data_dir,
+        model,
+        options.trust,
+        data,
     )
     facts = [load_facts(run, selection) for run in folders]
     page, pictures = _compose(facts)

@@ -16,19 +16,24 @@ from cnnlab.base.tf1 import tf, translate_op_errors
 from cnnlab.config.config import Config
 from cnnlab.config.options import replace
 from cnnlab.config.yaml_text import read_yaml_mapping
+from cnnlab.data.arrays import Pair
 from cnnlab.data.datasets import Split
+from cnnlab.data.grey_levels import displayable_levels
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.graph.model_summary import Layer, first_weights, summarize
-from cnnlab.models import find_model
+from cnnlab.models import ModelFunction
 from cnnlab.report.examples import Example, examples_at, least_sure
 from cnnlab.report.saliency import SaliencyMaps, build_saliency, run_saliency
 from cnnlab.run.device import choose_device
 from cnnlab.run.disk.config_file import CONFIG_FILE, load_config, load_run_data
 from cnnlab.run.disk.metrics_file import read_metrics
-from cnnlab.run.disk.run_directory import read_result
+from cnnlab.run.disk.result_file import read_result
 from cnnlab.run.metrics.mistakes import worst_mistakes
-from cnnlab.run.metrics.per_class import per_class_figures
+from cnnlab.run.metrics.per_class import per_class_figures, per_label_figures
 from cnnlab.run.metrics.scores import Outputs
+from cnnlab.run.metrics.sums import EvaluationSums
+from cnnlab.run.metrics.target_sums import LabelSums, Sums
+from cnnlab.run.own_code import parts_of_run
 from cnnlab.run.trained_model import TrainedModel
 
 STUDIED_OF_EACH = 2  # of the worst mistakes, and of the least sure images; the default
@@ -42,6 +47,9 @@ class Selection(NamedTuple):
     images: tuple[int, ...] | None = None
     examples: int = 12
     data_dir: str | None = None
+    model: str | ModelFunction | None = None
+    trust: bool = False
+    data: Pair | None = None
 
 
 class Studied(NamedTuple):
@@ -75,12 +83,14 @@ class RunFacts:
         total_steps: the number of steps of the whole training.
         step: of the checkpoint.
         spec: the data set.
-        split: "test", "validation" or "train".
+        split: "test", "validation", "train", or "given".
         images: index in the split to uint8 [height, width, channels], for all images in mistakes
             and least_sure.
-        figures: accuracy, loss, top5_accuracy and n.
-        confusion: int64 [num_classes, num_classes]; rows: truth, columns: prediction.
-        per_class: see `cnnlab.run.metrics.per_class.per_class_figures`.
+        figures: accuracy, loss, top5_accuracy and n; others if the labels are no classes.
+        confusion: int64 [num_classes, num_classes]; rows: truth, columns: prediction. None: the
+            labels are no classes.
+        per_class: of each class or label, see `cnnlab.run.metrics.per_class`; or of each value, see
+            `cnnlab.run.metrics.target_sums`.
         layers: of the network.
         mistakes: the wrongly classified images with the lowest probability for the truth.
         least_sure: the images whose predicted class has the lowest probability.
@@ -102,7 +112,7 @@ class RunFacts:
     split: str
     images: dict[int, npt.NDArray[np.uint8]]
     figures: dict[str, Any]
-    confusion: npt.NDArray[np.int64]
+    confusion: npt.NDArray[np.int64] | None
     per_class: list[dict[str, Any]]
     layers: list[Layer]
     mistakes: list[Example]
@@ -116,38 +126,32 @@ def load_facts(save_dir: Path, selection: Selection) -> RunFacts:
     """Gather the facts of a run, finished or not.
 
     Raises:
-        UsageError: the model is a function of a script, or the split has no such image.
+        UsageError: the model cannot be loaded, or the split has no such image.
         CnnlabError: there is no such run or checkpoint, or a file cannot be read.
     """
     config = load_config(save_dir)
     if selection.data_dir is not None:
         config = replace(config, data_dir=selection.data_dir)
-    find_model(config.model)  # refuses a script's function before the data is read
+    parts = parts_of_run(config, selection.model, trust=selection.trust)
     data = load_run_data(config)
-    split = data.split(selection.split)
+    split_name = selection.split if selection.data is None else "given"
+    split = data.chosen(selection.split if selection.data is None else selection.data)
     if not len(split.labels):
-        raise CnnlabError(f"{save_dir}: the {selection.split} split has no images")
+        raise CnnlabError(f"{save_dir}: the {split_name} split has no images")
     for index in selection.images or ():
         if not 0 <= index < len(split.labels):
             raise UsageError(
-                f"--images: there is no image {index}; the {selection.split} split of "
+                f"--images: there is no image {index}; the {split_name} split of "
                 f"{config.dataset} has 0 to {len(split.labels) - 1}"
             )
     versions = read_yaml_mapping(save_dir / CONFIG_FILE).get("versions")
     result = read_result(save_dir)
     checkpoint = selection.checkpoint
-    with TrainedModel(save_dir, config, data.spec, checkpoint, as_written=True) as trained:
+    with TrainedModel(save_dir, config, data.spec, checkpoint, parts, as_written=True) as trained:
         layers = summarize(trained.graph)
         outputs = Outputs(len(split.labels), data.spec.num_classes)
         sums = trained.evaluate(split, outputs.add)
-        answers = (outputs.probabilities, outputs.predicted, split.labels)
-        mistakes = examples_at(worst_mistakes(*answers, selection.examples), *answers)
-        unsure = examples_at(least_sure(outputs.probabilities, selection.examples), *answers)
-        if selection.images is None:
-            both = [*mistakes[:STUDIED_OF_EACH], *unsure[:STUDIED_OF_EACH]]
-            chosen = list(dict.fromkeys(both))
-        else:
-            chosen = examples_at(selection.images, *answers)
+        mistakes, unsure, chosen = _examples(selection, outputs, split)
         studied, cam_layer = _study(trained, split, chosen)
         weights = first_weights(trained.graph)
         filters = (weights[0], trained.session.run(weights[1])) if weights else None
@@ -155,17 +159,20 @@ def load_facts(save_dir: Path, selection: Selection) -> RunFacts:
         save_dir=save_dir,
         config=config,
         versions=versions if isinstance(versions, dict) else {},
-        metrics=read_metrics(save_dir),
+        metrics=list(read_metrics(save_dir)),
         is_finished=result is not None and result.get("finished") is True,
         total_steps=config.total_steps(data.num_train),
         step=trained.step,
         spec=data.spec,
-        split=selection.split,
+        split=split_name,
         # Copies: a view would keep the whole split in memory, for each run.
-        images={e.place: split.images[e.place].copy() for e in (*mistakes, *unsure)},
+        images={
+            e.place: displayable_levels(split.images[e.place].copy(), data.spec.image_range)
+            for e in (*mistakes, *unsure)
+        },
         figures=sums.result(),
-        confusion=sums.confusion,
-        per_class=per_class_figures(sums.confusion, data.spec.class_names),
+        confusion=sums.confusion if isinstance(sums, EvaluationSums) else None,
+        per_class=_rows_of(sums, data.spec.class_names),
         layers=layers,
         mistakes=mistakes,
         least_sure=unsure,
@@ -173,6 +180,33 @@ def load_facts(save_dir: Path, selection: Selection) -> RunFacts:
         cam_layer=cam_layer,
         filters=_as_pictures(filters, tuple(trained.graph.inputs.shape.as_list()[1:])),
     )
+
+
+def _examples(
+    selection: Selection, outputs: Outputs, split: Split
+) -> tuple[list[Example], list[Example], list[Example]]:
+    """Return the worst mistakes, the least sure images, and those to study.
+
+    There are none if the labels are no classes.
+    """
+    if split.labels.ndim > 1:
+        return [], [], []
+    answers = (outputs.probabilities, outputs.predicted, split.labels)
+    mistakes = examples_at(worst_mistakes(*answers, selection.examples), *answers)
+    unsure = examples_at(least_sure(outputs.probabilities, selection.examples), *answers)
+    if selection.images is not None:
+        return mistakes, unsure, examples_at(selection.images, *answers)
+    both = [*mistakes[:STUDIED_OF_EACH], *unsure[:STUDIED_OF_EACH]]
+    return mistakes, unsure, list(dict.fromkeys(both))
+
+
+def _rows_of(sums: Sums, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the figures of each class, label or value."""
+    if isinstance(sums, EvaluationSums):
+        return per_class_figures(sums.confusion, tuple(names))
+    if isinstance(sums, LabelSums):
+        return per_label_figures(sums.counts, names)
+    return [{"name": name, **row} for name, row in zip(names, sums.of_each(), strict=True)]
 
 
 def _study(
@@ -189,12 +223,13 @@ def _study(
     with translate_op_errors("saliency"):
         outputs = trained.session.run(shown, {inference.images_ph: images})
         maps: SaliencyMaps = run_saliency(trained.session, inference, saliency, images, classes)
+    shown_images = displayable_levels(images, trained.spec.image_range)
     height, width = inference.inputs.shape.as_list()[1:3]
     top, left = (images.shape[1] - height) // 2, (images.shape[2] - width) // 2
     studied = [
         Studied(
             example,
-            images[i, top : top + height, left : left + width],
+            shown_images[i, top : top + height, left : left + width],
             {name: output[i] for name, output in outputs.items()},
             maps.gradient[i],
             None if maps.grad_cam is None else maps.grad_cam[i],

@@ -2,40 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from cnnlab.base.errors import UsageError
-from cnnlab.base.own_functions import OwnFunction, describe, is_reference, load
+from cnnlab.base.own_calls import check_call
+from cnnlab.base.own_functions import OwnFunction, describe, load
+from cnnlab.base.user_code import place_of
 from cnnlab.config import cli
+from cnnlab.config.arguments import check
 from cnnlab.config.config import Config
+from cnnlab.config.own_names import flag_of, kind_of, own_names
 from cnnlab.graph.parts import Parts
-from cnnlab.models import REGISTERED, ModelFunction, check_model
+from cnnlab.models import MODELS, REGISTERED, ModelFunction, check_model
 from cnnlab.run.disk.config_file import read_facts
 from cnnlab.run.disk.fingerprint import fingerprint_of_code
 from cnnlab.run.disk.kept_code import check_trusted, kept_functions, load_kept
+
+# How cnnlab calls each function.
+FORMS: Final = {
+    "loss": "loss(labels, logits)",
+    "optimizer": "optimizer(learning_rate)",
+    "schedule": "schedule(step)",
+    "metrics": "metric(labels, logits)",
+    "augment": "augmentation(images, key)",
+}
 
 
 class OwnCode:
     """The user's functions of one run."""
 
     def __init__(self) -> None:
-        self._functions: dict[str, OwnFunction] = {}
+        self._functions: dict[str, OwnFunction] = {}  # by option
 
     def take(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return options in which each function is replaced by its name.
 
         Args:
-            given: option to value; a model may be a function.
+            given: option to value. A model, a loss, an optimizer and a schedule may be functions,
+                and so may the values of metrics and the entries of augment.
 
         Raises:
             UsageError: a function cannot be what its option says.
         """
         named = dict(given)
-        if callable(model := given.get("model")):
-            check_model(model)
-            named["model"] = self._add(describe(model))
+        for option in ("model", "loss", "optimizer", "schedule"):
+            if option in given:
+                named[option] = self._name_of(option, given[option])
+        if isinstance(metrics := given.get("metrics"), Mapping):
+            named["metrics"] = {
+                name: self._name_of(f"metrics.{name}", metric) for name, metric in metrics.items()
+            }
+        entries = given.get("augment")
+        if isinstance(entries, list | tuple):
+            named["augment"] = [
+                self._entry_of(f"augment.{place}", entry) for place, entry in enumerate(entries)
+            ]
         return named
 
     def complete(self, config: Config) -> None:
@@ -46,30 +69,50 @@ class OwnCode:
         Raises:
             UsageError: a function cannot be loaded, or cannot be what its option says.
         """
-        for option, name in own_names(config).items():
-            if name not in self._functions:
-                self._add(self._load(option, name, config)._replace(name=name))
-            if option == "model":
-                check_model(self._functions[name].function)
+        arguments = dict(enumerate(map(_arguments_of, config.augment)))
+        for option, name in _names(config).items():
+            known = self._functions.get(option)
+            if known is None or known.name != name:
+                known = self._load(option, name, config)._replace(name=name)
+                self._functions[option] = known
+            place = option.partition(".")[2]
+            given = arguments[int(place)] if kind_of(option) == "augment" else {}
+            _check_form(option, known.function, given)
 
     def named_by(self, config: Config) -> dict[str, OwnFunction]:
-        """Return the functions that the options name, by option."""
-        return {option: self._functions[name] for option, name in own_names(config).items()}
+        """Return the functions that the options name, by option; see `own_names`."""
+        return {option: self._functions[option] for option in _names(config)}
 
-    @property
-    def functions(self) -> dict[str, Callable[..., Any]]:
-        """The functions by the names that the options have for them."""
-        return {name: own.function for name, own in self._functions.items()}
+    def functions_of(self, config: Config) -> dict[str, Callable[..., Any]]:
+        """Return the functions themselves, by option."""
+        return {option: own.function for option, own in self.named_by(config).items()}
 
-    def _add(self, function: OwnFunction) -> str:
-        """Add a function; return its name, which differs from those of other functions."""
-        known = self._functions.get(function.name)
-        if known is not None and known.function is not function.function:
+    def _name_of(self, option: str, value: Any) -> Any:
+        """Return the name of a function, which is added; return another value as it is."""
+        if not callable(value):
+            if option != "model" and not isinstance(value, str | None):
+                raise UsageError(
+                    f"{flag_of(option)} is an object of type {type(value).__name__}, not a name "
+                    f"or a function {FORMS[kind_of(option)]}"
+                )
+            return value
+        if option == "model":
+            check_model(value)
+        function = describe(value)
+        known = self._functions.get(option)
+        if known is not None and known.name == function.name and known.function is not value:
             raise UsageError(
                 f"two functions have the same name {function.name}; rename one of them"
             )
-        self._functions[function.name] = function
+        self._functions[option] = function
         return function.name
+
+    def _entry_of(self, option: str, entry: Any) -> Any:
+        """Return an entry of augment in which a function is replaced by its name."""
+        if isinstance(entry, Mapping) and len(entry) == 1:
+            function, arguments = next(iter(entry.items()))
+            return {self._name_of(option, function): arguments}
+        return self._name_of(option, entry) if callable(entry) else entry
 
     def _load(self, option: str, name: str, config: Config) -> OwnFunction:
         if name in REGISTERED:
@@ -78,17 +121,41 @@ class OwnCode:
         is_here = Path(name.rpartition(":")[0]).expanduser().is_file()
         if kept is not None and kept.name == name and not is_here:
             return load_kept(option, kept, config.save_dir)
-        return load(name, f"--{option}")
+        return load(name, flag_of(option))
 
 
-def own_names(config: Config) -> dict[str, str]:
+def _check_form(option: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    """Raise UsageError if a function cannot be called as cnnlab will call it."""
+    if option == "model":
+        check_model(function)
+        return
+    if arguments:
+        check(function, arguments, f"{flag_of(option)}: {place_of(function)}")
+    check_call(function, FORMS[kind_of(option)], flag_of(option), **arguments)
+
+
+def _arguments_of(entry: Any) -> dict[str, Any]:
+    """Return the arguments of an entry of augment."""
+    given = next(iter(entry.values()), None) if isinstance(entry, dict) else None
+    return given if isinstance(given, dict) else {}
+
+
+def _names(config: Config) -> dict[str, str]:
     """Return the names of the user's functions in the options, by option."""
-    is_own = is_reference(config.model) or config.model in REGISTERED
-    return {"model": config.model} if is_own else {}
+    names = own_names(config)
+    if config.model not in (*MODELS, *names.values()):
+        kept = kept_functions(read_facts(config.save_dir), config.save_dir)
+        if config.model in REGISTERED or "model" in kept:  # registered when the run was trained
+            names["model"] = config.model
+    return names
 
 
 def parts_of_run(
-    config: Config, model: str | ModelFunction | None = None, *, trust: bool = False
+    config: Config,
+    model: str | ModelFunction | None = None,
+    *,
+    trust: bool = False,
+    needs: Sequence[str] = ("model",),
 ) -> Parts:
     """Return the functions of the run in save_dir.
 
@@ -96,6 +163,7 @@ def parts_of_run(
         config: the run's options.
         model: the model to use instead of the run's own copy: a function, or its name.
         trust: whether code of a run from elsewhere may run.
+        needs: the options whose functions are needed. The others are not loaded.
 
     Raises:
         UsageError: a function cannot be loaded, or the code is of another user or machine.
@@ -112,10 +180,13 @@ def parts_of_run(
         digest = trained_with.get(f"{option} code")
         if digest is not None and digest != fingerprint_of_code(function):
             cli.complain(f"{function.name} is not the {option} that trained this run", "note")
-    if missing := [option for option in kept if option not in given]:
-        check_trusted(facts, config.save_dir, trust=trust)
+    missing = {
+        option: name
+        for option, name in _names(config).items()
+        if option not in given and kind_of(option) in needs
+    }
+    check_trusted(facts, config.save_dir, missing, trust=trust)
     given |= {option: load_kept(option, kept[option], config.save_dir) for option in missing}
     if "model" in given:
         check_model(given["model"].function)
-    names = {option: record.name for option, record in kept.items()} | {"model": config.model}
-    return Parts.of(config, {names[option]: own.function for option, own in given.items()})
+    return Parts.of(config, {option: own.function for option, own in given.items()})

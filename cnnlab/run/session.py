@@ -17,9 +17,11 @@ from cnnlab.config.resolve import graph_options_differ, resolve
 from cnnlab.data.arrays import Pair, Pairs, check_fitting_images, dataset_of
 from cnnlab.data.augment import scaling_of
 from cnnlab.data.datasets import Dataset, Split
+from cnnlab.data.target_options import fitted_to_targets
 from cnnlab.data.training_data import TrainingData
+from cnnlab.graph.parts import Parts
 from cnnlab.graph.training_graph import TrainGraph, build_train_graph
-from cnnlab.models import ModelFunction, check_model_options, find_model, name_of_model
+from cnnlab.models import ModelFunction
 from cnnlab.run.device import choose_device, describe_device, session_config, set_intra_op_threads
 from cnnlab.run.disk.config_file import check_fingerprints, resolve_for_run
 from cnnlab.run.disk.fingerprint import fingerprints_of
@@ -27,6 +29,7 @@ from cnnlab.run.disk.run_directory import RunDirectory
 from cnnlab.run.disk.saver import make_saver
 from cnnlab.run.disk.warm_start import start_values, with_init_step
 from cnnlab.run.inference import GraphSession, OnBatch
+from cnnlab.run.own_code import OwnCode
 
 
 class SessionOwner:
@@ -46,12 +49,8 @@ class SessionOwner:
         options: dict[str, Any],
     ) -> None:
         """Check the options; see `Train`."""
-        self._given = dict(options)
-        self._model = model if callable(model) else None
-        if callable(model):
-            self._given["model"] = name_of_model(model)
-        elif model is not None:
-            self._given["model"] = model
+        self._own_code = OwnCode()
+        self._given = self._own_code.take(options if model is None else {**options, "model": model})
         self._arrays = None if data is None else dataset_of(data)
         if self._arrays is not None:
             self._given["dataset"] = self._arrays.spec.name
@@ -77,7 +76,7 @@ class SessionOwner:
                 self._train_graph = build_train_graph(
                     self.config,
                     self.data.spec,
-                    find_model(self.config.model) if self._model is None else self._model,
+                    Parts.of(self.config, self._own_code.functions_of(self.config)),
                     self.data.num_train,
                     first_step,
                     has_example_weights=self.data.has_example_weights,
@@ -99,15 +98,14 @@ class SessionOwner:
         Whoever reads `session` before training makes one, with untrained weights.
 
         Args:
-            split: "test", "validation" or "train", or a Split or pair of images uint8
-                [n, height, width, channels] and labels int [n].
+            split: "test", "validation" or "train", a Split, or arrays as for `Train(data=)`.
             limit: evaluate the first `limit` images only.
             tta: test-time augmentation: "none", "mirror" or "mirror_shift"; default: as configured.
             should_stop: called before each batch; True stops the evaluation.
             on_batch: called with the logits and probabilities of each batch.
 
         Returns:
-            accuracy, loss, top5_accuracy and n.
+            accuracy, loss, top5_accuracy and n; if not of classes, as `run.metrics.target_sums`.
 
         Raises:
             DataError: images or labels have a wrong type, shape or range.
@@ -123,10 +121,10 @@ class SessionOwner:
         """Return class probabilities, with the same weights as `evaluate`.
 
         Args:
-            images: uint8 [n, height, width, channels], range [0, 255].
+            images: uint8 [n, height, width, channels], or numbers in the data's image_range.
 
         Returns:
-            float32 [n, num_classes], each row sums to 1.
+            float32 [n, num_classes]: probabilities of the classes or labels, or the values.
 
         Raises:
             DataError: the images have a wrong type, shape or range.
@@ -268,8 +266,9 @@ class SessionOwner:
 
     def _set_config(self, config: Config) -> None:
         """Check the options of model and data, and use these options from now on."""
-        if self._model is None:
-            check_model_options(find_model(config.model), config.model_options)
+        config = fitted_to_targets(config, self._arrays, self._given)
+        self._own_code.complete(config)
+        Parts.of(config, self._own_code.functions_of(config))  # checks the model's options
         scaling_of(config.augment, config.scaling)
         unchanged = "config" in vars(self) and not graph_options_differ(self.config, config)
         if unchanged and config.depends_on_length:
@@ -285,7 +284,8 @@ class SessionOwner:
     def _use_run_options(self) -> None:
         """Use the options of the run in save_dir, if it holds one with the same data and model."""
         self._set_config(resolve_for_run(self._given))
-        self._fingerprints = fingerprints_of(self.data, self._model)
+        self._own_functions = self._own_code.named_by(self.config)
+        self._fingerprints = fingerprints_of(self.data, self._own_functions)
         check_fingerprints(self.config, self._fingerprints)
 
     def _weights(self) -> GraphSession:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,12 @@ from cnnlab.config.config import Config
 from cnnlab.data.datasets import Split
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.graph.inference_graph import build_inference_graph
-from cnnlab.models import find_model
+from cnnlab.graph.parts import Parts
 from cnnlab.run.device import choose_device, session_config
 from cnnlab.run.disk.chosen import find_checkpoints, restore_chosen
 from cnnlab.run.disk.saver import make_saver
 from cnnlab.run.inference import GraphSession, OnBatch, Ranked
-from cnnlab.run.metrics.sums import EvaluationSums
+from cnnlab.run.metrics.target_sums import Sums
 
 
 class TrainedModel:
@@ -40,6 +40,7 @@ class TrainedModel:
         config: Config,
         spec: DatasetSpec,
         checkpoint: str = "latest",
+        parts: Parts | None = None,
         *,
         as_written: bool = False,
     ) -> None:
@@ -50,18 +51,20 @@ class TrainedModel:
             config: the run's options.
             spec: shape and classes of the run's data.
             checkpoint: "latest", "best" or the number of a step.
+            parts: the model, and the user's other functions; default: those that the options name.
             as_written: see `cnnlab.graph.inference_graph.build_inference_graph`.
 
         Raises:
-            UsageError: the checkpoint's name is none of these, or the model is a script's function.
+            UsageError: the checkpoint's name is none of these.
             CnnlabError: the checkpoint does not exist, or it is damaged.
         """
         checkpoints = find_checkpoints(save_dir, checkpoint)
         self.config, self.spec = config, spec
-        model = find_model(config.model)
         graph = tf.Graph()
         with building_in(graph), tf.device(choose_device(config)), gc_paused():
-            self.graph = build_inference_graph(config, spec, model, as_written=as_written)
+            self.graph = build_inference_graph(
+                config, spec, parts or Parts.of(config), as_written=as_written
+            )
             saver = make_saver(graph)
         self.session = open_session(graph, session_config(config))
         self.step = restore_chosen(checkpoints, checkpoint, saver, self.session)
@@ -73,14 +76,18 @@ class TrainedModel:
     def __exit__(self, *_error: object) -> None:
         self.session.close()
 
-    def evaluate(self, split: Split, on_batch: OnBatch | None = None) -> EvaluationSums:
+    def evaluate(self, split: Split, on_batch: OnBatch | None = None) -> Sums:
         """Evaluate every image of a split; for on_batch see `GraphSession.evaluate`."""
         return self._graph_session.evaluate(split, on_batch=on_batch)
 
-    def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def predict(self, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return class probabilities, float32 [n, num_classes]; see `GraphSession.predict`."""
         return self._graph_session.predict(images)
 
-    def predict_ranked(self, images: npt.NDArray[np.uint8]) -> Ranked:
+    def predict_finite(self, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return the same, or raise NonFiniteError; see `GraphSession`."""
+        return self._graph_session.predict_finite(images)
+
+    def predict_ranked(self, images: npt.NDArray[Any]) -> Ranked:
         """Return the classes, ranked, and their probabilities; see `GraphSession`."""
         return self._graph_session.predict_ranked(images)

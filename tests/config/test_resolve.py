@@ -20,7 +20,7 @@ def saved(**values: Any) -> Config:
     """Save a run with these options in ./save and return its Config."""
     SAVE.mkdir()
     config = Config(save_dir="save", **values)
-    text = config_text(config, {"python": "3"}, DATASETS["shapes"], {})
+    text = config_text(config, {"python": "3"}, DATASETS["shapes"], {}, {})
     (SAVE / "config.yaml").write_text(text, encoding="utf-8")
     return config
 
@@ -95,7 +95,8 @@ def test_options_of_one_process_are_not_saved() -> None:
 
 
 def test_save_dir_alone_goes_on_with_the_run() -> None:
-    config = saved(batch_size=7, seed=5, model="mnist_cnn", epochs=3.0)
+    saved_options = saved(batch_size=7, seed=5, model="mnist_cnn", epochs=3.0)
+    config = opts.replace(saved_options, log_dir="save/logs")
     assert resolve_for_run({"save_dir": "save"}) == config
     assert resolve_for_run({"save_dir": "save", "steps": 9}).steps == 9
     assert resolve_for_run({"save_dir": "other"}).batch_size == 500
@@ -107,7 +108,9 @@ def test_options_that_shape_the_result_are_refused_and_all_named() -> None:
         resolve_for_run({"save_dir": "save", "seed": 6, "batch_size": 8, "checkpoint_steps": 3})
     message = str(error.value)
     assert message.startswith("save holds another run: batch_size (7 there, 8 here), seed (5 there")
-    assert message.endswith("choose another --save_dir, or give the same options to resume it")
+    assert message.endswith(
+        "start a new one with --save_dir=save-2, or give the same options to resume it"
+    )
     assert "checkpoint_steps" not in message
 
 

@@ -10,6 +10,7 @@ from cnnlab.config.config import Config
 from cnnlab.data.specs import DATASETS, DatasetSpec
 from cnnlab.graph.inference_graph import InferenceGraph, build_inference_graph
 from cnnlab.graph.model_summary import REST, first_weights, last_feature_maps, summarize
+from cnnlab.graph.parts import Parts
 from cnnlab.graph.update.averages import Averages
 from cnnlab.models.cifar_cnn import cifar_cnn
 from cnnlab.models.mnist import mnist_cnn, mnist_perceptron
@@ -19,7 +20,7 @@ SMALL = DatasetSpec("small", (8, 8, 3), ("a", "b"), 10, 10)
 
 def build(model: Any, spec: DatasetSpec = SMALL, **options: Any) -> InferenceGraph:
     with tf.Graph().as_default():
-        return build_inference_graph(Config(**options), spec, model, as_written=True)
+        return build_inference_graph(Config(**options), spec, Parts(model), as_written=True)
 
 
 def test_cifar_cnn() -> None:
@@ -130,7 +131,7 @@ def test_a_dense_layer_over_places() -> None:
 def test_averages_stand_for_the_weights() -> None:
     config = Config(ema_decay=0.9)
     with tf.Graph().as_default():
-        inference = build_inference_graph(config, SMALL, varied, as_written=True)
+        inference = build_inference_graph(config, SMALL, Parts(varied), as_written=True)
         Averages(config, [], 10)
     plain = summarize(build(varied))
     assert summarize(inference) == plain

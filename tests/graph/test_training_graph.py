@@ -12,6 +12,7 @@ from cnnlab.base.tf1 import tf
 from cnnlab.config.resolve import resolve
 from cnnlab.data.specs import DATASETS
 from cnnlab.graph.inference_graph import build_inference_graph
+from cnnlab.graph.parts import Parts
 from tests import small_run
 
 
@@ -176,7 +177,7 @@ def test_a_model_without_logits_is_refused(network: Any, problem: str, tmp_path:
 
 def test_the_predict_graph_has_only_the_network() -> None:
     with tf.Graph().as_default() as graph:
-        build_inference_graph(resolve({}), DATASETS["cifar10"], small_run.linear)
+        build_inference_graph(resolve({}), DATASETS["cifar10"], Parts(small_run.linear))
         names = [v.op.name for v in tf.global_variables()]
     assert names == ["logits/kernel", "logits/bias"]
     assert not any("training" in op.name for op in graph.get_operations())

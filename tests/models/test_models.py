@@ -235,7 +235,7 @@ def test_finding_models() -> None:
         find_model("cifar_cmn")
     with pytest.raises(UsageError, match="unknown model q; known: airbench94, "):
         find_model("q")
-    with pytest.raises(UsageError, match="os:system is a function of a script"):
+    with pytest.raises(UsageError, match="does not have the code of its model os:system"):
         find_model("os:system")
 
 

@@ -9,6 +9,7 @@ from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
 from cnnlab.data.specs import DATASETS, DatasetSpec
 from cnnlab.graph.inference_graph import build_inference_graph
+from cnnlab.graph.parts import Parts
 from cnnlab.models.mnist import mnist_perceptron
 from cnnlab.report.saliency import build_saliency, run_saliency
 
@@ -49,7 +50,7 @@ def test_both_maps() -> None:
     images = rng.integers(0, 256, (5, 6, 6, 3)).astype(np.uint8)
     classes = np.array([0, 1, 2, 2, 1])
     with tf.Graph().as_default(), tf.Session() as session:
-        inference = build_inference_graph(Config(), SPEC, network, as_written=True)
+        inference = build_inference_graph(Config(), SPEC, Parts(network), as_written=True)
         saliency = build_saliency(inference)
         session.run(tf.global_variables_initializer())
         for variable in tf.global_variables():
@@ -70,7 +71,7 @@ def test_no_convolution() -> None:
     images = np.zeros((1, 28, 28, 1), np.uint8)
     with tf.Graph().as_default(), tf.Session() as session:
         inference = build_inference_graph(
-            Config(scaling="symmetric"), DATASETS["mnist"], mnist_perceptron
+            Config(scaling="symmetric"), DATASETS["mnist"], Parts(mnist_perceptron)
         )
         saliency = build_saliency(inference)
         session.run(tf.global_variables_initializer())

@@ -13,8 +13,10 @@ from typing import Any
 import pydantic
 
 from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.files import free_name
 from cnnlab.config import options as opts
 from cnnlab.config.config import Config
+from cnnlab.config.own_names import kind_of, own_names
 from cnnlab.config.recipes import FACTS_OF_RUN, OF_ONE_PROCESS
 from cnnlab.config.resolve import differing_options, override, resolve, with_recipe
 from cnnlab.config.values import plain
@@ -22,6 +24,7 @@ from cnnlab.config.yaml_text import dump_yaml, read_yaml_mapping
 from cnnlab.data.specs import DATASETS, DatasetSpec
 from cnnlab.data.training_data import TrainingData
 from cnnlab.run.disk.fingerprint import differing_parts
+from cnnlab.run.disk.kept_code import check_trusted, kept_functions
 from cnnlab.run.disk.warm_start import with_init_step
 
 CONFIG_FILE = "config.yaml"
@@ -41,7 +44,14 @@ def resolve_for_run(given: Mapping[str, Any]) -> Config:
     if fresh.overwrite or not (Path(fresh.save_dir) / CONFIG_FILE).is_file():
         return with_init_step(fresh)
     earlier = load_config(fresh.save_dir)
-    config = opts.build(Config, override(opts.as_dict(earlier), with_recipe(given)))
+    explicit = with_recipe(given)
+    config = opts.build(Config, override(opts.as_dict(earlier), explicit))
+    facts = read_facts(fresh.save_dir)
+    names = own_names(config)
+    if "model" in kept_functions(facts, fresh.save_dir):
+        names["model"] = config.model  # it may have been registered under any name
+    unnamed = {option: name for option, name in names.items() if kind_of(option) not in explicit}
+    check_trusted(facts, fresh.save_dir, unnamed, trust=config.trust)
     differing = differing_options(earlier, config)
     if differing:
         changes = ", ".join(
@@ -71,8 +81,8 @@ def check_fingerprints(config: Config, fingerprints: Mapping[str, str]) -> None:
 
 def _another_run(save_dir: str, difference: str, same: str) -> UsageError:
     return UsageError(
-        f"{save_dir} holds another run: {difference}; choose another --save_dir, or give the same "
-        f"{same} to resume it"
+        f"{save_dir} holds another run: {difference}; start a new one with "
+        f"--save_dir={free_name(save_dir)}, or give the same {same} to resume it"
     )
 
 
@@ -81,6 +91,7 @@ def config_text(
     versions: Mapping[str, str],
     spec: DatasetSpec,
     fingerprints: Mapping[str, str],
+    code: Mapping[str, Any],
 ) -> str:
     """Return the content of config.yaml.
 
@@ -89,10 +100,23 @@ def config_text(
         versions: package to version.
         spec: shape and classes of the run's data.
         fingerprints: see `cnnlab.run.disk.fingerprint`.
+        code: see `cnnlab.run.disk.kept_code.keep_code`.
     """
     data = dataclasses.asdict(spec)
-    facts = {"data": data, "fingerprints": dict(fingerprints), "versions": dict(versions)}
-    return dump_yaml(plain({**opts.as_dict(config), **facts}))
+    # The folder itself, not that the default was used: the default may change.
+    values = {**opts.as_dict(config), "log_dir": str(config.resolved_log_dir)}
+    facts = {"data": data, "fingerprints": dict(fingerprints), **code, "versions": dict(versions)}
+    return dump_yaml(plain({**values, **facts}))
+
+
+def read_facts(save_dir: str | Path) -> dict[str, Any]:
+    """Return all that config.yaml says; nothing if there is no such file.
+
+    Raises:
+        CnnlabError: the file is damaged.
+    """
+    path = Path(save_dir) / CONFIG_FILE
+    return _read_config(path) if path.is_file() else {}
 
 
 def load_config(save_dir: str | Path) -> Config:
@@ -151,6 +175,9 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def _moved_log_dir(config: Config, save_dir: str | Path) -> str | None:
     """Return the log_dir; one inside save_dir has moved with it."""
-    if config.log_dir is None or not Path(config.log_dir).is_relative_to(config.save_dir):
+    if config.log_dir is None:  # written when the default was ./logs/DATASET
+        earlier = Path("logs") / config.dataset
+        return str(earlier) if earlier.is_dir() else None
+    if not Path(config.log_dir).is_relative_to(config.save_dir):
         return config.log_dir
     return str(Path(save_dir) / Path(config.log_dir).relative_to(config.save_dir))

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cnnlab.base.own_functions import OwnFunction
+from cnnlab.config.own_names import kind_of
 from cnnlab.data.datasets import Split
 from cnnlab.data.training_data import TrainingData
-from cnnlab.models import ModelFunction
 
-_MODEL = "model code"
+_CODE = " code"
 _DIGEST_BYTES = 16
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 _CONTAINERS = (tuple, list, set, frozenset, dict, CodeType)
@@ -29,16 +30,23 @@ _LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF")
 _STORES = ("STORE_GLOBAL", "STORE_DEREF")
 
 
-def fingerprints_of(data: TrainingData, model: ModelFunction | None) -> dict[str, str]:
+def fingerprints_of(data: TrainingData, own: Mapping[str, OwnFunction]) -> dict[str, str]:
     """Return the fingerprints of a run, by what they are of.
 
     Args:
         data: the run's data. Images, labels, weights, class names and the order count.
-        model: the model function of a script; None: a model of `MODELS`.
+        own: option to the user's function that it names, such as the model.
     """
-    found = {} if model is None else {_MODEL: _fingerprint_of_code(model)}
+    found = {
+        f"{option}{_CODE}": fingerprint_of_code(function)
+        for option, function in own.items()
+        if kind_of(option) != "metrics"  # they do not shape the run
+    }
     if (dataset := data.unofficial) is not None:
-        found["class names"] = _digest(_parts_of(dataset.spec.class_names, "", {}))
+        found["class names"] = _digest(_parts_of(dataset.spec.class_names, set(), {}))
+        for fact, usual in (("targets", "classes"), ("image_range", None)):
+            if (value := getattr(dataset.spec, fact)) != usual:
+                found[fact.replace("_", " ")] = str(value)
         for name, split in vars(dataset).items():
             for kind, array in split._asdict().items() if isinstance(split, Split) else ():
                 if array is not None:
@@ -53,19 +61,21 @@ def differing_parts(earlier: Mapping[str, str], now: Mapping[str, str]) -> list[
 
 
 def _differ(name: str, there: str | None, here: str | None) -> bool:
-    if name == _MODEL and there and here and there.split()[:-1] != here.split()[:-1]:
+    if name.endswith(_CODE) and there and here and there.split()[:-1] != here.split()[:-1]:
         return False  # another version of Python compiled it, so nothing is known
     return there != here
 
 
-def _fingerprint_of_code(model: ModelFunction) -> str:
-    """Return a fingerprint of a model that comments, docstrings and line numbers do not change.
+def fingerprint_of_code(own: OwnFunction) -> str:
+    """Return a fingerprint of a function that comments, docstrings and line numbers do not change.
 
-    It depends on the model's code and on what the code names in its module: functions, classes,
-    numbers, texts, tuples and arrays. What another module defines counts by its name.
+    It depends on the function's code and on what the code names in its own files: functions,
+    classes, numbers, texts, tuples and arrays. What a library defines counts by its name.
     """
-    function = model.func if isinstance(model, partial) else model
-    digest = _digest(_parts_of(model, getattr(function, "__module__", ""), {}))
+    inner = own.function.func if isinstance(own.function, partial) else own.function
+    home = {name.removesuffix(".py").replace("/", ".") for name in own.files}
+    home |= {name.removesuffix(".__init__") for name in home} | {getattr(inner, "__module__", "")}
+    digest = _digest(_parts_of(own.function, home, {}))
     return f"{sys.implementation.cache_tag} -O{sys.flags.optimize} {digest}"
 
 
@@ -84,12 +94,12 @@ def _parts_of_array(array: npt.NDArray[Any]) -> Iterator[Any]:
     yield np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
 
-def _parts_of(value: Any, home: str, seen: dict[int, Any]) -> Iterator[Any]:
+def _parts_of(value: Any, home: set[str], seen: dict[int, Any]) -> Iterator[Any]:
     """Yield what a value consists of, as texts and arrays of bytes.
 
     Args:
         value: any object.
-        home: the module whose functions, classes and objects are entered.
+        home: the modules whose functions, classes and objects are entered.
         seen: id to object of those that were entered before; they are not entered again.
     """
     yield type(value).__qualname__
@@ -108,8 +118,8 @@ def _parts_of(value: Any, home: str, seen: dict[int, Any]) -> Iterator[Any]:
             yield from _parts_of(part, home, seen)
 
 
-def _inside(value: Any, home: str) -> list[Any]:
-    """Return the values that an object consists of; none if another module defines it."""
+def _inside(value: Any, home: set[str]) -> list[Any]:
+    """Return the values that an object consists of; none if a library defines it."""
     if isinstance(value, tuple | list):
         return list(value)
     if isinstance(value, set | frozenset):
@@ -122,14 +132,22 @@ def _inside(value: Any, home: str) -> list[Any]:
         return [value.co_name, value.co_varnames, value.co_argcount, steps]
     if isinstance(value, partial):
         return [value.func, value.args, value.keywords]
+    if isinstance(value, ModuleType):
+        return _inside_module(value) if value.__name__ in home else []
     if isinstance(value, MethodType):
         return [value.__func__, value.__self__]
     if isinstance(value, type):
-        return _inside_class(value) if value.__module__ == home else [value.__module__]
+        return _inside_class(value) if value.__module__ in home else [value.__module__]
     if isinstance(value, FunctionType):
-        return _inside_function(value) if value.__module__ == home else [value.__module__]
+        return _inside_function(value) if value.__module__ in home else [value.__module__]
     kind = type(value)
-    return [kind, getattr(value, "__dict__", {})] if kind.__module__ == home else [kind]
+    return [kind, getattr(value, "__dict__", {})] if kind.__module__ in home else [kind]
+
+
+def _inside_module(module: ModuleType) -> list[Any]:
+    """Return the functions, the classes and the plain values of a module."""
+    members = [value for name, value in vars(module).items() if not name.startswith("__")]
+    return [one for one in members if isinstance(one, (FunctionType, type, *_PLAIN))]
 
 
 def _inside_class(kind: type) -> list[Any]:

@@ -22,6 +22,7 @@ from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.files import replace_folder, translate_os_errors
 from cnnlab.base.own_functions import OwnFunction, load
 from cnnlab.config import cli
+from cnnlab.config.own_names import flag_of
 
 CODE_DIR: Final = "code"
 _KEY_BYTES: Final = 32
@@ -101,25 +102,37 @@ def kept_functions(facts: Mapping[str, Any], save_dir: str | Path) -> dict[str, 
         raise CnnlabError(f"{save_dir}: the record of code in config.yaml is damaged") from error
 
 
-def check_trusted(facts: Mapping[str, Any], save_dir: str | Path, *, trust: bool) -> None:
+def check_trusted(
+    facts: Mapping[str, Any], save_dir: str | Path, names: Mapping[str, str], *, trust: bool
+) -> None:
     """Refuse to run the code of a run directory that this user's key has not signed.
 
     Args:
         facts: the content of config.yaml.
         save_dir: the run directory.
+        names: option to name of the functions that the run's options name.
         trust: whether the user allows it.
 
     Raises:
         UsageError: the code is not signed, or another key signed it.
+        CnnlabError: an option names another function than the record of code.
     """
-    code = facts.get("code")
-    if not code or trust:
+    if not names:
         return
+    kept = kept_functions(facts, save_dir)
+    for option, name in names.items():
+        if option not in kept or kept[option].name != name:
+            raise CnnlabError(
+                f"{save_dir} does not have the code of its {option} {name}; give it with "
+                f"{flag_of(option)}=FILE.py:NAME"
+            )
     signature = str(facts.get("code_signature", "")).encode()
-    if not hmac.compare_digest(signature, _signature_of(code).encode()):
+    is_signed = hmac.compare_digest(signature, _signature_of(facts["code"]).encode())
+    if not (is_signed or trust):
         raise UsageError(
             f"{save_dir} brings code that was not written by you on this machine; read "
-            f"{Path(save_dir) / CODE_DIR}, then run it with --trust, or give your own with --model"
+            f"{Path(save_dir) / CODE_DIR}, then run it with --trust, or give your own with "
+            f"{flag_of(next(iter(names)))}"
         )
 
 
@@ -160,7 +173,7 @@ def load_kept(option: str, kept: KeptFunction, save_dir: str | Path) -> OwnFunct
     source = kept.source
     if source.partition(":")[0].endswith(".py"):
         source = f"{Path(source.rpartition(':')[0]).name}:{source.rpartition(':')[2]}"
-    function = load(source, f"--{option}", folder, is_script=kept.is_script)
+    function = load(source, flag_of(option), folder, is_script=kept.is_script)
     return function._replace(name=kept.name, source=kept.source, folder=Path(kept.folder))
 
 

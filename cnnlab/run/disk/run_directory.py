@@ -4,34 +4,32 @@ SAVE_DIR/
     config.yaml            the resolved options, facts about data and model, the versions
     model.ckpt-STEP.*      checkpoints; the file `checkpoint` names the latest
     best/                  the checkpoint of the best evaluation
+    code/                  copies of the user's own functions, if the options name some
     metrics.jsonl          one line for each set of figures
     result.json            written last
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cnnlab.base.background import Background
-from cnnlab.base.errors import CnnlabError, UsageError
-from cnnlab.base.files import read_text, write_atomically
-from cnnlab.base.machine import versions
+from cnnlab.base.errors import UsageError
+from cnnlab.base.files import free_name, write_atomically
 from cnnlab.config.config import Config
-from cnnlab.data.specs import DatasetSpec
 from cnnlab.run.disk.checkpoint import BEST_DIR, Checkpoints
-from cnnlab.run.disk.config_file import CONFIG_FILE, config_text
+from cnnlab.run.disk.config_file import CONFIG_FILE
+from cnnlab.run.disk.log_folder import remove_events
 from cnnlab.run.disk.metrics_file import METRICS_FILE, read_metrics, remove_evaluation
+from cnnlab.run.disk.result_file import RESULT_FILE, read_result, write_result
 from cnnlab.run.disk.saver import saved_tensors
 from cnnlab.run.metrics.monitored import is_better
 
-RESULT_FILE = "result.json"
-_MAX_RESULT_BYTES = 10_000_000
 _MAX_HELD_BYTES = 2**28  # larger sets of variables are not copied in memory while they are saved
 
 
@@ -63,8 +61,8 @@ class RunDirectory:
         has_checkpoints = self.checkpoints.steps() or self.best.steps()
         if not config.overwrite and not holds_run and has_checkpoints:
             raise UsageError(
-                f"{self.path} holds checkpoints but no {CONFIG_FILE}; choose another --save_dir, "
-                f"or put {CONFIG_FILE} back"
+                f"{self.path} holds checkpoints but no {CONFIG_FILE}; choose another folder, such "
+                f"as --save_dir={free_name(config.save_dir)}, or put {CONFIG_FILE} back"
             )
 
     def result(self) -> dict[str, Any] | None:
@@ -86,9 +84,7 @@ class RunDirectory:
             return 0
         return self.checkpoints.latest_intact() or 0
 
-    def begin(
-        self, first_step: int, total_steps: int, spec: DatasetSpec, fingerprints: Mapping[str, str]
-    ) -> None:
+    def begin(self, first_step: int, total_steps: int, facts: str) -> None:
         """Prepare the folder for a run, and write config.yaml.
 
         With --overwrite, the run in the folder is deleted. If it resumes at `first_step`, later
@@ -97,12 +93,11 @@ class RunDirectory:
         Args:
             first_step: the step at which this process begins.
             total_steps: the last step of the run.
-            spec: shape and classes of the data.
-            fingerprints: see `cnnlab.run.disk.fingerprint`.
+            facts: the content of config.yaml, made before anything is deleted.
         """
-        # Made first: if it fails, nothing is deleted.
-        text = config_text(self._config, versions(), spec, fingerprints)
         if self._config.overwrite:
+            # Before config.yaml, which says whose they are.
+            remove_events(self._config.resolved_log_dir)
             for name in (RESULT_FILE, METRICS_FILE, CONFIG_FILE):
                 (self.path / name).unlink(missing_ok=True)
             # First best/: a kill in between leaves checkpoints, which are refused without a config.
@@ -117,7 +112,7 @@ class RunDirectory:
         # A kill may have come between a best step and the first checkpoint after it.
         self.best.remove_after(first_step)
         self._prune_best(None)
-        write_atomically(self.path / CONFIG_FILE, text)
+        write_atomically(self.path / CONFIG_FILE, facts)
         (self.path / RESULT_FILE).unlink(missing_ok=True)
 
     def tensors_to_hold(self, saver: Any, graph: Any) -> list[Any]:
@@ -240,7 +235,7 @@ class RunDirectory:
             if line["split"] == "val" and (
                 best is None or is_better(line, best, self._config.monitor)
             ):
-                best = {name: line[name] for name in kept}
+                best = {name: line[name] for name in kept if name in line}
         return best
 
     def evaluations_so_far(self, last_step: int) -> list[dict[str, Any]]:
@@ -257,31 +252,14 @@ class RunDirectory:
 
     def secs_so_far(self, last_step: int) -> float:
         """Return the seconds of training up to the last logged step that is <= `last_step`."""
-        secs = [line["seconds"] for line in read_metrics(self.path, last_step) if "seconds" in line]
-        return secs[-1] if secs else 0.0
+        secs = 0.0
+        for line in read_metrics(self.path, last_step):
+            secs = line.get("seconds", secs)
+        return secs
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Write result.json, which ends the run."""
-        write_atomically(self.path / RESULT_FILE, json.dumps(result, indent=2) + "\n")
-
-
-def read_result(save_dir: Path) -> dict[str, Any] | None:
-    """Return the content of result.json, or None if there is no such file.
-
-    Raises:
-        CnnlabError: the file is damaged.
-    """
-    path = save_dir / RESULT_FILE
-    if not path.exists():
-        return None
-    try:
-        result = json.loads(read_text(path, _MAX_RESULT_BYTES))
-        if not isinstance(result, dict) or type(result.get("step")) is not int:
-            raise ValueError("no step")
-    except (ValueError, RecursionError, CnnlabError) as error:
-        problem = str(error)[:200]
-        raise CnnlabError(f"{path} is damaged ({problem}); delete it to continue") from error
-    return result
+        write_result(self.path, result)
 
 
 def _check_writable(option: str, folder: Path) -> None:

@@ -16,6 +16,7 @@ from cnnlab.base.machine import cpu_features
 from cnnlab.base.tf1 import tf
 from cnnlab.config.resolve import resolve
 from cnnlab.data.specs import DATASETS
+from cnnlab.graph.parts import Parts
 from cnnlab.graph.training_graph import build_train_graph
 from cnnlab.graph.update import precision as precisions
 from cnnlab.graph.update.precision import LossScale
@@ -65,7 +66,7 @@ def test_every_model_has_a_graph_of_16_bits(name: str) -> None:
         spec = dataclasses.replace(spec, image_shape=(75, 75, 3))
     config = resolve({"model": name, "precision": "bfloat16", "scaling": "unit"})
     with tf.Graph().as_default() as graph:
-        built = build_train_graph(config, spec, MODELS[name], 1000, 0)
+        built = build_train_graph(config, spec, Parts(MODELS[name]), 1000, 0)
         assert built.inference.logits.dtype == tf.float32
         assert {v.dtype.base_dtype for v in tf.trainable_variables()} == {tf.float32}
     assert "bfloat16" in types_of(nodes_in_functions(graph), PRODUCTS)

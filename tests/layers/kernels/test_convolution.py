@@ -11,6 +11,7 @@ from cnnlab.base.tf1 import tf
 from cnnlab.config.resolve import resolve
 from cnnlab.data.specs import DATASETS
 from cnnlab.export.program import build_outputs
+from cnnlab.graph.parts import Parts
 from cnnlab.layers import tower as towers
 from cnnlab.layers.kernels.choice import Kernels
 from cnnlab.layers.tower import Tower, building
@@ -24,7 +25,7 @@ def kinds_of_a_layer(width: int, channels: int, *, tower: Tower, **options: Any)
     with tf.Graph().as_default() as graph:
         with building(tower):
             x = tf.placeholder(tf.float32, [None, width, width, channels])
-            layers.conv2d(x, given.pop("filters"), given.pop("kernel_size"), "conv", **given)
+            layers.conv2d(x, given.pop("filters"), given.pop("kernel_size"), name="conv", **given)
         kinds = {op.type for op in graph.get_operations()}
         # Where the batch counts as it runs, the way of large ones.
         branches = [op for op in graph.get_operations() if op.type.endswith("If")]
@@ -106,7 +107,7 @@ def test_in_inference_small_batches_are_convolved_plainly(
     with tf.Graph().as_default(), tf.Session() as session:
         x = tf.placeholder(tf.float32, [None, 8, 8, channels])
         with building(Tower(1, kernels=Kernels())):
-            outputs = layers.conv2d(x, channels, side, "conv", padding="same")
+            outputs = layers.conv2d(x, channels, side, name="conv", padding="same")
         plain = outputs.op.inputs[1] + tf.nn.conv2d(x, tf.trainable_variables()[0], 1, "SAME")
         assert outputs.shape.as_list() == [None, 8, 8, channels]
         session.run(tf.global_variables_initializer())
@@ -145,7 +146,8 @@ def test_where_it_cannot_be(missing: str, monkeypatch: pytest.MonkeyPatch) -> No
 def test_what_is_exported_is_as_written() -> None:
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.uint8, [None, 32, 32, 3])
-        build_outputs(resolve({"model": "cifar_cnn"}), DATASETS["cifar10"], images)
+        config = resolve({"model": "cifar_cnn"})
+        build_outputs(config, DATASETS["cifar10"], Parts.of(config), images)
     kinds = [op.type for op in graph.get_operations()]
     assert "BatchMatMulV2" not in kinds
     assert kinds.count("Conv2D") == 3

@@ -14,6 +14,7 @@ import yaml
 
 from cnnlab import Train, UsageError, dataset_from_arrays
 from cnnlab.base.errors import CnnlabError
+from cnnlab.base.own_functions import describe
 from cnnlab.config import options as opts
 from cnnlab.config.config import Config
 from cnnlab.data.datasets import load_dataset
@@ -58,8 +59,8 @@ def test_other_data_is_refused(what: str, use: str, tmp_path: Path) -> None:
     with make(tmp_path, data=data) as train, pytest.raises(UsageError) as error:
         USES[use](train)
     assert str(error.value) == (
-        f"{tmp_path}/run holds another run: other {what}; choose another --save_dir, or give the "
-        "same data and model to resume it"
+        f"{tmp_path}/run holds another run: other {what}; start a new one with "
+        f"--save_dir={tmp_path}/run-2, or give the same data and model to resume it"
     )
     assert content(tmp_path) == before
     with make(tmp_path) as train:
@@ -90,7 +91,7 @@ def test_another_model_of_the_same_name_and_variables_is_refused(use: str, tmp_p
         train.train()
     with (
         make(tmp_path, brighter) as train,
-        pytest.raises(UsageError, match="run holds another run: other model code; choose"),
+        pytest.raises(UsageError, match="run holds another run: other model code; start"),
     ):
         USES[use](train)
 
@@ -153,7 +154,7 @@ def fingerprint_of(source: str, find: str = "", put: str = "") -> dict[str, str]
     sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
     spec.loader.exec_module(module)
     sys.dont_write_bytecode = before
-    return fingerprints_of(TrainingData(Config(), None), module.model)
+    return fingerprints_of(TrainingData(Config(), None), {"model": describe(module.model)})
 
 
 @pytest.mark.parametrize("change", SAME)
@@ -192,7 +193,7 @@ def test_what_a_closure_and_a_partial_hold_counts() -> None:
         return lambda images: images * width
 
     def of(model: Any) -> dict[str, str]:
-        return fingerprints_of(TrainingData(Config(), None), model)
+        return fingerprints_of(TrainingData(Config(), None), {"model": describe(model)})
 
     assert of(factory(2)) == of(factory(2)) != of(factory(3))
     assert of(partial(small_run.linear, a=2)) == of(partial(small_run.linear, a=2))
@@ -213,10 +214,10 @@ def test_official_files_are_known_by_name_and_others_by_content() -> None:
         TrainingData(opts.build(Config, {"dataset": "shapes", "verify_data": verified}), None)
         for verified in (True, False)
     )
-    assert fingerprints_of(official, None) == {}
+    assert fingerprints_of(official, {}) == {}
     given = TrainingData(Config(), load_dataset("shapes", "."))
-    found = fingerprints_of(unverified, None)
-    assert found == fingerprints_of(given, None)
+    found = fingerprints_of(unverified, {})
+    assert found == fingerprints_of(given, {})
     assert list(found) == [*["class names", *DIFFERENCES][:3], "test images", "test labels"]
 
 

@@ -13,9 +13,11 @@ from cnnlab.base.machine import versions
 from cnnlab.config import options as opts
 from cnnlab.config.config import Config
 from cnnlab.data.specs import DATASETS
+from cnnlab.run.disk.config_file import config_text
 from cnnlab.run.disk.run_directory import RunDirectory
 
 SAVE = Path("save")
+FACTS = "seed: 1\n"
 
 
 def directory(**values: Any) -> RunDirectory:
@@ -55,7 +57,9 @@ def test_a_folder_that_cannot_be_written(name: str, monkeypatch: pytest.MonkeyPa
 
 def test_begin_writes_options_and_versions() -> None:
     Path("a/b").mkdir(parents=True)
-    directory(seed=5, save_dir="a/b").begin(0, 5, DATASETS["shapes"], {})
+    config = opts.build(Config, {"seed": 5, "save_dir": "a/b"})
+    facts = config_text(config, versions(), DATASETS["shapes"], {}, {})
+    RunDirectory(config).begin(0, 5, facts)
     document = yaml.safe_load(Path("a/b/config.yaml").read_text())
     assert document["seed"] == 5
     assert set(document["versions"]) == {*("python", "cnnlab", "tensorflow", "tf-keras", "numpy")}
@@ -69,7 +73,7 @@ def line(step: int, split: str, **figures: float) -> str:
 def test_best_and_seconds_up_to_a_step() -> None:
     run = directory()
     run.path.mkdir(parents=True, exist_ok=True)
-    run.begin(0, 5, DATASETS["shapes"], {})
+    run.begin(0, 5, FACTS)
     lines = [
         line(10, "train", accuracy=0.9, seconds=1.5),
         line(10, "val", accuracy=0.5),
@@ -89,7 +93,7 @@ def test_best_and_seconds_up_to_a_step() -> None:
 def test_results() -> None:
     run = directory()
     run.path.mkdir(parents=True, exist_ok=True)
-    run.begin(0, 5, DATASETS["shapes"], {})
+    run.begin(0, 5, FACTS)
     result = {"step": 10, "finished": True, "accuracy": 0.5}
     run.write_result(result)
     assert directory().result() == result
@@ -104,7 +108,7 @@ def test_results() -> None:
 def test_a_damaged_result_is_named(content: bytes) -> None:
     run = directory()
     run.path.mkdir(parents=True, exist_ok=True)
-    run.begin(0, 5, DATASETS["shapes"], {})
+    run.begin(0, 5, FACTS)
     (SAVE / "result.json").write_bytes(content)
     with pytest.raises(CnnlabError, match=r"save/result\.json is damaged.*delete it") as error:
         run.finished_result(10)
@@ -115,7 +119,7 @@ def test_a_damaged_result_is_named(content: bytes) -> None:
 def test_damaged_metrics_are_named(content: bytes) -> None:
     run = directory()
     run.path.mkdir(parents=True, exist_ok=True)
-    run.begin(0, 5, DATASETS["shapes"], {})
+    run.begin(0, 5, FACTS)
     (SAVE / "metrics.jsonl").write_bytes(line(1, "val", accuracy=1).encode() + content)
     with pytest.raises(CnnlabError, match=r"save/metrics\.jsonl") as error:
         run.best_so_far(10)
@@ -144,6 +148,6 @@ def test_overwriting_clears_the_run_and_nothing_else() -> None:
     run = directory(overwrite=True, seed=9)
     assert run.latest_step() == 0
     run.path.mkdir(parents=True, exist_ok=True)
-    run.begin(0, 5, DATASETS["shapes"], {})
+    run.begin(0, 5, FACTS)
     assert sorted(path.name for path in SAVE.iterdir()) == ["config.yaml", "mine.txt"]
     assert yaml.safe_load((SAVE / "config.yaml").read_text())["seed"] == 9
