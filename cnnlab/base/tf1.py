@@ -12,6 +12,7 @@ stays on and `tf.keras` stays Keras 3, because cnnlab works only inside its own 
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import sys
 import tempfile
@@ -70,7 +71,11 @@ def _load(name: str) -> ModuleType:
     with _loading, gc_paused():
         if "tensorflow" not in sys.modules:
             _load_tensorflow()
-        return importlib.import_module(name)
+        # Parents first: Python waits for a module that another thread is importing, but not for
+        # the parents of one. A thread of the user's may be at `import tensorflow`.
+        for parent in itertools.accumulate(name.split("."), "{}.{}".format):
+            importlib.import_module(parent)
+        return sys.modules[name]
 
 
 def _load_tensorflow() -> None:

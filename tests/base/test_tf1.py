@@ -137,3 +137,42 @@ def test_a_lazy_module_is_the_module() -> None:
 )
 def test_the_reason_is_what_went_wrong(message: str, reason: str) -> None:
     assert reason_of(ValueError(message)) == reason
+
+
+IN_THREADS = """
+import sys, threading, traceback
+together, failed = threading.Barrier(3), []
+
+def first():
+    import cnnlab
+    cnnlab.tf.constant
+
+def second():
+    from cnnlab import Train, layers
+    Train(dataset="shapes").graph
+
+def third():
+    import tensorflow
+    from cnnlab import tf
+    tf.placeholder
+
+def run(use):
+    together.wait()
+    try:
+        use()
+    except BaseException:
+        failed.append(traceback.format_exc())
+
+threads = [threading.Thread(target=run, args=[use]) for use in (first, second, third)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+sys.exit("".join(failed))
+"""
+
+
+def test_threads_may_import_it_at_once(tmp_path: Path) -> None:
+    """Before, a thread could find TensorFlow half imported: "No module named tensorflow.compat"."""
+    done = commands.finish(commands.start_python("-c", IN_THREADS, cwd=tmp_path), tmp_path)
+    assert done.code == 0, done.stderr
