@@ -10,7 +10,6 @@ make_venv .
 
 steps=${CNNLAB_STEPS:-400}
 save_dir=./save/quickstart
-log_dir=./logs/quickstart
 recipe=(--config=cifar_cnn)
 notice=
 
@@ -22,12 +21,11 @@ if ! "$VENV_PYTHON" -m cnnlab.data fetch --dataset=cifar10 2>&1 | tee "$fetch_lo
     ${reason:-the fetch failed, see above}"
     echo "$notice"
     save_dir=./save/quickstart_shapes
-    log_dir=./logs/quickstart_shapes
     steps=${CNNLAB_STEPS:-500}
     recipe+=(--dataset=shapes --batch_size=100)
 fi
 
-"$VENV_PYTHON" -m cnnlab.train "${recipe[@]}" --steps="$steps" --save_dir="$save_dir" --log_dir="$log_dir"
+"$VENV_PYTHON" -m cnnlab.train "${recipe[@]}" --steps="$steps" --save_dir="$save_dir"
 echo
 "$VENV_PYTHON" -m cnnlab.evaluate --save_dir="$save_dir"
 echo
@@ -35,4 +33,4 @@ if [[ -n $notice ]]; then
     echo "$notice"
 fi
 echo "To look at the run in TensorBoard:"
-printf '    cd %q && .venv/bin/tensorboard --logdir=%s\n' "$PWD" "$log_dir"
+printf '    cd %q && .venv/bin/tensorboard --logdir=%s\n' "$PWD" "$save_dir"

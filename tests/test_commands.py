@@ -47,11 +47,11 @@ def test_train_json(trained: Any) -> None:
 
 
 def test_train_leaves_the_run_directory(trained: Any) -> None:
-    assert sorted(path.name for path in trained.folder.iterdir()) == ["logs", "save"]
+    assert sorted(path.name for path in trained.folder.iterdir()) == ["save"]
     names = {path.name for path in (trained.folder / "save").iterdir()}
     assert {"config.yaml", "checkpoint", "metrics.jsonl", "result.json", "best"} <= names
     assert {"model.ckpt-20.index", "model.ckpt-40.index"} <= names
-    logs = trained.folder / "logs/shapes"
+    logs = trained.folder / "save/logs"
     for split in ("train", "val"):
         assert len(list((logs / split).glob("events.out.tfevents.*"))) == 1
     assert sum(path.stat().st_size for path in logs.rglob("*") if path.is_file()) < 5_000_000

@@ -144,6 +144,15 @@ def replace_folder(path: Path, write: Callable[[Path], None]) -> None:
         sync(path.parent)
 
 
+def free_name(path: str) -> str:
+    """Return a name that nothing has yet, made of the path and a number: save-2."""
+    path = path.rstrip("/") or path
+    number = 2
+    while os.path.lexists(f"{path}-{number}"):
+        number += 1
+    return f"{path}-{number}"
+
+
 def sync(path: Path) -> None:
     """Wait until a file's content, or a folder's list of names, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -194,11 +203,7 @@ def read_text(path: Path, max_bytes: int) -> str:
         CnnlabError: the file is too large, not a regular file or not UTF-8.
         OSError: the file cannot be read.
     """
-    # O_NONBLOCK: otherwise opening a pipe would wait until another process writes to it.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise CnnlabError(f"{path} is not a regular file")
+    with open_regular(path) as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise CnnlabError(f"{path} has more than {max_bytes:,} bytes")
@@ -206,3 +211,18 @@ def read_text(path: Path, max_bytes: int) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise CnnlabError(f"{path} is not UTF-8 text: {error}") from error
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading.
+
+    Raises:
+        CnnlabError: it is a pipe or a device, which might never end.
+        OSError: it cannot be read.
+    """
+    # O_NONBLOCK: otherwise opening a pipe would wait until another process writes to it.
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise CnnlabError(f"{path} is not a regular file")
+    return file

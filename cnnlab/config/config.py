@@ -59,4 +59,4 @@ class Config(RunOptions):
     @property
     def resolved_log_dir(self) -> Path:
         """The folder of the TensorBoard event files."""
-        return Path(self.log_dir or f"./logs/{self.dataset}")
+        return Path(self.log_dir or Path(self.save_dir) / "logs")

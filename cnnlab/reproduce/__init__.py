@@ -140,7 +140,7 @@ def _given(name: str, seed: int, options: ReproduceOptions) -> dict[str, Any]:
     """Return the options of one run."""
     run_dir = _run_dir(name, seed, options)
     given = {"config": name, "seed": seed, "data_dir": options.data_dir}
-    given.update(save_dir=str(run_dir), log_dir=str(run_dir / "logs"))
+    given["save_dir"] = str(run_dir)
     if options.quick:
         given.update(steps=QUICK_STEPS, summary_steps=QUICK_STEPS // 2)
     return given

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.files import free_name
 from cnnlab.base.safe_text import lines_for_terminal
 from cnnlab.config.options import fields_of
 from cnnlab.config.resolve import resolve
 from cnnlab.run.disk.config_file import CONFIG_FILE
 from cnnlab.run.disk.lock import locked
+from cnnlab.run.disk.log_folder import is_of_another_run
 from cnnlab.train import Train
 from cnnlab.tune.options import DEFAULT_TRIALS, TuneOptions
 from cnnlab.tune.space import Point, Space
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from cnnlab.tune.study import Study
 
 STUDY_FILE = "study.db"
+TRIAL_PATTERN = "trial-[0-9]*"
 
 
 def tune(space: Mapping[str, Any] | str, **options: Any) -> dict[str, Any]:
@@ -54,7 +57,9 @@ def run_search(options: TuneOptions) -> dict[str, Any]:
     space.check(run_options, _check)
     grid = _make_grid(options, space, run_options)
     if (options.folder / CONFIG_FILE).exists():
-        raise UsageError(f"{options.folder} holds a run, not a study; choose another --save_dir")
+        raise UsageError(f"{options.folder} holds a run, not a study; {_other_folder(options)}")
+    if options.storage is None:
+        _check_log_dir(options)
     if importlib.util.find_spec("optuna") is None:
         raise CnnlabError("tune needs Optuna: pip install 'cnnlab[tune]'")
     if options.validation_split == 0:
@@ -83,7 +88,6 @@ def run_search(options: TuneOptions) -> dict[str, Any]:
 
 def _open_study(options: TuneOptions, plan: Plan, grid: list[Point] | None) -> Study:
     """Open or create the study in its database, and check that the folder belongs to it."""
-    from cnnlab.tune.crew import TRIAL_PATTERN
     from cnnlab.tune.study import Study
 
     folder = plan.folder.resolve()
@@ -105,14 +109,32 @@ def _open_study(options: TuneOptions, plan: Plan, grid: list[Point] | None) -> S
         overwrite=options.overwrite,
     )
     if options.overwrite:
-        for place in (plan.folder, plan.log_dir):
+        # The curves first: a trial's config.yaml says whose they are.
+        for place in (plan.log_dir, plan.folder):
             for path in place.glob(TRIAL_PATTERN):
                 shutil.rmtree(path)
     elif not study.rows() and any(plan.folder.glob(TRIAL_PATTERN)):
         raise UsageError(
-            f"{plan.folder} holds the trials of another study; choose another --save_dir"
+            f"{plan.folder} holds the trials of another study; {_other_folder(options)}"
         )
     return study
+
+
+def _check_log_dir(options: TuneOptions) -> None:
+    """Raise UsageError if log_dir holds event files of the trials of another study."""
+    log_dir, folder = options.resolved_log_dir, options.folder
+    if options.overwrite and log_dir == folder / "logs":
+        return
+    for path in sorted(log_dir.glob(TRIAL_PATTERN)):
+        if is_of_another_run(path, folder / path.name):
+            raise UsageError(
+                f"{log_dir} holds event files of another study; choose another folder, such as "
+                f"--log_dir={free_name(str(log_dir))}"
+            )
+
+
+def _other_folder(options: TuneOptions) -> str:
+    return f"choose another folder, such as --save_dir={free_name(options.save_dir)}"
 
 
 def _conclude(study: Study, plan: Plan, name: str) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from cnnlab.tune.dimensions import short
 from cnnlab.tune.space import Point, Space
 from cnnlab.tune.study import Study
 
-TRIAL_PATTERN = "trial-[0-9]*"
 HEARTBEAT_SECS = 60.0
 _MIN_SECS = 0.001
 

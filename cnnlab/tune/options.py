@@ -106,7 +106,7 @@ class TuneOptions(Config):
     log_dir: str | None = option(
         None,
         "folder of the TensorBoard event files, with one subfolder per trial",
-        default_text="./logs/STUDY",
+        default_text="the folder logs in save_dir",
         group="run",
         is_path=True,
         shapes_result=False,
@@ -121,11 +121,6 @@ class TuneOptions(Config):
     def study_name(self) -> str:
         """The name of the study in the storage."""
         return self.study or self.folder.resolve().name or "tune"
-
-    @property
-    def resolved_log_dir(self) -> Path:
-        """The folder of the event files of all trials."""
-        return Path(self.log_dir or f"./logs/{self.study_name}")
 
     def run_options(self) -> dict[str, Any]:
         """Return the options of a Config that each trial starts from.

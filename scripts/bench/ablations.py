@@ -122,7 +122,6 @@ def train(options: dict[str, Any], seed: int, work_dir: Path, args: argparse.Nam
         "seed": seed,
         "data_dir": args.data_dir,
         "save_dir": folder,
-        "log_dir": folder / "logs",
     }
     command = [sys.executable, "-m", "cnnlab.train", *(f"--{k}={v}" for k, v in given.items())]
     print(f"{folder.name} ...", file=sys.stderr, flush=True)

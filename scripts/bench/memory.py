@@ -60,14 +60,13 @@ def main() -> int:
     }
     with tempfile.TemporaryDirectory() as work:
         watch = Watch(args.steps // 20)
-        where = {"save_dir": f"{work}/long", "log_dir": f"{work}/logs"}
         long_run = {"steps": args.steps, "eval_steps": args.steps // 20, "layer_summaries": True}
-        with Train(**options, **where, **long_run, hooks=[watch]) as train:
+        with Train(**options, **long_run, save_dir=f"{work}/long", hooks=[watch]) as train:
             train.train()
         sizes = []
         for number in range(args.trains):
-            where = {"save_dir": f"{work}/{number}", "log_dir": f"{work}/logs{number}"}
-            with Train(**options, **where, steps=200, eval_steps=100) as train:
+            save_dir = f"{work}/{number}"
+            with Train(**options, save_dir=save_dir, steps=200, eval_steps=100) as train:
                 train.train()
             sizes.append(round(rss_mb(), 1))
     growth_mb = round(watch.rss_mb[-1] - watch.rss_mb[0], 1)

@@ -20,9 +20,7 @@ class CnnlabContestant(Contestant):
 
     def __init__(self, workload: Workload, data_dir: str, scratch: Path) -> None:
         options = workload.cnnlab_options()
-        options.update(
-            data_dir=data_dir, save_dir=str(scratch / "save"), log_dir=str(scratch / "logs")
-        )
+        options.update(data_dir=data_dir, save_dir=str(scratch / "save"))
         self._train = Train(**options)
         self._train.build_graph()
         self._session = self._train.session

@@ -32,7 +32,7 @@ def main() -> int:
     problems = []
     with tempfile.TemporaryDirectory() as work:
         run = Path(work) / "run"
-        with Train(**OPTIONS, save_dir=str(run), log_dir=str(run / "logs")) as train:
+        with Train(**OPTIONS, save_dir=str(run)) as train:
             train.train()
         for case in chosen:
             outcome = run_case(case, run, Path(work) / "case")

@@ -26,7 +26,7 @@ def train(workload: str, data_dir: str, save_dir: Path) -> None:
     from cnnlab import Train
 
     options: dict[str, Any] = options_of(workload, data_dir)
-    with Train(**options, save_dir=str(save_dir), log_dir=str(save_dir / "logs")) as run:
+    with Train(**options, save_dir=str(save_dir)) as run:
         run.train()
 
 

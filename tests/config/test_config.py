@@ -132,7 +132,8 @@ def test_total_steps_is_exact_where_floats_are_not() -> None:
 
 
 def test_log_dir() -> None:
-    assert Config(dataset="mnist").resolved_log_dir == Path("logs/mnist")
+    assert Config(dataset="mnist").resolved_log_dir == Path("save/logs")
+    assert Config(save_dir="a/b").resolved_log_dir == Path("a/b/logs")
     assert Config(log_dir="here").resolved_log_dir == Path("here")
 
 

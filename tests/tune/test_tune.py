@@ -73,8 +73,20 @@ def test_optuna_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 def test_the_folder_of_a_run(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("")
-    with pytest.raises(UsageError, match="holds a run, not a study; choose another --save_dir"):
+    with pytest.raises(UsageError, match=r"holds a run, not a study; choose .*-2$"):
         tune({"seed": [1, 2]}, dataset="shapes", save_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_event_files_of_another_study_are_kept(overwrite: bool, tmp_path: Path) -> None:
+    events = tmp_path / "logs/trial-0000/val/events.out.tfevents.1.x"
+    events.parent.mkdir(parents=True)
+    events.write_text("x")
+    places = {"save_dir": str(tmp_path / "new"), "log_dir": str(tmp_path / "logs")}
+    with pytest.raises(UsageError, match=r"of another study; .* --log_dir=.*/logs-2$"):
+        tune({"seed": [1, 2]}, dataset="shapes", overwrite=overwrite, **places)
+    assert events.read_text() == "x"
+    assert not (tmp_path / "new").exists()
 
 
 def start(folder: Path, *words: str) -> Any:
@@ -112,8 +124,8 @@ def test_the_grid(searched: Any) -> None:
     run = folder / f"tune/trial-{best['trial']:04d}"
     result = json.loads((run / "result.json").read_text())
     assert summary["best"]["test_accuracy"] == result["accuracy"]
-    assert (folder / "logs/tune/trial-0003/val").is_dir()
-    assert sorted(path.name for path in folder.iterdir()) == ["logs", "tune"]
+    assert (folder / "tune/logs/trial-0003/val").is_dir()
+    assert [path.name for path in folder.iterdir()] == ["tune"]
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.files import free_name
 from cnnlab.base.safe_text import for_terminal
 from cnnlab.base.surroundings import building_in
 from cnnlab.config.config import Config
@@ -53,7 +54,7 @@ def with_init_step(config: Config) -> Config:
     if own in (source.resolve(), *source.resolve().parents):
         raise UsageError(
             f"--init_from={source} is in the run's own --save_dir, {config.save_dir}; choose "
-            "another --save_dir"
+            f"another one, such as --save_dir={free_name(config.save_dir)}"
         )
     if config.starts_from_file or config.init_step is not None:
         return config
