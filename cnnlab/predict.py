@@ -29,7 +29,7 @@ from cnnlab.models import ModelFunction
 from cnnlab.run.answers import answers_of, in_columns, in_text
 from cnnlab.run.disk.config_file import load_config, load_run_data
 from cnnlab.run.own_code import parts_of_run
-from cnnlab.run.trained_model import TrainedModel
+from cnnlab.run.trained_model import TrainedModel, check_image_shape
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -147,6 +147,7 @@ def iter_predictions(
     )
     parts = parts_of_run(config, model, trust=checked.trust)
     spec = load_run_data(config).spec
+    check_image_shape(checked.save_dir, config, spec, checked.checkpoint, parts)
     paths = map(str, files)
     batches = read_images(paths, spec.image_shape, config.smallest_eval_batch_size, on_bad)
     with closing(batches):

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from cnnlab import predict as module
-from cnnlab.base.errors import DataError, UsageError
+from cnnlab.base.errors import CnnlabError, DataError, UsageError
 from cnnlab.data.shapes import draw_shapes
 from cnnlab.evaluate import evaluate
 from cnnlab.predict import FORMATS, iter_predictions, predict
@@ -136,6 +138,35 @@ def test_a_network_of_rgba_images_reads_files(tmp_path: Path) -> None:
     names = [f"{number:02}.png" for number in range(len(expected))]
     found = [row["probability"] for row in predict(names, tmp_path / "run")]
     np.testing.assert_allclose(found, expected.max(axis=1), rtol=1e-5)
+
+
+def test_a_forged_image_shape_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    """The files would be resized to this shape: each would take a tenth of a gigabyte, or more."""
+    run = tmp_path / "run"
+    options = {"model": "mnist_perceptron", "data": small_run.arrays()}
+    with small_run.make(run, **options, steps=2, augment=[]) as train:
+        train.train()
+    folder = tmp_path / "images/0"
+    folder.mkdir(parents=True)
+    Image.fromarray(IMAGES[0]).save(folder / "a.png")
+    config = (run / "config.yaml").read_text()
+    assert yaml.safe_load(config)["data"]["image_shape"] == [8, 8, 3]
+    for shape, problem in (
+        ([6000, 7000, 3], "is of another model: logits/kernel is float32"),
+        ([10**6, 10**6, 3], "edited by hand"),
+        ([1, 2**40, 3], "edited by hand"),
+        ([1, 10**30, 3], "edited by hand"),
+    ):
+        forged = yaml.safe_load(config)
+        forged["data"]["image_shape"] = shape
+        (run / "config.yaml").write_text(yaml.safe_dump(forged))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(CnnlabError, match=problem):
+            predict([folder / "a.png"], run)
+        with pytest.raises(CnnlabError, match=problem):
+            evaluate(run, images=str(tmp_path / "images"))
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        assert after - before < 100_000, shape  # kilobytes
 
 
 def test_the_library_raises_or_reports_bad_files(save_dir: str, pictures: list[str]) -> None:

@@ -24,10 +24,10 @@ from cnnlab.evaluate.evaluation_data import (
 from cnnlab.evaluate.evaluation_figures import figures_of
 from cnnlab.graph.parts import Parts
 from cnnlab.models import ModelFunction
-from cnnlab.run.disk.config_file import load_config
+from cnnlab.run.disk.config_file import load_config, load_run_data
 from cnnlab.run.metrics.scores import Outputs
 from cnnlab.run.own_code import parts_of_run
-from cnnlab.run.trained_model import TrainedModel
+from cnnlab.run.trained_model import TrainedModel, check_image_shape
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -168,6 +168,8 @@ def evaluate(
     if data is not None:
         chosen = given_arrays(config, data)
     elif checked.images is not None:
+        spec = load_run_data(config).spec
+        check_image_shape(checked.save_dir, config, spec, checked.checkpoint, parts)
         chosen = class_folders(config, checked.images)
     else:
         chosen = named_split(config, checked.split, checked.dataset)

@@ -13,7 +13,7 @@ from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import open_session, tf
 from cnnlab.config.config import Config
 from cnnlab.data.datasets import Split
-from cnnlab.data.specs import DatasetSpec
+from cnnlab.data.specs import DATASETS, DatasetSpec
 from cnnlab.graph.inference_graph import build_inference_graph
 from cnnlab.graph.parts import Parts
 from cnnlab.run.device import choose_device, session_config
@@ -21,6 +21,23 @@ from cnnlab.run.disk.chosen import find_checkpoints, restore_chosen
 from cnnlab.run.disk.saver import make_saver
 from cnnlab.run.inference import GraphSession, OnBatch, Ranked
 from cnnlab.run.metrics.target_sums import Sums
+
+
+def check_image_shape(
+    save_dir: str | Path, config: Config, spec: DatasetSpec, checkpoint: str, parts: Parts
+) -> None:
+    """Compare the network with the checkpoint, if only config.yaml says which images it takes.
+
+    Call this before you read image files: a forged shape may need any amount of memory.
+
+    Args:
+        save_dir, config, spec, checkpoint, parts: see `TrainedModel`.
+
+    Raises:
+        CnnlabError: the checkpoint is of another model, for example of smaller images.
+    """
+    if config.dataset not in DATASETS:
+        TrainedModel(save_dir, config, spec, checkpoint, parts).session.close()
 
 
 class TrainedModel:

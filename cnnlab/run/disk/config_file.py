@@ -6,6 +6,7 @@ So `--save_dir` alone is enough to resume, evaluate and predict.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from cnnlab.run.disk.kept_code import check_trusted, kept_functions
 from cnnlab.run.disk.warm_start import with_init_step
 
 CONFIG_FILE = "config.yaml"
+_MAX_IMAGE_VALUES = 200_000_000  # four channels of the largest image file that is read
 
 
 def resolve_for_run(given: Mapping[str, Any]) -> Config:
@@ -156,6 +158,8 @@ def load_run_data(config: Config) -> TrainingData:
         spec = pydantic.TypeAdapter(DatasetSpec).validate_python(_read_config(path).get("data"))
         if min(spec.image_shape) < 1 or not spec.class_names:
             raise ValueError("no image or no class")
+        if math.prod(spec.image_shape) > _MAX_IMAGE_VALUES:
+            raise ValueError("an image too large to compute with")
     except ValueError as error:  # includes pydantic's ValidationError
         raise CnnlabError(f"{path} does not say what data the run has: edited by hand?") from error
     return TrainingData(config, None, spec)
