@@ -16,7 +16,7 @@ from typing import Any, Self
 from cnnlab.base.errors import CnnlabError
 from cnnlab.base.files import translate_os_errors
 from cnnlab.base.tf1 import tf
-from cnnlab.run.disk.metrics_file import METRICS_FILE, SPLITS, read_metrics, write_metrics
+from cnnlab.run.disk.metrics_file import METRICS_FILE, SPLITS, has_line, read_metrics, write_metrics
 from cnnlab.run.tensorboard.drawn_graph import DrawnGraph
 from cnnlab.run.tensorboard.events import EventWriter
 
@@ -46,8 +46,10 @@ class RunLog:
         with translate_os_errors(self._path):
             self._file = self._path.open("a", encoding="utf-8")
         self._writers = {split: EventWriter(log_dir / split) for split in SPLITS}
-        for writer in self._writers.values():
-            writer.add_restart(first_step + 1 if first_step else 0)
+        for split, writer in self._writers.items():
+            # Without its line, an evaluation of the first step will be made again.
+            is_made = first_step and (split == "train" or self.has(split, first_step))
+            writer.add_restart(first_step + 1 if is_made else first_step)
         if not first_step:  # TensorBoard warns of a second graph
             self._writers["train"].add_graph(DrawnGraph(graph).definition)
         self.flush()
@@ -81,8 +83,7 @@ class RunLog:
 
     def has(self, split: str, step: int) -> bool:
         """Return whether metrics.jsonl has a line of this split and step."""
-        lines = read_metrics(self._path.parent)
-        return any(line["split"] == split and line["step"] == step for line in lines)
+        return has_line(self._path.parent, split, step)
 
     def flush(self) -> None:
         """Pass everything written so far to the operating system."""

@@ -1,6 +1,7 @@
 """metrics.jsonl and TensorBoard's event files."""
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -143,32 +144,62 @@ def test_steps_that_are_made_again_are_logged_once(tmp_path: Path) -> None:
     assert drawn == list(range(1, 13))
 
 
+FIGURES = {"loss": 0.5, "accuracy": 0.5, "learning_rate": 0.1, "images_per_sec": 9.0}
+
+
 def log_of(save_dir: Path, first_step: int) -> RunLog:
     return RunLog(save_dir, save_dir / "logs", tf.Graph(), first_step)
 
 
 def test_read_metrics_up_to_a_step_without_an_incomplete_line(tmp_path: Path) -> None:
-    assert read_metrics(tmp_path) == []
+    assert list(read_metrics(tmp_path)) == []
     log = log_of(tmp_path, 0)
     for step in (1, 2, 3):
-        log.write("train", step, loss=step / 10, accuracy=0.5)
+        log.write("train", step, **{**FIGURES, "loss": step / 10})
     log.close()
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 4, "split": "train"}')  # complete, except for the newline
     assert [line["step"] for line in read_metrics(tmp_path)] == [1, 2, 3]
     assert [line["step"] for line in read_metrics(tmp_path, 2)] == [1, 2]
     log = log_of(tmp_path, 2)
-    log.write("val", 3, loss=0.5, accuracy=0.5)
+    log.write("val", 3, **FIGURES)
     log.close()
     assert [(line["step"], line["loss"]) for line in lines(tmp_path)] == [
         *[(1, 0.1), (2, 0.2), (3, 0.5)]
     ]
 
 
+def test_an_evaluation_without_its_line_is_drawn_once(tmp_path: Path) -> None:
+    """A process was killed after it drew the evaluation of its first step, before its line."""
+    for number in (0, 1):
+        log = log_of(tmp_path, 2)
+        value = tf.Summary.Value(tag="pr", simple_value=number)
+        log.write_summary("val", 2, tf.Summary(value=[value]).SerializeToString())
+        log.close()
+    assert scalars(tmp_path / "logs/val", "pr") == [(2, 1)]
+    log = log_of(tmp_path, 2)
+    log.write("val", 2, **FIGURES)
+    log.close()
+    log_of(tmp_path, 2).close()
+    assert scalars(tmp_path / "logs/val", "loss") == [(2, 0.5)]
+
+
+def test_a_large_file_is_read_line_by_line(tmp_path: Path) -> None:
+    """Reading 10,000 lines takes no more memory than reading one, and so does copying them."""
+    text = json.dumps({"step": 1, "split": "train", **FIGURES}) + "\n"
+    (tmp_path / "metrics.jsonl").write_text(text * 10_000)
+    tracemalloc.start()
+    log_of(tmp_path, 1).close()
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most_bytes < 2_000_000
+    assert sum(1 for _ in read_metrics(tmp_path)) == 10_000
+
+
 def test_a_log_opened_again_within_a_second_keeps_the_first_file(tmp_path: Path) -> None:
     for first_step in (0, 1):
         log = log_of(tmp_path, first_step)
-        log.write("train", first_step + 1, loss=0.5, accuracy=0.5)
+        log.write("train", first_step + 1, **FIGURES)
         log.close()
     assert scalars(tmp_path / "logs/train", "loss") == [(1, 0.5), (2, 0.5)]
 

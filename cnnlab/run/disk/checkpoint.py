@@ -220,6 +220,18 @@ class Checkpoints:
         for path in self._data_files(step):
             path.unlink()
 
+    def remove_orphans(self) -> None:
+        """Delete what a killed process has left: data without an index, an unfinished checkpoint.
+
+        The process must hold the run's lock. Otherwise another one may be writing these files.
+        """
+        shutil.rmtree(self.folder / PARTIAL, ignore_errors=True)
+        pattern = re.compile(re.escape(PREFIX) + r"-([0-9]{1,19})\.data-[0-9]{5}-of-[0-9]{5}")
+        for path in self.folder.glob(f"{PREFIX}-*.data-*"):
+            found = pattern.fullmatch(path.name)
+            if found and not path.with_name(f"{PREFIX}-{found[1]}.index").exists():
+                path.unlink()
+
     def remove_after(self, last_step: int) -> None:
         """Delete the checkpoints of steps after `last_step`, to which the run goes back."""
         for step in self.steps():

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from cnnlab.base.errors import CnnlabError
-from cnnlab.base.files import read_text, write_atomically
+from cnnlab.base.files import open_regular, replacing
+from cnnlab.run.disk.file_checks import check_figures, check_step
 
 METRICS_FILE = "metrics.jsonl"
 SPLITS = ("train", "val")
-_MAX_BYTES = 1_000_000_000  # the largest file that is read; a line has about 200 bytes
+_MAX_LINE_BYTES = 100_000  # a line has about 200 bytes
+_FIGURES = ("loss", "learning_rate", "images_per_sec")
 
 
-def read_metrics(save_dir: Path, last_step: int | None = None) -> list[dict[str, Any]]:
-    """Return the lines of metrics.jsonl up to a step.
+def read_metrics(save_dir: Path, last_step: int | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the lines of metrics.jsonl up to a step, one at a time, because the file may be large.
 
     An incomplete last line, which a kill may leave, is ignored.
 
@@ -29,49 +31,59 @@ def read_metrics(save_dir: Path, last_step: int | None = None) -> list[dict[str,
     """
     path = save_dir / METRICS_FILE
     if not path.exists():
-        return []
-    lines = []
-    for number, text in enumerate(read_text(path, _MAX_BYTES).splitlines(keepends=True), 1):
-        if not text.endswith("\n"):
-            break
-        try:
-            line = json.loads(text)
-            _check_line(line)
-        except (ValueError, RecursionError) as error:
-            raise CnnlabError(
-                f"{path}: line {number} is damaged ({str(error)[:100]}); delete the line"
-            ) from error
-        if last_step is None or line["step"] <= last_step:
-            lines.append(line)
-    return lines
+        return
+    with open_regular(path) as file:
+        number = 0
+        while text := file.readline(_MAX_LINE_BYTES):
+            number += 1
+            if not text.endswith(b"\n") and len(text) < _MAX_LINE_BYTES:
+                return
+            try:
+                line = json.loads(text)
+                _check_line(line)
+            except (ValueError, RecursionError) as error:
+                raise CnnlabError(
+                    f"{path}: line {number} is damaged ({str(error)[:100]}); delete the line"
+                ) from error
+            if last_step is None or line["step"] <= last_step:
+                yield line
 
 
 def write_metrics(save_dir: Path, lines: Iterable[Mapping[str, Any]]) -> None:
     """Replace metrics.jsonl.
 
+    Args:
+        save_dir: the run directory.
+        lines: may come from `read_metrics` of the same file.
+
     Raises:
         CnnlabError: the file cannot be written.
     """
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    write_atomically(save_dir / METRICS_FILE, text)
+    with replacing(save_dir / METRICS_FILE) as file:
+        for line in lines:
+            file.write(json.dumps(line).encode() + b"\n")
 
 
 def remove_evaluation(save_dir: Path, step: int) -> None:
     """Remove the evaluation of a step from metrics.jsonl, if it is there."""
+    if has_line(save_dir, "val", step):
+        lines = read_metrics(save_dir)
+        write_metrics(save_dir, (n for n in lines if (n["split"], n["step"]) != ("val", step)))
+
+
+def has_line(save_dir: Path, split: str, step: int) -> bool:
+    """Return whether metrics.jsonl has a line of this split and step."""
     lines = read_metrics(save_dir)
-    kept = [line for line in lines if (line["split"], line["step"]) != ("val", step)]
-    if len(kept) < len(lines):
-        write_metrics(save_dir, kept)
+    return any((line["split"], line["step"]) == (split, step) for line in lines)
 
 
 def _check_line(line: Any) -> None:
     """Raise ValueError if RunLog cannot have written the line."""
     if not isinstance(line, dict):
         raise ValueError("it is not a mapping")
-    if type(line.get("step")) is not int or line.get("split") not in SPLITS:
-        raise ValueError("it has no step or no split")
-    for name, value in line.items():
-        if name != "split" and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise ValueError(f"{name} is not a number")
-    if "accuracy" not in line:
-        raise ValueError("it has no accuracy")
+    if line.get("split") not in SPLITS:
+        raise ValueError("it has no split")
+    check_step(line)
+    is_of_values = line["split"] == "train" or "mse" in line
+    check_figures(line, _FIGURES if is_of_values else ("accuracy", *_FIGURES))
+    check_figures(line, [name for name in line if name not in (*_FIGURES, "split")])

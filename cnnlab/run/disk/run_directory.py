@@ -109,6 +109,8 @@ class RunDirectory:
             # The evaluation at the end of a shorter run, which a run of this length does not make.
             remove_evaluation(self.path, first_step)
             self.best.remove_after(first_step - 1)
+        for checkpoints in (self.checkpoints, self.best):
+            checkpoints.remove_orphans()
         # A kill may have come between a best step and the first checkpoint after it.
         self.best.remove_after(first_step)
         self._prune_best(None)

@@ -66,8 +66,21 @@ def test_begin_writes_options_and_versions() -> None:
     assert document["versions"] == versions()
 
 
-def line(step: int, split: str, **figures: float) -> str:
-    return json.dumps({"step": step, "split": split, **figures}) + "\n"
+FIGURES = {"loss": 0.5, "accuracy": 0.5, "learning_rate": 0.1, "images_per_sec": 9.0}
+RESULT = {
+    "step": 10,
+    "finished": True,
+    "accuracy": 0.5,
+    "loss": 1.5,
+    "top5_accuracy": 0.9,
+    "n": 7,
+    "seconds": 2.5,
+    "best": {"step": 5, "accuracy": 0.6},
+}
+
+
+def line(step: int, split: str, **figures: Any) -> str:
+    return json.dumps({"step": step, "split": split, **FIGURES, **figures}) + "\n"
 
 
 def test_best_and_seconds_up_to_a_step() -> None:
@@ -94,14 +107,32 @@ def test_results() -> None:
     run = directory()
     run.path.mkdir(parents=True, exist_ok=True)
     run.begin(0, 5, FACTS)
-    result = {"step": 10, "finished": True, "accuracy": 0.5}
-    run.write_result(result)
-    assert directory().result() == result
-    assert directory().finished_result(10) == result
+    run.write_result(RESULT)
+    assert directory().result() == RESULT
+    assert directory().finished_result(10) == RESULT
     assert directory().finished_result(11) is None
     assert directory(overwrite=True).finished_result(10) is None
-    run.write_result({**result, "finished": False})
+    run.write_result({**RESULT, "finished": False})
     assert directory().finished_result(10) is None
+
+
+WRONG_NUMBERS = ["high", None, True, [1], 10**400, 1e308, float("nan"), -float("inf")]
+DAMAGED_RESULTS = [
+    *({**RESULT, "step": step} for step in (*WRONG_NUMBERS, -1, 2**63)),
+    *({**RESULT, name: value} for name in ("accuracy", "seconds", "n") for value in WRONG_NUMBERS),
+    *(
+        {name: RESULT[name] for name in RESULT if name not in (left_out, "best")}
+        for left_out in RESULT
+    ),
+    *({**RESULT, "finished": value} for value in ("yes", None, 1)),
+    *({**RESULT, "best": best} for best in ({}, [], 5, {"step": 5}, {"step": 5, "accuracy": "x"})),
+    *([], 5, None),
+]
+DAMAGED_LINES = [
+    *({"step": step} for step in (*WRONG_NUMBERS, -1, 2**63)),
+    *({"split": split} for split in ("test", None, 1, [])),
+    *({name: value} for name in (*FIGURES, "seconds", "more") for value in WRONG_NUMBERS),
+]
 
 
 @pytest.mark.parametrize("content", [b"{", b"", b"\x80\x81", b'{"finished": true, "step'])
@@ -126,6 +157,34 @@ def test_damaged_metrics_are_named(content: bytes) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_every_edit_of_a_result_is_named() -> None:
+    SAVE.mkdir()
+    for content in DAMAGED_RESULTS:
+        if content == {name: RESULT[name] for name in RESULT if name != "best"}:
+            continue  # an unfinished evaluation leaves no best
+        text = json.dumps(content)
+        (SAVE / "result.json").write_text(text)
+        with pytest.raises(CnnlabError, match=r"save/result\.json is damaged .*delete it") as error:
+            directory().result()
+        assert "\n" not in str(error.value), text[:200]
+
+
+def test_every_edit_of_a_line_of_metrics_is_named() -> None:
+    SAVE.mkdir()
+    whole = json.loads(line(1, "val"))
+    lines = [*({**whole, **change} for change in DAMAGED_LINES), [], 5, None]
+    lines += [{name: whole[name] for name in whole if name != left_out} for left_out in whole]
+    for content in lines:
+        (SAVE / "metrics.jsonl").write_text(line(1, "val") + json.dumps(content) + "\n")
+        with pytest.raises(CnnlabError, match=r"save/metrics\.jsonl: line 2 is damaged") as error:
+            directory().best_so_far(10)
+        assert "\n" not in str(error.value), str(content)[:200]
+    for text in ("x" * 200_000, "[" * 90_000):
+        (SAVE / "metrics.jsonl").write_text(f"{text}\n")
+        with pytest.raises(CnnlabError, match=r"save/metrics\.jsonl: line 1 is damaged"):
+            directory().secs_so_far(10)
+
+
 def fill(folder: Path) -> None:
     """Write the files of a run, and a file that does not belong to it."""
     names = ("model.ckpt-5.index", "model.ckpt-5.data-00000-of-00001", "checkpoint")
@@ -140,6 +199,23 @@ def test_checkpoints_of_an_unknown_run_are_not_touched() -> None:
         directory()
     directory(overwrite=True)
     assert (SAVE / "model.ckpt-5.index").exists()
+
+
+def test_what_a_kill_left_is_deleted() -> None:
+    """Data whose index was deleted, data that has no index yet, and an unfinished checkpoint."""
+    data = "data-00000-of-00001"
+    kept = {"model.ckpt-5.index", f"model.ckpt-5.{data}", f"model.ckpt-7.{data}.damaged", "mine"}
+    kept |= {f"model.ckpt-8.{data}.mine", "checkpoint"}
+    left = {f"model.ckpt-{step}.{data}" for step in (4, 6, 15)} | {".saving/model.ckpt-6.index"}
+    for folder in (SAVE, SAVE / "best"):
+        for name in kept | left:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text("")
+    (SAVE / "config.yaml").write_text("")
+    directory(eval_steps=5).begin(5, 9, FACTS)
+    found = {path.name for path in SAVE.iterdir()}
+    assert found == {*kept, "best", "config.yaml"}
+    assert {path.name for path in (SAVE / "best").iterdir()} == kept
 
 
 def test_overwriting_clears_the_run_and_nothing_else() -> None:
