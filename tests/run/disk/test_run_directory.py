@@ -224,6 +224,6 @@ def test_overwriting_clears_the_run_and_nothing_else() -> None:
     run = directory(overwrite=True, seed=9)
     assert run.latest_step() == 0
     run.path.mkdir(parents=True, exist_ok=True)
-    run.begin(0, 5, FACTS)
+    run.begin(0, 5, "seed: 9\n")
     assert sorted(path.name for path in SAVE.iterdir()) == ["config.yaml", "mine.txt"]
     assert yaml.safe_load((SAVE / "config.yaml").read_text())["seed"] == 9
