@@ -37,7 +37,7 @@ def imported_modules(source: bytes, package: str | None) -> set[str]:
         source: the content of the file.
         package: the name of the file's package, for relative imports; empty: none.
     """
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
@@ -48,6 +48,22 @@ def imported_modules(source: bytes, package: str | None) -> set[str]:
             # What is imported from a package may be a module.
             found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
     return found
+
+
+def first_action(source: bytes) -> int | None:
+    """Return the line of the first statement that does something when the file is imported.
+
+    Definitions, imports, assignments and what stands under `if` (as of `__name__`) do not count.
+    """
+    harmless = (
+        *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom),
+        *(ast.Assign, ast.AnnAssign, ast.If, ast.Try, ast.Pass),
+    )
+    for statement in ast.parse(source).body:
+        is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+        if not isinstance(statement, harmless) and not is_text:
+            return statement.lineno
+    return None
 
 
 def _is_always_run(statement: ast.stmt) -> bool:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cnnlab.base.definitions import definition_of, imported_modules
+from cnnlab.base.definitions import definition_of, first_action, imported_modules
 from cnnlab.base.errors import UsageError, nearest
 from cnnlab.base.user_code import users_line
 
@@ -116,6 +116,29 @@ def load(
         raise UsageError(f"{where}: it is {type(function).__name__}, not a function")
     reference = f"{source}:{name}"
     return OwnFunction(function, reference, _files_of(module), reference, root, is_script)
+
+
+def importable(own: OwnFunction, option: str) -> str:
+    """Return FILE.py:NAME, with the file's full path, by which another process can load a function.
+
+    Args:
+        own: the function.
+        option: what the function is, for messages.
+
+    Raises:
+        UsageError: no file has it under its name, or the file is a program that would run again.
+    """
+    cure = "write it as a function of a file of its own"
+    if own.source is None:
+        raise UsageError(f"{option}={own.name} cannot be loaded by other processes; {cure}")
+    source, _, name = own.source.rpartition(":")
+    path = own.folder / source
+    if source.endswith(".py") and (line := first_action(path.read_bytes())) is not None:
+        raise UsageError(
+            f"{option}={own.name}: other processes import {path}, so line {line} would run there; "
+            f"put it under if __name__ == '__main__', or {cure}"
+        )
+    return f"{path}:{name}" if source.endswith(".py") else own.source
 
 
 def _import(

@@ -11,16 +11,18 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import UsageError, nearest
 from cnnlab.base.machine import commit, describe_machine, versions
+from cnnlab.base.own_functions import describe, importable
 from cnnlab.config import cli
 from cnnlab.config.config import Config
 from cnnlab.config.options import STRICT, Options, build, option
 from cnnlab.config.recipes import load_about, recipe_paths
 from cnnlab.config.resolve import resolve
 from cnnlab.data.training_data import TrainingData
-from cnnlab.models import check_model_options, find_model
+from cnnlab.models import ModelFunction, check_model_options
 from cnnlab.reproduce.table import Table, row_of
 from cnnlab.run.disk.checkpoint import Checkpoints
 from cnnlab.run.disk.metrics_file import read_metrics
+from cnnlab.run.own_code import find_any_model
 from cnnlab.train import Train
 
 QUICK_STEPS = 20
@@ -50,6 +52,12 @@ class ReproduceOptions(Options):
         group="what",
         ge=1,
     )
+    model: str | None = option(
+        None,
+        "your model instead of the recipes', as FILE.py:NAME; its rows are named RECIPE+NAME",
+        default_text="that of each recipe",
+        group="what",
+    )
     save_dir: str = option(
         "./save/reproduce", "folder of the run directories", group="run", is_path=True, min_length=1
     )
@@ -69,13 +77,16 @@ class ReproduceOptions(Options):
     )
 
 
-def reproduce(names: Sequence[str] = (), **options: Any) -> list[dict[str, Any]]:
+def reproduce(
+    names: Sequence[str] = (), *, model: str | ModelFunction | None = None, **options: Any
+) -> list[dict[str, Any]]:
     """Train recipes to their end, and write the results to a table.
 
     A call resumes the runs that an earlier call left unfinished.
 
     Args:
-        names: recipes that come with cnnlab; empty: all of them.
+        names: recipes that come with cnnlab, or paths of YAML files; empty: all that come with it.
+        model: your own model instead of the recipes', as its function or as FILE.py:NAME.
         **options: those of the command: quick, seeds, save_dir, data_dir, out.
 
     Returns:
@@ -86,23 +97,30 @@ def reproduce(names: Sequence[str] = (), **options: Any) -> list[dict[str, Any]]
         CnnlabError: a run failed.
         SystemExit: a signal stopped a run; the results of finished recipes are in the table.
     """
-    return list(run_recipes(check_names(names), build(ReproduceOptions, options)))
+    if model is not None:
+        options["model"] = importable(describe(model), "model") if callable(model) else model
+    checked = build(ReproduceOptions, options)
+    return list(run_recipes(check_names(names, checked.model), checked))
 
 
-def check_names(names: Sequence[str]) -> list[str]:
+def check_names(names: Sequence[str], model: str | None = None) -> list[str]:
     """Return the names, or those of all recipes if there is none.
+
+    Args:
+        names: recipes, or paths of YAML files.
+        model: the model instead of the recipes'.
 
     Raises:
         UsageError: a recipe does not exist, or its options are wrong.
     """
     known = recipe_paths()
     for name in names:
-        if name not in known:
+        if name not in known and not name.endswith((".yaml", ".yml")):
             raise UsageError(f"unknown recipe {name}{nearest(name, known) or '; see --list'}")
     chosen = list(names or known)
     for name in chosen:
-        config: Config = resolve({"config": name})
-        check_model_options(find_model(config.model), config.model_options)
+        config: Config = resolve(_of_recipe(name, model))
+        check_model_options(find_any_model(config.model), config.model_options)
         load_about(name)
     return chosen
 
@@ -125,7 +143,8 @@ def run_recipes(names: Sequence[str], options: ReproduceOptions) -> Iterator[dic
                     raise cli.Exit(128 + train.control.stop_signal, None)
             speed = _images_per_sec(_run_dir(name, seed, options))
             results.append({"seed": seed, "images_per_sec": speed, **result})
-        row = row_of(name, load_about(name), results, where)
+        about = load_about(name) if options.model is None else {}
+        row = row_of(_label(name, options), about, results, where)
         if not options.quick:
             table.put(row)
         yield row
@@ -133,13 +152,25 @@ def run_recipes(names: Sequence[str], options: ReproduceOptions) -> Iterator[dic
 
 def _run_dir(name: str, seed: int, options: ReproduceOptions) -> Path:
     folder = Path(options.save_dir)
-    return (folder / _QUICK_DIR if options.quick else folder) / name / f"seed-{seed}"
+    folder = folder / _QUICK_DIR if options.quick else folder
+    return folder / _label(name, options) / f"seed-{seed}"
+
+
+def _label(name: str, options: ReproduceOptions) -> str:
+    """Return the name of a recipe's row and folder."""
+    stem = Path(name).stem if name.endswith((".yaml", ".yml")) else name
+    return stem if options.model is None else f"{stem}+{options.model.rpartition(':')[2]}"
+
+
+def _of_recipe(name: str, model: str | None) -> dict[str, Any]:
+    return {"config": name} if model is None else {"config": name, "model": model}
 
 
 def _given(name: str, seed: int, options: ReproduceOptions) -> dict[str, Any]:
     """Return the options of one run."""
     run_dir = _run_dir(name, seed, options)
-    given = {"config": name, "seed": seed, "data_dir": options.data_dir}
+    given = _of_recipe(name, options.model)
+    given.update(seed=seed, data_dir=options.data_dir)
     given["save_dir"] = str(run_dir)
     if options.quick:
         given.update(steps=QUICK_STEPS, summary_steps=QUICK_STEPS // 2)
@@ -165,20 +196,23 @@ def progress_of(name: str, options: ReproduceOptions) -> dict[str, Any]:
         system (the name), claimed and reached (accuracy in [0, 1] or None), steps, steps_made, and
         seconds_left (None: no throughput was measured). The steps are those of all seeds together.
     """
-    config: Config = resolve({"config": name})
+    config: Config = resolve(_of_recipe(name, options.model))
     steps = config.total_steps(TrainingData(config, None).num_train) * options.seeds
     made, speeds = 0, []
     for seed in range(1, options.seeds + 1):
         run_dir = _run_dir(name, seed, options)
         made += max(Checkpoints(run_dir).steps(), default=0)
         speeds.append(_images_per_sec(run_dir))
-    speeds.append(_images_per_sec(Path(options.save_dir) / _QUICK_DIR / name / "seed-1"))
+    speeds.append(
+        _images_per_sec(Path(options.save_dir) / _QUICK_DIR / _label(name, options) / "seed-1")
+    )
     speed = next(filter(None, speeds), None)
     left = (steps - made) * config.batch_size
-    row = next((row for row in Table(Path(options.out)).rows() if row["system"] == name), None)
+    label = _label(name, options)
+    row = next((row for row in Table(Path(options.out)).rows() if row["system"] == label), None)
     return {
-        "system": name,
-        "claimed": load_about(name).get("claimed"),
+        "system": label,
+        "claimed": None if options.model else load_about(name).get("claimed"),
         "reached": row and row["reached"],
         "steps": steps,
         "steps_made": made,

@@ -16,7 +16,7 @@ def main(words: Sequence[str] | None = None) -> None:
         _reproduce_command,
         ReproduceOptions,
         words,
-        usage="python -m cnnlab.reproduce [RECIPE ...] [--name=value ...]",
+        usage="python -m cnnlab.reproduce [RECIPE|FILE.yaml ...] [--name=value ...]",
         about="Train recipes to their end, and write a table of the accuracies that their texts "
         "claim and that\nthe runs reach. Without names, train all recipes. The same command "
         "resumes what was stopped.",
@@ -25,7 +25,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def _reproduce_command(options: ReproduceOptions, words: tuple[str, ...]) -> list[dict[str, Any]]:
-    names = check_names(words)
+    names = check_names(words, options.model)
     if options.list:
         states = [progress_of(name, options) for name in names]
         cli.say(listing(states), options)

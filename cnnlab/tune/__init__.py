@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.files import free_name
+from cnnlab.base.own_functions import describe, importable
 from cnnlab.base.safe_text import lines_for_terminal
 from cnnlab.config.options import fields_of
 from cnnlab.config.resolve import resolve
+from cnnlab.models import ModelFunction
 from cnnlab.run.disk.config_file import CONFIG_FILE
 from cnnlab.run.disk.lock import locked
 from cnnlab.run.disk.log_folder import is_of_another_run
@@ -29,7 +31,12 @@ STUDY_FILE = "study.db"
 TRIAL_PATTERN = "trial-[0-9]*"
 
 
-def tune(space: Mapping[str, Any] | str, **options: Any) -> dict[str, Any]:
+def tune(
+    space: Mapping[str, Any] | str,
+    *,
+    model: str | ModelFunction | None = None,
+    **options: Any,
+) -> dict[str, Any]:
     """Train trials with varied options, or resume the study in save_dir.
 
         tune({"dense_units": [16, 32], "dropout": [0.1, 0.2]}, config="tune_mnist", workers=2)
@@ -39,6 +46,7 @@ def tune(space: Mapping[str, Any] | str, **options: Any) -> dict[str, Any]:
 
     Args:
         space: what varies, as in `--space`; or the path of a YAML file.
+        model: your own model as a function, if a file that can be imported has it.
         **options: the options of `python -m cnnlab.tune`; see its `--help`.
 
     Returns:
@@ -48,6 +56,8 @@ def tune(space: Mapping[str, Any] | str, **options: Any) -> dict[str, Any]:
         UsageError: an option is wrong, or save_dir holds another study.
         CnnlabError: Optuna is not installed, no trial is complete, or data, disk or database fail.
     """
+    if model is not None:
+        options["model"] = importable(describe(model), "model") if callable(model) else model
     return run_search(resolve({**options, "space": space}, TuneOptions))
 
 

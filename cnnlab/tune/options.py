@@ -12,7 +12,7 @@ from cnnlab.config.arguments import options_of
 from cnnlab.config.config import Config
 from cnnlab.config.options import STRICT, as_dict, fields_of, option
 from cnnlab.config.yaml_text import read_yaml_mapping
-from cnnlab.models import find_model
+from cnnlab.run.own_code import find_any_model
 from cnnlab.tune.space import Space, parse_space
 
 DEFAULT_TRIALS = 20
@@ -158,7 +158,7 @@ class TuneOptions(Config):
         arguments = {
             name: None
             for model in (models if isinstance(models, list) else [])
-            for name in options_of(find_model(str(model)))
+            for name in options_of(find_any_model(str(model)))
         }
         return parse_space(space, varying_options(), list(arguments))
 
