@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal, get_args
 
 from cnnlab.base.errors import UsageError, nearest
+from cnnlab.base.own_functions import is_reference
 
 Augmentation = Literal[
     "flip",
@@ -42,14 +43,15 @@ def parse_entry(entry: Any) -> tuple[str, dict[str, Any]]:
     """Return the name and the arguments of one entry of the list.
 
     Args:
-        entry: NAME or {NAME: {argument: value}}.
+        entry: NAME or {NAME: {argument: value}}. The name of a function of the user's own is
+            FILE.py:NAME.
 
     Raises:
         UsageError: the entry has another form, or its name is unknown.
     """
     name, given = _name_and_arguments(entry)
     known = (*AUGMENTATIONS, *SCALINGS)
-    if name not in known:
+    if name not in known and not is_reference(name):
         hint = nearest(name, known) or f"; known: {', '.join(known)}"
         raise UsageError(f"--augment: unknown augmentation {name}{hint}")
     return name, given

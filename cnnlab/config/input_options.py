@@ -62,7 +62,8 @@ class InputOptions(Options):
     augment: list[Any] = option(
         [],
         "augmentations of the training images, applied in this order, as in [flip, "
-        f"{{pad_and_crop: {{pixels: 4}}}}]\nknown: {', '.join(AUGMENTATIONS)}",
+        f"{{pad_and_crop: {{pixels: 4}}}}]\nknown: {', '.join(AUGMENTATIONS)}\n"
+        "FILE.py:NAME: your function (images, key, **arguments) -> images",
         group="data",
         everyday=True,
     )

@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.config.input_options import InputOptions
 from cnnlab.config.options import STRICT, option
+from cnnlab.config.references import Reference
 
 DEFAULT_STEPS = 20_000  # as in the reference CIFAR-10 program
 
@@ -55,16 +56,19 @@ OUTPUTS = {
     "sigmoid": ("sigmoid",),
     "mse": ("softmax", "sigmoid", "linear"),
     "mae": ("softmax", "sigmoid", "linear"),
-    "msle": ("softmax", "sigmoid"),  # log(1 + output) needs outputs >= 0
+    "msle": ("softmax", "sigmoid", "linear"),  # outputs below 0 count as 0
     "hinge": ("linear",),
     "squared_hinge": ("linear",),
     "kl": ("softmax",),
 }
 
 
-def output_of(loss: str) -> str:
-    """Return the default output function of a loss: softmax, sigmoid or linear."""
-    return OUTPUTS[loss][0]
+def outputs_for(loss: str) -> tuple[str, ...]:
+    """Return the output functions that fit a loss, the default first.
+
+    All of them fit a loss of the user's own.
+    """
+    return OUTPUTS.get(loss, ("softmax", "sigmoid", "linear"))
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -110,8 +114,14 @@ class LossOptions(InputOptions):
         ge=0,
         lt=2**31,
     )
+    allow_stateful_random: bool = option(
+        False,
+        "accept random ops in your own model that no key seeds, such as tf.nn.dropout; the run is "
+        "then not resumed exactly",
+        group="training",
+    )
 
-    loss: Loss = option(
+    loss: Loss | Reference = option(
         "softmax",
         "loss to minimize\n"
         "softmax: cross-entropy\n"
@@ -119,7 +129,8 @@ class LossOptions(InputOptions):
         "sigmoid: binary cross-entropy of each class, averaged over the classes\n"
         "mse, mae, msle: mean squared, absolute or squared logarithmic error over the classes\n"
         "hinge, squared_hinge: of the outputs and targets of -1 and 1, averaged over the classes\n"
-        "kl: Kullback-Leibler divergence",
+        "kl: Kullback-Leibler divergence\n"
+        "FILE.py:NAME: your function (labels, logits) -> float32 [batch]",
         group="loss",
     )
     output: Literal["auto", "softmax", "sigmoid", "linear"] = option(

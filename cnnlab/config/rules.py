@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cnnlab.base.own_functions import is_reference
 from cnnlab.config.augmentations import mixes_labels
-from cnnlab.config.loss_options import OUTPUTS
+from cnnlab.config.loss_options import outputs_for
 from cnnlab.config.training_options import TrainingOptions
-from cnnlab.config.update_options import SCHEDULES_OF_LENGTH
+from cnnlab.config.update_options import DEFAULT_RATE, SCHEDULES_OF_LENGTH
 
 # The optimizers that use an option.
 USED_BY = {
@@ -42,10 +43,10 @@ def contradictions(options: TrainingOptions) -> Iterator[str]:
 
 def _loss_contradictions(options: TrainingOptions, mixing: str | None) -> Iterator[str]:
     loss, output = options.loss, options.output
-    if output != "auto" and output not in OUTPUTS[loss]:
+    if output != "auto" and output not in outputs_for(loss):
         yield (
             f"--loss={loss} does not fit --output={output}; use --output="
-            f"{' or '.join(OUTPUTS[loss])}"
+            f"{' or '.join(outputs_for(loss))}"
         )
     remedy = "use --loss=softmax"
     if loss == "sparse_softmax":
@@ -56,6 +57,10 @@ def _loss_contradictions(options: TrainingOptions, mixing: str | None) -> Iterat
             )
         if options.label_smoothing:
             yield f"--loss=sparse_softmax takes class indices only, not smoothed labels; {remedy}"
+    elif options.label_smoothing and is_reference(loss):
+        yield (
+            f"--label_smoothing does not act on --loss={loss}; smooth the labels in your function"
+        )
     elif options.label_smoothing and loss not in _SMOOTHED:
         yield f"--label_smoothing does not fit --loss={loss}; {remedy}"
     if mixing and options.batch_size < 2:
@@ -86,6 +91,15 @@ def _update_contradictions(options: TrainingOptions) -> Iterator[str]:
 
 
 def _schedule_contradictions(options: TrainingOptions) -> Iterator[str]:
+    if is_reference(options.schedule):
+        rest = f"has no effect with --schedule={options.schedule}, whose rate is used as it is"
+        if options.warmup_steps:
+            yield f"--warmup_steps={options.warmup_steps} {rest}; write the warm-up into it"
+        if options.learning_rate != DEFAULT_RATE:
+            yield (
+                f"--learning_rate={options.learning_rate} {rest}; leave it out (the default is "
+                f"{DEFAULT_RATE})"
+            )
     boundaries, factors = options.boundaries, options.boundary_factors
     if any(b <= 0 for b in boundaries) or sorted(set(boundaries)) != boundaries:
         yield f"--boundaries={boundaries} must be above 0 and ascending"

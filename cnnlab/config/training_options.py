@@ -6,11 +6,23 @@ import math
 from fractions import Fraction
 from typing import Literal
 
+import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from cnnlab.config.loss_options import DEFAULT_STEPS, output_of
+from cnnlab.config.loss_options import DEFAULT_STEPS, outputs_for
 from cnnlab.config.options import STRICT, option
+from cnnlab.config.references import Reference
 from cnnlab.config.update_options import SCHEDULES_OF_LENGTH, UpdateOptions
+
+# Figures of evaluations and of training steps, and what else their records have.
+TAKEN_FIGURES = (
+    *("accuracy", "exact_match", "loss", "mae", "mse", "n", "r2", "top5_accuracy"),
+    *("images_per_sec", "learning_rate", "seconds", "split", "step"),
+    *("best", "finished", "rollbacks", "stopped_early", "weights"),
+    *("accuracy_interval", "confusion_matrix", "dataset", "expected_calibration_error"),
+    *("macro_average", "most_confused", "per_class", "per_label", "per_value", "pr_auc"),
+    *("roc_auc", "top_k", "top_k_accuracy", "weighted_average"),
+)
 
 Tta = Literal["none", "mirror", "mirror_shift"]
 TTA_HELP = (
@@ -60,6 +72,13 @@ class TrainingOptions(UpdateOptions):
         "schedule plateau",
         group="stopping",
     )
+    metrics: dict[str, Reference] = option(
+        {},
+        "your own metrics in each evaluation, as in {top3: FILE.py:NAME}: a function (labels, "
+        "logits) -> [batch], whose mean counts, or -> scalar, of all images together",
+        group="run",
+        shapes_result=False,
+    )
     early_stopping: int | None = option(
         None,
         "stop after this many evaluations in a row without improvement",
@@ -72,6 +91,15 @@ class TrainingOptions(UpdateOptions):
         "end with the weights of the best evaluation, not of the last step",
         group="stopping",
     )
+
+    @pydantic.field_validator("metrics")
+    @classmethod
+    def _free_names(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if not name.isidentifier() or name in TAKEN_FIGURES:
+                why = "is taken" if name in TAKEN_FIGURES else "is not a name, as top3"
+                raise ValueError(f"{name} {why}; choose another name")
+        return value
 
     def total_steps(self, num_train: int) -> int:
         """Return the length of the run in steps.
@@ -97,7 +125,7 @@ class TrainingOptions(UpdateOptions):
     @property
     def resolved_output(self) -> str:
         """The output function: softmax, sigmoid or linear."""
-        return output_of(self.loss) if self.output == "auto" else self.output
+        return outputs_for(self.loss)[0] if self.output == "auto" else self.output
 
     @property
     def resolved_eval_weights(self) -> str:

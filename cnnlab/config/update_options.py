@@ -11,6 +11,9 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.config.loss_options import LossOptions
 from cnnlab.config.options import STRICT, option
+from cnnlab.config.references import Reference
+
+DEFAULT_RATE = 1e-3
 
 Optimizer = Literal["adam", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adamw", "muon"]
 Schedule = Literal[
@@ -41,15 +44,17 @@ SCHEDULES_OF_LENGTH = ("polynomial", "quadratic", "cosine", "one_cycle")
 class UpdateOptions(LossOptions):
     """The options for optimizer and schedule; see `cnnlab.config.config.Config`."""
 
-    optimizer: Optimizer = option(
+    optimizer: Optimizer | Reference = option(
         "adam",
-        "update rule; muon: orthogonalized updates for convolution kernels, and nesterov with a "
-        "momentum of 0.85 for all other weights",
+        "update rule\n"
+        "muon: orthogonalized updates for convolution kernels, and nesterov with a momentum of "
+        "0.85 for all other weights\n"
+        "FILE.py:NAME: your function (learning_rate) -> tf.train.Optimizer",
         group="optimizer",
         everyday=True,
     )
     learning_rate: float = option(
-        1e-3,
+        DEFAULT_RATE,
         "R: base learning rate, which the schedule changes over time",
         group="optimizer",
         everyday=True,
@@ -125,11 +130,12 @@ class UpdateOptions(LossOptions):
         gt=0,
     )
 
-    schedule: Schedule = option(
+    schedule: Schedule | Reference = option(
         "exponential",
         "how the learning rate changes over the steps\n"
         "at step s = 0, 1, ... of T = schedule_steps, with R = learning_rate and E = end_factor R\n"
-        + "\n".join(f"{n}: {f}" for n, f in SCHEDULE_FORMULAS.items()),
+        + "\n".join(f"{n}: {f}" for n, f in SCHEDULE_FORMULAS.items())
+        + "\nFILE.py:NAME: your function (step) -> learning rate, float32 scalar",
         group="schedule",
         everyday=True,
     )

@@ -126,7 +126,9 @@ def type_name(annotation: Any) -> str:
     if origin is Literal:
         return "|".join(str(value) for value in typing.get_args(annotation))
     if origin is Annotated:
-        return type_name(typing.get_args(annotation)[0])
+        kind, *marks = typing.get_args(annotation)
+        titles = [title for mark in marks if (title := getattr(mark, "title", None))]
+        return titles[0] if titles else type_name(kind)
     if origin in (list, dict, tuple):
         return {"list": "LIST", "dict": "MAPPING", "tuple": "LIST"}[origin.__name__]
     if origin is not None:

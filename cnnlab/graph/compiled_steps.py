@@ -58,8 +58,10 @@ def steps_to_compile(context: StepContext, image_shape: tuple[int, int, int]) ->
     is_worth_it = (
         config.xla
         and not config.augment
+        and (context.parts.loss, context.parts.optimizer, context.parts.schedule) == (None,) * 3
         and config.accumulate_steps == 1
         and config.precision == "float32"
+        and not context.parts.takes_labels
         and len(matrices) == 1
         and len(matrices[0]) == 2
         and compiles_product(matrices[0], context.global_step.handle)
@@ -78,6 +80,11 @@ def _is_one_layer(context: StepContext, image_shape: tuple[int, int, int]) -> bo
     with building_in(tf.Graph()):
         images = tf.placeholder(tf.float32, [None, *image_shape])
         logits, tower = build_training_logits(context, images, tf.constant(0, tf.int64))
+        effects = [
+            effect
+            for kind in (tf.GraphKeys.UPDATE_OPS, tf.GraphKeys.SUMMARIES)
+            for effect in tf.get_collection(kind)
+        ]
     operations = list(_operations_before(logits))
     kinds = [op.type for op in operations]
     # The product has to be a layer's: the model's own code would not transpose it.
@@ -87,6 +94,7 @@ def _is_one_layer(context: StepContext, image_shape: tuple[int, int, int]) -> bo
         and kinds.count("MatMul") == 1
         and set(kinds) <= _KINDS
         and not tower.penalties
+        and not effects
     )
 
 
@@ -137,7 +145,11 @@ def make_compiled_steps(
                 return made + newly_made, objective, dict(last)
 
         shapes = without_inputs(source.shapes())
-        last = {n: tf.zeros([0], tf.int64 if n == "labels" else tf.float32) for n in shapes}
+        types = {"labels": inference.labels_ph.dtype}
+        last = {
+            name: tf.zeros([0, *shape.as_list()[1:]], types.get(name, tf.float32))
+            for name, shape in shapes.items()
+        }
         shapes["logits"] = tf.TensorShape([None, context.num_classes])
         last["logits"] = tf.zeros([0, context.num_classes])
         made, objective, last = tf.while_loop(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Self
 
+from cnnlab.base.errors import CnnlabError
+from cnnlab.base.tf1 import tf
 from cnnlab.base.user_code import user_code
 from cnnlab.config.arguments import check
 from cnnlab.config.config import Config
@@ -61,16 +64,43 @@ class Parts(NamedTuple):
             {place: function for place, function in augmentations.items() if function is not None},
         )
 
-    def build_logits(self, images: Any, num_classes: int, *, training: bool) -> Any:
+    @property
+    def takes_labels(self) -> bool:
+        """Whether the model has a parameter `labels`."""
+        return "labels" in inspect.signature(self.model).parameters
+
+    def build_logits(
+        self, images: Any, num_classes: int, *, training: bool, labels: Any = None
+    ) -> Any:
         """Add the network to the tower that is being built; return what the model returns.
 
         Args:
             images: float32 [batch, height, width, channels].
             num_classes: number of classes.
             training: whether the network is for training.
+            labels: in training, those of the batch: int64 [batch]; or float32 [batch, num_classes],
+                if they are mixed or no classes. For a model that has this parameter.
 
         Raises:
             CnnlabError: the user's model fails. The message begins with the user's line.
         """
+        given = {"training": training, **self.model_options}
+        if self.takes_labels:
+            given["labels"] = labels
         with user_code():
-            return self.model(images, num_classes, training=training, **self.model_options)
+            return self.model(images, num_classes, **given)
+
+
+def check_variables(known: set[str]) -> None:
+    """Refuse a model that makes other variables in training than in inference.
+
+    Raises:
+        CnnlabError: inference would compute with variables that are never trained.
+    """
+    names = [variable.op.name for variable in tf.global_variables()]
+    if new := [name for name in names if name not in known]:
+        raise CnnlabError(
+            f"in training the model makes variables that inference does not use: {', '.join(new)}; "
+            "make the same layers with the same names in both, by cnnlab.layers or tf.get_variable "
+            "(a Keras layer makes new variables at every call)"
+        )

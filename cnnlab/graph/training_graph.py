@@ -22,6 +22,7 @@ from cnnlab.graph.inference_graph import (
     build_inference_graph,
 )
 from cnnlab.graph.layer_summaries import build_layer_summaries
+from cnnlab.graph.model_effects import summary_variables
 from cnnlab.graph.own_results import Own
 from cnnlab.graph.own_trials import try_own_functions
 from cnnlab.graph.parts import Parts
@@ -53,6 +54,8 @@ class TrainGraph(NamedTuple):
         last_rate: float32 scalar, learning rate of the step before; fetching it does not train.
         weights_are_finite: bool scalar, whether no trainable variable has a NaN or an infinity.
         rollbacks: int64 scalar variable, rollbacks so far; None unless configured.
+        model_summaries: bytes scalar, the model's own `tf.summary` in the last step; None: it has
+            no summaries.
         layer_summaries: bytes scalar, the layers' statistics in inference; None unless configured.
         fill_data: function (session, train split) that makes the training set resident.
         plateau: the state of the schedule plateau; None with another schedule.
@@ -72,6 +75,7 @@ class TrainGraph(NamedTuple):
     last_rate: Any
     weights_are_finite: Any
     rollbacks: Any
+    model_summaries: Any
     layer_summaries: Any
     fill_data: Callable[[Any, Split], None]
     plateau: Plateau | None
@@ -152,6 +156,7 @@ def build_train_graph(
         last_rate=last_rate,
         weights_are_finite=_build_finite_check(),
         rollbacks=rate.rollbacks,
+        model_summaries=next((v.read_value() for v in summary_variables()), None),
         layer_summaries=_build_summaries(config, inference),
         fill_data=source.fill,
         plateau=rate.plateau,

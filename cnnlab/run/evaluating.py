@@ -12,13 +12,14 @@ from cnnlab.run.hook import Hook, Run, StepState, is_time
 from cnnlab.run.inference import EvaluationStoppedError
 from cnnlab.run.log import RunLog
 from cnnlab.run.metrics.monitored import goodness, is_better
+from cnnlab.run.metrics.shown import in_words, logged
 
 
 class Evaluation(NamedTuple):
     """One evaluation on the validation set.
 
     step: number of training steps made before it.
-    figures: loss, accuracy, top5_accuracy and n.
+    figures: loss, accuracy, top5_accuracy and n; others if the labels are no classes.
     is_regular: whether the step is a multiple of eval_steps. The evaluation after the last step may
         not be regular. A longer run would not make it, so the training must not depend on it.
     """
@@ -195,10 +196,7 @@ class EvaluationHook(Hook):
         if self._best is None or is_better(figures, self._best, run.config.monitor):
             self._best = figures
             self._directory.save_best(run.saver, run.session, step)
-        run.say(
-            f"step {step}: validation accuracy {figures['accuracy']:.4f}, "
-            f"loss {figures['loss']:.4f}"
-        )
+        run.say(f"step {step}: validation {in_words(figures, run.config.metrics)}")
         evaluation = Evaluation(step, figures, is_regular=step % self.every_steps == 0)
         for listener in self._listeners:
             listener.after(run, evaluation)
@@ -206,8 +204,7 @@ class EvaluationHook(Hook):
         self._log.write(
             "val",
             step,
-            loss=figures["loss"],
-            accuracy=figures["accuracy"],
+            **logged(figures, run.config.metrics),
             learning_rate=learning_rate,
             images_per_sec=figures["n"] / secs,
         )

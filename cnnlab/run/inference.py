@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, get_args
 
@@ -9,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab.base.aligned import ALIGNMENT
-from cnnlab.base.errors import UsageError
+from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.tf1 import check_not_forked, config_pb2, on_calling_thread, translate_op_errors
 from cnnlab.config.config import Config
 from cnnlab.config.training_options import Tta
 from cnnlab.data.datasets import Split
 from cnnlab.graph.inference_graph import InferenceGraph
 from cnnlab.graph.update.losses import CROSS_ENTROPIES
-from cnnlab.run.metrics.sums import EvaluationSums, check_finite
+from cnnlab.run.metrics.sums import check_finite
+from cnnlab.run.metrics.target_sums import Sums, sums_of
 
 WIDEST_BATCH_BYTES = 2**23  # larger arrays are slow to allocate, and few batches gain little
 
@@ -63,12 +65,12 @@ class GraphSession:
         """Return the fetched arrays and the fed ones, by name.
 
         Args:
-            fetches: names of attributes of `InferenceGraph`.
+            fetches: names of attributes of `InferenceGraph`, or metrics.NAME.
             feeds: name of an attribute of `InferenceGraph` to its value.
         """
         check_not_forked()
         computed = [name for name in fetches if name not in feeds]
-        tensors = {name: getattr(self._graph, name) for name in (*feeds, *computed)}
+        tensors = {name: self._tensor(name) for name in (*feeds, *computed)}
         if not computed:
             return dict(feeds)
         arrays = [np.asarray(feeds[name], tensors[name].dtype.as_numpy_dtype) for name in feeds]
@@ -84,17 +86,21 @@ class GraphSession:
         found = self._calls[kind](*arrays)
         return {**feeds, **dict(zip(computed, found, strict=True))}
 
+    def _tensor(self, name: str) -> Any:
+        kind, _, own = name.partition(".")
+        return self._graph.metrics[own].figures if kind == "metrics" else getattr(self._graph, name)
+
     def evaluate(
         self,
         split: Split,
         tta: str | None = None,
         should_stop: Callable[[], bool] = lambda: False,
         on_batch: OnBatch | None = None,
-    ) -> EvaluationSums:
+    ) -> Sums:
         """Evaluate every image of a split, including those of a smaller last batch.
 
         Args:
-            split: images uint8 [n, height, width, channels], labels int [n].
+            split: images [n, height, width, channels] and labels, as the run's spec says.
             tta: test-time augmentation, see `weighted_views`; default: as configured.
             should_stop: called before each batch; True stops the evaluation.
             on_batch: called with each batch's logits and probabilities, both float32
@@ -103,13 +109,16 @@ class GraphSession:
         Raises:
             EvaluationStoppedError: `should_stop` returned True.
             NonFiniteError: a logit is not finite.
-            CnnlabError: TensorFlow fails, usually because memory is short.
+            CnnlabError: TensorFlow fails, usually because memory is short; or a metric of the
+                user's is not finite.
         """
         batch_size, tta = self._batch_size, self._tta if tta is None else tta
-        sums = EvaluationSums(int(self._graph.logits.shape[1]))
-        logits, losses = [], []
+        sums = sums_of(self._graph.targets, int(self._graph.logits.shape[1]))
+        # Figures of real values are of the outputs, the others of the logits.
+        measured = "probabilities" if self._graph.targets == "values" else "logits"
+        answers, losses, logits = [], [], []
         fetches = ["logits"] + ["losses"] * self._fetches_losses
-        fetches += ["probabilities"] * (on_batch is not None)
+        fetches += ["probabilities"] * (on_batch is not None or measured == "probabilities")
         for start in range(0, len(split.labels), batch_size):
             if should_stop():
                 raise EvaluationStoppedError
@@ -119,32 +128,71 @@ class GraphSession:
                 if self._fetches_losses:
                     feeds["labels_ph"] = split.labels[part]
                 found = self.run(fetches, feeds)
-            logits.append(found["logits"])
+            answers.append(found[measured])
+            logits += [found["logits"]] if self._graph.metrics else []
             if self._fetches_losses:
                 losses.append(found["losses"])
             if on_batch is not None:
                 on_batch(found["logits"], found["probabilities"])
-        if logits:  # all batches in one call: NumPy's calls cost more than the arithmetic
+        if answers:  # all batches in one call: NumPy's calls cost more than the arithmetic
             all_losses = np.concatenate(losses) if losses else None
-            sums.add(np.concatenate(logits), split.labels, all_losses)
+            sums.add(np.concatenate(answers), split.labels, all_losses)
+        if logits:
+            sums.own.update(self._own_figures(split.labels, np.concatenate(logits)))
         return sums
 
-    def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Return the class probabilities of images.
+    def _own_figures(
+        self, labels: npt.NDArray[Any], logits: npt.NDArray[np.float32]
+    ) -> dict[str, float]:
+        """Return the user's metrics of all images of a split together, by name.
 
         Args:
-            images: uint8 [n, height, width, channels], range [0, 255].
+            labels: of n images.
+            logits: float32 [n, num_classes].
+        """
+        feeds: dict[str, npt.ArrayLike] = {"labels_ph": labels, "logits": logits}
+        with translate_op_errors("the metrics"):
+            found = self.run([f"metrics.{name}" for name in self._graph.metrics], feeds)
+        means = {}
+        for name, metric in self._graph.metrics.items():
+            figures = np.asarray(found[f"metrics.{name}"])
+            if figures.ndim and len(figures) != len(labels):
+                problem = f"returned {len(figures)} figures for {len(labels)} images"
+                raise CnnlabError(f"{metric.place} {problem}")
+            means[name] = float(figures.mean())
+            if not math.isfinite(means[name]):
+                raise CnnlabError(
+                    f"{metric.place} returned {means[name]}; a metric must be a finite number, so "
+                    "use tf.math.divide_no_nan where it may divide by 0"
+                )
+        return means
+
+    def predict(self, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return what the network says about images; see `InferenceGraph.probabilities`.
+
+        Args:
+            images: [n, height, width, channels], of the type and range of the run's images.
 
         Returns:
-            float32 [n, num_classes], each row sums to 1.
+            float32 [n, num_classes]: probabilities, or the predicted values.
         """
         return self._fetch(images, "probabilities")[0]
 
-    def predict_ranked(self, images: npt.NDArray[np.uint8]) -> Ranked:
+    def predict_finite(self, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return what `predict` does.
+
+        Raises:
+            NonFiniteError: a logit is not finite.
+        """
+        logits, outputs = self._fetch(images, "logits", "probabilities")
+        check_finite(logits)
+        return outputs
+
+    def predict_ranked(self, images: npt.NDArray[Any]) -> Ranked:
         """Return the classes of images, ranked as `evaluate` does, and their probabilities.
 
         Args:
-            images: uint8 [n, height, width, channels], range [0, 255].
+            images: [n, height, width, channels], of the type and range of the run's images.
 
         Raises:
             NonFiniteError: a logit is not finite.
@@ -155,7 +203,7 @@ class GraphSession:
         classes = np.argsort(-logits, axis=1, kind="stable")
         return Ranked(classes, np.take_along_axis(probabilities, classes, axis=1))
 
-    def _fetch(self, images: npt.NDArray[np.uint8], *names: str) -> list[npt.NDArray[np.float32]]:
+    def _fetch(self, images: npt.NDArray[Any], *names: str) -> list[npt.NDArray[np.float32]]:
         """Return outputs of the network for images, each float32 [n, num_classes]."""
         found = [[np.zeros((0, self._graph.logits.shape[1]), np.float32)] for _ in names]
         for start in range(0, len(images), self._batch_size):
@@ -166,7 +214,7 @@ class GraphSession:
                 batches.append(outputs[name])
         return [np.concatenate(batches) for batches in found]
 
-    def _feeds(self, images: npt.NDArray[np.uint8], tta: str) -> dict[str, npt.ArrayLike]:
+    def _feeds(self, images: npt.NDArray[Any], tta: str) -> dict[str, npt.ArrayLike]:
         """Return what to feed for these images: the images, or the mean logits of their views."""
         if tta == "none":
             return {"images_ph": images}
@@ -202,9 +250,7 @@ def eval_batch_size(config: Config, graph: InferenceGraph) -> int:
     return max(config.smallest_eval_batch_size, fitting - fitting % ALIGNMENT)
 
 
-def weighted_views(
-    images: npt.NDArray[np.uint8], tta: str
-) -> list[tuple[float, npt.NDArray[np.uint8]]]:
+def weighted_views(images: npt.NDArray[Any], tta: str) -> list[tuple[float, npt.NDArray[Any]]]:
     """Return the views of test-time augmentation, each with the weight of its logits.
 
     The views are those of airbench94 (Keller Jordan 2024, arXiv 2404.00498). `mirror` uses the
@@ -213,7 +259,7 @@ def weighted_views(
     left, and the mirror images of both. Shifted images are padded by reflection.
 
     Args:
-        images: uint8 [n, height, width, channels].
+        images: [n, height, width, channels].
         tta: none, mirror or mirror_shift.
 
     Returns:

@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from cnnlab.base.errors import UsageError
 from cnnlab.base.own_calls import check_call
-from cnnlab.base.own_functions import OwnFunction, describe, load
+from cnnlab.base.own_functions import OwnFunction, describe, is_reference, load
 from cnnlab.base.user_code import place_of
 from cnnlab.config import cli
 from cnnlab.config.arguments import check
 from cnnlab.config.config import Config
 from cnnlab.config.own_names import flag_of, kind_of, own_names
 from cnnlab.graph.parts import Parts
-from cnnlab.models import MODELS, REGISTERED, ModelFunction, check_model
+from cnnlab.models import MODELS, REGISTERED, ModelFunction, check_model, find_model
 from cnnlab.run.disk.config_file import read_facts
 from cnnlab.run.disk.fingerprint import fingerprint_of_code
 from cnnlab.run.disk.kept_code import check_trusted, kept_functions, load_kept
@@ -190,3 +190,12 @@ def parts_of_run(
     if "model" in given:
         check_model(given["model"].function)
     return Parts.of(config, {option: own.function for option, own in given.items()})
+
+
+def find_any_model(name: str) -> ModelFunction:
+    """Return the model of a name: cnnlab's, a registered one, or a function of a file.
+
+    Raises:
+        UsageError: there is no model of this name.
+    """
+    return load(name, "--model").function if is_reference(name) else find_model(name)

@@ -68,6 +68,18 @@ def own_product(images: Any, num_classes: int, *, training: bool) -> Any:
     return tf.matmul(tf.reshape(images, [-1, 16 * 16 * 3]), weights)
 
 
+def cross_entropy_of_the_user_s_own(labels: Any, logits: Any) -> Any:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+
+
+def gradient_descent_of_the_user_s_own(learning_rate: Any) -> Any:
+    return tf.train.GradientDescentOptimizer(learning_rate)
+
+
+def constant_rate_of_the_user_s_own(step: Any) -> Any:
+    return 0.01 + 0.0 * tf.cast(step, tf.float32)
+
+
 @pytest.mark.parametrize(
     "given",
     [{}, {"optimizer": "adam", "ema_decay": 0.9}, {"xla": True}, {"scaling": "normalize"}],
@@ -88,6 +100,9 @@ def test_one_narrow_product_is(given: dict[str, Any], tmp_path: Path) -> None:
         {"network": two_layers},
         {"network": own_product},
         {"l2": 0.1},  # of which XLA could compile the penalty, but it was not measured
+        {"loss": cross_entropy_of_the_user_s_own},
+        {"optimizer": gradient_descent_of_the_user_s_own},
+        {"schedule": constant_rate_of_the_user_s_own},
         {"data": arrays(classes=11)},
         {"data": arrays(size=8)},
         {"batch_size": 40, "data": arrays(size=190)},

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from cnnlab.base.randomness import StepKeys
 from cnnlab.base.tf1 import is_on_cpu, tf
 from cnnlab.config.augmentations import MIXING, SCALINGS
+from cnnlab.data.augment.own_augmentation import OwnAugmentations, apply_own
 from cnnlab.data.augment.recipe import (
     AUGMENTATIONS,
     parse_augmentations,
@@ -32,6 +33,7 @@ from cnnlab.data.augment.recipe import (
 __all__ = [
     "AUGMENTATIONS",
     "Mixed",
+    "OwnAugmentations",
     "augment",
     "augment_and_mix",
     "evaluation_view",
@@ -65,10 +67,24 @@ def augment(images: Any, entries: list[Any], keys: StepKeys) -> Any:
     return augment_and_mix(Mixed(images), entries, keys).images
 
 
-def augment_and_mix(batch: Mixed, entries: list[Any], keys: StepKeys) -> Mixed:
-    """Apply a recipe's augmentations in order; those that mix labels need `batch.targets`."""
-    for name, arguments in parse_augmentations(entries):
+def augment_and_mix(
+    batch: Mixed, entries: list[Any], keys: StepKeys, own: OwnAugmentations | None = None
+) -> Mixed:
+    """Apply a recipe's augmentations in order; those that mix labels need `batch.targets`.
+
+    Args:
+        batch: the images, and their targets and weights.
+        entries: the recipe's list.
+        keys: the source of random keys.
+        own: the user's functions in the list, by their positions.
+    """
+    for position, (name, arguments) in enumerate(parse_augmentations(entries)):
         if name in SCALINGS:  # always the last entry; applied by `scale`
+            continue
+        if own and position in own:
+            with tf.name_scope("own"):
+                images = apply_own(own[position], batch.images, keys, arguments)
+            batch = batch._replace(images=images)
             continue
         entry = AUGMENTATIONS[name]
         with tf.name_scope(name):

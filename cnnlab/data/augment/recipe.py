@@ -67,6 +67,9 @@ def parse_augmentations(entries: list[Any]) -> list[tuple[str, dict[str, Any]]]:
                 raise UsageError(f"--augment: {name} takes no arguments and must be the last entry")
             parsed.append((name, {}))
             continue
+        if name not in AUGMENTATIONS:  # the user's own, which is checked when it is loaded
+            parsed.append((name, given))
+            continue
         checked = function_arguments.check(
             AUGMENTATIONS[name].function, given, f"--augment: {name}"
         )
@@ -118,7 +121,8 @@ def shape_after(entries: list[Any], image_shape: tuple[int, int, int]) -> tuple[
                     "use a smaller size"
                 )
             height = width = given["size"]
-        if given.get("mode") == "reflect" and given["pixels"] >= min(height, width):
+        is_reflected = name in AUGMENTATIONS and given.get("mode") == "reflect"
+        if is_reflected and given["pixels"] >= min(height, width):
             raise UsageError(
                 f"--augment: {name} cannot reflect {given['pixels']} pixels of images of "
                 f"{height} x {width}; use fewer pixels or mode: zero"

@@ -2,7 +2,8 @@
 
 The network's logits z become outputs p by `output`: softmax, sigmoid or linear (p = z). Targets y
 are float32 [batch, num_classes]: 1 for the label's class and 0 for the others, unless smoothed or
-mixed. "mean" below is over the classes, as in Keras.
+mixed; or the data set's own targets: several labels an image, or real values. "mean" below is over
+the classes, labels or values, as in Keras.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.base.tf1 import tf
+from cnnlab.config.augmentations import mixes_labels
+from cnnlab.graph.own_results import Own, own_losses
 
 if TYPE_CHECKING:
     from cnnlab.config.config import Config
+    from cnnlab.data.specs import Targets
 
 EPSILON = 1e-7  # keeps logarithms finite, as in Keras
 CROSS_ENTROPIES = ("softmax", "sparse_softmax")  # of one label an example
@@ -50,8 +54,8 @@ def mean_squared_error(targets: Any, outputs: Any) -> Any:
 
 
 def mean_squared_log_error(targets: Any, outputs: Any) -> Any:
-    """Return mean (log(1 + y) - log(1 + p))^2; outputs are >= 0."""
-    return mean_squared_error(tf.math.log1p(targets), tf.math.log1p(outputs))
+    """Return mean (log(1 + y) - log(1 + p))^2; outputs below 0 count as 0, as in Keras."""
+    return mean_squared_error(tf.math.log1p(targets), tf.math.log1p(tf.nn.relu(outputs)))
 
 
 def mean_absolute_error(targets: Any, outputs: Any) -> Any:
@@ -93,38 +97,58 @@ def outputs_of(logits: Any, output: str) -> Any:
     return functions[output](logits)
 
 
-def probabilities_of(logits: Any, output: str) -> Any:
+def probabilities_of(logits: Any, output: str, targets: Targets = "classes") -> Any:
     """Return the classes' probabilities, float32 [batch, num_classes]; each row sums to 1.
+
+    Of several labels an image, these are the sigmoid outputs as they are. Of real values, they are
+    the outputs.
 
     Sigmoid outputs are divided by their sum. Linear outputs are not probabilities, so their softmax
     is taken, which keeps the order of the classes.
     """
+    if targets == "labels":
+        return tf.sigmoid(logits, name="probabilities")
+    if targets == "values":
+        return tf.identity(outputs_of(logits, output), name="probabilities")
     if output == "sigmoid":
         log_outputs = tf.math.log_sigmoid(logits)  # the sum may be too small to divide by
         return tf.nn.softmax(log_outputs, name="probabilities")
     return tf.nn.softmax(logits, name="probabilities")
 
 
-def losses_of(config: Config, logits: Any, labels: Any, targets: Any = None) -> Any:
+def losses_of(
+    config: Config, logits: Any, labels: Any, targets: Any = None, own: Own | None = None
+) -> Any:
     """Return each example's loss as configured, without label smoothing.
 
     Args:
         config: gives loss and output.
         logits: float32 [batch, num_classes], unscaled.
-        labels: int64 [batch], range [0, num_classes).
+        labels: int64 [batch], range [0, num_classes); or float32 [batch, num_classes], targets.
         targets: float32 [batch, num_classes], instead of the labels where labels are mixed or
             smoothed.
+        own: the user's function, where the option loss names one. It gets the targets, one-hot if
+            they are not mixed, in a run that mixes labels; else the labels.
 
     Returns:
         float32 [batch].
     """
+    if own is not None:
+        if targets is None and mixes_labels(config.augment):
+            targets = as_targets(labels, logits)
+        return own_losses(own, labels if targets is None else targets, logits)
     if targets is None:
         if config.loss in CROSS_ENTROPIES:
             return softmax_cross_entropy(labels, logits)
-        targets = tf.one_hot(labels, logits.shape[1])
+        targets = as_targets(labels, logits)
     if config.loss in OF_LOGITS:
         return OF_LOGITS[config.loss](targets, logits)
     return OF_OUTPUTS[config.loss](targets, outputs_of(logits, config.resolved_output))
+
+
+def as_targets(labels: Any, logits: Any) -> Any:
+    """Return targets float32 [batch, num_classes]: the labels if they are, else one-hot."""
+    return labels if labels.shape.rank == 2 else tf.one_hot(labels, logits.shape[1])
 
 
 def smooth(config: Config, targets: Any) -> Any:
@@ -137,7 +161,9 @@ def smooth(config: Config, targets: Any) -> Any:
     return targets * (1 - config.label_smoothing) + config.label_smoothing * share
 
 
-def training_losses(config: Config, logits: Any, batch: dict[str, Any]) -> Any:
+def training_losses(
+    config: Config, logits: Any, batch: dict[str, Any], own: Own | None = None
+) -> Any:
     """Return each example's loss in training: with label smoothing, times its weight.
 
     The training step divides the sum by the batch size, not by the sum of the weights. So the
@@ -147,6 +173,7 @@ def training_losses(config: Config, logits: Any, batch: dict[str, Any]) -> Any:
         config: gives loss, output and label_smoothing.
         logits: float32 [batch, num_classes], unscaled.
         batch: labels, and if the run has them targets and weights; see `cnnlab.data.batches`.
+        own: the user's function, where the option loss names one.
 
     Returns:
         float32 [batch].
@@ -154,7 +181,7 @@ def training_losses(config: Config, logits: Any, batch: dict[str, Any]) -> Any:
     targets = batch.get("targets")
     if config.label_smoothing:
         if targets is None:
-            targets = tf.one_hot(batch["labels"], logits.shape[1])
+            targets = as_targets(batch["labels"], logits)
         targets = smooth(config, targets)
-    losses = losses_of(config, logits, batch["labels"], targets)
+    losses = losses_of(config, logits, batch["labels"], targets, own)
     return losses * batch["weights"] if "weights" in batch else losses

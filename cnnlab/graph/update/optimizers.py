@@ -22,9 +22,10 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from cnnlab.base.errors import UsageError
+from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
+from cnnlab.graph.own_results import Own, apply_own_optimizer
 from cnnlab.graph.update.muon import MOMENTUM_OF_REST, make_muon
 
 
@@ -119,7 +120,12 @@ def treatment_of(config: Config, variable: Any) -> Treatment:
 
 
 def build_update(
-    config: Config, gradients: list[Any], variables: list[Any], rate: Any, global_step: Any
+    config: Config,
+    gradients: list[Any],
+    variables: list[Any],
+    rate: Any,
+    global_step: Any,
+    own: Own | None = None,
 ) -> Any:
     """Add the update of all variables: clipping, weight decay, the rule; and count the step.
 
@@ -129,15 +135,20 @@ def build_update(
         variables: in the same order.
         rate: float32 scalar, the schedule's learning rate.
         global_step: the variable that counts steps.
+        own: the user's function, where the option optimizer names one. Each parameter group has
+            an optimizer of its own.
 
     Returns:
         the op.
 
     Raises:
         UsageError: a pattern of parameter_groups is found in no variable's name.
+        CnnlabError: the loss depends on no variable, or the user's optimizer fails.
     """
     _check_patterns(config, variables)
     pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
+    if not pairs:
+        raise CnnlabError("the loss has no gradient with respect to any variable of the network")
     if config.clip_norm is not None:
         # Pascanu et al. 2012 (arXiv 1211.5063).
         all_gradients = [g for g, _ in pairs]
@@ -169,28 +180,37 @@ def build_update(
             key = (treatment.by_muon, treatment.rate_factor, treatment.steps)
             groups.setdefault(key, []).append((gradient, variable))
     with tf.control_dependencies([tf.group(*decay_ops)] if decay_ops else []):
-        if len(groups) == 1 and groups.keys() == {(False, 1.0, None)}:
+        if own is None and groups.keys() == {(False, 1.0, None)}:
             return make_optimizer(config, rate).apply_gradients(
                 groups[False, 1.0, None], global_step=global_step
             )
         updates = []
         for (by_muon, factor, steps), group in groups.items():
             make = make_muon if by_muon else make_optimizer
+            apply = functools.partial(_apply, make, config, own, rate * factor, group)
             if steps is None:
-                updates.append(make(config, rate * factor).apply_gradients(group))
+                updates.append(apply())
                 continue
             # Later, nothing changes at all: with a rate of 0, momentum would still be at work.
             is_early = global_step.read_value() < int(steps)
-            apply = functools.partial(_apply, make, config, rate * factor, group)
-            updates.append(tf.cond(is_early, apply, tf.no_op))
+            updates.append(tf.cond(is_early, functools.partial(_in_branch, apply), tf.no_op))
     with tf.control_dependencies(updates):
         return global_step.assign_add(1).op
 
 
-def _apply(make: Callable[..., Any], config: Config, rate: Any, group: list[Any]) -> Any:
+def _apply(
+    make: Callable[..., Any], config: Config, own: Own | None, rate: Any, group: list[Any]
+) -> Any:
+    """Add the update of a group: pairs of gradient and variable."""
+    if own is not None:
+        return apply_own_optimizer(own, rate, group)
+    return make(config, rate).apply_gradients(group)
+
+
+def _in_branch(apply: Callable[[], Any]) -> Any:
     """Add the update of a group in a branch, whose graph has no name scope yet."""
     with tf.name_scope("optimizer"):
-        return make(config, rate).apply_gradients(group)
+        return apply()
 
 
 def global_norm(gradients: list[Any]) -> Any:

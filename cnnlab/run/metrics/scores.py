@@ -46,7 +46,7 @@ def areas_under_curves(
 
     Args:
         probabilities: float32 [n, num_classes].
-        labels: int [n], range [0, num_classes).
+        labels: int [n], range [0, num_classes); or float32 [n, num_classes], 0 or 1.
 
     Returns:
         for each class: roc_auc and pr_auc. Both are None if no image is of the class. roc_auc is
@@ -54,7 +54,8 @@ def areas_under_curves(
     """
     areas = []
     for index in range(probabilities.shape[1]):
-        hits, misses = _counts_above(probabilities[:, index], labels == index)
+        is_positive = labels == index if labels.ndim == 1 else labels[:, index] == 1
+        hits, misses = _counts_above(probabilities[:, index], is_positive)
         areas.append({"roc_auc": roc_auc(hits, misses), "pr_auc": average_precision(hits, misses)})
     return areas
 

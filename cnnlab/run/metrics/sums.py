@@ -20,12 +20,14 @@ class EvaluationSums:
         label_ranks: int64 [num_classes], number of images with k classes ranked above the true
             class, for each k.
         loss_sum: sum of the images' losses.
+        own: the user's metrics of all images, by name.
     """
 
     def __init__(self, num_classes: int) -> None:
         self.confusion = np.zeros((num_classes, num_classes), np.int64)
         self.label_ranks = np.zeros(num_classes, np.int64)
         self.loss_sum = 0.0
+        self.own: dict[str, float] = {}
 
     def add(
         self,
@@ -53,13 +55,14 @@ class EvaluationSums:
         self.loss_sum += float(losses.sum(dtype=np.float64))
 
     def result(self) -> dict[str, Any]:
-        """Return accuracy, loss, top5_accuracy and n; the figures are NaN if n is 0."""
+        """Return accuracy, loss, top5_accuracy, n and own; the figures are NaN if n is 0."""
         n = int(self.confusion.sum())
         return {
             "accuracy": float(np.trace(self.confusion)) / n if n else math.nan,
             "loss": self.loss_sum / n if n else math.nan,
             "top5_accuracy": self.top_k_accuracy(5),
             "n": n,
+            **self.own,
         }
 
     def top_k_accuracy(self, k: int) -> float:

@@ -1,0 +1,105 @@
+"""A trial of the user's functions, each in an empty graph, before the graph of a run is built.
+
+It finds what would only fail later, and what would change a run without a word: random numbers
+that are not a function of the step, and learning rates that depend on more than the step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from cnnlab.base.errors import CnnlabError
+from cnnlab.base.own_calls import PYTHON_CODE, check_stateless
+from cnnlab.base.randomness import StepKeys
+from cnnlab.base.surroundings import building_in
+from cnnlab.base.tf1 import open_session, tf
+from cnnlab.base.user_code import place_of
+from cnnlab.config.augmentations import mixes_labels
+from cnnlab.config.config import Config
+from cnnlab.data.augment import parse_augmentations, shape_after
+from cnnlab.data.augment.own_augmentation import apply_own
+from cnnlab.data.resident import label_shape, label_type
+from cnnlab.data.specs import DatasetSpec
+from cnnlab.graph.own_results import own_losses, own_metric, own_optimizer, own_rate
+from cnnlab.graph.parts import Parts
+
+_RANDOM: Final = "for random numbers use a tf.random.stateless_* op with a fixed seed"
+_OF_KEY: Final = "use tf.random.stateless_* ops with seed=key"
+
+
+def try_own_functions(parts: Parts, config: Config, spec: DatasetSpec) -> None:
+    """Build each of the user's functions, but for the model, once, and check what it returns.
+
+    Args:
+        parts: the functions.
+        config: the run's options.
+        spec: gives the shapes of images and labels.
+
+    Raises:
+        CnnlabError: a function fails, or returns what its option cannot use. The message names the
+            user's line.
+    """
+    if parts.loss is not None:
+        _try_loss(parts.loss, config, spec)
+    for function in parts.metrics.values():
+        with _trial(function, _RANDOM, PYTHON_CODE):
+            own_metric(function, *_labels_and_logits(spec, are_mixed=False))
+    if parts.schedule is not None:
+        _try_schedule(parts.schedule, config)
+    if parts.optimizer is not None:
+        with building_in(tf.Graph()):
+            own_optimizer(parts.optimizer, tf.placeholder(tf.float32, [], "learning_rate"))
+    entries = parse_augmentations(config.augment)
+    for position, function in parts.augmentations.items():
+        shape = shape_after(config.augment[:position], spec.image_shape)
+        with _trial(function, _OF_KEY):
+            images = tf.placeholder(tf.float32, [None, *shape], "images")
+            keys = StepKeys(config.seed, tf.placeholder(tf.int64, [], "step"))
+            apply_own(function, images, keys, entries[position][1])
+
+
+def _try_loss(function: Callable[..., Any], config: Config, spec: DatasetSpec) -> None:
+    with _trial(function, _RANDOM):
+        are_mixed = mixes_labels(config.augment) is not None
+        labels, logits = _labels_and_logits(spec, are_mixed=are_mixed)
+        losses = own_losses(function, labels, logits)
+        if tf.gradients(losses, logits)[0] is None:
+            raise CnnlabError(
+                f"{place_of(function)} returned losses that have no gradient with respect to the "
+                "logits, so nothing would be learned; tf.argmax, tf.round, comparisons and casts "
+                "to integers have none"
+            )
+
+
+def _try_schedule(function: Callable[..., Any], config: Config) -> None:
+    """Check the learning rate of the first steps; later ones are checked when they are made."""
+    with _trial(function, "compute the rate from the step alone") as graph:
+        step = tf.placeholder(tf.int64, [], "step")
+        rate = own_rate(function, step)
+    with open_session(graph) as session:
+        for number in range(min(2, config.steps or 2)):
+            found = float(session.run(rate, {step: number}))
+            if not (math.isfinite(found) and found >= 0):
+                raise CnnlabError(
+                    f"{place_of(function)} returned the learning rate {found:g} for step {number}; "
+                    "it must be finite and >= 0"
+                )
+
+
+@contextmanager
+def _trial(function: Callable[..., Any], cure: str, allowed: tuple[str, ...] = ()) -> Iterator[Any]:
+    """Build in an empty graph what the block builds; refuse operations with state."""
+    graph = tf.Graph()
+    with building_in(graph):
+        yield graph
+    check_stateless(function, graph, cure, allowed)
+
+
+def _labels_and_logits(spec: DatasetSpec, *, are_mixed: bool) -> tuple[Any, Any]:
+    logits = tf.placeholder(tf.float32, [None, spec.num_classes], "logits")
+    if are_mixed:
+        return tf.placeholder(tf.float32, [None, spec.num_classes], "labels"), logits
+    return tf.placeholder(label_type(spec), [None, *label_shape(spec)], "labels"), logits
