@@ -52,7 +52,7 @@ def network(images: Any, num_classes: int, *, training: bool) -> Any:
     The kernels have no penalty here, so the options l1 and l2 apply to them.
     """
     x = layers.conv2d(images, 4, 3, padding="same", name="conv1")
-    x = layers.batch_normalization(x, training=training, name="norm1")
+    x = layers.batch_normalization(x, training=training, momentum=0.9, name="norm1")
     x = layers.activate(x, "relu", name="relu1")
     x = layers.spatial_dropout(x, 0.2, training=training, name="spatial1")
     x = layers.max_pooling2d(x, 2, 2, name="pool1")

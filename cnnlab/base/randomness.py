@@ -60,6 +60,10 @@ class StepKeys:
         self._taken.add(unique)
         return unique
 
+    def is_taken(self, name: str) -> bool:
+        """Return whether `unique_name` has returned this name."""
+        return name in self._taken
+
     def _numbered(self, name: str) -> str:
         count = self._uses[name]
         self._uses[name] += 1

@@ -62,6 +62,7 @@ legacy_core: Any = _LazyModule("tf_keras.src.legacy_tf_layers.core")
 legacy_normalization: Any = _LazyModule("tf_keras.src.legacy_tf_layers.normalization")
 legacy_pooling: Any = _LazyModule("tf_keras.src.legacy_tf_layers.pooling")
 mixed_precision: Any = _LazyModule("tf_keras.mixed_precision")
+keras_regularizers: Any = _LazyModule("tf_keras.regularizers")
 
 
 _loading = threading.RLock()  # a second thread would find TensorFlow half imported

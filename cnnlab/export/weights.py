@@ -8,7 +8,7 @@ from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import tf
 from cnnlab.export.program import Program
 from cnnlab.graph.update.averages import network_variables
-from cnnlab.layers.tower import average_name
+from cnnlab.layers.variables import average_name
 
 
 def network_weights(program: Program) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import tf
 from cnnlab.graph.inference_graph import InferenceGraph
-from cnnlab.layers.tower import average_name
+from cnnlab.layers.variables import average_name
 
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 MATRIX_PRODUCTS = ("MatMul", "BatchMatMulV2")
@@ -153,7 +153,7 @@ def _graph_for_one_image(inference: InferenceGraph) -> Any:
     """Return the same graph for a batch of one image, so that every shape in it is known."""
     graph = tf.Graph()
     with building_in(graph):
-        image = tf.zeros([1, *inference.images_ph.shape[1:]], tf.uint8)
+        image = tf.zeros([1, *inference.images_ph.shape[1:]], inference.images_ph.dtype)
         tf.import_graph_def(
             inference.logits.graph.as_graph_def(),
             {inference.images_ph.name: image},

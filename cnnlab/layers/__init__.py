@@ -9,20 +9,24 @@
         x = layers.dropout(x, 0.5, training=training)
         return layers.dense(x, num_classes, name="logits")
 
-Each function adds one layer to the graph and returns the layer's output. Names and arguments are
-those of TensorFlow 1's `tf.layers`. The differences make training reproducible:
+Each function adds one layer to the graph and returns the layer's output. Names, arguments and
+defaults are those of TensorFlow 1's `tf.layers`, which is also the name of this module in
+`cnnlab.tf`. The differences make training reproducible:
 
 - A model is built several times: for training, and for inference. A layer has the same name each
   time, so all copies share its variables.
 - The start of a variable depends only on the run's seed and the variable's name.
 - Dropout depends only on the run's seed, the step and the layer's name.
 - The penalty of a regularizer is part of the training network, so its gradient reaches the weights.
+- `training` must be given. It is a Python bool.
 - The output of each layer is recorded under the layer's name, for summaries.
 - Activations and initializers may be names (see `activations.py` and `initializers.py`).
+- The layout of images is that of `arrange`, unless `data_format` is given.
 
 Options of a run can replace a model's own settings: `--activation` those of all layers that have an
 activation, `--kernel_initializer` those of all kernels. `--l1` and `--l2` apply to all kernels that
-have no regularizer.
+have no regularizer. A kernel is a trainable variable of two or more dimensions, also one that the
+model makes by `tf.get_variable` or `tf.Variable`.
 
 Images are [batch, height, width, channels]. After `arrange` with channels_first they are [batch,
 channels, height, width].
@@ -36,32 +40,54 @@ current step as the seed of a stateless random op. Keys exist in training only:
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
-from cnnlab.base.tf1 import legacy_core, legacy_pooling, tf
+from cnnlab.base.tf1 import legacy_core, tf
 from cnnlab.layers import tower as towers
 from cnnlab.layers.activations import find_activation
 from cnnlab.layers.building import apply_function, apply_layer, chosen
+from cnnlab.layers.convolutions import (
+    conv1d,
+    conv2d,
+    conv2d_transpose,
+    conv3d,
+    conv3d_transpose,
+)
 from cnnlab.layers.data_format import arrange, channel_axis, place_axes
 from cnnlab.layers.dropout import dropout, spatial_dropout
-from cnnlab.layers.kernels.convolution import convolution_layer
 from cnnlab.layers.kernels.dense import dense_layer
-from cnnlab.layers.kernels.pooling import max_pooling_layer
 from cnnlab.layers.normalization import (
     batch_normalization,
     group_normalization,
     local_response_normalization,
 )
+from cnnlab.layers.pools import (
+    average_pooling1d,
+    average_pooling2d,
+    average_pooling3d,
+    global_average_pooling2d,
+    max_pooling1d,
+    max_pooling2d,
+    max_pooling3d,
+)
 from cnnlab.layers.regularizers import l1_l2
+from cnnlab.layers.separable import separable_conv1d, separable_conv2d
 
 __all__ = [
     "activate",
     "arrange",
+    "average_pooling1d",
     "average_pooling2d",
+    "average_pooling3d",
     "batch_normalization",
     "concatenate",
+    "conv1d",
     "conv2d",
+    "conv2d_transpose",
+    "conv3d",
+    "conv3d_transpose",
     "dense",
     "dropout",
     "flatten",
@@ -69,118 +95,47 @@ __all__ = [
     "group_normalization",
     "l1_l2",
     "local_response_normalization",
+    "max_pooling1d",
     "max_pooling2d",
+    "max_pooling3d",
+    "separable_conv1d",
+    "separable_conv2d",
     "spatial_dropout",
     "zero_padding2d",
 ]
 
+# TensorFlow's own `tf.layers` raises under Keras 3. A model of TensorFlow 1 finds these functions.
+tf.layers = sys.modules[__name__]
 
-def conv2d(
-    inputs: Any, filters: int, kernel_size: Any, name: str | None = None, **kwargs: Any
+
+def dense(
+    inputs: Any,
+    units: int,
+    activation: Any = None,
+    use_bias: bool = True,
+    kernel_initializer: Any = None,
+    bias_initializer: Any = "zeros",
+    kernel_regularizer: Any = None,
+    bias_regularizer: Any = None,
+    activity_regularizer: Any = None,
+    kernel_constraint: Any = None,
+    bias_constraint: Any = None,
+    trainable: bool = True,
+    name: str | None = None,
+    reuse: Any = None,
 ) -> Any:
-    """Add a convolution, a bias and an activation.
-
-    With stride s and the window's pixels (i, j), the output of filter f at (y, x) is
-
-    activation(bias[f] + sum over i, j, c of inputs[s * y + i, s * x + j, c] * kernel[i, j, c, f])
-
-    Args:
-        inputs: float [batch, height, width, channels].
-        filters: number of output channels (>= 1).
-        kernel_size: height and width of the window in pixels: one number for both, or a pair.
-        name: scope of the variables `kernel` [window height, window width, channels, filters] and
-            `bias` [filters].
-        **kwargs: the other arguments of `tf.layers.conv2d`, among them
-            strides: step from one window to the next in pixels, one number or a pair. Default: 1.
-            padding: valid: only windows within the image. same: the image is padded with zeros.
-                Default: valid.
-            activation: a function or a name. Default: none.
-            use_bias: default: True.
-            kernel_initializer: an initializer or a name. Default: Glorot uniform.
-            kernel_regularizer: a function from the kernel to a penalty, as from `l1_l2`.
-
-    Returns:
-        float [batch, new height, new width, filters]. With padding valid, new height is
-        floor((height - window height) / stride) + 1. With same, it is ceil(height / stride).
-    """
-    kwargs.update(filters=filters, kernel_size=kernel_size)
-    return apply_layer(chosen(convolution_layer), "conv2d", inputs, name, kwargs)
-
-
-def dense(inputs: Any, units: int, name: str | None = None, **kwargs: Any) -> Any:
     """Add a dense layer: activation(inputs @ kernel + bias).
 
     Args:
         inputs: float [batch, features].
         units: number of outputs (>= 1).
         name: scope of the variables `kernel` [features, units] and `bias` [units].
-        **kwargs: the other arguments of `tf.layers.dense`: activation, use_bias, initializers and
-            regularizers, as in `conv2d`.
+        activation and the other arguments: see `conv2d`.
 
     Returns:
         float [batch, units].
     """
-    return apply_layer(chosen(dense_layer), "dense", inputs, name, {**kwargs, "units": units})
-
-
-def max_pooling2d(
-    inputs: Any, pool_size: Any, strides: Any, name: str | None = None, **kwargs: Any
-) -> Any:
-    """Take the maximum of each channel over each window.
-
-    A bias and a relu directly before this layer may be computed after it. That is faster and gives
-    the same output. See `cnnlab.layers.kernels.pooling`.
-
-    Args:
-        inputs: float [batch, height, width, channels].
-        pool_size: height and width of the window in pixels: one number for both, or a pair.
-        strides: step from one window to the next in pixels, one number or a pair.
-        name: name of the layer.
-        **kwargs: the other arguments of `tf.layers.max_pooling2d`, such as padding: valid or same.
-            Default: valid. The padding is never the maximum.
-
-    Returns:
-        float [batch, new height, new width, channels], with the sizes of `conv2d`.
-    """
-    kwargs.update(pool_size=pool_size, strides=strides)
-    return apply_layer(chosen(max_pooling_layer), "max_pooling2d", inputs, name, kwargs)
-
-
-def average_pooling2d(
-    inputs: Any, pool_size: Any, strides: Any, name: str | None = None, **kwargs: Any
-) -> Any:
-    """Take the mean of each channel over each window.
-
-    Args:
-        inputs: float [batch, height, width, channels].
-        pool_size: height and width of the window in pixels: one number for both, or a pair.
-        strides: step from one window to the next in pixels, one number or a pair.
-        name: name of the layer.
-        **kwargs: the other arguments of `tf.layers.average_pooling2d`, such as padding: valid or
-            same. Default: valid. The mean does not count the padding.
-
-    Returns:
-        float [batch, new height, new width, channels], with the sizes of `conv2d`.
-    """
-    kwargs.update(pool_size=pool_size, strides=strides)
-    return apply_layer(legacy_pooling.AveragePooling2D, "average_pooling2d", inputs, name, kwargs)
-
-
-def global_average_pooling2d(inputs: Any, name: str | None = None) -> Any:
-    """Take the mean of each channel over all pixels.
-
-    Lin et al. 2013, "Network In Network" (arXiv 1312.4400), section 3.2.
-
-    Args:
-        inputs: float [batch, height, width, channels].
-        name: name of the layer.
-
-    Returns:
-        float [batch, channels].
-    """
-    return apply_function(
-        lambda: tf.reduce_mean(inputs, place_axes(inputs)), "global_average_pooling2d", name
-    )
+    return apply_layer(chosen(dense_layer), "dense", locals())
 
 
 def zero_padding2d(inputs: Any, padding: int, name: str | None = None) -> Any:
@@ -213,7 +168,7 @@ def concatenate(inputs: Sequence[Any], name: str | None = None) -> Any:
     return apply_function(lambda: tf.concat(inputs, channel_axis(inputs[0])), "concatenate", name)
 
 
-def flatten(inputs: Any, name: str | None = None) -> Any:
+def flatten(inputs: Any, name: str | None = None, data_format: str | None = None) -> Any:
     """Reshape each example to one row.
 
     The order of the features is height, width, channels in both data formats.
@@ -221,11 +176,13 @@ def flatten(inputs: Any, name: str | None = None) -> Any:
     Args:
         inputs: float [batch, ...].
         name: name of the layer.
+        data_format: channels_last or channels_first. Default: as `arrange` says, else
+            channels_last.
 
     Returns:
         float [batch, features].
     """
-    return apply_layer(legacy_core.Flatten, "flatten", inputs, name, {})
+    return apply_layer(legacy_core.Flatten, "flatten", locals())
 
 
 def activate(inputs: Any, activation: Any, name: str | None = None) -> Any:

@@ -1,55 +1,58 @@
-"""The steps that adding any layer takes: its name, the options for all layers, its penalties."""
+"""The steps that adding any layer takes: its name, the options for all layers, its regularizers."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
+from cnnlab.base.errors import UsageError
 from cnnlab.base.tf1 import mixed_precision, tf
 from cnnlab.layers import tower as towers
 from cnnlab.layers.activations import find_activation
 from cnnlab.layers.initializers import find_initializer
-from cnnlab.layers.regularizers import l1_l2
 
-KINDS_WITH_KERNEL = ("conv2d", "dense")
-KINDS_WITH_DATA_FORMAT = ("conv2d", "max_pooling2d", "average_pooling2d", "flatten")
+KINDS_WITH_KERNEL: Final = (
+    *("conv1d", "conv2d", "conv3d", "conv2d_transpose", "conv3d_transpose"),
+    *("separable_conv1d", "separable_conv2d", "dense"),
+)
+# The kinds whose default layout is that of `arrange`. The others are for one or three axes.
+KINDS_OF_IMAGES: Final = (
+    *("conv2d", "conv2d_transpose", "separable_conv2d"),
+    *("max_pooling2d", "average_pooling2d", "flatten"),
+)
+WEIGHTS: Final = ("kernel", "depthwise", "pointwise", "bias", "gamma", "beta")
 
 
-def apply_layer(
-    layer_class: Any, kind: str, inputs: Any, name: str | None, kwargs: Any, **call: Any
-) -> Any:
-    """Add a layer of `tf.layers` under a stable name, and record its output and its penalties.
+def apply_layer(layer_class: Any, kind: str, arguments: dict[str, Any], **call: Any) -> Any:
+    """Add a layer of `tf.layers` under a stable name, and record its output and its regularizers.
 
     Args:
         layer_class: the class of the layer, or a function with the same arguments.
-        kind: name of the kind of layer, as "conv2d". It is the layer's name if `name` is None.
-        inputs: float [batch, ...].
-        name: name of the layer and scope of its variables. A second layer of the same name gets the
-            name with the suffix _1, and so on.
-        kwargs: arguments of the layer's class, which are changed in place.
+        kind: name of the kind of layer, as "conv2d". It is the layer's name if it has none.
+        arguments: those of the function in `tf.layers`, `inputs` and `name` among them, which are
+            changed in place.
         **call: arguments of the layer's call.
 
     Returns:
         The output of the layer, float32 [batch, ...].
     """
     tower = towers.current()
-    name = tower.unique_name(name or kind)
-    regularizers = {
-        weight: kwargs.pop(f"{weight}_regularizer", None)
-        for weight in ("kernel", "bias", "gamma", "beta")
-    }
+    inputs, reuse = arguments.pop("inputs"), arguments.pop("reuse", None)
+    name, full_name = tower.layer_name(arguments.pop("name"), kind, reuse)
+    regularizers = {weight: arguments.pop(f"{weight}_regularizer", None) for weight in WEIGHTS}
+    _resolve_names(arguments, tower.defaults)
     if kind in KINDS_WITH_KERNEL:
         tower.features = inputs
-        _take_defaults(kwargs, regularizers, tower.defaults)
-    if kind in KINDS_WITH_DATA_FORMAT:
-        kwargs.setdefault("data_format", tower.data_format)
+    if "data_format" in arguments and arguments["data_format"] is None:
+        is_image = kind in KINDS_OF_IMAGES
+        arguments["data_format"] = tower.data_format if is_image else "channels_last"
     is_mixed = kind in KINDS_WITH_KERNEL and tower.precision != "float32"
     if is_mixed:
         # Under this policy variables are float32, and the layer casts them when it uses them.
-        kwargs["dtype"] = mixed_precision.Policy(f"mixed_{tower.precision}")
+        arguments["dtype"] = mixed_precision.Policy(f"mixed_{tower.precision}")
         inputs = tf.cast(inputs, tower.precision, name=f"{name}/cast_inputs")
-    layer = layer_class(name=name, _scope=name, _reuse=tf.AUTO_REUSE, **kwargs)
+    layer = layer_class(name=name, _scope=name, _reuse=tf.AUTO_REUSE, **arguments)
     # Layers contain no Python code that TensorFlow must translate, and its search for some is slow.
     outputs = tf.autograph.experimental.do_not_convert(layer)(inputs, **call)
     if is_mixed:
@@ -57,14 +60,25 @@ def apply_layer(
         # not know the precision.
         outputs = tf.cast(outputs, tf.float32, name=f"{name}/cast_outputs")
     for weight, regularizer in regularizers.items():
-        # The legacy layer would build the penalty only once, when it creates the variable. That may
-        # be in the inference graph, and then the penalty would have no effect on training.
         if regularizer is not None:
-            penalty = regularizer(getattr(layer, weight))
-            tf.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, penalty)
-            tower.penalties.append(penalty)
-    tower.activations[name] = outputs
+            attribute = f"{weight}_kernel" if weight in ("depthwise", "pointwise") else weight
+            if (variable := getattr(layer, attribute, None)) is not None:  # None: use_bias=False
+                tower.variables.penalties.add(variable, regularizer)
+    tower.activations[full_name] = outputs
     return outputs
+
+
+def check_training(training: Any, kind: str) -> None:
+    """Refuse a layer that does not say whether the network is for training.
+
+    Raises:
+        UsageError: `training` is None.
+    """
+    if training is None:
+        raise UsageError(
+            f"{kind} needs training=training, the argument of the model; without it, tf.layers "
+            "would compute as in inference, in training too"
+        )
 
 
 def chosen(make_layer: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,35 +98,25 @@ def apply_function(function: Callable[[], Any], kind: str, name: str | None) -> 
         The output of the function.
     """
     tower = towers.current()
-    name = tower.unique_name(name or kind)
+    name, full_name = tower.layer_name(name, kind)
     with tf.name_scope(name):
         outputs = function()
-    tower.activations[name] = outputs
+    tower.activations[full_name] = outputs
     return outputs
 
 
-def _take_defaults(
-    kwargs: dict[str, Any], regularizers: dict[str, Any], defaults: towers.LayerDefaults
-) -> None:
-    """Resolve names of initializers and activations, and apply the options for all layers.
+def _resolve_names(arguments: dict[str, Any], defaults: towers.LayerDefaults) -> None:
+    """Find the initializers and activations that are given by name, and apply `--activation`.
 
     Args:
-        kwargs: arguments of the layer's class, which are changed in place.
-        regularizers: weight to regularizer or None, changed in place.
+        arguments: of the layer's class, which are changed in place.
         defaults: the options for all layers.
     """
-    for weight in ("kernel", "bias"):
-        initializer = kwargs.get(f"{weight}_initializer")
-        if isinstance(initializer, str):
-            kwargs[f"{weight}_initializer"] = find_initializer(initializer)
-    if defaults.kernel_initializer is not None:
-        kwargs["kernel_initializer"] = find_initializer(
-            defaults.kernel_initializer, defaults.kernel_stddev
-        )
-    activation = kwargs.get("activation")
+    for argument, value in arguments.items():
+        if argument.endswith("_initializer") and isinstance(value, str):
+            arguments[argument] = find_initializer(value)
+    activation = arguments.get("activation")
     if activation is not None and defaults.activation is not None:
         activation = defaults.activation
     if isinstance(activation, str):
-        kwargs["activation"] = find_activation(activation)
-    if regularizers["kernel"] is None:
-        regularizers["kernel"] = l1_l2(defaults.l1, defaults.l2)
+        arguments["activation"] = find_activation(activation)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from cnnlab.base.tf1 import tf
 from cnnlab.layers import tower as towers
+from cnnlab.layers.variables import FROZEN
 
 
 class DataStart(NamedTuple):
@@ -61,7 +62,7 @@ def frozen_variable(
         The variable, float32 of `shape`, zeros until it is computed.
     """
     tower = towers.current()
-    collections = [tf.GraphKeys.GLOBAL_VARIABLES, towers.FROZEN]
+    collections = [tf.GraphKeys.GLOBAL_VARIABLES, FROZEN]
     variable = tf.get_variable(
         name, shape, initializer=tf.zeros_initializer(), trainable=False, collections=collections
     )

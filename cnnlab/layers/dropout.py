@@ -10,10 +10,18 @@ from typing import Any
 
 from cnnlab.base.tf1 import tf
 from cnnlab.layers import tower as towers
+from cnnlab.layers.building import check_training
 from cnnlab.layers.data_format import channel_axis
 
 
-def dropout(inputs: Any, rate: float = 0.5, *, training: bool, name: str | None = None) -> Any:
+def dropout(
+    inputs: Any,
+    rate: float = 0.5,
+    noise_shape: Any = None,
+    seed: int | None = None,
+    training: bool | None = None,
+    name: str | None = None,
+) -> Any:
     """Set random elements to zero in training, and scale the others.
 
     Srivastava et al. 2014 (JMLR 15), section 4. The scale is 1 / (1 - rate). It keeps the expected
@@ -22,19 +30,30 @@ def dropout(inputs: Any, rate: float = 0.5, *, training: bool, name: str | None 
     Args:
         inputs: float [batch, ...].
         rate: the fraction of elements to drop, in [0, 1).
-        training: a Python bool. If it is False, the inputs are returned.
+        noise_shape: shape of the mask, which is broadcast to the inputs. An axis of length 1 is
+            dropped as a whole. Default: the shape of the inputs.
+        seed: another seed, other masks. The masks also depend on the run's seed and the step.
+        training: whether to drop, a Python bool. If it is False, the inputs are returned. It must
+            be given.
         name: name of the layer. Layers with different names draw different masks.
 
     Returns:
         float, same shape as the inputs.
+
+    Raises:
+        UsageError: `training` is not given.
     """
+    check_training(training, "dropout")
     tower = towers.current()
-    name = tower.unique_name(name or "dropout")
+    name, full_name = tower.layer_name(name, "dropout")
     if not training or rate == 0:
         return inputs
+    purpose = full_name if seed is None else f"{full_name}/{seed}"
     with tf.name_scope(name):
-        outputs = tf.nn.experimental.stateless_dropout(inputs, rate, seed=tower.random_key(name))
-    tower.activations[name] = outputs
+        outputs = tf.nn.experimental.stateless_dropout(
+            inputs, rate, seed=tower.random_key(purpose), noise_shape=noise_shape
+        )
+    tower.activations[full_name] = outputs
     return outputs
 
 
@@ -56,7 +75,7 @@ def spatial_dropout(
         float, same shape as the inputs.
     """
     tower = towers.current()
-    name = tower.unique_name(name or "spatial_dropout")
+    name, full_name = tower.layer_name(name, "spatial_dropout")
     if not training or rate == 0:
         return inputs
     shape = tf.shape(inputs)
@@ -64,7 +83,7 @@ def spatial_dropout(
     noise_shape[channel_axis(inputs)] = shape[channel_axis(inputs)]
     with tf.name_scope(name):
         outputs = tf.nn.experimental.stateless_dropout(
-            inputs, rate, seed=tower.random_key(name), noise_shape=tf.stack(noise_shape)
+            inputs, rate, seed=tower.random_key(full_name), noise_shape=tf.stack(noise_shape)
         )
-    tower.activations[name] = outputs
+    tower.activations[full_name] = outputs
     return outputs

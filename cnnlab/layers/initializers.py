@@ -7,7 +7,7 @@ and the name of its variable.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -83,18 +83,21 @@ INITIALIZERS: dict[str, Callable[[float], Any]] = {
     "orthogonal": lambda _stddev: tf.orthogonal_initializer(),
     "dirac": lambda _stddev: Dirac(),
 }
+_ONES: Final = "ones"  # for gammas and variances; as the start of a kernel, it would learn nothing
 
 
 def find_initializer(name: str, stddev: float = 0.01) -> Any:
     """Return a new initializer of a name.
 
     Args:
-        name: a key of INITIALIZERS.
+        name: a key of INITIALIZERS, or ones.
         stddev: standard deviation (>= 0) of normal and truncated_normal. The others do not use it.
 
     Raises:
         UsageError: there is no initializer of this name. The message suggests the nearest name.
     """
+    if name == _ONES:
+        return tf.ones_initializer()
     if name not in INITIALIZERS:
         hint = nearest(name, INITIALIZERS) or f"; known: {', '.join(INITIALIZERS)}"
         raise UsageError(f"unknown initializer {name}{hint}")

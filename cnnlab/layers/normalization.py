@@ -9,19 +9,36 @@ import numpy as np
 from cnnlab.base.errors import CnnlabError
 from cnnlab.base.tf1 import tf
 from cnnlab.layers import tower as towers
-from cnnlab.layers.building import apply_function, apply_layer, chosen
+from cnnlab.layers.building import apply_function, apply_layer, check_training, chosen
 from cnnlab.layers.data_format import channel_axis, with_channels_last
 from cnnlab.layers.kernels.batch_norm import normalization_layer
 
 
 def batch_normalization(
     inputs: Any,
-    *,
-    training: bool,
-    momentum: float = 0.9,
+    axis: Any = None,
+    momentum: float = 0.99,
     epsilon: float = 1e-3,
+    center: bool = True,
+    scale: bool = True,
+    beta_initializer: Any = "zeros",
+    gamma_initializer: Any = "ones",
+    moving_mean_initializer: Any = "zeros",
+    moving_variance_initializer: Any = "ones",
+    beta_regularizer: Any = None,
+    gamma_regularizer: Any = None,
+    beta_constraint: Any = None,
+    gamma_constraint: Any = None,
+    training: bool | None = None,
+    trainable: bool = True,
     name: str | None = None,
-    **kwargs: Any,
+    reuse: Any = None,
+    renorm: bool = False,
+    renorm_clipping: Any = None,
+    renorm_momentum: float = 0.99,
+    fused: bool | None = None,
+    virtual_batch_size: int | None = None,
+    adjustment: Any = None,
 ) -> Any:
     """Normalize each channel by its mean and variance over the batch.
 
@@ -38,26 +55,29 @@ def batch_normalization(
 
     Args:
         inputs: float [batch, ..., channels], or channels first; see `layers.arrange`.
-        training: a Python bool.
+        axis: axis of the channels. Default: as `arrange` says, else the last one.
         momentum: weight of the old moving average in the new one, in [0, 1).
         epsilon: a small number (> 0) that is added to the variance.
+        center, scale: whether there is a beta and a gamma.
+        training: whether the mean and variance are those of the batch, a Python bool. It must be
+            given.
         name: scope of the variables `gamma`, `beta`, `moving_mean` and `moving_variance`, each
             [channels].
-        **kwargs: the other arguments of `tf.layers.batch_normalization`, such as scale=False, which
-            leaves gamma out.
+        beta_initializer and the other arguments: see `conv2d`, and `tf.layers` for those after
+            reuse.
 
     Returns:
         float, same shape as the inputs.
+
+    Raises:
+        UsageError: `training` is not given.
     """
-    kwargs.update(momentum=momentum, epsilon=epsilon)
-    kwargs.setdefault("axis", channel_axis(inputs))
+    arguments = locals()
+    check_training(arguments.pop("training"), "batch_normalization")
+    if axis is None:
+        arguments["axis"] = channel_axis(inputs)
     return apply_layer(
-        chosen(normalization_layer),
-        "batch_normalization",
-        inputs,
-        name,
-        kwargs,
-        training=training,
+        chosen(normalization_layer), "batch_normalization", arguments, training=training
     )
 
 
@@ -87,11 +107,11 @@ def group_normalization(
         CnnlabError: the number of channels is not a multiple of the number of groups.
     """
     tower = towers.current()
-    name = tower.unique_name(name or "group_normalization")
+    name, full_name = tower.layer_name(name or "group_normalization")
     channels = int(inputs.shape[channel_axis(inputs)])
     if channels % groups:
-        raise CnnlabError(f"{name}: {groups} groups do not divide {channels} channels")
-    with tf.variable_scope(name, use_resource=True, reuse=tf.AUTO_REUSE):
+        raise CnnlabError(f"{full_name}: {groups} groups do not divide {channels} channels")
+    with tf.variable_scope(name, use_resource=True):
         gamma = tf.get_variable("gamma", [channels], initializer=tf.ones_initializer())
         beta = tf.get_variable("beta", [channels], initializer=tf.zeros_initializer())
 
@@ -105,7 +125,7 @@ def group_normalization(
             return tf.ensure_shape(tf.reshape(normalized, shape), x.shape) * gamma + beta
 
         outputs = with_channels_last(normalize, inputs)
-    tower.activations[name] = outputs
+    tower.activations[full_name] = outputs
     return outputs
 
 

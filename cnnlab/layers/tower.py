@@ -10,37 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 from cnnlab.base.errors import CnnlabError
-from cnnlab.base.randomness import StepKeys, derive_seed
+from cnnlab.base.randomness import StepKeys
 from cnnlab.base.tf1 import tf
 from cnnlab.layers.kernels.choice import PLAIN, Kernels
+from cnnlab.layers.legacy import watch_legacy_layers
+from cnnlab.layers.variables import LayerDefaults, Variables
 
 _current: ContextVar[Tower] = ContextVar("tower")
-
-FROZEN = "frozen"  # collection of variables that are filled once and need no average
-
-
-class LayerDefaults(NamedTuple):
-    """The options that apply to all layers; see the options of the same names.
-
-    kernel_initializer: name of the initializer of every kernel, instead of the model's own.
-    kernel_stddev: of the initializers normal and truncated_normal.
-    activation: name of the activation of every layer that has one, instead of the model's own.
-    l1, l2: penalties on every kernel for which the model sets no regularizer.
-    """
-
-    kernel_initializer: str | None = None
-    kernel_stddev: float = 0.01
-    activation: str | None = None
-    l1: float = 0.0
-    l2: float = 0.0
-
-    @classmethod
-    def of(cls, options: Any) -> Self:
-        """Return the defaults from a run's options, which have attributes of these names."""
-        return cls(*(getattr(options, name) for name in cls._fields))
 
 
 class Tower(StepKeys):
@@ -57,7 +36,8 @@ class Tower(StepKeys):
         data_format: channels_last or channels_first, the layout of images between the layers.
         activations: name to output of each layer, in order.
         features: input of the last layer with weights, float32 [batch, ...]; None without one.
-        penalties: scalar regularization losses of the weights.
+        variables: makes the variables, and knows their regularizers.
+        penalties: float32 scalars that training adds to the loss, complete when the tower is built.
         data_starts: in inference, the variables that start from training images.
     """
 
@@ -79,25 +59,58 @@ class Tower(StepKeys):
         self.data_format = "channels_last"
         self.activations: dict[str, Any] = {}
         self.features: Any = None
-        self.penalties: list[Any] = []
+        self.variables = Variables(seed, average, self.defaults)
         self.data_starts: list[Any] = []
+
+    def layer_name(self, name: str | None, kind: str = "", reuse: Any = None) -> tuple[str, str]:
+        """Return the name of a new layer within the variable scope, and its full name.
+
+        Layers that share variables, by `reuse` or by the variable scope, have one name, and a full
+        name each.
+
+        Args:
+            name: the name that the model gives the layer.
+            kind: the name of a layer without a name.
+            reuse: True, `tf.AUTO_REUSE`, or None.
+
+        Raises:
+            CnnlabError: there is no layer to share variables with.
+        """
+        scope = tf.get_variable_scope()
+        prefix = f"{scope.name}/" if scope.name else ""
+        reuse = reuse or scope.reuse
+        if reuse and name is not None and self.is_taken(prefix + name):
+            return name, self.unique_name(prefix + name)
+        if reuse is True:
+            raise CnnlabError(
+                f"reuse=True: there is no earlier layer {prefix}{name or kind} to share variables "
+                "with; give both layers the same name"
+            )
+        full_name = self.unique_name(prefix + (name or kind))
+        return full_name.removeprefix(prefix), full_name
+
+    @property
+    def penalties(self) -> list[Any]:
+        return self.variables.penalties.made
 
 
 @contextmanager
 def building(tower: Tower) -> Iterator[Tower]:
-    """Make `tower` the current one, and seed every variable made inside by its name."""
+    """Make `tower` the current one, which makes every variable inside."""
+    watch_legacy_layers(_penalties)
     token = _current.set(tower)
     try:
         # Only ops get this scope. Variables keep their names, which are in checkpoints.
-        with (
-            tf.name_scope("model"),
-            tf.variable_scope(
-                tf.get_variable_scope(), reuse=tf.AUTO_REUSE, custom_getter=_getter_of(tower)
-            ),
-        ):
+        with tf.name_scope("model"), tower.variables.made_here():
             yield tower
     finally:
         _current.reset(token)
+
+
+def _penalties() -> Any:
+    """Return the `Penalties` of the tower that is being built; None if there is none."""
+    tower = _current.get(None)
+    return None if tower is None else tower.variables.penalties
 
 
 def current() -> Tower:
@@ -139,46 +152,3 @@ def is_as_written() -> bool:
     """Return whether a network is being built with TensorFlow's own kernels, as for export."""
     tower = _current.get(None)
     return tower is not None and not tower.kernels.is_fast
-
-
-def average_name(average: str, name: str) -> str:
-    """Return the name of the average of the variable `name`."""
-    return f"{average}/{name}"
-
-
-def _getter_of(tower: Tower) -> Any:
-    seeded = _seeded_getter(tower.seed)
-    if tower.average is None:
-        return seeded
-    average = tower.average
-
-    def averaged(getter: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-        """Make a variable and its average with the same initial value; return the average."""
-        live = seeded(getter, name, *args, **kwargs)
-        if FROZEN in (kwargs.get("collections") or ()):
-            return live
-        kwargs.update(shape=None, initializer=live.initial_value, trainable=False)
-        kwargs.update(regularizer=None, partitioner=None)
-        return getter(average_name(average, name), **kwargs)
-
-    return averaged
-
-
-def _seeded_getter(seed: int) -> Any:
-    """Return a variable getter that seeds each initializer by the variable's name.
-
-    The legacy layers' default initializer draws from an unseeded generator once TensorFlow 2's
-    behaviour is on. The seed depends on the name, so adding a layer does not change the start of
-    the other layers.
-    """
-
-    def seeded(getter: Any, name: str, *args: Any, initializer: Any = None, **kwargs: Any) -> Any:
-        if initializer is None and tf.as_dtype(kwargs.get("dtype") or tf.float32).is_floating:
-            initializer = tf.glorot_uniform_initializer()
-        config = initializer.get_config() if hasattr(initializer, "get_config") else {}
-        if "seed" in config and config["seed"] is None:
-            config["seed"] = derive_seed(seed, f"variable/{name}")
-            initializer = type(initializer).from_config(config)
-        return getter(name, *args, initializer=initializer, **kwargs)
-
-    return seeded

@@ -47,24 +47,34 @@ def airbench94(images: Any, num_classes: int, *, training: bool, unit_head: bool
         """Add batch norm without a scale, and gelu."""
         # The record uses epsilon 1e-12. On a GPU cuDNN computes batch norm, and it accepts no
         # epsilon below 1e-5.
-        settings = {"momentum": 0.6, "epsilon": 1.001e-5, "scale": False}
-        x = layers.batch_normalization(x, training=training, name=f"{name}_norm", **settings)
+        x = layers.batch_normalization(
+            x,
+            momentum=0.6,
+            epsilon=1.001e-5,
+            scale=False,
+            training=training,
+            name=f"{name}_norm",
+        )
         return layers.activate(x, "gelu", name=f"{name}_gelu")
 
-    conv = {"padding": "same", "use_bias": False, "kernel_initializer": "dirac"}
+    conv: dict[str, Any] = {
+        "padding": "same",
+        "use_bias": False,
+        "kernel_initializer": "dirac",
+    }
     x = images  # [b, 32, 32, 3]
     x = layers.activate(_whitening_convolution(x, "whitening"), "gelu", name="whitening_gelu")
     for group, width in enumerate(WIDTHS, start=1):  # [b, 31, 31, 24]
-        x = layers.conv2d(x, width, 3, f"conv{group}_1", **conv)
+        x = layers.conv2d(x, width, 3, name=f"conv{group}_1", **conv)
         x = layers.max_pooling2d(x, 2, 2, name=f"pool{group}")  # 15x15, 7x7, 3x3
         x = normalize(x, f"conv{group}_1")
-        x = normalize(layers.conv2d(x, width, 3, f"conv{group}_2", **conv), f"conv{group}_2")
+        x = normalize(layers.conv2d(x, width, 3, name=f"conv{group}_2", **conv), f"conv{group}_2")
     x = tf.reduce_max(x, axis=[1, 2])  # [b, 256]
     if unit_head:
         start, divisor = tf.random_uniform_initializer(-(3**0.5), 3**0.5), 256
     else:
         start, divisor = "dirac", 9
-    x = layers.dense(x, num_classes, "logits", use_bias=False, kernel_initializer=start)
+    x = layers.dense(x, num_classes, name="logits", use_bias=False, kernel_initializer=start)
     return x * (1 / divisor)
 
 
@@ -80,7 +90,7 @@ def _whitening_convolution(inputs: Any, name: str) -> Any:
     """
     channels = int(inputs.shape[-1])
     filters = 2 * 2 * 2 * channels
-    with tf.variable_scope(name, use_resource=True, reuse=tf.AUTO_REUSE):
+    with tf.variable_scope(name, use_resource=True):
         kernel = frozen_variable(
             "kernel", [2, 2, channels, filters], inputs, whitening_filters, WHITENING_IMAGES
         )

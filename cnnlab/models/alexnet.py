@@ -56,7 +56,11 @@ def alexnet(
     Returns:
         The logits, float32 [batch, num_classes], unscaled.
     """
-    relu = {"activation": "relu", "padding": "same", "kernel_initializer": "he_normal"}
+    relu: dict[str, Any] = {
+        "activation": "relu",
+        "padding": "same",
+        "kernel_initializer": "he_normal",
+    }
     # Section 3.3 of the paper.
     response: dict[str, Any] = {"depth_radius": 2, "bias": 2.0, "alpha": 1e-4, "beta": 0.75}
     x = layers.arrange(images, data_format, min_size=63 if stem == "imagenet" else 15)

@@ -60,10 +60,10 @@ def cifar_cnn(
     def finish(x: Any, name: str, rate: float) -> Any:
         """Add what follows a hidden layer: batch norm, its activation, dropout."""
         if batch_norm == "before":
-            x = layers.batch_normalization(x, training=training, name=f"{name}_norm")
+            x = layers.batch_normalization(x, training=training, momentum=0.9, name=f"{name}_norm")
             x = layers.activate(x, "relu", name=f"{name}_relu")
         elif batch_norm == "after":
-            x = layers.batch_normalization(x, training=training, name=f"{name}_norm")
+            x = layers.batch_normalization(x, training=training, momentum=0.9, name=f"{name}_norm")
         return layers.dropout(x, rate, training=training, name=f"{name}_dropout") if rate else x
 
     # If batch norm comes first, `finish` applies the activation.

@@ -40,19 +40,21 @@ def _step(number: int, num_stages: int, default_dropout: float) -> Any:
         def finish(x: Any, name: str) -> Any:
             """Add what follows a hidden layer: batch norm, where asked for, and a relu."""
             if batch_norm:
-                x = layers.batch_normalization(x, training=training, name=f"{name}_norm")
+                x = layers.batch_normalization(
+                    x, training=training, momentum=0.9, name=f"{name}_norm"
+                )
             return layers.activate(x, "relu", name=f"{name}_relu")
 
         x = images  # [b, 32, 32, 3]
         for stage, filters_of in enumerate(STAGES[:num_stages], start=1):
             for conv, filters in enumerate(filters_of, start=1):
                 name = f"conv{stage}_{conv}"
-                x = layers.conv2d(x, filters, 3, name, padding="same", use_bias=use_bias)
+                x = layers.conv2d(x, filters, 3, name=name, padding="same", use_bias=use_bias)
                 x = finish(x, name)
             x = layers.max_pooling2d(x, 2, 2, name=f"pool{stage}")  # half the height and width
         x = layers.flatten(x, name="flatten")  # [b, 16384], [b, 8192] or [b, 4096]
         for name in ("dense1", "dense2"):
-            x = finish(layers.dense(x, dense_units, name, use_bias=use_bias), name)
+            x = finish(layers.dense(x, dense_units, name=name, use_bias=use_bias), name)
             x = layers.dropout(x, dropout, training=training, name=f"{name}_dropout")
         return layers.dense(x, num_classes, name="logits")
 

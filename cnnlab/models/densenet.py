@@ -51,11 +51,13 @@ def densenet121(
     Returns:
         The logits, float32 [batch, num_classes], unscaled.
     """
-    conv = {"use_bias": False, "kernel_initializer": "he_normal"}
+    conv: dict[str, Any] = {"use_bias": False, "kernel_initializer": "he_normal"}
 
     def norm_relu(x: Any, name: str) -> Any:
         """Add batch norm and a relu."""
-        x = layers.batch_normalization(x, training=training, epsilon=EPSILON, name=name)
+        x = layers.batch_normalization(
+            x, training=training, momentum=0.9, epsilon=EPSILON, name=name
+        )
         return layers.activate(x, "relu", name=f"{name}_relu")
 
     x = layers.arrange(images, data_format, min_size=29 if stem == "imagenet" else 8)

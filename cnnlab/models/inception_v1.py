@@ -58,7 +58,11 @@ def inception_v1(
     Returns:
         The logits, float32 [batch, num_classes], unscaled.
     """
-    relu = {"activation": "relu", "padding": "same", "kernel_initializer": "he_normal"}
+    relu: dict[str, Any] = {
+        "activation": "relu",
+        "padding": "same",
+        "kernel_initializer": "he_normal",
+    }
     response: dict[str, Any] = {"depth_radius": 2, "bias": 2.0, "alpha": 1e-4, "beta": 0.75}
 
     def module(x: Any, name: str) -> Any:

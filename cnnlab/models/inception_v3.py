@@ -103,7 +103,7 @@ class _Builder:
             x, filters, window, strides=strides, padding=padding, use_bias=False, name=name
         )
         x = layers.batch_normalization(
-            x, training=self._training, epsilon=1e-3, scale=False, name=f"{name}_norm"
+            x, training=self._training, momentum=0.9, epsilon=1e-3, scale=False, name=f"{name}_norm"
         )
         return layers.activate(x, "relu", name=f"{name}_relu")
 

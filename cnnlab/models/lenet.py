@@ -160,7 +160,7 @@ def _subsample(inputs: Any, name: str) -> Any:
     """
     channels = int(inputs.shape[-1])
     sums = 4 * layers.average_pooling2d(inputs, 2, 2, name=f"{name}_pool")
-    with tf.variable_scope(name, use_resource=True, reuse=tf.AUTO_REUSE):
+    with tf.variable_scope(name, use_resource=True):
         coefficient = tf.get_variable(
             "coefficient", [channels], initializer=tf.constant_initializer(0.25)
         )
@@ -176,7 +176,7 @@ def _sparse_convolution(inputs: Any, name: str) -> Any:
         places[i, source, target] = 1
     # All kernels start within the same limit, that of a map with the mean number of inputs.
     start = _start(25 * len(pairs) // len(C3_INPUTS))["kernel_initializer"]
-    with tf.variable_scope(name, use_resource=True, reuse=tf.AUTO_REUSE):
+    with tf.variable_scope(name, use_resource=True):
         windows = tf.get_variable("kernel", [5, 5, len(pairs)], initializer=start)
         bias = tf.get_variable("bias", [len(C3_INPUTS)], initializer=tf.zeros_initializer())
         kernel = tf.tensordot(windows, tf.constant(places), 1)  # [5, 5, 6, 16], zeros elsewhere

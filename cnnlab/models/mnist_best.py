@@ -38,9 +38,9 @@ def mnist_best(
 
     def conv(x: Any, filters: int, padding: str, name: str) -> Any:
         """Add a 3x3 convolution without bias, its batch norm and a relu."""
-        start = {"kernel_initializer": "he_normal", "use_bias": False}
-        x = layers.conv2d(x, filters, 3, name, padding=padding, **start)
-        x = layers.batch_normalization(x, training=training, name=f"{name}_norm")
+        start: dict[str, Any] = {"kernel_initializer": "he_normal", "use_bias": False}
+        x = layers.conv2d(x, filters, 3, name=name, padding=padding, **start)
+        x = layers.batch_normalization(x, training=training, momentum=0.9, name=f"{name}_norm")
         return layers.activate(x, "relu", name=f"{name}_relu")
 
     x = images  # [b, 28, 28, 1]

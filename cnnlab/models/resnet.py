@@ -237,7 +237,9 @@ def _conv(
         kernel_initializer="he_normal",  # He et al. 2015 (arXiv 1502.01852), as in the paper
         name=name,
     )
-    return layers.batch_normalization(x, training=training, epsilon=EPSILON, name=f"{name}_norm")
+    return layers.batch_normalization(
+        x, training=training, momentum=0.9, epsilon=EPSILON, name=f"{name}_norm"
+    )
 
 
 resnet18 = _network("resnet18", (2, 2, 2, 2), has_bottlenecks=False)

@@ -45,7 +45,11 @@ def squeezenet(
     Returns:
         The logits, float32 [batch, num_classes], unscaled, >= 0.
     """
-    relu = {"activation": "relu", "padding": "same", "kernel_initializer": "he_normal"}
+    relu: dict[str, Any] = {
+        "activation": "relu",
+        "padding": "same",
+        "kernel_initializer": "he_normal",
+    }
 
     def fire(x: Any, squeezed: int, expanded: int, name: str) -> Any:
         """Build a fire module (section 3.2).

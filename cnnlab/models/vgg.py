@@ -66,7 +66,9 @@ def _network(name: str, convolutions: tuple[int, ...]) -> Any:
                     x, filters, 3, padding="same", kernel_initializer="he_normal", name=scope
                 )
                 if batch_norm:
-                    x = layers.batch_normalization(x, training=training, name=f"{scope}_norm")
+                    x = layers.batch_normalization(
+                        x, training=training, momentum=0.9, name=f"{scope}_norm"
+                    )
                 x = layers.activate(x, "relu", name=f"{scope}_relu")
             x = layers.max_pooling2d(x, 2, 2, name=f"block{block}/pool")
         x = layers.flatten(x, name="flatten")  # [b, height/32 * width/32 * 512]

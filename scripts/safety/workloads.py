@@ -25,7 +25,7 @@ def all_features_model(images: Any, num_classes: int, *, training: bool) -> Any:
         float32 [batch, num_classes], unscaled.
     """
     x = layers.conv2d(images, 16, 3, padding="same", use_bias=False, name="conv1")
-    x = tf.nn.relu(layers.batch_normalization(x, training=training, name="norm1"))
+    x = tf.nn.relu(layers.batch_normalization(x, training=training, momentum=0.9, name="norm1"))
     x = layers.max_pooling2d(x, 2, 2, name="pool1")
     x = layers.flatten(layers.conv2d(x, 16, 3, activation=tf.nn.relu, name="conv2"))
     x = layers.dropout(x, 0.4, training=training, name="dropout")

@@ -10,7 +10,7 @@ from typing import Any
 
 from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
-from cnnlab.layers.tower import FROZEN, average_name
+from cnnlab.layers.variables import FROZEN, average_name
 
 
 def network_variables() -> list[Any]:
@@ -32,12 +32,13 @@ class Averages:
 
         Args:
             config: gives ema_decay and the options of lookahead.
-            variables: the network's; those of the collection FROZEN get no average.
+            variables: the network's; those of integers and of the collection FROZEN get no
+                average.
             total_steps: T, for lookahead_ramp.
         """
         self._config = config
         frozen = {variable.op.name for variable in tf.get_collection(FROZEN)}
-        self._variables = [v for v in variables if v.op.name not in frozen]
+        self._variables = [v for v in variables if v.op.name not in frozen and v.dtype.is_floating]
         self._total_steps = total_steps
         self._ema = self._make("ema") if config.ema_decay is not None else []
         self._slow = self._make("lookahead") if config.lookahead_steps is not None else []

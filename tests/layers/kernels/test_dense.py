@@ -18,7 +18,7 @@ def copies_weights(rows: int | None, features: int, units: int, **given: Any) ->
     """Whether a layer does so, for batches of so many rows."""
     with tf.Graph().as_default() as graph:
         with building(Tower(1, kernels=Kernels(batch_size=rows, **given))):
-            layers.dense(tf.placeholder(tf.float32, [None, features]), units, "dense")
+            layers.dense(tf.placeholder(tf.float32, [None, features]), units, name="dense")
         return "Pad" in {op.type for op in graph.get_operations()}
 
 
@@ -83,8 +83,8 @@ def test_training_uses_it_and_comes_to_the_same(
 ) -> None:
     def two_layers(images: Any, num_classes: int, *, training: bool) -> Any:
         del training
-        x = layers.dense(layers.flatten(images), 512, "wide", activation=tf.nn.relu)
-        return layers.dense(x, num_classes, "logits")
+        x = layers.dense(layers.flatten(images), 512, name="wide", activation=tf.nn.relu)
+        return layers.dense(x, num_classes, name="logits")
 
     runs = []
     for least in (2**30, 1):
