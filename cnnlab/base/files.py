@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 from cnnlab.base.errors import CnnlabError
 
+_PARTIAL = ".cnnlab-partial"
+
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Replace a file's content. A reader sees the old or the new content, never a part of it.
@@ -89,7 +91,12 @@ def write_output(path: Path, content: str | bytes) -> None:
 
 def _partial(path: Path) -> Path:
     """Return the name for a file or folder that is not complete, which a user would not choose."""
-    return path.with_name(f".{path.name}.cnnlab-partial")
+    return path.with_name(f".{path.name}{_PARTIAL}")
+
+
+def is_partial(path: Path) -> bool:
+    """Return whether the path is a file that a killed process did not complete."""
+    return path.name.startswith(".") and path.name.endswith(_PARTIAL)
 
 
 def _mode_of(path: Path) -> int | None:
@@ -113,7 +120,7 @@ def _new_file(path: Path, mode: int | None) -> BinaryIO:
 def replace_folder(path: Path, write: Callable[[Path], None]) -> None:
     """Create or replace a folder, so that it is never there with only a part of its files.
 
-    An old folder is kept until the new one is complete.
+    An old folder is kept until the new one is complete. A link is followed, as in `output_to`.
 
     Args:
         path: the folder; its parents are created.
@@ -122,6 +129,7 @@ def replace_folder(path: Path, write: Callable[[Path], None]) -> None:
     Raises:
         CnnlabError: the disk is full or the folder cannot be written.
     """
+    path = Path(os.path.realpath(path))
     partial, old = _partial(path), path.with_name(f".{path.name}.cnnlab-old")
     with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

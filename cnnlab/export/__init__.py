@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from cnnlab.base.errors import UsageError
-from cnnlab.base.files import replace_folder, translate_os_errors, write_atomically, write_output
+from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.files import read_text, replace_folder, translate_os_errors, write_output
 from cnnlab.config import options as opts
 from cnnlab.config.options import STRICT, option
 from cnnlab.config.own_code_options import OwnCodeOptions
@@ -28,6 +28,7 @@ from cnnlab.run.own_code import parts_of_run
 
 Format = Literal["saved_model", "tflite", "frozen", "onnx", "npz"]
 DEFAULT_FOLDER = "export"  # in the run directory
+_MAX_DESCRIPTION_BYTES = 10_000_000
 _DEFAULT_NAMES = {
     "saved_model": "saved_model",
     "tflite": "model_{precision}.tflite",
@@ -163,7 +164,7 @@ def _export(options: ExportOptions, model: str | ModelFunction | None) -> dict[s
     with translate_os_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     # The description first, so that no model is without one.
-    write_atomically(_description_path(out), json.dumps(answer, indent=2) + "\n")
+    write_output(_description_path(out), json.dumps(answer, indent=2) + "\n")
     write_output(out, content)
     return answer
 
@@ -180,7 +181,7 @@ def _free_path(options: ExportOptions) -> Path:
     )
     is_folder = options.format == "saved_model"
     for existing in (path, *([] if is_folder else [_description_path(path)])):
-        if not existing.exists():
+        if not existing.exists() or _is_left(existing, path):
             continue
         if not options.overwrite:
             raise UsageError(f"{existing} exists; choose another --out, or --overwrite")
@@ -190,6 +191,17 @@ def _free_path(options: ExportOptions) -> Path:
             kind = "SavedModel" if is_folder else "file"
             raise UsageError(f"{existing} is not a {kind}, so it is kept; choose another --out")
     return path
+
+
+def _is_left(description: Path, path: Path) -> bool:
+    """Return whether it is the description of an export that was stopped before its model."""
+    if description == path or path.exists():
+        return False
+    try:
+        written = json.loads(read_text(description, _MAX_DESCRIPTION_BYTES))
+    except (ValueError, CnnlabError, OSError):
+        return False
+    return isinstance(written, dict) and {"format", "out", "step", "class_names"} <= set(written)
 
 
 def _description_path(path: Path) -> Path:

@@ -3,7 +3,7 @@
 FOLDER/
     saved_model.pb
     variables/
-    assets/class_names.txt   one line per class, in order
+    assets/class_names.txt   one line per class, in order; control characters as escapes
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.base.files import cannot_write
+from cnnlab.base.safe_text import for_terminal
 from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import quiet_stderr, reason_of, tf
 from cnnlab.data.grey_levels import in_range
@@ -54,10 +55,12 @@ def save_saved_model(program: Program, folder: Path) -> None:
             outputs = build_outputs(program.config, program.spec, program.parts, images)
             signatures[ENCODED] = _signature({IMAGE_BYTES: image_bytes_ph}, outputs)
         path = Path(scratch) / CLASS_NAMES_FILE
-        path.write_text("".join(f"{name}\n" for name in program.spec.class_names), "utf-8")
+        names = map(for_terminal, program.spec.class_names)  # no newline in a line
+        path.write_text("".join(f"{name}\n" for name in names), "utf-8")
         tf.add_to_collection(
             tf.GraphKeys.ASSET_FILEPATHS, tf.constant(str(path), name="class_names_file")
         )
+        _forget_variables_except_those_of(signatures)
         try:
             builder = tf.saved_model.Builder(str(folder))
             builder.add_meta_graph_and_variables(
@@ -70,6 +73,20 @@ def save_saved_model(program: Program, folder: Path) -> None:
             builder.save()
         except tf.errors.OpError as error:
             raise cannot_write(folder, reason_of(error)) from error
+
+
+def _forget_variables_except_those_of(signatures: dict[str, Any]) -> None:
+    """Take variables that no output depends on from the default graph's lists.
+
+    A run that is evaluated with averages has every weight twice, and the builder would write both.
+    """
+    outputs = [tensor for signature in signatures.values() for tensor in signature.outputs.values()]
+    names = [tensor.name.partition(":")[0] for tensor in outputs]
+    graph_def = tf.get_default_graph().as_graph_def()
+    read = {node.name for node in tf.graph_util.extract_sub_graph(graph_def, names).node}
+    for key in (tf.GraphKeys.GLOBAL_VARIABLES, tf.GraphKeys.TRAINABLE_VARIABLES):
+        listed = tf.get_collection_ref(key)
+        listed[:] = [variable for variable in listed if variable.op.name in read]
 
 
 def _signature(inputs: dict[str, Any], outputs: dict[str, Any]) -> Any:

@@ -11,14 +11,14 @@ from typing import Any, Literal
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import UsageError
-from cnnlab.base.files import read_text, translate_os_errors, write_atomically
+from cnnlab.base.files import is_partial, read_text, translate_os_errors, write_atomically
 from cnnlab.config.options import STRICT, build, option
 from cnnlab.config.own_code_options import OwnCodeOptions
 from cnnlab.data.arrays import Pair
 from cnnlab.models import ModelFunction
 from cnnlab.report.facts import RunFacts, Selection, load_facts
 from cnnlab.report.figures import require_matplotlib
-from cnnlab.report.page import MARK, ReportPage, render, require_jinja
+from cnnlab.report.page import MARK, UNFINISHED, ReportPage, render, require_jinja
 from cnnlab.report.sections import PICTURES, comparison, run_page, total_flops, total_parameters
 
 REPORT_FILE = "report.html"
@@ -160,7 +160,7 @@ def _check_replaceable(folder: Path) -> None:
             raise UsageError(
                 f"{page} exists and was not written by cnnlab; choose another folder with --out=DIR"
             )
-    elif any(folder.iterdir()):
+    elif any(not is_partial(path) for path in folder.iterdir()):
         raise UsageError(
             f"{folder} holds files but no {REPORT_FILE}; choose another folder with --out=DIR"
         )
@@ -187,10 +187,14 @@ def _compose(runs: Sequence[RunFacts]) -> tuple[ReportPage, dict[str, bytes]]:
 def _write(folder: Path, text: str, pictures: dict[str, bytes]) -> None:
     """Write the pictures, then the page, so that a page always has its pictures.
 
-    Pictures of an earlier report that this one does not have are deleted.
+    Pictures of an earlier report that this one does not have are deleted. Where there is no page,
+    a first one says that the report is not finished: if this process is stopped, the next one
+    recognizes the folder.
     """
     with translate_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / REPORT_FILE).exists():
+            write_atomically(folder / REPORT_FILE, UNFINISHED)
         ours = re.compile(rf"(run[0-9]+_)?({'|'.join(PICTURES)})\.png")
         for path in folder.iterdir():
             if ours.fullmatch(path.name) and path.stem not in pictures:

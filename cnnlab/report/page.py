@@ -14,6 +14,7 @@ from cnnlab.report.tiles import MAX_MAPS, Tile, png_bytes
 
 GENERATOR = "cnnlab report"
 MARK = f'<meta name="generator" content="{GENERATOR}">'  # identifies a report of ours
+UNFINISHED = f"<!DOCTYPE html>\n{MARK}\n<title>Report</title>\n<p>This report is not finished.</p>\n"
 
 Cell = str | int | float | None
 

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnlab import Train, layers
+from cnnlab import Train, dataset_from_arrays, layers
 from cnnlab.base.errors import CnnlabError, UsageError
-from cnnlab.base.tf1 import tf
+from cnnlab.base.files import write_output
+from cnnlab.base.tf1 import tf, tf2
 from cnnlab.data.datasets import load_dataset
 from cnnlab.export import export
 from cnnlab.models import MODELS
 from cnnlab.predict import predict
 from cnnlab.run.disk.config_file import load_config
 from cnnlab.run.trained_model import TrainedModel
-from tests import commands
+from tests import commands, small_run
 from tests.export.image_files import save_image_files
 
 NUM_IMAGES = 20
@@ -68,6 +69,74 @@ def test_what_cannot_be_exported_leaves_no_file(
     assert [path.name for path in tmp_path.rglob("*")] == ["kept", "letter.txt"]
 
 
+def test_a_link_stays_a_link(trained: Any, tmp_path: Path) -> None:
+    """`--overwrite` replaces what the link leads to, a file or a folder."""
+    save_dir = str(trained.folder / "save")
+    export(save_dir, "npz", "w.npz", checkpoint="20")
+    export(save_dir, out="model", checkpoint="20")
+    for name in ("w.npz", "w.npz.json", "model"):
+        Path(f"to_{name}").symlink_to(name)
+    export(save_dir, "npz", "to_w.npz", overwrite=True)
+    export(save_dir, out="to_model", overwrite=True)
+    links = sorted(path.name for path in tmp_path.iterdir() if path.is_symlink())
+    assert links == ["to_model", "to_w.npz", "to_w.npz.json"]
+    assert len(list(tmp_path.iterdir())) == 6
+    assert json.loads(Path("w.npz.json").read_text())["step"] == 40
+    assert (tmp_path / "model/saved_model.pb").is_file()
+    found = tf.train.load_checkpoint("model/variables/variables").get_tensor("logits/bias")
+    with np.load("w.npz") as weights:
+        assert found.tobytes() == weights["logits/bias"].tobytes()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_stopped_export_can_be_repeated(
+    overwrite: bool, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_dir = str(trained.folder / "save")
+
+    def stop(path: Path, content: Any) -> None:
+        write_output(path, content)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("cnnlab.export.write_output", stop)
+        with pytest.raises(KeyboardInterrupt):
+            export(save_dir, "npz", "w.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["w.npz.json"]
+    assert export(save_dir, "npz", "w.npz", overwrite=overwrite)["step"] == 40
+    Path("mine.npz.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"mine\.npz\.json exists"):
+        export(save_dir, "npz", "mine.npz")
+
+
+@pytest.mark.parametrize(
+    ("options", "kernel"), [({}, "logits/kernel"), ({"ema_decay": 0.5}, "ema")]
+)
+def test_the_saved_model_holds_each_weight_once(options: dict[str, Any], kernel: str) -> None:
+    """It is the average where evaluation uses one, else the weight itself."""
+    with small_run.make("save", "mnist_perceptron", **options) as run:
+        run.train()
+        images = small_run.arrays()[1][0]
+        expected = run.predict(images)
+    export("save")
+    written = tf.train.list_variables("save/export/saved_model/variables/variables")
+    assert sorted(shape for _, shape in written) == [[4], [192, 4]]
+    assert all(kernel in name or "bias" in name for name, _ in written)
+    model = tf2.saved_model.load("save/export/saved_model")
+    answer = model.signatures["serving_default"](images=tf2.constant(images))
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-6)
+
+
+def test_class_names_keep_to_one_line_each(tmp_path: Path) -> None:
+    names = ["a\nb", "c", "d", "e"]
+    data = dataset_from_arrays(*small_run.arrays(), class_names=names)
+    with small_run.make("save", "mnist_perceptron", data) as run:
+        run.train()
+    export("save")
+    written = Path("save/export/saved_model/assets/class_names.txt").read_text()
+    assert written == "a\\nb\nc\nd\ne\n"
+
+
 # Every kind of layer occurs in one of these networks.
 EXPORTED = (
     *("cifar_cnn", "mnist_cnn", "mnist_convnet", "mnist_perceptron"),
@@ -94,8 +163,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, options in CASES.items():
         run = found[name] = folder / name
         given = {"dataset": "shapes", "steps": 2, "batch_size": 20, "learning_rate": 0.001}
-        given |= {"eval_examples": 10, "device": "cpu", "log_dir": str(folder / "logs"), **options}
-        with Train(save_dir=str(run), **given) as train:
+        given |= {"eval_examples": 10, "device": "cpu", "log_dir": str(folder / f"{name}-logs")}
+        with Train(save_dir=str(run), **given, **options) as train:
             train.train()
         np.save(run / "images.npy", data.test.images[:NUM_IMAGES])
         save_image_files(run / "files", data.test.images[0])

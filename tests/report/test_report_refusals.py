@@ -10,6 +10,7 @@ from PIL import Image
 
 from cnnlab import Train
 from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.files import write_atomically
 from cnnlab.evaluate import evaluate
 from cnnlab.report import report
 from cnnlab.report.__main__ import main
@@ -30,6 +31,36 @@ def test_other_files_are_left_alone(trained: Any, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a file, not a folder"):
         report(save_dir, out=tmp_path / "notes.html")
     assert [path.name for path in tmp_path.iterdir()] == ["notes.html"]
+
+
+@pytest.mark.slow
+def test_a_stopped_report_can_be_repeated(
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+
+    def stop(path: Path, content: Any) -> None:
+        if len(written) == 3:
+            path.with_name(f".{path.name}.cnnlab-partial").write_bytes(b"a part")
+            raise KeyboardInterrupt
+        written.append(path.name)
+        write_atomically(path, content)
+
+    save_dir = trained.folder / "save"
+    with monkeypatch.context() as patched:
+        patched.setattr("cnnlab.report.write_atomically", stop)
+        with pytest.raises(KeyboardInterrupt):
+            report(save_dir, out=tmp_path)
+    assert written[0] == "report.html"
+    assert "not finished" in (tmp_path / "report.html").read_text()
+    answer = report(save_dir, out=tmp_path)
+    assert "not finished" not in (tmp_path / "report.html").read_text().partition("Curves")[0]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"report.html", *answer["pictures"]}
+    # Killed before its first file.
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new/.report.html.cnnlab-partial").write_text("a part")
+    report(save_dir, out=tmp_path / "new")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from cnnlab.base.files import translate_os_errors, write_atomically
+from cnnlab.base.safe_text import for_terminal
 from cnnlab.run.tensorboard.pictures import as_picture
 
 MAX_IMAGES = 2000  # with more, t-SNE takes minutes in the browser
@@ -57,6 +58,7 @@ def write_projector(
     Raises:
         CnnlabError: a file cannot be written.
     """
+    class_names = [for_terminal(name) for name in class_names]  # no tab or newline in a cell
     features = features.mean(axis=tuple(range(1, features.ndim - 1)))  # [n, channels]
     lines = ["index\tpredicted\tright\tclass"]  # TensorBoard labels points by the last column
     for index, (label, guess) in enumerate(zip(labels, predictions, strict=True)):

@@ -38,6 +38,13 @@ def test_the_files(tmp_path: Path) -> None:
     np.testing.assert_array_equal(sprite[4:8, 6:12], images[4])
 
 
+def test_class_names_stay_in_their_cells(tmp_path: Path) -> None:
+    images, labels = np.zeros((2, 2, 2, 1), np.uint8), np.array([0, 1])
+    write_projector(tmp_path, np.ones((2, 3)), images, labels, labels, ["a\tb", "c\nd\x1b"])
+    lines = (tmp_path / "projector/labels.tsv").read_text().split("\n")
+    assert lines[1:] == ["0\ta\\tb\tyes\ta\\tb", "1\tc\\nd\\x1b\tyes\tc\\nd\\x1b", ""]
+
+
 def test_a_sprite_of_large_images_is_shrunk() -> None:
     sprite = draw_sprite(np.zeros((4, 5000, 100, 1), np.uint8))
     assert max(sprite.size) <= 8192
