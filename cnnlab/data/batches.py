@@ -2,8 +2,8 @@
 
 A batch is a dict with only the parts that the run needs:
     inputs: float32 [batch, height, width, channels], the network's input.
-    labels: int64 [batch], range [0, num_classes).
-    targets: float32 [batch, num_classes], rows sum to 1; where an augmentation mixes labels.
+    labels: int64 [batch], range [0, num_classes); or float32 [batch, k], labels or values.
+    targets: float32 [batch, num_classes], the mixed labels; where an augmentation mixes labels.
     weights: float32 [batch], factor of each example's loss; where there are class weights or
         example weights.
 """
@@ -20,10 +20,11 @@ from cnnlab.base.randomness import Origin, StepKeys
 from cnnlab.base.tf1 import tf
 from cnnlab.config.augmentations import mixes_labels
 from cnnlab.config.config import Config
-from cnnlab.data.augment import Mixed, augment_and_mix
+from cnnlab.data.augment import Mixed, OwnAugmentations, augment_and_mix
 from cnnlab.data.augment.recipe import scaling_of, shape_after
 from cnnlab.data.datasets import Split
-from cnnlab.data.resident import Rows, build_resident_data
+from cnnlab.data.grey_levels import grey_levels
+from cnnlab.data.resident import Rows, build_resident_data, label_shape
 from cnnlab.data.scaling import InputStatistics, scale
 from cnnlab.data.specs import DatasetSpec
 
@@ -47,6 +48,7 @@ class BatchSource:
         statistics: InputStatistics | None,
         *,
         has_example_weights: bool = False,
+        own_augmentations: OwnAugmentations | None = None,
     ) -> None:
         """Add the resident data to the default graph.
 
@@ -56,7 +58,9 @@ class BatchSource:
             num_train: number of training images.
             statistics: statistics of the training set that the scaling needs, if any.
             has_example_weights: whether the data has a weight for each training example.
+            own_augmentations: the user's functions in `config.augment`, by their positions.
         """
+        self._own_augmentations = own_augmentations
         self._config, self._spec, self._num_train = config, spec, num_train
         self._scaling = scaling_of(config.augment, config.scaling)
         self._statistics = statistics
@@ -64,7 +68,7 @@ class BatchSource:
         self.has_weights = has_example_weights or config.class_weights is not None
         self.input_shape = shape_after(config.augment, spec.image_shape)
         self.data = build_resident_data(
-            spec.image_shape,
+            spec,
             num_train,
             has_weights=has_example_weights,
             num_class_weights=spec.num_classes if config.class_weights is not None else None,
@@ -83,8 +87,7 @@ class BatchSource:
         """Return the batch of a step, made of rows of the training set.
 
         Args:
-            rows: images uint8, labels, and weights if there are any; see
-                `ResidentData.rows`.
+            rows: images, labels, and weights if there are any; see `ResidentData.rows`.
             step: int64 scalar, the step whose random numbers are drawn.
         """
         with tf.name_scope("prepare"):
@@ -92,10 +95,15 @@ class BatchSource:
             if self.data.class_weights is not None:
                 factors = tf.gather(self.data.class_weights, labels)
                 weights = factors if weights is None else weights * factors
-            targets = tf.one_hot(labels, self._spec.num_classes) if self._mixes else None
-            images = rows["images"]
+            targets = None
+            if self._mixes:
+                is_class = labels.shape.rank == 1
+                targets = tf.one_hot(labels, self._spec.num_classes) if is_class else labels
+            images = grey_levels(rows["images"], self._spec.image_range)
             keys = StepKeys(self._config.seed, step, self._origin(rows, step))
-            mixed = augment_and_mix(Mixed(images, targets, weights), self._config.augment, keys)
+            mixed = augment_and_mix(
+                Mixed(images, targets, weights), self._config.augment, keys, self._own_augmentations
+            )
             batch = {
                 "inputs": scale(mixed.images, self._scaling, self._statistics),
                 "labels": labels,
@@ -106,7 +114,7 @@ class BatchSource:
 
     def shapes(self) -> dict[str, Any]:
         """Return the static shape of each part of a batch."""
-        shapes = {"inputs": [None, *self.input_shape], "labels": [None]}
+        shapes = {"inputs": [None, *self.input_shape], "labels": [None, *label_shape(self._spec)]}
         if self._mixes:
             shapes["targets"] = [None, self._spec.num_classes]
         if self.has_weights:

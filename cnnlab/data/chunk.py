@@ -54,8 +54,8 @@ class Chunk:
         """Return the chunk, or take the next one from the stream if all of it is used.
 
         Returns:
-            the rows: images uint8 [steps, batch, height, width, channels], labels int64
-            [steps, batch], and if there are weights, weights float32 [steps, batch].
+            the rows: images [steps, batch, height, width, channels], labels [steps, batch, ...],
+            and if there are weights, weights float32 [steps, batch].
             The index of the next batch in the chunk, int32 scalar.
         """
         used = self._used.read_value()

@@ -1,12 +1,12 @@
 """Data sets in memory: loaded by name, and their validation split.
 
-images: uint8 [n, height, width, channels], range [0, 255].
-labels: int32 [n], range [0, num_classes).
+images: uint8 [n, height, width, channels], range [0, 255]; or float32 with a stated range.
+labels: int32 [n], range [0, num_classes); or float32 [n, k], see `cnnlab.data.array_labels`.
 """
 
 import dataclasses
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,13 +34,15 @@ _SPLIT_KEY: Final = 0x5641_4C49  # separates the split's random bits from other 
 
 
 class Split(NamedTuple):
-    """Images uint8 [n, height, width, channels] and their labels int32 [n].
+    """Images and their labels, as the spec of their data set says.
 
+    images: uint8 [n, height, width, channels]; float32 if the spec has an image_range.
+    labels: int32 [n], classes; float32 [n, k] if the spec's targets are labels or values.
     weights: float32 [n], the weight of each example in the training loss; None if all are equal.
     """
 
-    images: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int32]
+    images: npt.NDArray[Any]
+    labels: npt.NDArray[Any]
     weights: npt.NDArray[np.float32] | None = None
 
 
@@ -169,6 +171,8 @@ def split_validation(
 ) -> tuple[Split, Split]:
     """Split off a validation set that has nearly the same fraction of every class.
 
+    Labels that are not classes count as one class.
+
     Each class gives floor(its size * total / n) images. The classes with the largest remainders
     give one more, until the total is validation_size(n, fraction). Which images are chosen depends
     only on the labels and `seed`.
@@ -190,7 +194,8 @@ def split_validation(
     size = validation_size(n, fraction)
     if size == 0:
         return split, Split(split.images[:0], split.labels[:0])
-    counts = np.bincount(split.labels, minlength=num_classes)
+    classes = split.labels if split.labels.ndim == 1 else np.zeros(n, np.int32)
+    counts = np.bincount(classes, minlength=num_classes)
     quotas, remainders = np.divmod(counts * size, n)  # integers, so exact
     quotas[np.argsort(-remainders, kind="stable")[: size - quotas.sum()]] += 1
     # Raw bits are the same in every NumPy release; the numbers that a Generator makes may change.
@@ -198,7 +203,7 @@ def split_validation(
     ranks = np.random.Philox(key=key).random_raw(n)
     is_validation = np.zeros(n, bool)
     for label, quota in enumerate(quotas):
-        members = np.flatnonzero(split.labels == label)
+        members = np.flatnonzero(classes == label)
         is_validation[members[np.argsort(ranks[members], kind="stable")[:quota]]] = True
     weights = None if split.weights is None else split.weights[~is_validation]
     return (

@@ -9,15 +9,27 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from cnnlab.base.tf1 import tf
+from cnnlab.data.grey_levels import image_type
+from cnnlab.data.specs import DatasetSpec
 
 Rows = dict[str, Any]  # some images, and what belongs to each; see `ResidentData.rows`
+
+
+def label_type(spec: DatasetSpec) -> Any:
+    """Return the TensorFlow type of a data set's labels."""
+    return tf.int64 if spec.targets == "classes" else tf.float32
+
+
+def label_shape(spec: DatasetSpec) -> list[int]:
+    """Return the shape of the label of one image."""
+    return [] if spec.targets == "classes" else [spec.num_classes]
 
 
 class ResidentData(NamedTuple):
     """The training set as variables of the graph.
 
-    images: uint8 [num_images, height, width, channels].
-    labels: int64 [num_images].
+    images: uint8 [num_images, height, width, channels]; float32 if the images have a range.
+    labels: int64 [num_images]; float32 [num_images, k] if they are no classes.
     weights: float32 [num_images], of the examples; None where there are none.
     class_weights: float32 [num_classes]; None where there are none.
     fill: function of a session and the NumPy arrays in this order; fills the variables.
@@ -36,8 +48,8 @@ class ResidentData(NamedTuple):
             indices: int64 [batch].
 
         Returns:
-            indices, images uint8 [batch, height, width, channels], labels int64 [batch], and
-            weights float32 [batch] if there are any.
+            indices, images [batch, height, width, channels], labels [batch, ...], and weights
+            float32 [batch] if there are any.
         """
         return self._rows(indices, tf.gather)
 
@@ -68,7 +80,7 @@ def _gather_by_name(variable: Any, indices: Any) -> Any:
 
 
 def build_resident_data(
-    image_shape: tuple[int, int, int],
+    spec: DatasetSpec,
     num_images: int,
     *,
     has_weights: bool = False,
@@ -80,14 +92,14 @@ def build_resident_data(
     every checkpoint. They are filled through placeholders, so that the graph holds no image.
 
     Args:
-        image_shape: (height, width, channels).
+        spec: gives shape and type of images and labels.
         num_images: number of training images.
         has_weights: whether each example has a weight.
         num_class_weights: number of classes, if each has a weight.
     """
     kinds: dict[str, tuple[Any, list[int]]] = {
-        "images": (tf.uint8, [num_images, *image_shape]),
-        "labels": (tf.int64, [num_images]),
+        "images": (image_type(spec.image_range), [num_images, *spec.image_shape]),
+        "labels": (label_type(spec), [num_images, *label_shape(spec)]),
     }
     if has_weights:
         kinds["weights"] = (tf.float32, [num_images])

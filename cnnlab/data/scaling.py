@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab.base.tf1 import tf
+from cnnlab.data.specs import ImageRange
 
 WHITENING_EPSILON = 0.01  # added to each variance; pixels are in units of their standard deviation
 _CHUNK = 2000  # images
@@ -30,7 +31,10 @@ class InputStatistics(NamedTuple):
 
 
 def build_statistics(
-    scaling: str, image_shape: tuple[int, int, int], input_shape: tuple[int, int, int]
+    scaling: str,
+    image_shape: tuple[int, int, int],
+    input_shape: tuple[int, int, int],
+    image_range: ImageRange | None = None,
 ) -> InputStatistics | None:
     """Add the variables that a scaling needs; return None if it needs none.
 
@@ -39,6 +43,7 @@ def build_statistics(
         image_shape: (height, width, channels) of the data set.
         input_shape: (height, width, channels) of the scaled images, which are the central part of
             the data set's images.
+        image_range: (black, white) of the data set's images; None: uint8.
     """
     if scaling not in ("normalize", "zca", "pca"):
         return None
@@ -55,25 +60,54 @@ def build_statistics(
                 placeholders[name] = tf.placeholder(tf.float32, shape, f"{name}_ph")
         fill_op = tf.group(*[variables[name].assign(placeholders[name]) for name in variables])
 
-    def fill(session: Any, images: npt.NDArray[np.uint8]) -> None:
+    def fill(session: Any, images: npt.NDArray[Any]) -> None:
         top, left = ((a - b) // 2 for a, b in zip(image_shape[:2], input_shape[:2], strict=True))
         views = images[:, top : top + input_shape[0], left : left + input_shape[1]]
-        found = whitening(views, scaling) if whitens else channel_moments(images)
+        if whitens:
+            found = whitening(views, scaling, image_range)
+        else:
+            found = channel_moments(images, image_range)
         session.run(fill_op, {placeholders[name]: found[name] for name in placeholders})
 
     matrix = variables.get("matrix")
     return InputStatistics(variables["mean"], variables["stddev"], matrix, fill)
 
 
-def channel_moments(images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
-    """Return the mean and the standard deviation of each channel, for pixels / 255.
+def channel_moments(
+    images: npt.NDArray[Any], image_range: ImageRange | None = None
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the mean and the standard deviation of each channel, for grey levels / 255.
 
     Args:
-        images: uint8 [n, height, width, channels].
+        images: uint8 [n, height, width, channels], or float32 in `image_range`.
+        image_range: (black, white), or None.
 
     Returns:
         mean, stddev: float32 [channels]; a standard deviation of 0 is replaced by 1.
     """
+    if image_range is None:
+        mean, stddev = _moments_of_bytes(images)
+    else:
+        mean, stddev = _moments_of_floats(images, image_range)
+    stddev[stddev < 1e-3] = 255
+    return {"mean": (mean / 255).astype(np.float32), "stddev": (stddev / 255).astype(np.float32)}
+
+
+_Moments = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+
+
+def _moments_of_floats(images: npt.NDArray[np.float32], image_range: ImageRange) -> _Moments:
+    """Return mean and standard deviation of each channel, in grey levels."""
+    channels, count = images.shape[3], images.size // images.shape[3]
+    starts = range(0, len(images), _CHUNK)
+    parts = [images[i : i + _CHUNK].reshape(-1, channels) for i in starts]
+    mean = sum(part.sum(axis=0, dtype=np.float64) for part in parts) / count
+    square = sum(np.square(part - mean).sum(axis=0) for part in parts) / count
+    per_level = (image_range[1] - image_range[0]) / 255
+    return (mean - image_range[0]) / per_level, np.sqrt(square) / per_level
+
+
+def _moments_of_bytes(images: npt.NDArray[np.uint8]) -> _Moments:
     flat = images.reshape(len(images), -1)
     totals, squares = (np.zeros(flat.shape[1], np.uint64) for _ in range(2))
     step = min(max(1, _MOMENTS_BYTES // flat.shape[1]), _MOMENTS_ROWS)
@@ -88,23 +122,25 @@ def channel_moments(images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.f
     )
     count = images.size // images.shape[3]
     mean = total / count
-    stddev = np.sqrt(np.maximum(square / count - mean**2, 0))
-    stddev[stddev < 1e-3] = 255
-    return {"mean": (mean / 255).astype(np.float32), "stddev": (stddev / 255).astype(np.float32)}
+    return mean, np.sqrt(np.maximum(square / count - mean**2, 0))
 
 
-def whitening(images: npt.NDArray[np.uint8], scaling: str) -> dict[str, npt.NDArray[np.float32]]:
+def whitening(
+    images: npt.NDArray[Any], scaling: str, image_range: ImageRange | None = None
+) -> dict[str, npt.NDArray[np.float32]]:
     """Return the linear map that makes the values of an image uncorrelated, with variance near 1.
 
-    First pixels / 255 lose their mean and are divided by one common standard deviation. Let their
-    covariance be C = U diag(d) U'. Then the map is:
+    First grey levels / 255 lose their mean and are divided by one common standard deviation.
+    Let their covariance be C = U diag(d) U'. Then the map is:
 
         zca: U diag(1 / sqrt(d + 0.01)) U' (Krizhevsky 2009, appendix A).
         pca: diag(1 / sqrt(d + 0.01)) U', components in order of decreasing variance.
 
     Args:
-        images: uint8 [n, height, width, channels]; values = height x width x channels.
+        images: uint8 [n, height, width, channels], or float32 in `image_range`; values = height x
+            width x channels.
         scaling: zca or pca.
+        image_range: (black, white), or None.
 
     Returns:
         mean, stddev: float32 [values].
@@ -112,12 +148,12 @@ def whitening(images: npt.NDArray[np.uint8], scaling: str) -> dict[str, npt.NDAr
     """
     count, size = len(images), int(np.prod(images.shape[1:]))
     flat = images.reshape(count, size)
-    mean = flat.mean(axis=0, dtype=np.float64) / 255
+    black, white = image_range or (0, 255)
+    mean = (flat.mean(axis=0, dtype=np.float64) - black) / (white - black)
     covariance = np.zeros((size, size))
     for start in range(0, count, _CHUNK):
-        part = (flat[start : start + _CHUNK] / np.float32(255) - mean.astype(np.float32)).astype(
-            np.float32
-        )
+        part = flat[start : start + _CHUNK].astype(np.float32) - np.float32(black)
+        part = part / np.float32(white - black) - mean.astype(np.float32)
         covariance += part.T @ part
     covariance /= count
     scale_squared = max(float(np.trace(covariance)) / size, 1e-12)

@@ -18,7 +18,8 @@ from cnnlab.base.tf1 import open_session, tf
 from cnnlab.config.config import Config
 from cnnlab.config.options import STRICT, option
 from cnnlab.data.augment import evaluation_view, scaling_of, shape_after
-from cnnlab.data.batches import BatchSource, check_class_weights
+from cnnlab.data.batches import BatchSource
+from cnnlab.data.grey_levels import displayable_levels
 from cnnlab.data.pipeline import RowStream
 from cnnlab.data.scaling import build_statistics
 from cnnlab.data.training_data import TrainingData
@@ -86,12 +87,12 @@ def load_batches(
     data = data or TrainingData(config, None)
     scaling = scaling_of(config.augment, config.scaling)
     spec = data.spec
-    check_class_weights(config.class_weights, spec.class_names)
+    data.check_options()
     input_shape = shape_after(config.augment, spec.image_shape)
     train = data.split("train")
     graph = tf.Graph()
     with building_in(graph), tf.device("/cpu:0"):
-        statistics = build_statistics(scaling, spec.image_shape, input_shape)
+        statistics = build_statistics(scaling, spec.image_shape, input_shape, spec.image_range)
         source = BatchSource(
             config,
             spec,
@@ -115,7 +116,8 @@ def load_batches(
             fetched = session.run((views, batch["inputs"]), {step_ph: step})
             originals.append(fetched[0])
             inputs.append(fetched[1])
-    return np.concatenate(originals)[:count], np.concatenate(inputs)[:count]
+    shown = displayable_levels(np.concatenate(originals)[:count], spec.image_range)
+    return shown, np.concatenate(inputs)[:count]
 
 
 def displayable(inputs: npt.NDArray[np.float32], config: Config) -> npt.NDArray[np.uint8]:

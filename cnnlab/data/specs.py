@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from cnnlab.base.errors import UsageError, nearest
 
@@ -32,14 +32,21 @@ SHAPES_CLASSES: Final = (
 
 LABEL_MODES: Final = ("fine", "coarse")
 
+Targets = Literal["classes", "labels", "values"]
+ImageRange = tuple[float, float]  # black and white
+Background = Literal["dark", "light"]
+
 
 @dataclasses.dataclass(frozen=True)
 class DatasetSpec:
     """The facts about a data set that graphs and reports use.
 
     image_shape: (height, width, channels), height and width in pixels.
-    class_names: one name per label, in label order.
+    class_names: one name per class, in the order of the labels; or per label or value.
     num_train, num_test: number of images before the validation split.
+    targets: what the labels are; see `cnnlab.data.array_labels`.
+    image_range: (black, white) of float32 images; None: images are uint8, 0 to 255.
+    background: that of the training images, see `cnnlab.data.image_files.borders`; None: neither.
     """
 
     name: str
@@ -47,9 +54,13 @@ class DatasetSpec:
     class_names: tuple[str, ...]
     num_train: int
     num_test: int
+    targets: Targets = "classes"
+    image_range: ImageRange | None = None
+    background: Background | None = None
 
     @property
     def num_classes(self) -> int:
+        """Number of classes, labels or values, which is that of the network's outputs."""
         return len(self.class_names)
 
 
@@ -58,8 +69,10 @@ DATASETS: Final[dict[str, DatasetSpec]] = {
     for spec in (
         DatasetSpec("cifar10", (32, 32, 3), tuple(_CIFAR10_CLASSES.split()), 50000, 10000),
         DatasetSpec("cifar100", (32, 32, 3), tuple(_CIFAR100_FINE_CLASSES.split()), 50000, 10000),
-        DatasetSpec("mnist", (28, 28, 1), tuple("0123456789"), 60000, 10000),
-        DatasetSpec("fashion_mnist", (28, 28, 1), _FASHION_CLASSES, 60000, 10000),
+        DatasetSpec("mnist", (28, 28, 1), tuple("0123456789"), 60000, 10000, background="dark"),
+        DatasetSpec(
+            "fashion_mnist", (28, 28, 1), _FASHION_CLASSES, 60000, 10000, background="dark"
+        ),
         DatasetSpec("shapes", (32, 32, 3), SHAPES_CLASSES, 5000, 1000),
     )
 }

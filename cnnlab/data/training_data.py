@@ -15,6 +15,7 @@ from cnnlab.data.datasets import (
     validation_size,
 )
 from cnnlab.data.specs import DatasetSpec, dataset_spec
+from cnnlab.data.target_options import check_target_options, check_target_values
 
 SPLITS = ("train", "validation", "test")
 
@@ -128,6 +129,9 @@ class TrainingData:
         """Raise UsageError if an option does not fit the data."""
         config = self._config
         shape_after(config.augment, self.spec.image_shape)
+        check_target_options(config, self.spec)
+        if self._is_given and self._dataset is not None:
+            check_target_values(config, self._dataset)
         check_class_weights(config.class_weights, self.spec.class_names)
         length = config.schedule_length(self.num_train)
         if config.depends_on_length and config.warmup_steps >= length:

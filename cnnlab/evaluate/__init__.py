@@ -164,7 +164,7 @@ def evaluate(
         load_config(checked.save_dir),
         **{name: value for name, value in changes.items() if value is not None},
     )
-    parts = parts_of_run(config, model, trust=checked.trust)
+    parts = parts_of_run(config, model, trust=checked.trust, needs=("model", "loss", "metrics"))
     if data is not None:
         chosen = given_arrays(config, data)
     elif checked.images is not None:

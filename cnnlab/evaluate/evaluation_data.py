@@ -15,6 +15,7 @@ from cnnlab.config.config import Config
 from cnnlab.config.options import replace
 from cnnlab.data.arrays import Pair, check_fitting
 from cnnlab.data.datasets import Split
+from cnnlab.data.grey_levels import in_range
 from cnnlab.data.image_files.image_paths import images_in
 from cnnlab.data.image_files.image_reader import read_images
 from cnnlab.data.specs import DatasetSpec
@@ -57,7 +58,7 @@ def named_split(config: Config, split_name: str, dataset: str | None) -> Evaluat
     if dataset is not None:
         config = replace(config, dataset=dataset)
         data = TrainingData(config, None)
-    for name in ("image_shape", "class_names"):
+    for name in ("image_shape", "class_names", "targets", "image_range"):
         mine, other = getattr(spec, name), getattr(data.spec, name)
         if mine != other:
             raise UsageError(
@@ -93,6 +94,11 @@ def class_folders(config: Config, folder: str) -> EvaluationData:
         DataError: an image cannot be read.
     """
     spec = load_run_data(config).spec
+    if spec.targets != "classes":
+        raise UsageError(
+            f"--images={folder} has a folder for each class, but the run's images have no class; "
+            "evaluate it in Python with evaluate(save_dir, data=(images, labels))"
+        )
     labels_by_name = {name.replace("/", "_"): i for i, name in enumerate(spec.class_names)}
     if not Path(folder).is_dir():
         raise UsageError(f"--images={folder}: no such folder")
@@ -116,15 +122,18 @@ def class_folders(config: Config, folder: str) -> EvaluationData:
         raise error
 
     batches = read_images(files, spec.image_shape, config.smallest_eval_batch_size, refuse)
-    images = aligned_empty((len(files), *spec.image_shape), np.uint8)
+    kind = np.uint8 if spec.image_range is None else np.float32
+    images = aligned_empty((len(files), *spec.image_shape), kind)
     filled = 0
     for batch in batches:
-        images[filled : filled + len(batch.files)] = batch.images
+        images[filled : filled + len(batch.files)] = in_range(batch.images, spec.image_range)
         filled += len(batch.files)
     split = Split(images, np.array(labels, np.int32))
     return EvaluationData(spec, split, folder, files=files)
 
 
-def _in_short(values: Sequence[object]) -> str:
+def _in_short(values: object) -> str:
+    if not isinstance(values, (tuple, list)):
+        return str(values)
     shown = ", ".join(map(str, values[:12]))
     return f"{shown}, ..." if len(values) > 12 else shown

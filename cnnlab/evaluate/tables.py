@@ -14,28 +14,30 @@ from cnnlab.config.terminal import render_table
 from cnnlab.evaluate.evaluation_data import EvaluationData
 from cnnlab.run.metrics.per_class import FIGURES
 from cnnlab.run.metrics.scores import Outputs
+from cnnlab.run.metrics.shown import in_words
 
 LARGEST_MATRIX = 20  # classes: a larger confusion matrix is too wide for a terminal
+VALUE_FIGURES = ("mse", "mae", "r2")
 MEANS = {"macro_average": "macro mean", "weighted_average": "weighted mean"}
 
 
 def report(figures: Mapping[str, Any]) -> str:
     """Return the figures of `cnnlab.evaluate.evaluate` as text for stdout; "-" means None."""
-    interval = figures["accuracy_interval"]
     which = "" if figures["split"] == "given" else f"{figures['split']} "
+    start = f"step {figures['step']}, {figures['n']} {which}images of {figures['dataset']}: "
+    if "per_value" in figures:
+        return "\n".join([start + in_words(figures), "", _table_of_values(figures)])
+    if "per_label" in figures:
+        return "\n".join([start + in_words(figures), "", _table_of_classes(figures, "label")])
+    interval = figures["accuracy_interval"]
     lines = [
-        f"step {figures['step']}, {figures['n']} {which}images of {figures['dataset']}: "
-        f"accuracy {figures['accuracy']:.4f}, top-{figures['top_k']} "
+        f"{start}accuracy {figures['accuracy']:.4f}, top-{figures['top_k']} "
         f"{figures['top_k_accuracy']:.4f}, loss {figures['loss']:.4f}",
         f"{interval['level']:.0%} interval of the accuracy {interval['low']:.4f} to "
         f"{interval['high']:.4f} (bootstrap), expected calibration error "
         f"{figures['expected_calibration_error']:.4f}",
     ]
-    columns = ["class", "images", *(name.replace("_", "-") for name in FIGURES)]
-    rows = [[row["name"], str(row["support"]), *_decimals(row)] for row in figures["per_class"]]
-    rows.append([])
-    rows += [[title, str(figures["n"]), *_decimals(figures[key])] for key, title in MEANS.items()]
-    lines += ["", render_table(columns, rows)]
+    lines += ["", _table_of_classes(figures, "class")]
     matrix = figures["confusion_matrix"]
     if len(matrix) <= LARGEST_MATRIX:
         names = [row["name"] for row in figures["per_class"]]
@@ -55,24 +57,50 @@ def report(figures: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _table_of_classes(figures: Mapping[str, Any], what: str) -> str:
+    """Return the table of the figures of each class, or of each label."""
+    columns = [what, "images", *(name.replace("_", "-") for name in FIGURES)]
+    found = figures[f"per_{what}"]
+    rows = [[row["name"], str(row["support"]), *_decimals(row)] for row in found]
+    rows.append([])
+    rows += [[title, str(figures["n"]), *_decimals(figures[key])] for key, title in MEANS.items()]
+    return render_table(columns, rows)
+
+
+def _table_of_values(figures: Mapping[str, Any]) -> str:
+    rows = [[row["name"], *_decimals(row, VALUE_FIGURES)] for row in figures["per_value"]]
+    return render_table(["value", *VALUE_FIGURES], rows)
+
+
 def class_csv(figures: Mapping[str, Any]) -> str:
-    """Return the CSV text with a line per class: its name, support and FIGURES.
+    """Return the CSV text with a line per class or label: its name, support and FIGURES.
 
     Two more lines, "macro mean" and "weighted mean", hold the means. The field of a figure that is
-    None is empty.
+    None is empty. With real values, a line per value has its name and VALUE_FIGURES.
     """
-    rows = [[row["name"], row["support"], *map(row.get, FIGURES)] for row in figures["per_class"]]
+    if "per_value" in figures:
+        found = figures["per_value"]
+        return _csv(
+            ["value", *VALUE_FIGURES],
+            [[row["name"], *map(row.get, VALUE_FIGURES)] for row in found],
+        )
+    what = "label" if "per_label" in figures else "class"
+    found = figures[f"per_{what}"]
+    rows = [[row["name"], row["support"], *map(row.get, FIGURES)] for row in found]
     for key, title in MEANS.items():
         rows.append([title, figures["n"], *map(figures[key].get, FIGURES)])
-    return _csv(["class", "support", *FIGURES], rows)
+    return _csv([what, "support", *FIGURES], rows)
 
 
 def predictions_csv(data: EvaluationData, outputs: Outputs) -> str:
     """Return the CSV text with a line per image.
 
     The fields: index or file, names of the true and the predicted class, and the probabilities of
-    the predicted and the true class.
+    the predicted and the true class. With several labels an image, or real values, there are two
+    fields for each: the truth, and the probability or the predicted value.
     """
+    if data.spec.targets != "classes":
+        return _outputs_csv(data, outputs)
     names = data.spec.class_names
     labels, predicted = data.split.labels, outputs.predicted
     of_truth = outputs.probabilities[np.arange(len(labels)), labels]
@@ -88,6 +116,17 @@ def predictions_csv(data: EvaluationData, outputs: Outputs) -> str:
     return _csv([first, "truth", "predicted", "probability", "truth_probability"], rows)
 
 
+def _outputs_csv(data: EvaluationData, outputs: Outputs) -> str:
+    what = "probability" if data.spec.targets == "labels" else "predicted"
+    header = ["index" if data.files is None else "file"]
+    for name in data.spec.class_names:
+        header += [f"{name} truth", f"{name} {what}"]
+    places = range(len(data.split.labels)) if data.files is None else data.files
+    both = np.stack([data.split.labels, outputs.probabilities], axis=2)  # [n, k, 2]
+    rows = zip(places, both.reshape(len(both), -1).tolist(), strict=True)
+    return _csv(header, ([place, *values] for place, values in rows))
+
+
 def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -96,5 +135,5 @@ def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return text.getvalue()
 
 
-def _decimals(figures: Mapping[str, Any]) -> list[str]:
-    return ["-" if figures[name] is None else f"{figures[name]:.4f}" for name in FIGURES]
+def _decimals(figures: Mapping[str, Any], names: Sequence[str] = FIGURES) -> list[str]:
+    return ["-" if figures[name] is None else f"{figures[name]:.4f}" for name in names]

@@ -6,13 +6,13 @@ from typing import Any
 
 from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import quiet_stderr, tf
-from cnnlab.export.program import CLASSES, PROBABILITIES, Program
+from cnnlab.export.program import Program
 
 
 def frozen_graph(program: Program) -> Any:
-    """Return the `tf.GraphDef` from images:0 to probabilities:0 and classes:0, without the rest."""
+    """Return the `tf.GraphDef` from images:0 to the outputs, such as probabilities:0."""
     graph = program.session.graph
     with building_in(graph), quiet_stderr():
         return tf.graph_util.convert_variables_to_constants(
-            program.session, graph.as_graph_def(), [PROBABILITIES, CLASSES]
+            program.session, graph.as_graph_def(), list(program.outputs)
         )

@@ -8,7 +8,7 @@ from types import ModuleType
 from cnnlab.base.errors import CnnlabError
 from cnnlab.base.tf1 import quiet_stderr
 from cnnlab.export.frozen_graph import frozen_graph
-from cnnlab.export.program import CLASSES, IMAGES, PROBABILITIES, Program
+from cnnlab.export.program import IMAGES, Program
 
 OPSET = 18  # the highest that tf2onnx 1.17 writes
 
@@ -29,7 +29,7 @@ def load_converter() -> ModuleType:
 
 
 def convert_to_onnx(program: Program) -> bytes:
-    """Return the content of an .onnx file that computes probabilities and classes from images.
+    """Return the content of an .onnx file that computes the outputs from images.
 
     Raises:
         CnnlabError: tf2onnx is not installed, or it cannot convert one of the operations.
@@ -41,7 +41,7 @@ def convert_to_onnx(program: Program) -> bytes:
             model, _ = converter.convert.from_graph_def(
                 graph_def,
                 input_names=[f"{IMAGES}:0"],
-                output_names=[f"{PROBABILITIES}:0", f"{CLASSES}:0"],
+                output_names=[f"{name}:0" for name in program.outputs],
                 opset=OPSET,
             )
     except (ValueError, NotImplementedError, RuntimeError) as error:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 
 from cnnlab.base.errors import CnnlabError
@@ -21,20 +20,20 @@ Precision = Literal["float32", "float16", "int8"]
 
 
 def convert_to_tflite(
-    program: Program, precision: Precision, calibration_images: npt.NDArray[np.uint8] | None
+    program: Program, precision: Precision, calibration_images: npt.NDArray[Any] | None
 ) -> bytes:
     """Return the content of a .tflite file.
 
-    With every precision, it takes images uint8 [batch, height, width, channels], range [0, 255],
-    and returns probabilities float32 [batch, num_classes] and classes int64 [batch].
+    With every precision, it takes images as `Program.images_ph`, and returns the outputs of
+    `cnnlab.export.program.build_outputs`.
 
     Args:
         program: the network and its weights.
         precision: float32, float16 or int8. float16 stores the weights in float16 and computes in
             float32. int8 has weights and activations in 8 bits, for all operations that have an
             8-bit kernel.
-        calibration_images: for int8, the images to measure the range of each activation on, uint8
-            [n, height, width, channels], range [0, 255]. None with the other precisions.
+        calibration_images: for int8, the images to measure the range of each activation on, [n,
+            height, width, channels]. None with the other precisions.
 
     Raises:
         CnnlabError: TensorFlow Lite lacks an operation of the network (the message names it) or
@@ -69,6 +68,6 @@ def convert_to_tflite(
     )
 
 
-def _one_by_one(images: npt.NDArray[np.uint8]) -> Iterator[Any]:
+def _one_by_one(images: npt.NDArray[Any]) -> Iterator[Any]:
     for index in range(len(images)):
         yield {IMAGES: images[index : index + 1]}

@@ -8,6 +8,7 @@ from typing import Any
 from cnnlab.base.errors import UsageError
 from cnnlab.config import cli
 from cnnlab.report import ReportOptions, report
+from cnnlab.run.metrics.shown import in_words
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -37,7 +38,7 @@ def _report_command(options: ReportOptions, runs: tuple[str, ...]) -> dict[str, 
     if not options.json:
         for run in answer["runs"]:
             cli.say(
-                f"{run['save_dir']}: step {run['step']}, accuracy {run['accuracy']:.4f} on "
+                f"{run['save_dir']}: step {run['step']}, {in_words(run)} on "
                 f"{run['n']} {run['split']} images"
             )
         cli.say(f"{answer['report']} and {len(answer['pictures'])} PNGs beside it")

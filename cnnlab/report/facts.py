@@ -132,7 +132,8 @@ def load_facts(save_dir: Path, selection: Selection) -> RunFacts:
     config = load_config(save_dir)
     if selection.data_dir is not None:
         config = replace(config, data_dir=selection.data_dir)
-    parts = parts_of_run(config, selection.model, trust=selection.trust)
+    needs = ("model", "loss", "metrics")
+    parts = parts_of_run(config, selection.model, trust=selection.trust, needs=needs)
     data = load_run_data(config)
     split_name = selection.split if selection.data is None else "given"
     split = data.chosen(selection.split if selection.data is None else selection.data)

@@ -14,7 +14,9 @@ from cnnlab.report.tiles import MAX_MAPS, Tile, png_bytes
 
 GENERATOR = "cnnlab report"
 MARK = f'<meta name="generator" content="{GENERATOR}">'  # identifies a report of ours
-UNFINISHED = f"<!DOCTYPE html>\n{MARK}\n<title>Report</title>\n<p>This report is not finished.</p>\n"
+UNFINISHED = (
+    f"<!DOCTYPE html>\n{MARK}\n<title>Report</title>\n<p>This report is not finished.</p>\n"
+)
 
 Cell = str | int | float | None
 
@@ -104,15 +106,15 @@ class RunPage:
         steps_made, total_steps: of the training.
         step: of the checkpoint.
         num_images: of the split.
-        accuracy, top5_accuracy: range [0, 1].
-        loss: the mean of all images.
+        figures: of the whole split, by their headings.
+        targets: classes, labels or values.
         parameters: trained ones.
         fixed_parameters: those that are not trained.
         flops: of one image; None: unknown.
         curves: a plot for each logged quantity.
-        confusion: the confusion matrix.
+        confusion: the confusion matrix; None: the labels are no classes.
         most_confused: the most frequent mistakes.
-        classes: the figures of each class.
+        classes: the figures of each class, label or value.
         mistakes, least_sure: images of the split.
         filters: None: the first layer with weights does not see the image.
         studied: the images with saliency maps and activations.
@@ -132,14 +134,13 @@ class RunPage:
     total_steps: int
     step: int
     num_images: int
-    accuracy: float
-    loss: float
-    top5_accuracy: float
+    figures: Sequence[tuple[str, float | None]]
+    targets: str
     parameters: int
     fixed_parameters: int
     flops: int | None
     curves: list[Picture]
-    confusion: Picture
+    confusion: Picture | None
     most_confused: Table
     classes: Table
     mistakes: list[Tile]

@@ -17,8 +17,21 @@ from cnnlab.run.metrics.mistakes import most_confused
 QUANTITIES = {
     "loss": ("loss", ("train", "val")),
     "accuracy": ("accuracy", ("train", "val")),
+    "exact_match": ("exact match", ("val",)),
+    "mae": ("mean absolute error", ("val",)),
+    "r2": ("R2", ("val",)),
     "learning_rate": ("learning rate", ("train",)),
     "images_per_sec": ("images per second in training", ("train",)),
+}
+# The name in the figures of a split: the heading.
+FIGURES = {
+    "accuracy": "accuracy",
+    "exact_match": "exact match",
+    "mse": "mse",
+    "mae": "mae",
+    "r2": "R2",
+    "loss": "loss",
+    "top5_accuracy": "top-5",
 }
 SPLIT_WORDS = {"train": "training", "val": "validation"}
 PICTURES = (
@@ -42,9 +55,8 @@ def run_page(facts: RunFacts, pictures: Pictures) -> RunPage:
         total_steps=facts.total_steps,
         step=facts.step,
         num_images=facts.figures["n"],
-        accuracy=facts.figures["accuracy"],
-        loss=facts.figures["loss"],
-        top5_accuracy=facts.figures["top5_accuracy"],
+        figures=_figures(facts),
+        targets=facts.spec.targets,
         parameters=total_parameters(facts),
         fixed_parameters=sum(layer.fixed_parameters for layer in facts.layers),
         flops=total_flops(facts),
@@ -70,12 +82,11 @@ def run_page(facts: RunFacts, pictures: Pictures) -> RunPage:
 def comparison(runs: Sequence[RunFacts], pictures: Pictures) -> Comparison:
     """Compare several runs: figures, curves, and the options that differ."""
     names = [f"{number}. {facts.save_dir}" for number, facts in enumerate(runs, 1)]
+    shown = list(dict.fromkeys(word for facts in runs for word, _ in _figures(facts)))
     figures = [
         (
             name,
-            facts.figures["accuracy"],
-            facts.figures["loss"],
-            facts.figures["top5_accuracy"],
+            *(dict(_figures(facts)).get(word) for word in shown),
             facts.figures["n"],
             facts.step,
             total_parameters(facts),
@@ -83,7 +94,7 @@ def comparison(runs: Sequence[RunFacts], pictures: Pictures) -> Comparison:
         )
         for name, facts in zip(names, runs, strict=True)
     ]
-    headings = ("run", "accuracy", "loss", "top-5", "images", "step", "parameters", "FLOPs")
+    headings = ("run", *shown, "images", "step", "parameters", "FLOPs")
     options = [as_dict(facts.config) for facts in runs]
     differing = [
         name
@@ -145,7 +156,14 @@ def total_flops(facts: RunFacts) -> int | None:
     return None if None in flops else sum(value for value in flops if value is not None)
 
 
-def _confusion(facts: RunFacts, pictures: Pictures) -> Picture:
+def _figures(facts: RunFacts) -> list[tuple[str, float | None]]:
+    """Return the figures of the whole split, by their headings."""
+    return [(FIGURES[name], value) for name, value in facts.figures.items() if name in FIGURES]
+
+
+def _confusion(facts: RunFacts, pictures: Pictures) -> Picture | None:
+    if facts.confusion is None:
+        return None
     names = facts.spec.class_names
     pictures["confusion"] = draw_confusion(facts.confusion, names)
     alt = f"Confusion matrix of {len(names)} classes; rows: true class, columns: predicted class"
@@ -153,14 +171,21 @@ def _confusion(facts: RunFacts, pictures: Pictures) -> Picture:
 
 
 def _most_confused(facts: RunFacts) -> Table:
-    pairs = most_confused(facts.confusion, facts.spec.class_names)
+    found = facts.confusion
+    pairs = [] if found is None else most_confused(found, facts.spec.class_names)
     rows = [(pair["truth"], pair["predicted"], pair["count"], pair["share"]) for pair in pairs]
     return Table(("true class", "taken for", "images", "share"), rows)
 
 
 def _classes(facts: RunFacts) -> Table:
+    """Return the table of the classes, labels or values."""
+    if facts.spec.targets == "values":
+        names = ("name", "mse", "mae", "r2")
+        rows = [tuple(row[name] for name in names) for row in facts.per_class]
+        return Table(("value", "mse", "mae", "R2"), rows)
     figures = ("name", "support", "precision", "recall", "f1", "fpr", "fnr")
-    headings = ("class", "images", "precision", "recall", "F1", "false positives", "missed")
+    what = "class" if facts.spec.targets == "classes" else "label"
+    headings = (what, "images", "precision", "recall", "F1", "false positives", "missed")
     return Table(headings, [tuple(row[name] for name in figures) for row in facts.per_class])
 
 

@@ -81,7 +81,7 @@ class StepState(NamedTuple):
     step: number of steps made since the start of training.
     total_steps: the last step of the run.
     loss: mean loss of the last step's batch, before its update.
-    accuracy: accuracy on the same batch, in [0, 1].
+    accuracy: accuracy on the same batch, in [0, 1]; NaN if the labels are real values.
     learning_rate: learning rate of the last step.
     step_secs: seconds that this process has spent in training steps.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnnlab.base.errors import NonFiniteError
-from cnnlab.base.tf1 import on_calling_thread
+from cnnlab.base.tf1 import on_calling_thread, tf
 from cnnlab.run.disk.run_directory import RunDirectory
 from cnnlab.run.hook import Hook, Run, StepState
 from cnnlab.run.log import RunLog
@@ -43,12 +44,32 @@ class SummaryHook(Hook):
             "train",
             state.step,
             loss=state.loss,
-            accuracy=state.accuracy,
+            **({} if math.isnan(state.accuracy) else {"accuracy": state.accuracy}),
             learning_rate=state.learning_rate,
             images_per_sec=images / secs,
             seconds=time.perf_counter() - self._started,
         )
         self._step, self._step_secs = state.step, state.step_secs
+
+
+class ModelSummaryHook(Hook):
+    """Writes what the model's own `tf.summary` gave in the last step."""
+
+    def __init__(self, every_steps: int, log: RunLog) -> None:
+        """Prepare to write the summaries.
+
+        Args:
+            every_steps: steps between two summaries.
+            log: receives the summaries.
+        """
+        self.every_steps = every_steps
+        self._log = log
+
+    def after_step(self, run: Run, state: StepState) -> None:
+        summary = tf.Summary.FromString(run.session.run(run.train_graph.model_summaries))
+        for value in summary.value:
+            value.tag = value.tag.removeprefix("model/")  # the scope in which cnnlab builds models
+        self._log.write_summary("train", state.step, summary.SerializeToString())
 
 
 class LayerSummaryHook(Hook):

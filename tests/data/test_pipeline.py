@@ -7,6 +7,11 @@ import pytest
 from cnnlab.base.tf1 import tf
 from cnnlab.data.pipeline import make_batch_stream, make_index_stream
 from cnnlab.data.resident import build_resident_data
+from cnnlab.data.specs import DatasetSpec
+
+
+def spec_of(image_shape: tuple[int, int, int]) -> DatasetSpec:
+    return DatasetSpec("test", image_shape, ("a", "b"), 0, 0)
 
 
 def batches(
@@ -70,7 +75,7 @@ def test_images_collected_ahead_are_those_of_the_indices(
     images, labels = rng.integers(0, 256, (20, *shape), np.uint8), rng.integers(0, 9, 20)
     weights = rng.random(20, np.float32) if has_weights else None
     with tf.Graph().as_default(), tf.Session() as session:
-        data = build_resident_data(shape, 20, has_weights=has_weights)
+        data = build_resident_data(spec_of(shape), 20, has_weights=has_weights)
         data.fill(session, images, labels, weights)
         rows = make_batch_stream(data, batch_size, 1, first_step).get_next()
         for indices in batches(20, batch_size, 25, first_step=first_step):
@@ -85,7 +90,7 @@ def test_images_collected_ahead_are_those_of_the_indices(
 
 def test_two_sessions_find_their_own_data_by_name() -> None:
     with tf.Graph().as_default():
-        data = build_resident_data((1, 1, 1), 4)
+        data = build_resident_data(spec_of((1, 1, 1)), 4)
         images = make_batch_stream(data, 4, 1, 0).get_next()["images"]
         for value in (1, 2):
             with tf.Session() as session:
@@ -103,7 +108,7 @@ def test_nothing_of_the_data_is_in_the_graph() -> None:
     images = np.random.default_rng(0).integers(0, 256, (1000, 32, 32, 3), np.uint8)
     labels = np.arange(1000)
     with tf.Graph().as_default() as graph, tf.Session() as session:
-        data = build_resident_data((32, 32, 3), 1000)
+        data = build_resident_data(spec_of((32, 32, 3)), 1000)
         make_batch_stream(data, 500, 1, 0)
         data.fill(session, images, labels)
         found = session.run((data.images, data.labels))

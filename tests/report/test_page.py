@@ -40,7 +40,8 @@ def run_page(text: str) -> RunPage:
     picture = Picture(b"png", text, 10)
     values: dict[str, Any] = {
         **dict.fromkeys(("save_dir", "model", "dataset", "split", "cam_layer"), text),
-        **dict.fromkeys(("accuracy", "loss", "top5_accuracy"), 0.5),
+        "figures": [(text, 0.5)],
+        "targets": "classes",
         **dict.fromkeys(("steps_made", "total_steps", "step", "num_images"), 1234567),
         **dict.fromkeys(("parameters", "fixed_parameters", "flops"), 10),
         **dict.fromkeys(("most_confused", "classes", "layers"), table),

@@ -68,14 +68,15 @@ def curve_values(
 
     Args:
         probabilities: float32 [n, num_classes].
-        labels: int [n], range [0, num_classes).
+        labels: int [n], range [0, num_classes); or float32 [n, num_classes], 0 or 1.
         class_names: one for each class.
     """
     from tensorboard.plugins.pr_curve import summary
 
     values: list[Any] = []
     for index, name in enumerate(class_names):
-        curve = class_curve(probabilities[:, index], labels == index)
+        is_class = labels == index if labels.ndim == 1 else labels[:, index] == 1
+        curve = class_curve(probabilities[:, index], is_class)
         pb = summary.raw_data_pb(
             f"classes/{name}", *curve, num_thresholds=THRESHOLDS, display_name=name
         )

@@ -15,6 +15,7 @@ import numpy as np
 
 from cnnlab.base.files import translate_os_errors, write_atomically
 from cnnlab.base.tf1 import tf
+from cnnlab.data.grey_levels import displayable_levels
 from cnnlab.data.show import displayable, load_batches, make_sheet
 from cnnlab.run.evaluating import Evaluation, EvaluationListener
 from cnnlab.run.hook import Hook, Run, RunPlan, StepState
@@ -25,7 +26,7 @@ from cnnlab.run.tensorboard.curves import curve_values
 from cnnlab.run.tensorboard.drawn_graph import DrawnGraph
 from cnnlab.run.tensorboard.pictures import draw_confusion_matrix, draw_mistakes, picture_value
 from cnnlab.run.tensorboard.profile import Profile, table
-from cnnlab.run.tensorboard.projector import MAX_IMAGES, write_projector
+from cnnlab.run.tensorboard.projector import MAX_IMAGES, numbered, write_projector
 from cnnlab.run.tensorboard.trace import chrome_trace, drawn_metadata
 
 INPUT_IMAGES = 32
@@ -55,23 +56,24 @@ class EvaluationPictures(EvaluationListener):
         self._batches.append((logits, probabilities))
 
     def after(self, run: Run, evaluation: Evaluation) -> None:
-        names, split = run.data.spec.class_names, run.data.split("validation")
+        spec, split = run.data.spec, run.data.split("validation")
+        names, has_classes = spec.class_names, spec.targets == "classes"
         logits, probabilities = map(np.concatenate, zip(*self._batches, strict=True))
         labels, predicted = split.labels[: len(logits)], logits.argmax(axis=1)
         values = []
-        if "images" in self._parts:
+        if "images" in self._parts and has_classes:
             worst = worst_mistakes(probabilities, predicted, labels, MISTAKES)
             if len(worst):
-                images = split.images[worst]
+                images = displayable_levels(split.images[worst], spec.image_range)
                 picture = draw_mistakes(
                     images, labels[worst], predicted[worst], probabilities[worst], names
                 )
                 values.append(picture_value("images/mistakes", picture))
-        if "confusion_matrix" in self._parts:
+        if "confusion_matrix" in self._parts and has_classes:
             confusion = confusion_matrix(labels, predicted, len(names))
             picture = draw_confusion_matrix(confusion, names)
             values.append(picture_value("images/confusion_matrix", picture))
-        if "pr_curves" in self._parts:
+        if "pr_curves" in self._parts and spec.targets != "values":
             values += curve_values(probabilities, labels, names)
         self._log.write_summary(
             "val", evaluation.step, tf.Summary(value=values).SerializeToString()
@@ -109,14 +111,16 @@ class ProjectorHook(Hook):
         images, labels = split.images[:MAX_IMAGES], split.labels[:MAX_IMAGES]
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
-            found, logits = run.session.run(
-                (graph.features, graph.logits), {graph.images_ph: batch}
-            )
+            fetched = (graph.features, graph.logits, graph.probabilities)
+            found, logits, outputs = run.session.run(fetched, {graph.images_ph: batch})
             features.append(found)
-            guesses.append(logits.argmax(axis=1))
-        names = run.data.spec.class_names
+            guesses.append(logits.argmax(axis=1) if labels.ndim == 1 else outputs)
+        spec = run.data.spec
         write_projector(
-            self._folder, np.concatenate(features), images, labels, np.concatenate(guesses), names
+            self._folder,
+            np.concatenate(features),
+            displayable_levels(images, spec.image_range),
+            *numbered(labels, np.concatenate(guesses), spec),
         )
 
     def after_stop(self, run: Run, state: StepState) -> None:

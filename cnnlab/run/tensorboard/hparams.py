@@ -134,7 +134,7 @@ def run_session(config: Config) -> Iterator[Session]:
 def finish(session: Session, result: Mapping[str, Any]) -> None:
     """Write the result of a training run, if it is finished; result: see `Train.train`."""
     if result["finished"]:
-        figures = {f"test/{name}": result[name] for name in ("accuracy", "loss")}
+        figures = {f"test/{name}": result[name] for name in ("accuracy", "loss") if name in result}
         session.write(result["step"], figures)
         session.end()
 

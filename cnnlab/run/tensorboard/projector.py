@@ -20,6 +20,7 @@ from PIL import Image
 
 from cnnlab.base.files import translate_os_errors, write_atomically
 from cnnlab.base.safe_text import for_terminal
+from cnnlab.data.specs import DatasetSpec
 from cnnlab.run.tensorboard.pictures import as_picture
 
 MAX_IMAGES = 2000  # with more, t-SNE takes minutes in the browser
@@ -77,6 +78,33 @@ def write_projector(
     per_row = sprite_columns(len(images))
     config = _CONFIG.format(width=sprite.width // per_row, height=sprite.height // per_row)
     write_atomically(folder / "projector_config.pbtxt", config)
+
+
+def numbered(
+    labels: npt.NDArray[Any], predictions: npt.NDArray[Any], spec: DatasetSpec
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Sequence[str]]:
+    """Return labels, predictions and class names for `write_projector`.
+
+    Each set of labels, and each row of values, becomes a class of its own.
+
+    Args:
+        labels: int [n] or float32 [n, k], the truth.
+        predictions: int [n], classes; or float32 [n, k], probabilities or values.
+        spec: names the classes, labels or values.
+    """
+    if spec.targets == "classes":
+        return labels, predictions, spec.class_names
+    texts = [_row_text(row, spec) for row in (*labels, *predictions)]
+    names = list(dict.fromkeys(texts))
+    numbers = np.array([names.index(text) for text in texts])
+    return numbers[: len(labels)], numbers[len(labels) :], names
+
+
+def _row_text(row: npt.NDArray[np.float32], spec: DatasetSpec) -> str:
+    if spec.targets == "values":
+        return ", ".join(f"{value:.4g}" for value in row)
+    names = [name for name, value in zip(spec.class_names, row, strict=True) if value >= 0.5]
+    return " + ".join(names) or "none"
 
 
 def sprite_columns(count: int) -> int:

@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from cnnlab.run.metrics.per_class import FIGURES, averages, per_class_figures
+from cnnlab.run.metrics.per_class import (
+    FIGURES,
+    averages,
+    counts_against_others,
+    per_class_figures,
+)
 
 NAMES = tuple("abcdefg")
 
@@ -45,7 +50,7 @@ def test_each_class_and_the_means(case: tuple[int, list[int], list[int]]) -> Non
         truth, predicted, labels=every, zero_division=0
     )
     assert [row["support"] for row in rows] == theirs[3].tolist()
-    macro, weighted = averages(rows, confusion)
+    macro, weighted = averages(rows, counts_against_others(confusion))
     for average, mine in (("macro", macro), ("weighted", weighted)):
         mean = metrics.precision_recall_fscore_support(
             truth, predicted, average=average, zero_division=0
@@ -75,6 +80,6 @@ def test_a_mean_ignores_classes_without_the_figure() -> None:
     rows = rows_of(confusion)
     for row, value in zip(rows, (0.2, 1.0, None), strict=True):
         row["pr_auc"] = value
-    macro, weighted = averages(rows, confusion)
+    macro, weighted = averages(rows, counts_against_others(confusion))
     assert macro["pr_auc"] == pytest.approx(0.6)
     assert weighted["pr_auc"] == pytest.approx(0.8)
