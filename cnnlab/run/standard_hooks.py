@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from cnnlab.run import hooks as standard
 from cnnlab.run.disk.run_directory import RunDirectory
 from cnnlab.run.evaluating import (
@@ -46,9 +48,10 @@ def make_hooks(
         has_followers: see `CheckpointHook`.
     """
     config = run.config
+    summary_steps = summary_steps_of(config.summary_steps, total_steps)
     hooks: list[Hook] = [
-        standard.SummaryHook(config.summary_steps, log, started),
-        *([] if config.quiet else [ProgressHook(config.summary_steps, total_steps)]),
+        standard.SummaryHook(summary_steps, log, started),
+        *([] if config.quiet else [ProgressHook(summary_steps, total_steps)]),
         EvaluationHook(
             config.eval_steps,
             total_steps,
@@ -63,7 +66,7 @@ def make_hooks(
             "train": run.data.split("train").images[: config.batch_size].copy(),
             "val": run.data.split("validation").images[: config.batch_size],
         }
-        hooks.append(standard.LayerSummaryHook(config.summary_steps, log, samples))
+        hooks.append(standard.LayerSummaryHook(summary_steps, log, samples))
     if "images" in config.tensorboard:
         hooks.append(InputImagesHook(log))
     if "projector" in config.tensorboard:
@@ -81,6 +84,11 @@ def make_hooks(
         )
     )
     return hooks
+
+
+def summary_steps_of(given: Literal["auto"] | int, total_steps: int) -> int:
+    """Return the steps between two lines; auto gives a short run a curve, not a single dot."""
+    return max(1, min(100, total_steps // 10)) if given == "auto" else given
 
 
 def _make_listeners(

@@ -27,7 +27,7 @@ DEFAULTS = {
     "log_dir": None,
     "steps_per_run": "auto",
     "eval_steps": 500,
-    "summary_steps": 100,
+    "summary_steps": "auto",
     "checkpoint_steps": 1000,
     "max_to_keep": 5,
     "validation_split": 0.0,

@@ -10,6 +10,7 @@ import pytest
 
 from cnnlab import Hook, Train
 from cnnlab.base.errors import CnnlabError
+from cnnlab.run import standard_hooks
 from cnnlab.run.disk import checkpoint, run_directory
 from cnnlab.run.disk.checkpoint import Checkpoints
 from cnnlab.run.hook import StepState
@@ -31,6 +32,14 @@ def test_plain_lines_of_progress(tmp_path: Path, capsys: pytest.CaptureFixture[s
     progress = [match[1] for line in err if (match := LINE.fullmatch(line))]
     assert progress == ["2", "4", "6"]
     assert sum(line.startswith("step 3: validation accuracy 0.") for line in err) == 1
+
+
+@pytest.mark.parametrize(
+    ("total_steps", "given", "expected"),
+    [(1, "auto", 1), (60, "auto", 6), (999, "auto", 99), (5000, "auto", 100), (60, 100, 100)],
+)
+def test_a_short_run_has_ten_lines_by_default(total_steps: int, given: Any, expected: int) -> None:
+    assert standard_hooks.summary_steps_of(given, total_steps) == expected
 
 
 def test_a_bar_on_a_terminal(
