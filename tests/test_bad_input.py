@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cnnlab import predict, train
+from cnnlab import train
 from cnnlab.data import __main__ as data
 from cnnlab.evaluate import __main__ as evaluate
 from cnnlab.export import __main__ as export
+from cnnlab.predict import __main__ as predict
 from tests import commands, small_run
 
 Main = Callable[[list[str]], None]

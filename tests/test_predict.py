@@ -15,11 +15,13 @@ import pytest
 import yaml
 from PIL import Image
 
-from cnnlab import predict as module
+from cnnlab import Train
 from cnnlab.base.errors import CnnlabError, DataError, UsageError
 from cnnlab.data.shapes import draw_shapes
 from cnnlab.evaluate import evaluate
-from cnnlab.predict import FORMATS, iter_predictions, predict
+from cnnlab.predict import __main__ as command
+from cnnlab.predict import iter_predictions, predict
+from cnnlab.predict.rendering import FORMATS
 from tests import commands, small_run
 
 NUM_FILES = 12
@@ -51,7 +53,7 @@ class Answer:
     def __init__(self, capsys: pytest.CaptureFixture[str], *words: str) -> None:
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:
-            module.main(list(words))
+            command.main(list(words))
         self.code = end.value.code
         self.out, self.err = capsys.readouterr()
 
@@ -237,3 +239,47 @@ def test_pipes(save_dir: str, pictures: list[str]) -> None:
     assert len(done.stdout.splitlines()) == 4
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+@pytest.fixture
+def digits(tmp_path: Path) -> Path:
+    """A run on light squares on black, and the files light.png and dark.png."""
+    images = np.zeros((40, 8, 8, 1), np.uint8)
+    images[::2, 2:6, 2:6] = 250
+    images[1::2, 3:5, 3:5] = 250
+    pair = (images, np.arange(40) % 2)
+    Image.fromarray(images[0, ..., 0]).save(tmp_path / "dark.png")
+    Image.fromarray(255 - images[0, ..., 0]).save(tmp_path / "light.png")
+    with Train(data=(pair, pair), model="mnist_perceptron", batch_size=10, lr=0.01) as train:
+        train.train(tmp_path / "run", steps=50)
+    return tmp_path
+
+
+def test_an_opposite_background_gets_one_warning_with_the_remedy(
+    digits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dark, light = str(digits / "dark.png"), str(digits / "light.png")
+    save_dir = f"--save_dir={digits / 'run'}"
+    warned = Answer(capsys, dark, light, light, save_dir)
+    assert (warned.code, warned.err) == (
+        0,
+        f"warning: {light} has a light background, but the training images have a dark one; "
+        "--invert=True swaps light and dark\n",
+    )
+    quiet = Answer(capsys, dark, light, light, save_dir, "--quiet")
+    assert (quiet.out, quiet.err) == (warned.out, "")
+    as_trained = Answer(capsys, dark, save_dir)
+    assert as_trained.err == ""
+    inverted = Answer(capsys, light, save_dir, "--invert")
+    assert (inverted.out, inverted.err) == (as_trained.out.replace("dark.png", "light.png"), "")
+    wrong = Answer(capsys, dark, save_dir, "--invert")
+    assert "has a light background after --invert, but the training images have a" in wrong.err
+    assert "leave out --invert" in wrong.err
+
+
+def test_in_python_it_is_a_warning(digits: Path) -> None:
+    with pytest.warns(UserWarning, match="light.png has a light background, but the training"):
+        predict([digits / "light.png"], digits / "run")
+    (answer,) = predict([digits / "light.png"], digits / "run", invert=True)
+    (as_trained,) = predict([digits / "dark.png"], digits / "run")
+    assert answer["top"] == as_trained["top"]

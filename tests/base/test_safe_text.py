@@ -7,7 +7,7 @@ import pytest
 from cnnlab.base.safe_text import for_csv, for_terminal, lines_for_terminal
 from cnnlab.config import cli
 from cnnlab.config.terminal import render_table
-from cnnlab.predict import as_csv, as_text
+from cnnlab.predict.rendering import as_csv, as_text
 from cnnlab.run.control import Control
 
 EVIL = "a\x1b[2J\nok: 3\u202e"

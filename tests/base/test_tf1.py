@@ -13,7 +13,7 @@ import json, sys
 import cnnlab
 from cnnlab import Config, Hook, Train, UsageError
 from cnnlab.config import cli
-names = ("cnnlab.train", "cnnlab.evaluate.__main__", "cnnlab.predict", "cnnlab.data.__main__")
+names = ("cnnlab.train", *(f"cnnlab.{n}.__main__" for n in ("evaluate", "predict", "data")))
 codes = []
 import importlib
 for name in names:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import chain
@@ -15,18 +12,17 @@ from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from cnnlab.base.errors import DataError, UsageError
-from cnnlab.base.files import output_to, translate_os_errors
-from cnnlab.base.safe_text import for_csv, for_terminal
-from cnnlab.config import cli
-from cnnlab.config.options import STRICT, as_dict, build, option, replace
+from cnnlab.base.errors import DataError
+from cnnlab.base.words import worded
+from cnnlab.config.options import STRICT, build, option, replace
 from cnnlab.config.own_code_options import OwnCodeOptions
 from cnnlab.config.training_options import TTA_HELP, Tta
 from cnnlab.data.grey_levels import in_range
-from cnnlab.data.image_files.image_paths import find_images
+from cnnlab.data.image_files.borders import OPPOSITE, inverted, is_opposite
 from cnnlab.data.image_files.image_reader import ImageBatch, read_images
+from cnnlab.data.specs import Background
 from cnnlab.models import ModelFunction
-from cnnlab.run.answers import answers_of, in_columns, in_text
+from cnnlab.run.answers import answers_of
 from cnnlab.run.disk.config_file import load_config, load_run_data
 from cnnlab.run.own_code import parts_of_run
 from cnnlab.run.trained_model import TrainedModel, check_image_shape
@@ -64,6 +60,12 @@ class PredictOptions(OwnCodeOptions):
         default_text="as in the run",
         group="device",
     )
+    invert: bool = option(
+        False,
+        "swap light and dark in the images, for dark drawings on white paper where the training "
+        "images are light on black",
+        group="data",
+    )
     top: int = option(
         3, "number of classes to name for each image", unit="classes", group="output", ge=1
     )
@@ -87,6 +89,11 @@ class PredictOptions(OwnCodeOptions):
 def raise_error(error: DataError) -> None:
     """Raise the error of a file that cannot be read; the default of `on_bad`."""
     raise error
+
+
+def warn(text: str) -> None:
+    """Warn as Python does; the default of `on_warning`."""
+    warnings.warn(worded(text), stacklevel=4)
 
 
 def predict(
@@ -114,6 +121,7 @@ def iter_predictions(
     save_dir: str | Path = "./save",
     *,
     on_bad: Callable[[DataError], None] = raise_error,
+    on_warning: Callable[[str], None] = warn,
     model: str | ModelFunction | None = None,
     **options: Any,
 ) -> Iterator[dict[str, Any]]:
@@ -125,9 +133,11 @@ def iter_predictions(
         files: paths of images; `find_images` in cnnlab.data.image_files finds them in folders.
         save_dir: a run directory.
         on_bad: called with the error of each file that cannot be read, which is then skipped.
+        on_warning: called with a text at the first image whose background is opposite to that of
+            the training images; see `cnnlab.data.image_files.borders`.
         model: your own model, as its function or as FILE.py:NAME; default: the run's own copy.
-        **options: checkpoint, top, tta, batch_size, data_dir and device, as for the command; see
-            `PredictOptions`.
+        **options: checkpoint, top, tta, batch_size, data_dir, device and invert, as for the
+            command; see `PredictOptions`.
 
     Raises:
         UsageError: an option is wrong.
@@ -150,13 +160,36 @@ def iter_predictions(
     check_image_shape(checked.save_dir, config, spec, checked.checkpoint, parts)
     paths = map(str, files)
     batches = read_images(paths, spec.image_shape, config.smallest_eval_batch_size, on_bad)
-    with closing(batches):
-        first = next(batches, None)  # without an image, the weights are not loaded
+    with closing(batches), closing(_seen(batches, spec.background, checked, on_warning)) as seen:
+        first = next(seen, None)  # without an image, the weights are not loaded
         if first is None:
             return
         with TrainedModel(checked.save_dir, config, spec, checked.checkpoint, parts) as trained:
-            for files, found in _prefetch(trained, chain([first], batches)):
+            for files, found in _prefetch(trained, chain([first], seen)):
                 yield from answers_of(files, found, spec, checked.top)
+
+
+def _seen(
+    batches: Iterable[ImageBatch],
+    background: Background | None,
+    options: PredictOptions,
+    on_warning: Callable[[str], None],
+) -> Generator[ImageBatch, None, None]:
+    """Yield the batches as the network sees them, and warn of the first opposite background."""
+    turned, remedy = "", "--invert=True swaps light and dark"
+    if options.invert:
+        turned, remedy = " after --invert", "leave out --invert"
+    for batch in batches:
+        if options.invert:
+            batch = batch._replace(images=inverted(batch.images))
+        if background is not None and (opposite := is_opposite(batch.images, background)).any():
+            file, other = batch.files[int(opposite.argmax())], OPPOSITE[background]
+            on_warning(
+                f"{file} has a {other} background{turned}, but the training images have a "
+                f"{background} one; {remedy}"
+            )
+            background = None  # one warning is enough
+        yield batch
 
 
 def _prefetch(
@@ -177,113 +210,3 @@ def _prefetch(
             waiting = batch.files, computed
         if waiting is not None:
             yield waiting[0], waiting[1].result()
-
-
-Answers = Iterable[Mapping[str, Any]]
-
-
-def as_text(answers: Answers) -> Iterator[str]:
-    """Yield `FILE: CLASS PROBABILITY, ...`, one line per image."""
-    for answer in answers:
-        yield for_terminal(f"{answer['file']}: {in_text(answer)}") + "\n"
-
-
-def as_json(answers: Answers) -> Iterator[str]:
-    """Yield one JSON list, in pieces."""
-    start = "["
-    for answer in answers:
-        yield start + json.dumps(answer)
-        start = ",\n "
-    yield "[]\n" if start == "[" else "]\n"
-
-
-def as_json_lines(answers: Answers) -> Iterator[str]:
-    """Yield a JSON object per image, each on one line."""
-    for answer in answers:
-        yield json.dumps(answer) + "\n"
-
-
-def as_csv(answers: Answers) -> Iterator[str]:
-    """Yield a heading, then one line per image: file, class, probability, class_2, ...
-
-    With several labels an image or real values: file, and a column for each.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    for number, answer in enumerate(answers):
-        headings, cells = zip(*in_columns(answer), strict=True)
-        if number == 0:
-            writer.writerow(map(for_csv, headings))
-        writer.writerow(map(for_csv, cells))
-        yield text.getvalue()
-        text.seek(0)
-        text.truncate()
-
-
-FORMATS: dict[str, Callable[[Answers], Iterator[str]]] = {
-    "text": as_text,
-    "json": as_json,
-    "jsonl": as_json_lines,
-    "csv": as_csv,
-}
-
-
-def main(words: Sequence[str] | None = None) -> None:
-    """Run the command `python -m cnnlab.predict`."""
-    cli.run(
-        _predict_command,
-        PredictOptions,
-        words,
-        usage="python -m cnnlab.predict FILE|FOLDER|PATTERN|-... [--save_dir=DIR] "
-        "[--name=value ...]",
-        about="Predict the class of image files with the weights of a run. Name files, folders, "
-        "quoted patterns\nsuch as 'photos/**/*.png', or - to read paths from stdin. The subfolders "
-        "of a folder are included.",
-        takes_words=True,
-    )
-
-
-def _predict_command(options: PredictOptions, words: tuple[str, ...]) -> None:
-    if not words:
-        raise UsageError("name at least one image file: python -m cnnlab.predict FILE...")
-    if options.json and options.format not in ("text", "json"):
-        raise UsageError(f"--json and --format={options.format} exclude each other; use only one")
-    num_good, num_bad, first_bad = 0, 0, ""
-
-    def skip(error: DataError) -> None:
-        nonlocal num_bad, first_bad
-        first_bad = first_bad or str(error)
-        num_bad += 1
-        cli.complain(str(error), "skipped")
-
-    def counted(answers: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        nonlocal num_good
-        for answer in answers:
-            num_good += 1
-            yield answer
-
-    files = find_images(words, sys.stdin.buffer)
-    answers = iter_predictions(files, on_bad=skip, **as_dict(options))
-    pieces = FORMATS["json" if options.json else options.format](counted(answers))
-    if options.out is None:
-        for piece in pieces:
-            print(piece, end="", flush=True)  # so that a program that reads them need not wait
-    else:
-        _write(Path(options.out), pieces)
-        cli.say(f"{num_good} predictions in {options.out}", options)
-    if num_bad:
-        count = f"{num_bad} of {num_good + num_bad} files"
-        raise cli.Exit(1, error=f"{count} could not be read; the first: {first_bad}")
-
-
-def _write(path: Path, pieces: Iterable[str]) -> None:
-    """Write the file piece by piece. It appears under its name when it is complete."""
-    with translate_os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with output_to(path) as file:
-        for piece in pieces:
-            file.write(piece.encode("utf-8", "backslashreplace"))
-
-
-if __name__ == "__main__":
-    main()
