@@ -1,38 +1,11 @@
-"""The names of augmentations, and how a recipe lists them.
-
-The augmentations themselves are in `cnnlab.data.augment`.
-"""
+"""How a recipe lists augmentations, which are in `cnnlab.data.augment`."""
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
-from cnnlab.base.errors import UsageError, nearest
-from cnnlab.base.own_functions import is_reference
+from cnnlab.base.errors import UsageError
 
-Augmentation = Literal[
-    "flip",
-    "vertical_flip",
-    "alternating_flip",
-    "pad_and_crop",
-    "translate",
-    "random_crop",
-    "rotate",
-    "shear",
-    "zoom",
-    "brightness",
-    "contrast",
-    "saturation",
-    "hue",
-    "channel_shift",
-    "gaussian_noise",
-    "cutout",
-    "random_erasing",
-    "mixup",
-    "cutmix",
-    "rand_augment",
-]
-AUGMENTATIONS: Final[tuple[str, ...]] = get_args(Augmentation)
 MIXING: Final = ("mixup", "cutmix")  # these mix images with different labels
 
 # Values of `--scaling` that may also be the last entry. They apply in evaluation too.
@@ -40,24 +13,15 @@ SCALINGS: Final = ("standardize", "normalize", "zca", "pca")
 
 
 def parse_entry(entry: Any) -> tuple[str, dict[str, Any]]:
-    """Return the name and the arguments of one entry of the list.
+    """Return the name and the arguments of one entry of the list, which are not checked.
 
     Args:
         entry: NAME or {NAME: {argument: value}}. The name of a function of the user's own is
             FILE.py:NAME.
 
     Raises:
-        UsageError: the entry has another form, or its name is unknown.
+        UsageError: the entry has another form.
     """
-    name, given = _name_and_arguments(entry)
-    known = (*AUGMENTATIONS, *SCALINGS)
-    if name not in known and not is_reference(name):
-        hint = nearest(name, known) or f"; known: {', '.join(known)}"
-        raise UsageError(f"--augment: unknown augmentation {name}{hint}")
-    return name, given
-
-
-def _name_and_arguments(entry: Any) -> tuple[str, dict[str, Any]]:
     if isinstance(entry, str):
         return entry, {}
     if isinstance(entry, dict) and len(entry) == 1:

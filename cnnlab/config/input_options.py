@@ -7,7 +7,6 @@ from typing import Any, Literal
 import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from cnnlab.config.augmentations import AUGMENTATIONS
 from cnnlab.config.options import STRICT, Options, option
 from cnnlab.config.values import NONE
 
@@ -30,7 +29,7 @@ class InputOptions(Options):
 
     dataset: str = option(
         "cifar10",
-        "data set: cifar10, cifar100, mnist, fashion_mnist or shapes",
+        "data set: cifar10, cifar100, mnist, fashion_mnist or shapes; see cnnlab datasets",
         group="data",
         everyday=True,
     )
@@ -62,7 +61,7 @@ class InputOptions(Options):
     augment: list[Any] = option(
         [],
         "augmentations of the training images, applied in this order, as in [flip, "
-        f"{{pad_and_crop: {{pixels: 4}}}}]\nknown: {', '.join(AUGMENTATIONS)}\n"
+        "{pad_and_crop: {pixels: 4}}]\ncnnlab augmentations lists them\n"
         "FILE.py:NAME: your function (images, key, **arguments) -> images",
         group="data",
         everyday=True,
@@ -80,7 +79,10 @@ class InputOptions(Options):
     )
 
     model: str = option(
-        "cifar_cnn", "network: a name in cnnlab.models.MODELS", group="model", everyday=True
+        "cifar_cnn",
+        "network: a name that cnnlab models lists, or your own function as FILE.py:NAME",
+        group="model",
+        everyday=True,
     )
     model_options: dict[str, Any] = option(
         {}, "arguments of the network's function, as in {dropout: 0.4}", group="model"
@@ -91,5 +93,6 @@ class InputOptions(Options):
     def _listed_entries(cls, value: Any) -> Any:
         """Accept flip or "flip, cutout" for a list of names, and one mapping for a list of one."""
         if isinstance(value, str):
-            return [name for name in value.replace(",", " ").split() if name != NONE]
+            names = [name.strip() for name in value.split(",")]
+            return [name for name in names if name not in ("", NONE)]
         return [value] if isinstance(value, dict) else value

@@ -6,10 +6,10 @@ from cnnlab import Train
 from cnnlab.base import words
 from cnnlab.base.errors import UsageError, nearest
 from cnnlab.config import options as opts
-from cnnlab.config.augmentations import AUGMENTATIONS
 from cnnlab.config.config import Config
 from cnnlab.config.resolve import resolve
 from cnnlab.config.values import words_of
+from cnnlab.data.augment import AUGMENTATIONS
 from cnnlab.data.specs import DATASETS
 from cnnlab.models import MODELS
 from cnnlab.predict import predict

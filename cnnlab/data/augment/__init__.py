@@ -9,7 +9,7 @@ so their labels, is (images, targets, weights, keys, **arguments) -> (images, ta
         from stateless ops with a key of (seed, step, purpose). An image's random numbers depend on
         its position in the batch.
 
-`cnnlab.config.augmentations` declares the names; `recipe` maps them to the functions.
+The table in `recipe` gives each function its name.
 
 A recipe's list is applied in order. As long as pixels are only moved it works on uint8, then on
 float32. On a GPU it works on float32 from the start, with the same result.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from cnnlab.base.errors import UsageError
+from cnnlab.base.errors import UsageError, nearest
+from cnnlab.base.own_functions import is_reference
 from cnnlab.config import arguments as function_arguments
 from cnnlab.config.augmentations import SCALINGS, parse_entry
 from cnnlab.data.augment import colour, erasing, geometry, mixing, rand_augment
@@ -67,9 +68,13 @@ def parse_augmentations(entries: list[Any]) -> list[tuple[str, dict[str, Any]]]:
                 raise UsageError(f"--augment: {name} takes no arguments and must be the last entry")
             parsed.append((name, {}))
             continue
-        if name not in AUGMENTATIONS:  # the user's own, which is checked when it is loaded
+        if is_reference(name):  # the user's own, which is checked when it is loaded
             parsed.append((name, given))
             continue
+        if name not in AUGMENTATIONS:
+            known = (*AUGMENTATIONS, *SCALINGS)
+            hint = nearest(name, known) or f"; known: {', '.join(known)}"
+            raise UsageError(f"--augment: unknown augmentation {name}{hint}")
         checked = function_arguments.check(
             AUGMENTATIONS[name].function, given, f"--augment: {name}"
         )
