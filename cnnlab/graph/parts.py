@@ -12,6 +12,7 @@ from cnnlab.base.user_code import user_code
 from cnnlab.config.arguments import check
 from cnnlab.config.config import Config
 from cnnlab.config.references import references_in
+from cnnlab.graph.small_images import naming_small_images
 from cnnlab.models import ModelFunction, find_model
 
 OwnFunctions = Mapping[str, Callable[..., Any]]  # by option; see `own_names`
@@ -87,7 +88,7 @@ class Parts(NamedTuple):
         given = {"training": training, **self.model_options}
         if self.takes_labels:
             given["labels"] = labels
-        with user_code():
+        with user_code(), naming_small_images(images):
             return self.model(images, num_classes, **given)
 
 
