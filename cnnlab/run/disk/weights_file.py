@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from cnnlab.base.errors import CnnlabError
 from cnnlab.run.disk.signatures import Signature
 
 _SUFFIX = ".npy"
-_DAMAGE = (OSError, ValueError, EOFError, LookupError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def weights_to_npz(weights: Mapping[str, npt.NDArray[Any]]) -> bytes:
@@ -40,7 +38,7 @@ def npz_signatures(path: Path) -> dict[str, Signature]:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.endswith(_SUFFIX)]
             return {name.removesuffix(_SUFFIX): _signature(archive, name) for name in names}
-    except _DAMAGE as error:
+    except Exception as error:  # a hostile archive can raise a dozen kinds
         raise _unreadable(path, error) from error
 
 
@@ -51,10 +49,18 @@ def read_npz(path: Path, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
         CnnlabError: an array is missing, or its checksum is wrong.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in names}
-    except _DAMAGE as error:
+        # Not `np.load`: where a file has a member `a` beside `a.npy`, it returns the bytes of `a`.
+        with zipfile.ZipFile(path) as archive:
+            return {name: _array(archive, name + _SUFFIX) for name in names}
+    except Exception as error:  # a hostile archive can raise a dozen kinds
         raise _unreadable(path, error) from error
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
+    with archive.open(name) as member:
+        array: npt.NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
+        member.read(1)  # at the end, it compares the checksum
+        return array
 
 
 def _signature(archive: zipfile.ZipFile, name: str) -> Signature:

@@ -4,6 +4,7 @@ import io
 import os
 import resource
 import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -165,6 +166,19 @@ def test_npz_whose_size_contradicts_its_header_is_refused() -> None:
     ):
         with pytest.raises(DataError, match=why):
             formats.parse_npz(fakes.zipped("x.npy", content), "f", key="x")
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_npz_of_damaged_compression_is_refused(kind: int) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", kind) as archive:
+        archive.writestr("x.npy", np.random.default_rng(0).bytes(10_000))
+        archive.writestr("x", b"a member without the suffix is ignored")
+    data = bytearray(file.getvalue())
+    data[60:90] = bytes(30)
+    with pytest.raises(DataError, match=r"^f: cannot read array 'x': .*; download") as error:
+        formats.parse_npz(bytes(data), "f", key="x")
+    fakes.assert_one_line(error)
 
 
 # PNG sprites
