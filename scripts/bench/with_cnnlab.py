@@ -9,7 +9,7 @@ from cnnlab import Train
 from cnnlab.base.tf1 import tf
 from cnnlab.data.datasets import load_dataset
 from cnnlab.data.pipeline import make_index_stream
-from cnnlab.layers.tower import FROZEN
+from cnnlab.layers.variables import FROZEN
 from cnnlab.run.loop import run_steps
 from scripts.bench.contestants import Contestant
 from scripts.bench.workloads import Workload
