@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from cnnlab.base.errors import UsageError, nearest
+from cnnlab.base.printing import print_as_is
 from cnnlab.config import cli
 from cnnlab.config.arguments import describe_arguments
 from cnnlab.config.options import Options
@@ -138,7 +139,7 @@ def _show(kind: str, options: Options, words: tuple[str, ...]) -> list[Entry] | 
     entries = [catalogue.entry(name) for name in names]
     if not options.json:
         rows = [[str(value) for value in _row(entry).values()] for entry in entries]
-        print(render_table(list(_row(entries[0])), rows, left_columns=len(rows[0])))
+        print_as_is(render_table(list(_row(entries[0])), rows, left_columns=len(rows[0])))
     return entries
 
 

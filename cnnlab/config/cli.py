@@ -21,7 +21,8 @@ from typing import Any, TextIO
 import fire
 
 from cnnlab.base.errors import CnnlabError, UsageError
-from cnnlab.base.safe_text import for_terminal, lines_for_terminal
+from cnnlab.base.printing import print_as_is, print_lines
+from cnnlab.base.safe_text import for_terminal
 from cnnlab.base.signals import Interrupted, signals_raised
 from cnnlab.base.words import ALIASES, words_of_a_command
 from cnnlab.config import options as options_module
@@ -155,7 +156,7 @@ def _run(
     debug = any(word in ("--debug", "--debug=True", "--debug=1") for word in words)
     try:
         if (which := _asked_help(words)) is not None:
-            print(help_text(options_class, usage, about, which))
+            print_as_is(help_text(options_class, usage, about, which))
             return 0
         options, positional = _parse(options_class, words, resolve, takes_words)
         code, error = 0, ""
@@ -164,7 +165,7 @@ def _run(
         except Exit as stopped:
             code, answer, error = int(str(stopped.code)), stopped.answer, stopped.error
         if options.json and answer is not None:
-            print(json.dumps(answer), flush=True)
+            print_as_is(json.dumps(answer))
         if error:
             complain(error)
     except BrokenPipeError:
@@ -189,7 +190,7 @@ def complain(text: str, kind: str = "error") -> None:
     if len(line) > MAX_LINE:
         line = f"{line[:MAX_LINE]} ..."
     try:
-        print(f"{kind}: {line}", file=sys.stderr, flush=True)
+        print_lines(f"{kind}: {line}", to_stderr=True)
     except BrokenPipeError:
         silence(sys.stderr)
 
@@ -221,8 +222,7 @@ def say(text: str, options: Options | None = None) -> None:
     """Print a line for people on stdout, or with `--json` on stderr, there not if `--quiet`."""
     if options is not None and options.json and options.quiet:
         return
-    stream = sys.stderr if options is not None and options.json else sys.stdout
-    print(lines_for_terminal(text), file=stream, flush=True)
+    print_lines(text, to_stderr=options is not None and options.json)
 
 
 def _parse(

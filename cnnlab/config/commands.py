@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from cnnlab.base.errors import nearest
+from cnnlab.base.printing import print_as_is
 from cnnlab.base.version import __version__
 from cnnlab.config.cli import complain
 
@@ -36,10 +37,10 @@ def main() -> None:
     """Run the console script. A command loads its own modules only."""
     words = sys.argv[1:]
     if not words or words[0] in ("-h", "--help"):
-        print(_help_text())
+        print_as_is(_help_text())
         sys.exit(0 if words else 2)
     if words[0] == "--version":
-        print(f"cnnlab {__version__}")
+        print_as_is(f"cnnlab {__version__}")
         sys.exit(0)
     if words[0] not in _ALL:
         hint = nearest(words[0], _ALL) or f"; known: {', '.join(_ALL)}"

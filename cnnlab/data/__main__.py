@@ -9,7 +9,7 @@ from typing import Any
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import DataError, UsageError, nearest
-from cnnlab.base.safe_text import for_terminal
+from cnnlab.base.printing import print_as_is, print_lines
 from cnnlab.config import cli
 from cnnlab.config.options import STRICT, Options, option
 from cnnlab.config.terminal import render_table
@@ -102,13 +102,13 @@ def _data_command(options: DataOptions, words: tuple[str, ...]) -> list[dict[str
 def _print_rows(action: str, rows: list[dict[str, Any]]) -> None:
     if action == "list":
         cells = [[str(value) for value in row.values()] for row in rows]
-        print(render_table(list(rows[0]), cells, left_columns=2))
+        print_as_is(render_table(list(rows[0]), cells, left_columns=2))
         return
     # A path is never wrapped, so that it can be copied.
     for row in rows:
         state = row.get("state", "")
         text = f"{row['file']}  {state}".rstrip() if state in ("", "ok") else state
-        print(for_terminal(text))
+        print_lines(text)
 
 
 def _list_datasets() -> list[dict[str, Any]]:

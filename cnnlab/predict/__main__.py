@@ -9,6 +9,7 @@ from typing import Any
 
 from cnnlab.base.errors import DataError, UsageError
 from cnnlab.base.files import output_to, translate_os_errors
+from cnnlab.base.printing import print_as_is, print_lines
 from cnnlab.config import cli
 from cnnlab.config.options import as_dict
 from cnnlab.data.image_files.image_paths import find_images
@@ -58,8 +59,10 @@ def _predict_command(options: PredictOptions, words: tuple[str, ...]) -> None:
     answers = iter_predictions(files, on_bad=skip, on_warning=warn, **as_dict(options))
     pieces = FORMATS["json" if options.json else options.format](counted(answers))
     if options.out is None:
-        for piece in pieces:
-            print(piece, end="", flush=True)  # so that a program that reads them need not wait
+        # CSV keeps any file name as it is for programs, but a terminal would obey some.
+        write = print_lines if sys.stdout.isatty() else print_as_is
+        for piece in pieces:  # one by one, so that a program that reads them need not wait
+            write(piece, end="")
     else:
         _write(Path(options.out), pieces)
         cli.say(f"{num_good} predictions in {options.out}", options)

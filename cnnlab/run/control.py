@@ -8,9 +8,7 @@ import signal
 import sys
 from contextlib import AbstractContextManager
 
-from tqdm import tqdm
-
-from cnnlab.base.safe_text import lines_for_terminal
+from cnnlab.base.printing import print_above_bars
 from cnnlab.base.signals import signals_deferred
 from cnnlab.base.words import worded
 from cnnlab.config import cli
@@ -50,7 +48,7 @@ class Control:
         if self._is_quiet:
             return
         try:
-            tqdm.write(lines_for_terminal(worded(text)), file=sys.stderr)
+            print_above_bars(worded(text))
         except BrokenPipeError:
             cli.silence(sys.stderr)
             self.is_stopping, self.stop_signal = True, signal.SIGPIPE

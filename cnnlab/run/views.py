@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cnnlab.base.printing import print_as_is
 from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
@@ -75,7 +76,7 @@ class RunViews(SessionOwner):
         )
         flops = sum(layer.flops or 0 for layer in layers) / 1e6
         rows += [[], ["total", "", "", f"{trained:,}", f"{fixed:,}", f"{flops:,.3f}"]]
-        print(render_table(headings, rows, left_columns=3))
+        print_as_is(render_table(headings, rows, left_columns=3))
 
     def __repr__(self) -> str:
         """Return model, data, the options that differ from the defaults, and the step."""

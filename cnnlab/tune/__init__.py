@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib.util
 import platform
 import shutil
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.files import free_name
 from cnnlab.base.own_functions import describe, importable
-from cnnlab.base.safe_text import lines_for_terminal
+from cnnlab.base.printing import print_lines
 from cnnlab.config.options import fields_of
 from cnnlab.config.resolve import resolve
 from cnnlab.models import ModelFunction
@@ -199,4 +198,4 @@ def _identity(options: TuneOptions, run_options: Mapping[str, Any], sampler: str
 
 def _say(text: str) -> None:
     """Print a line of progress on stderr."""
-    print(lines_for_terminal(text), file=sys.stderr, flush=True)
+    print_lines(text, to_stderr=True)

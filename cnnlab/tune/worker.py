@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.base.errors import CnnlabError, NonFiniteError
+from cnnlab.base.printing import print_lines
 from cnnlab.base.signals import Interrupted, signals_raised
 from cnnlab.run.disk.metrics_file import read_metrics
 from cnnlab.run.hook import Hook, Run, StepState
@@ -94,7 +95,7 @@ def run_trial(job: Message, ask: Ask) -> Message:
         - error (error): something else is to blame, as a full disk
     """
     options = job["options"]
-    print(f"trial {job['trial']}: {job['values']}", file=sys.stderr, flush=True)
+    print_lines(f"trial {job['trial']}: {job['values']}", to_stderr=True)
     hook = PruningHook(options["eval_steps"], job["metric"], ask)
     try:
         with _build(options, [hook] if job["prunes"] else []) as train:

@@ -20,6 +20,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from cnnlab.base.printing import print_lines
+from cnnlab.base.safe_text import for_terminal
+
 # Called with a description of the file, the bytes so far and the total bytes (None: unknown).
 Progress = Callable[[str, int, int | None], None]
 
@@ -206,13 +209,14 @@ class TerminalProgress:
         if not sys.stderr.isatty():
             if is_new:
                 size = f" ({total_bytes / 1e6:.0f} MB)" if total_bytes else ""
-                print(f"fetching {what}{size}", file=sys.stderr, flush=True)
+                print_lines(f"fetching {what}{size}", to_stderr=True)
             return
         import tqdm
 
         if is_new:
             self.close()
-            self._bar = tqdm.tqdm(total=total_bytes, desc=what, unit="B", unit_scale=True)
+            name = for_terminal(what)
+            self._bar = tqdm.tqdm(total=total_bytes, desc=name, unit="B", unit_scale=True)
         if isinstance(self._bar, tqdm.tqdm):
             self._bar.total = total_bytes
             self._bar.update(done_bytes - self._bar.n)

@@ -8,12 +8,12 @@ data_dir/FOLDER/              complete and verified, or absent (OFFICIAL_FOLDERS
 import contextlib
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from cnnlab.base.errors import DataError
+from cnnlab.base.printing import print_lines
 from cnnlab.data.files import archives, formats, layouts
 from cnnlab.data.files.download import (
     Progress,
@@ -259,8 +259,6 @@ def _locked(path: Path, name: str) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(
-                f"waiting for another process that is fetching {name}", file=sys.stderr, flush=True
-            )
+            print_lines(f"waiting for another process that is fetching {name}", to_stderr=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

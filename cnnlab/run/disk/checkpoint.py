@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.files import cannot_write, sync, translate_os_errors, write_atomically
+from cnnlab.base.printing import print_lines
 from cnnlab.base.tf1 import reason_of, tf
 from cnnlab.run.disk.signatures import Signature, difference, signatures_of
 
@@ -77,9 +77,9 @@ class Checkpoints:
                 return step
             if step not in self.steps():  # a training run has deleted it, and has newer ones
                 return self.latest_intact()
-            print(
+            print_lines(
                 f"warning: checkpoint {self.path(step)} is damaged ({damage}), not used",
-                file=sys.stderr,
+                to_stderr=True,
             )
         if steps:
             raise CnnlabError(f"every checkpoint in {self.folder} is damaged")

@@ -8,12 +8,12 @@ with the weights' values.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.files import free_name
+from cnnlab.base.printing import print_as_is
 from cnnlab.base.safe_text import for_terminal
 from cnnlab.base.surroundings import building_in
 from cnnlab.config.config import Config
@@ -126,4 +126,4 @@ def _say_what_is_loaded(
         for name, signature in sorted(_network_part(theirs).items())
         if name not in ours
     ]
-    print("\n".join(map(for_terminal, lines)), file=sys.stderr)
+    print_as_is("\n".join(map(for_terminal, lines)), to_stderr=True)
