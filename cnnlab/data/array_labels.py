@@ -24,13 +24,15 @@ _MOST_NAMED = 12  # classes that a message lists
 _CURE = "give each image the number or the name of its class"
 
 
-def read_labels(which: str, labels_like: npt.ArrayLike) -> npt.NDArray[Any]:
+def read_labels(which: str, labels_like: Any) -> npt.NDArray[Any]:
     """Return labels as an array [n] or [n, k] of integers, booleans, floats or texts.
 
     Raises:
         DataError: they are none of these, or some are missing or not finite.
     """
     labels = array_of(f"{which} labels", labels_like)
+    if labels.dtype.kind in "US" and labels.ndim == 1 and not isinstance(labels_like, np.ndarray):
+        labels = np.array(list(labels_like), object)  # NumPy would take NaN for the text "nan"
     if labels.dtype.kind == "O" and labels.ndim == 1:
         labels = _of_objects(which, labels)
     if labels.dtype.kind == "S":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,18 +19,23 @@ from cnnlab.data.array_labels import (
     targets_of,
 )
 from cnnlab.data.datasets import Dataset, Split
+from cnnlab.data.from_files import arrays_of_table, is_table, splits_of_table
+from cnnlab.data.from_streams import arrays_of_function, arrays_of_tf_dataset, is_tf_dataset
 from cnnlab.data.image_files.borders import background_of
 from cnnlab.data.specs import DATASETS, DatasetSpec, Targets
 
-Pair = tuple[npt.ArrayLike, npt.ArrayLike]  # (images, labels)
-Pairs = tuple[tuple[npt.ArrayLike, ...], Pair] | tuple[tuple[npt.ArrayLike, ...], Pair, Pair]
+# (images, labels), of the training set also with weights; or a `tf.data.Dataset`, a function that
+# returns an iterator, or a table of image files. A type could not say more: arrays have many types.
+Pair = Any
+Pairs = Any  # (train, test) or (train, validation, test), or a table with the column split
 
 
 def dataset_of(data: Dataset | Pairs) -> Dataset:
     """Return the data that a caller of `Train` gave, checked.
 
     Args:
-        data: a Dataset, or the pairs (train, test) or (train, validation, test).
+        data: a Dataset, the pairs (train, test) or (train, validation, test), or a table with a
+            column split; see `dataset_from_arrays`.
 
     Raises:
         DataError: it is something else; or as for `dataset_from_arrays`.
@@ -39,6 +44,9 @@ def dataset_of(data: Dataset | Pairs) -> Dataset:
         splits = {"train": data.train, "validation": data.validation, "test": data.test}
         given = {which: split for which, split in splits.items() if split is not None}
         return _checked(data.spec, given)
+    if is_table(data):
+        rows = splits_of_table(data)
+        return dataset_from_arrays(rows["train"], rows["test"], validation=rows.get("validation"))
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
         raise DataError(
             f"data is {_in_words(data)}, expected the pairs (train, test) or (train, validation, "
@@ -48,7 +56,7 @@ def dataset_of(data: Dataset | Pairs) -> Dataset:
 
 
 def dataset_from_arrays(
-    train: tuple[npt.ArrayLike, ...],
+    train: Pair,
     test: Pair,
     class_names: Sequence[str] | None = None,
     name: str = "arrays",
@@ -58,6 +66,11 @@ def dataset_from_arrays(
     targets: Targets | None = None,
 ) -> Dataset:
     """Make a data set from arrays, such as those of `tf.keras.datasets.cifar10.load_data()`.
+
+    Instead of (images, labels), a split may be a finite `tf.data.Dataset` of (image, label), or of
+    batches; a function that returns an iterator of the same; or image files of one size: a
+    DataFrame of pandas with the columns path and label, or a list of (path, label). These are read
+    once, in order, into memory.
 
     Args:
         train, test: (images, labels). Images are uint8 [n, height, width, channels] with 1, 3 or 4
@@ -102,7 +115,7 @@ def dataset_from_arrays(
     return _checked(spec, {which: (images[which], *pair[1:]) for which, pair in pairs.items()})
 
 
-def _checked(spec: DatasetSpec, pairs: Mapping[str, tuple[npt.ArrayLike, ...] | Split]) -> Dataset:
+def _checked(spec: DatasetSpec, pairs: Mapping[str, Pair]) -> Dataset:
     """Return a data set with its splits checked, and their sizes in its spec."""
     name = spec.name
     if name in DATASETS:  # commands that read a run's config.yaml would load the official files
@@ -121,23 +134,33 @@ def _checked(spec: DatasetSpec, pairs: Mapping[str, tuple[npt.ArrayLike, ...] | 
     return Dataset(spec, train, test, splits.get("validation"))
 
 
-def _pair(which: str, pair: tuple[npt.ArrayLike, ...] | Split) -> tuple[npt.ArrayLike, ...]:
+def _pair(which: str, pair: Pair) -> tuple[Any, ...]:
     """Return (images, labels), or of the training set also with weights.
 
     Raises:
         DataError: it is something else.
     """
+    if is_table(pair):
+        pair = arrays_of_table(which, pair)
+    elif is_tf_dataset(pair):
+        pair = arrays_of_tf_dataset(which, pair)
+    elif callable(pair):
+        pair = arrays_of_function(which, pair)
+    elif isinstance(pair, Iterator):
+        raise DataError(
+            f"the {which} data is an iterator, which can be read only once; give the function that "
+            "makes it"
+        )
     sizes = (2, 3) if which == "train" or isinstance(pair, Split) else (2,)
     if not isinstance(pair, (tuple, list)) or len(pair) not in sizes:
         raise DataError(
             f"the {which} data is {_in_words(pair)}, expected (images, labels)"
             + ", or (images, labels, weights)" * (3 in sizes)
         )
-    arrays: tuple[Any, ...] = tuple(pair)
-    return arrays
+    return tuple(pair)
 
 
-def check_fitting(which: str, pair: tuple[npt.ArrayLike, ...] | Split, spec: DatasetSpec) -> Split:
+def check_fitting(which: str, pair: Pair, spec: DatasetSpec) -> Split:
     """Return a pair as a Split that fits the images and the labels of a data set.
 
     Args:
