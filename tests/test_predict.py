@@ -283,3 +283,18 @@ def test_in_python_it_is_a_warning(digits: Path) -> None:
     (answer,) = predict([digits / "light.png"], digits / "run", invert=True)
     (as_trained,) = predict([digits / "dark.png"], digits / "run")
     assert answer["top"] == as_trained["top"]
+
+
+@pytest.mark.slow
+def test_a_terminal_obeys_no_file_name(
+    save_dir: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CSV keeps the name as it is, except on a terminal."""
+    name = "in/\x1b[2J.png"
+    Image.fromarray(IMAGES[0]).save(name)
+    words = (name, f"--save_dir={save_dir}", "--format=csv")
+    assert name in Answer(capsys, *words).out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    out = Answer(capsys, *words).out
+    assert "in/\\x1b[2J.png" in out
+    assert "\x1b" not in out
