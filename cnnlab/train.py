@@ -160,6 +160,8 @@ class Train(RunViews):
             self.close()  # the graph's input stream must start at first_step
         self.build_graph(first_step)
         self.say(f"{self.config.model} on {self.config.dataset}: {self.describe()}")
+        if unreached := self.train_graph.inference.unreached:
+            self.say(unreached)
         needs_restoring = self._session is None and first_step > 0
         _ = self.session  # made here, so that a failure comes before anything is written
         directory.begin(first_step, total_steps, self._facts(directory.path))

@@ -15,7 +15,7 @@ import inspect
 import re
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -69,15 +69,33 @@ def users_line(error: BaseException) -> str | None:
     Returns:
         The line, or None if the error passed none.
     """
-    frames = [
-        (frame.f_code, number)
+    return _innermost(
+        (frame.f_code.co_filename, number, frame.f_code.co_name)
         for frame, number in traceback.walk_tb(error.__traceback__)
-        if not _is_skipped(frame.f_code.co_filename)
-    ]
+    )
+
+
+def place_of_operation(operation: Any) -> str:
+    """Return the user's line that made an operation, as `users_line` does, or else its name.
+
+    Args:
+        operation: a `tf.Operation`.
+    """
+    frames = ((frame.filename, frame.lineno, frame.name) for frame in operation.traceback)
+    return _innermost(frames) or str(operation.name)
+
+
+def _innermost(frames: Iterable[tuple[str, int, str]]) -> str | None:
+    """Return the innermost line of the user's; see `users_line`.
+
+    Args:
+        frames: file, line and function of each frame, the outermost first.
+    """
+    kept = [frame for frame in frames if not _is_skipped(frame[0])]
     for libraries in (_INSTALLED, _FRAMEWORKS):
-        for code, number in reversed(frames):
-            if not any(part in code.co_filename for part in libraries):
-                return f"{_shown(code.co_filename)}:{number} (in {code.co_name})"
+        for file, number, name in reversed(kept):
+            if not any(part in file for part in libraries):
+                return f"{_shown(file)}:{number} (in {name})"
     return None
 
 

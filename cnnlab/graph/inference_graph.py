@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from cnnlab.base.errors import CnnlabError
 from cnnlab.base.own_functions import is_reference
 from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
@@ -15,6 +14,7 @@ from cnnlab.data.scaling import InputStatistics, build_statistics, scale
 from cnnlab.data.specs import DatasetSpec, Targets
 from cnnlab.graph.own_results import OwnMetric, own_metric
 from cnnlab.graph.parts import Parts
+from cnnlab.graph.reach import describe_unreached
 from cnnlab.graph.update.losses import losses_of, probabilities_of
 from cnnlab.layers.data_start import DataStart
 from cnnlab.layers.tower import LayerDefaults, Tower, building, inference_kernels
@@ -40,6 +40,7 @@ class InferenceGraph(NamedTuple):
         inputs: float32 [batch, height, width, channels], input of the network: cropped, scaled.
         targets: what the labels are; see `cnnlab.data.array_labels`.
         metrics: name to the user's metric of the fed images.
+        unreached: what the options for all layers do not reach, one line for people, or "".
     """
 
     images_ph: Any
@@ -55,6 +56,7 @@ class InferenceGraph(NamedTuple):
     inputs: Any
     targets: Targets
     metrics: dict[str, OwnMetric]
+    unreached: str
 
 
 def build_inference_graph(
@@ -95,7 +97,6 @@ def build_inference_graph(
     )
     with building(tower):
         logits = parts.build_logits(inputs, spec.num_classes, training=False)
-    logits = _checked_logits(logits, spec.num_classes)
     with tf.name_scope("loss"):
         losses = loss = None
         if parts.loss is not None or not is_reference(config.loss):
@@ -119,6 +120,7 @@ def build_inference_graph(
         inputs=inputs,
         targets=spec.targets,
         metrics=metrics,
+        unreached=describe_unreached(config, tower, logits),
     )
 
 
@@ -131,12 +133,3 @@ def _build_labels_ph(spec: DatasetSpec) -> Any:
     shape = label_shape(spec)
     no_labels = tf.zeros([0, *shape], label_type(spec))
     return tf.placeholder_with_default(no_labels, [None, *shape], "labels_ph")
-
-
-def _checked_logits(logits: Any, num_classes: int) -> Any:
-    shape = getattr(logits, "shape", None)
-    if shape is None or shape.rank != 2 or shape[1] != num_classes:
-        raise CnnlabError(
-            f"the model returned {shape}; it must return logits [batch, {num_classes}]"
-        )
-    return logits

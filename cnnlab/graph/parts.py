@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 from cnnlab.base.errors import CnnlabError
 from cnnlab.base.tf1 import tf
-from cnnlab.base.user_code import user_code
+from cnnlab.base.user_code import place_of, user_code
 from cnnlab.config.arguments import check
 from cnnlab.config.config import Config
 from cnnlab.config.references import references_in
@@ -83,13 +83,16 @@ class Parts(NamedTuple):
                 if they are mixed or no classes. For a model that has this parameter.
 
         Raises:
-            CnnlabError: the user's model fails. The message begins with the user's line.
+            CnnlabError: the user's model fails, or returns no logits. The message begins with the
+                user's line.
         """
         given = {"training": training, **self.model_options}
         if self.takes_labels:
             given["labels"] = labels
         with user_code(), naming_small_images(images):
-            return self.model(images, num_classes, **given)
+            logits = self.model(images, num_classes, **given)
+        _check_logits(logits, num_classes, self.model)
+        return logits
 
 
 def check_variables(known: set[str]) -> None:
@@ -105,3 +108,27 @@ def check_variables(known: set[str]) -> None:
             "make the same layers with the same names in both, by cnnlab.layers or tf.get_variable "
             "(a Keras layer makes new variables at every call)"
         )
+
+
+def _check_logits(logits: Any, num_classes: int, model: ModelFunction) -> None:
+    """Refuse what is not logits, float32 [batch, num_classes].
+
+    Raises:
+        CnnlabError: the model's place, and what it returned.
+    """
+    if logits is None:
+        returned = "None (is there a return at its end?)"
+    elif isinstance(logits, (tuple, list)):
+        returned = f"a {type(logits).__name__} of {len(logits)}, not the logits alone"
+    elif not tf.is_tensor(logits):
+        returned = f"an object of the type {type(logits).__name__}"
+    elif logits.shape.rank != 2 or logits.shape[1] != num_classes:
+        returned = str(logits.shape)
+    elif logits.dtype != tf.float32:
+        returned = f"{logits.dtype.name} (see tf.cast)"
+    else:
+        return
+    raise CnnlabError(
+        f"{place_of(model)} returned {returned}; a model must return logits [batch, {num_classes}],"
+        " float32"
+    )

@@ -93,6 +93,16 @@ class Tower(StepKeys):
     def penalties(self) -> list[Any]:
         return self.variables.penalties.made
 
+    @property
+    def own_regularizers(self) -> list[str]:
+        """The names of the kernels for which the model sets a regularizer."""
+        return self.variables.penalties.own
+
+    @property
+    def scope(self) -> str:
+        """The name scope of the tower's operations."""
+        return self.variables.op_scope
+
 
 @contextmanager
 def building(tower: Tower) -> Iterator[Tower]:

@@ -58,6 +58,7 @@ class Variables:
 
     Attributes:
         penalties: those of the variables, and the model's own.
+        op_scope: name scope of the tower's operations.
     """
 
     def __init__(self, seed: int, average: str | None, defaults: LayerDefaults) -> None:
@@ -73,14 +74,14 @@ class Variables:
         self.penalties = Penalties(defaults.l1, defaults.l2)
         self._by_get_variable: set[str] = set()
         self._by_variable: set[str] = set()
-        self._op_scope = ""  # the scope of the tower's operations
+        self.op_scope = ""
         self._scope: Any = None  # the scope of its variables
         self._is_getting = self._is_creating = False  # within `_get`, within `_create`
 
     @contextmanager
     def made_here(self) -> Iterator[None]:
         """Make every variable inside the block as this class says, and the penalties at its end."""
-        self._op_scope = tf.get_default_graph().get_name_scope()
+        self.op_scope = tf.get_default_graph().get_name_scope()
         with (
             tf.variable_scope(tf.get_variable_scope(), custom_getter=self._get) as self._scope,
             tf.variable_creator_scope(self._create),
@@ -197,7 +198,7 @@ class Variables:
 
     def _own_name(self, name: str | None) -> str:
         """Return TensorFlow 1's name of a `tf.Variable`: with its name scopes, and unique."""
-        scope = tf.get_default_graph().get_name_scope().removeprefix(self._op_scope).strip("/")
+        scope = tf.get_default_graph().get_name_scope().removeprefix(self.op_scope).strip("/")
         first = unique = "/".join(part for part in (scope, name or "Variable") if part)
         count = 0
         while unique in self._by_variable | self._by_get_variable:

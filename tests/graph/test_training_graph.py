@@ -158,11 +158,21 @@ def test_moving_averages_are_updated_in_the_step(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("network", "problem"),
     [
-        (lambda images, num_classes, *, training: None, "returned None"),
-        (lambda images, num_classes, *, training: images, r"returned \(None, 8, 8, 3\)"),
+        (lambda images, num_classes, *, training: None, r"returned None \(is there a return"),
+        (lambda images, num_classes, *, training: images, r"returned \(None, 8, 8, 3\);"),
+        (
+            lambda images, num_classes, *, training: (images, 1),
+            "a tuple of 2, not the",
+        ),
+        (lambda images, num_classes, *, training: "x", "an object of the type str"),
+        (
+            lambda images, num_classes, *, training: tf.zeros([2, num_classes], tf.float64),
+            r"returned float64 \(see tf.cast\)",
+        ),
         (
             lambda images, num_classes, *, training: layers.dense(layers.flatten(images), 3),
-            r"returned \(None, 3\); it must return logits \[batch, 4\]",
+            r"test_training_graph.py:\d+ \(<lambda>\) returned \(None, 3\); a model must return "
+            r"logits \[batch, 4\], float32",
         ),
     ],
 )
