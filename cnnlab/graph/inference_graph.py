@@ -12,6 +12,7 @@ from cnnlab.data.grey_levels import grey_levels, image_type
 from cnnlab.data.resident import label_shape, label_type
 from cnnlab.data.scaling import InputStatistics, build_statistics, scale
 from cnnlab.data.specs import DatasetSpec, Targets
+from cnnlab.graph.model_effects import Summaries, check_random_numbers
 from cnnlab.graph.own_results import OwnMetric, own_metric
 from cnnlab.graph.parts import Parts
 from cnnlab.graph.reach import describe_unreached
@@ -95,8 +96,11 @@ def build_inference_graph(
         average=None if weights == "live" else weights,
         kernels=inference_kernels(is_fast=config.fast_kernels and not as_written),
     )
+    summaries = Summaries()
     with building(tower):
         logits = parts.build_logits(inputs, spec.num_classes, training=False)
+    summaries.taken(tf.get_default_graph())  # those of training are written
+    check_random_numbers([logits], is_allowed=config.allow_stateful_random)
     with tf.name_scope("loss"):
         losses = loss = None
         if parts.loss is not None or not is_reference(config.loss):

@@ -9,11 +9,11 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from cnnlab.base.errors import CnnlabError
 from cnnlab.base.tf1 import tf, tf2
 from cnnlab.config.config import Config
 from cnnlab.data.batches import Batch
-from cnnlab.graph.parts import Parts
+from cnnlab.graph.model_effects import Summaries, check_random_numbers, updates_of
+from cnnlab.graph.parts import Parts, check_variables
 from cnnlab.graph.update.averages import Averages
 from cnnlab.graph.update.losses import training_losses
 from cnnlab.graph.update.optimizers import build_update
@@ -37,6 +37,7 @@ class StepContext(NamedTuple):
     global_step: the variable that counts steps.
     loss_scale: with precision float16; else None.
     kernels: how the layers are computed.
+    is_last: returns a bool scalar, whether the step is the last one of its session run.
     """
 
     config: Config
@@ -47,6 +48,7 @@ class StepContext(NamedTuple):
     global_step: Any
     loss_scale: LossScale | None
     kernels: Kernels
+    is_last: Callable[[], Any] = lambda: tf.constant(False)
 
 
 class StepsMade(NamedTuple):
@@ -76,13 +78,13 @@ class PassResult(NamedTuple):
     objective: float32 scalar that is minimized: loss and penalties.
     logits: float32 [batch, num_classes], unscaled.
     gradients: of each trainable variable; None where it does not enter the objective.
-    moving_averages: ops that update those of batch norm.
+    updates: ops that update other variables, such as the moving averages of batch norm.
     """
 
     objective: Any
     logits: Any
     gradients: list[Any]
-    moving_averages: list[Any]
+    updates: list[Any]
 
 
 def choose_kernels(config: Config, logits: Any) -> Kernels:
@@ -168,9 +170,9 @@ def build_plain_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any
 
     # The objective is computed before the update. A gradient that is a constant would not wait.
     before = [result.objective]
-    if result.moving_averages:
+    if result.updates:
         # Grouped: each operation of the update waits for one input, not for one of each layer.
-        before.append(tf.group(*result.moving_averages))
+        before.append(tf.group(*result.updates))
     with tf.name_scope("optimizer"), tf.control_dependencies(before):
         if context.loss_scale is None:
             update_op = update()
@@ -185,16 +187,17 @@ def build_plain_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any
 def _build_pass(context: StepContext, batch: Batch, key_step: Any) -> PassResult:
     """Add the forward and backward pass over a batch; key_step: see `build_training_logits`."""
     config = context.config
-    logits, tower = build_training_logits(context, batch["inputs"], key_step)
+    labels = batch.get("targets", batch["labels"])
+    summaries = Summaries()
+    logits, tower = build_training_logits(context, batch["inputs"], key_step, labels)
     with tf.name_scope("loss"):
         objective = tf.reduce_mean(training_losses(config, logits, batch, context.parts.loss))
         if tower.penalties:
             objective += tf.add_n(tower.penalties)
-    # All graphs of a loop share a collection, so take the updates of this body only.
-    body_graph = objective.graph
-    moving_averages = [
-        op for op in tf.get_collection(tf.GraphKeys.UPDATE_OPS) if op.graph is body_graph
-    ]
+    updates = updates_of(objective.graph)
+    check_random_numbers([objective, *updates], is_allowed=config.allow_stateful_random)
+    is_compiled = context.kernels.compiler is not None
+    updates += summaries.build_update(objective.graph, context.is_last, is_compiled=is_compiled)
     with tf.name_scope("gradients"):
         variables = tf.trainable_variables()
         if context.loss_scale is not None:
@@ -203,16 +206,19 @@ def _build_pass(context: StepContext, batch: Batch, key_step: Any) -> PassResult
             # Not gated, unlike in tf.train's optimizers. So the backward pass reaches the layer
             # before while the gradient of this layer's weights is still being computed.
             gradients = tf.gradients(objective, variables)
-    return PassResult(objective, logits, gradients, moving_averages)
+    return PassResult(objective, logits, gradients, updates)
 
 
-def build_training_logits(context: StepContext, inputs: Any, key_step: Any) -> tuple[Any, Tower]:
+def build_training_logits(
+    context: StepContext, inputs: Any, key_step: Any, labels: Any = None
+) -> tuple[Any, Tower]:
     """Add the forward pass in training.
 
     Args:
         context: what all steps share.
         inputs: float32 [batch, height, width, channels].
         key_step: int64 scalar, the step whose random numbers are drawn.
+        labels: of the batch, for a model that takes them.
 
     Returns:
         the logits, float32 [batch, num_classes], and the tower.
@@ -229,25 +235,12 @@ def build_training_logits(context: StepContext, inputs: Any, key_step: Any) -> t
     gradients = fast_product_gradients() if replaces_gradients else contextlib.nullcontext()
     known = {variable.op.name for variable in tf.global_variables()}
     with building(tower), gradients:
-        logits = context.parts.build_logits(inputs, context.num_classes, training=True)
-    if known:  # inference has been built in this graph
-        _check_variables(known)
-    return logits, tower
-
-
-def _check_variables(known: set[str]) -> None:
-    """Refuse a model that makes other variables in training than in inference.
-
-    Raises:
-        CnnlabError: inference would compute with variables that are never trained.
-    """
-    names = [variable.op.name for variable in tf.global_variables()]
-    if new := [name for name in names if name not in known]:
-        raise CnnlabError(
-            f"in training the model makes variables that inference does not use: {', '.join(new)}; "
-            "make the same layers with the same names in both, by cnnlab.layers or tf.get_variable "
-            "(a Keras layer makes new variables at every call)"
+        logits = context.parts.build_logits(
+            inputs, context.num_classes, training=True, labels=labels
         )
+    if known:  # inference has been built in this graph
+        check_variables(known)
+    return logits, tower
 
 
 def _build_micro_batches(context: StepContext, batch: Batch, step: Any, count: int) -> PassResult:
@@ -268,14 +261,15 @@ def _build_micro_batches(context: StepContext, batch: Batch, step: Any, count: i
         part = {name: tensor[start:end] for name, tensor in batch.items()}
         part["inputs"] = tf.ensure_shape(part["inputs"], batch["inputs"].shape)
         share = tf.cast(end - start, tf.float32) / tf.cast(size, tf.float32)
-        result = _build_pass(context, part, step * count + tf.cast(j, tf.int64))
+        here = context._replace(is_last=lambda: context.is_last() & (j + 1 >= parts))
+        result = _build_pass(here, part, step * count + tf.cast(j, tf.int64))
         parts_of_none[:] = [gradient is None for gradient in result.gradients]
         new_sums = [
             total if gradient is None else total + share * gradient
             for total, gradient in zip(sums, result.gradients, strict=True)
         ]
         # To save memory, a part is finished before the next one begins.
-        with tf.control_dependencies([*result.moving_averages, *new_sums]):
+        with tf.control_dependencies([*result.updates, *new_sums]):
             return (
                 j + 1,
                 objective + share * result.objective,

@@ -11,6 +11,7 @@ from cnnlab.base.tf1 import tf
 from cnnlab.data.batches import Batch, BatchSource, without_inputs
 from cnnlab.data.pipeline import RowStream
 from cnnlab.graph.inference_graph import InferenceGraph
+from cnnlab.graph.model_effects import summary_variables
 from cnnlab.graph.step import MakeSteps, StepContext, StepsMade, build_step
 
 
@@ -32,7 +33,8 @@ def make_steps_one_by_one(context: StepContext, source: BatchSource, first_step:
     def make_steps(inference: InferenceGraph, start: Any, steps: Any) -> StepsMade:
         def body(i: Any, _objective: Any, _last: Any, batch: Any) -> Any:
             step = start + tf.cast(i, tf.int64)
-            objective, logits, update_op = build_step(context, batch, step)
+            here = context._replace(is_last=lambda: i + 1 >= steps)
+            objective, logits, update_op = build_step(here, batch, step)
             # Never read past the run's last step, because the stream must match the global step.
             # Never read before this step's own batch was drawn, or the two could be swapped.
             with tf.name_scope("next_batch"), tf.control_dependencies([batch["labels"]]):
@@ -63,6 +65,7 @@ def make_steps_one_by_one(context: StepContext, source: BatchSource, first_step:
             parallel_iterations=1,
             name="steps",
         )
-        return StepsMade(made, objective, last)
+        init_ops = [variable.initializer for variable in summary_variables()]
+        return StepsMade(made, objective, last, init_ops)
 
     return make_steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from cnnlab.run import hooks as standard
@@ -10,6 +11,7 @@ from cnnlab.run.evaluating import (
     EarlyStopping,
     EvaluationHook,
     EvaluationListener,
+    OwnListener,
     PlateauListener,
 )
 from cnnlab.run.hook import Hook, Run
@@ -33,8 +35,7 @@ def make_hooks(
     total_steps: int,
     started: float,
     early_stopping: EarlyStopping | None,
-    *,
-    has_followers: bool,
+    own_hooks: Sequence[Hook] = (),
 ) -> list[Hook]:
     """Return the standard hooks, in order. The checkpoint of a step is saved last.
 
@@ -45,7 +46,7 @@ def make_hooks(
         total_steps: the last step of the run.
         started: see `SummaryHook`.
         early_stopping: a listener to the evaluations; None: the run has no early stopping.
-        has_followers: see `CheckpointHook`.
+        own_hooks: the user's, which follow the standard hooks.
     """
     config = run.config
     summary_steps = summary_steps_of(config.summary_steps, total_steps)
@@ -58,9 +59,11 @@ def make_hooks(
             log,
             directory,
             run.step,
-            _make_listeners(run, directory, log, early_stopping),
+            _make_listeners(run, directory, log, early_stopping, own_hooks),
         ),
     ]
+    if run.train_graph.model_summaries is not None:
+        hooks.append(standard.ModelSummaryHook(summary_steps, log))
     if config.layer_summaries:
         samples = {
             "train": run.data.split("train").images[: config.batch_size].copy(),
@@ -80,7 +83,7 @@ def make_hooks(
         hooks.append(standard.DeadlineHook(config.max_secs))
     hooks.append(
         standard.CheckpointHook(
-            config.checkpoint_steps, directory, log, has_followers=has_followers
+            config.checkpoint_steps, directory, log, has_followers=bool(own_hooks)
         )
     )
     return hooks
@@ -92,7 +95,11 @@ def summary_steps_of(given: Literal["auto"] | int, total_steps: int) -> int:
 
 
 def _make_listeners(
-    run: Run, directory: RunDirectory, log: RunLog, early_stopping: EarlyStopping | None
+    run: Run,
+    directory: RunDirectory,
+    log: RunLog,
+    early_stopping: EarlyStopping | None,
+    own_hooks: Sequence[Hook],
 ) -> list[EvaluationListener]:
     """Return the listeners to the evaluations, in the order in which they are informed."""
     listeners: list[EvaluationListener] = []
@@ -102,4 +109,6 @@ def _make_listeners(
         listeners.append(PlateauListener(directory.evaluations_so_far(run.step)))
     if early_stopping is not None:
         listeners.append(early_stopping)
+    if own_hooks:
+        listeners.append(OwnListener(own_hooks))
     return listeners
