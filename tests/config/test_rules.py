@@ -17,7 +17,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"loss": "sigmoid", "output": "softmax"}, "--loss=sigmoid does not fit --output=softmax"),
     ({"loss": "softmax", "output": "sigmoid"}, "--loss=softmax does not fit --output=sigmoid"),
     ({"loss": "hinge", "output": "softmax"}, "use --output=linear"),
-    ({"loss": "msle", "output": "linear"}, "use --output=softmax or sigmoid"),
+    ({"loss": "kl", "output": "linear"}, "use --output=softmax"),
     (
         {"loss": "sparse_softmax", "augment": ["flip", "mixup"]},
         "takes class indices only, but mixup mixes labels; use --loss=softmax",

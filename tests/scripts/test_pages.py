@@ -68,14 +68,16 @@ def test_a_changed_option_is_noticed() -> None:
     before = pages.options_page()
     after = pages.options_page([pages.Command("train", Changed), *pages.COMMANDS[1:]])
     assert (
-        "- `--batch_size=INT` (>= 3, images, default: 7): another text\n  - a: one choice" in after
-    )
+        "- `--batch_size=INT` (>= 3, images, default: 7, also `--batch`, `--bs`): another text\n"
+        "  - a: one choice"
+    ) in after
     assert before != after
 
 
 def test_what_markdown_would_change_is_escaped() -> None:
     described = pages.describe(Config)["batch_size"]
-    (line,) = pages.option_item(described._replace(text="a * b < c", limits=">= 1 and < 2"))
+    changed = described._replace(text="a * b < c", limits=">= 1 and < 2", aliases=())
+    (line,) = pages.option_item(changed)
     assert line == r"- `--batch_size=INT` (>= 1 and \< 2, images, default: 500): a \* b \< c"
     for start, escaped in (("- item", r"\- item"), ("2014) item", r"2014\) item")):
         assert pages.filled(f"{'x' * 99} {start}") == ["x" * 99, escaped]
