@@ -24,6 +24,7 @@ from cnnlab.run.disk.log_folder import check_log_dir
 from cnnlab.run.disk.run_directory import RunDirectory
 from cnnlab.run.evaluating import EarlyStopping
 from cnnlab.run.hook import Hook
+from cnnlab.run.hooked import HookedRun
 from cnnlab.run.inference import EvaluationStoppedError
 from cnnlab.run.log import RunLog
 from cnnlab.run.loop import run_steps
@@ -31,10 +32,9 @@ from cnnlab.run.metrics.shown import in_words
 from cnnlab.run.rollback import roll_back
 from cnnlab.run.standard_hooks import make_hooks
 from cnnlab.run.tensorboard import hparams
-from cnnlab.run.views import RunViews
 
 
-class Train(RunViews):
+class Train(HookedRun):
     """A network, its data and its training run.
 
         with Train(dataset="mnist", model="mnist_cnn", batch_size=50) as train:
@@ -75,8 +75,9 @@ class Train(RunViews):
             data: a Dataset, or NumPy arrays ((train_images, train_labels), (test_images,
                 test_labels)): images uint8 [n, height, width(, channels)], labels int [n]. Three
                 pairs are train, validation, test. The first pair may have a third array, the
-                weight of each example in the loss, numbers >= 0 [n]. Default: the data set that
-                the option `dataset` names.
+                weight of each example in the loss, numbers >= 0 [n]. `dataset_from_arrays` has
+                the other forms of images and labels, and what may stand for a pair. Default: the
+                data set that the option `dataset` names.
             hooks: your own hooks, called after the standard ones.
             **options: as the flags of `python -m cnnlab.train`; see its `--help`.
 
@@ -200,10 +201,10 @@ class Train(RunViews):
                 total_steps,
                 started,
                 self._early_stopping,
-                has_followers=bool(self.own_hooks),
+                self.own_hooks,
             )
             all_hooks = [*hooks, *self.own_hooks]
-            with self._begun(all_hooks):
+            with self._logging_to(log), self._begun(all_hooks):
                 run_steps(self, all_hooks, total_steps)
 
     @contextmanager

@@ -13,11 +13,13 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import UsageError
 from cnnlab.base.files import write_output
+from cnnlab.base.own_functions import load
 from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import open_session, tf
 from cnnlab.config.config import Config
 from cnnlab.config.options import STRICT, option
-from cnnlab.data.augment import evaluation_view, scaling_of, shape_after
+from cnnlab.config.references import references_in
+from cnnlab.data.augment import OwnAugmentations, evaluation_view, scaling_of, shape_after
 from cnnlab.data.batches import BatchSource
 from cnnlab.data.grey_levels import displayable_levels
 from cnnlab.data.pipeline import RowStream
@@ -55,7 +57,10 @@ def show(options: ShowOptions) -> dict[str, Any]:
     """
     if not options.out.lower().endswith(".png"):
         raise UsageError(f"--out={options.out}: the sheet is a PNG file; end its name in .png")
-    originals, inputs = load_batches(options, options.images)
+    own = {
+        place: load(name, "--augment").function for place, name in references_in(options.augment)
+    }
+    originals, inputs = load_batches(options, options.images, own=own)
     sheet = make_sheet(originals, displayable(inputs, options))
     png = io.BytesIO()
     sheet.save(png, format="PNG")
@@ -71,7 +76,10 @@ def show(options: ShowOptions) -> dict[str, Any]:
 
 
 def load_batches(
-    config: Config, count: int, data: TrainingData | None = None
+    config: Config,
+    count: int,
+    data: TrainingData | None = None,
+    own: OwnAugmentations | None = None,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     """Return the first images that training draws, as originals and as network inputs.
 
@@ -79,6 +87,7 @@ def load_batches(
         config: a run's options.
         count: number of images.
         data: the run's data; default: loaded as configured.
+        own: the user's functions in `config.augment`, by their positions.
 
     Returns:
         originals: uint8 [count, height, width, channels], cropped as in evaluation.
@@ -99,6 +108,7 @@ def load_batches(
             data.num_train,
             statistics,
             has_example_weights=data.has_example_weights,
+            own_augmentations=own,
         )
         step_ph = tf.placeholder(tf.int64, [], "step_ph")
         rows = RowStream(source.data, config.batch_size, config.seed, first_step=0).next_rows()

@@ -131,6 +131,17 @@ class EarlyStopping(EvaluationListener):
         run.stop(f"validation {run.config.monitor} not better {self._waited} times in a row")
 
 
+class OwnListener(EvaluationListener):
+    """Passes the figures of each evaluation to the user's hooks."""
+
+    def __init__(self, hooks: Sequence[Hook]) -> None:
+        self._hooks = hooks
+
+    def after(self, run: Run, evaluation: Evaluation) -> None:
+        for hook in self._hooks:
+            hook.after_evaluation(run, dict(evaluation.figures))
+
+
 class EvaluationHook(Hook):
     """Evaluates on the validation set, saves the best weights, and informs the listeners."""
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab.base.errors import CnnlabError
-from cnnlab.run.disk.metrics_file import read_metrics
+from cnnlab.run.disk.metrics_file import OWN, read_metrics
 
 Arrays = dict[str, npt.NDArray[np.float64]]
 DRAWN = ("loss", "accuracy")
@@ -23,6 +23,7 @@ class History:
         train: of training steps, name to array: step int64 [n], and loss, accuracy, learning_rate
             and the like, float64 [n]. A figure that a line does not have is NaN.
         validation: the same of the evaluations on the validation set.
+        logged: what hooks have logged by `train.log`: name to arrays, step and the name itself.
     """
 
     def __init__(self, save_dir: Path) -> None:
@@ -36,7 +37,14 @@ class History:
             raise CnnlabError(f"{save_dir} holds no figures yet; train first")
         self._name = str(save_dir)
         self.train = _arrays_of([line for line in self._lines if line["split"] == "train"])
-        self.validation = _arrays_of([line for line in self._lines if line["split"] != "train"])
+        self.validation = _arrays_of([line for line in self._lines if line["split"] == "val"])
+        logged = [line for line in self._lines if line["split"] == OWN]
+        names = dict.fromkeys(name for line in logged for name in line)
+        self.logged = {
+            name: _arrays_of([line for line in logged if name in line])
+            for name in names
+            if name not in ("step", "split")
+        }
 
     def __repr__(self) -> str:
         splits = {"train": self.train, "validation": self.validation}

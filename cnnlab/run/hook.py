@@ -2,10 +2,12 @@
 
 The loop calls every hook in the order of the list:
 
+    build(run)                        once, when the graph is built, before it is finalized
     begin(run)                        once, before the first step of this process
     while there are steps to make:
         before_run(plan)              before each session run, which makes one or more steps
         (the session run)
+        after_evaluation(run, figures)  after each evaluation on the validation set
         after_step(run, state)        after each multiple of every_steps, and after the last step
         after_run(run, state)         after each session run
     after_stop(run, state)            once, if the run was stopped before its last step
@@ -68,6 +70,9 @@ class Run(Protocol):
     ) -> dict[str, Any]:
         """Evaluate the session's weights; see `cnnlab.Train.evaluate`."""
 
+    def log(self, name: str, value: float) -> None:
+        """Write a figure of the current step to metrics.jsonl and to TensorBoard."""
+
     def stop(self, reason: str) -> None:
         """End the training loop after the current session run; the run is then saved."""
 
@@ -125,6 +130,16 @@ class Hook:
 
     every_steps: int = 100
 
+    def build(self, run: Run) -> None:
+        """Called once, when the graph is built; may add operations, for example to `run.graph`.
+
+        The graph is the default one. Its weights are in `run.graph` by their names. Variables that
+        are made here are initialized, and global ones are saved in checkpoints. So the hook must
+        be there from the first step of the run on. A checkpoint is saved before `after_step` of
+        its step, so what that changes is in the next one. After a rollback the graph is built
+        again.
+        """
+
     def begin(self, run: Run) -> None:
         """Called once, when the variables are ready and before the first step of this process."""
 
@@ -133,6 +148,14 @@ class Hook:
 
     def after_step(self, run: Run, state: StepState) -> None:
         """Called after each multiple of `every_steps`, and after the last step."""
+
+    def after_evaluation(self, run: Run, figures: dict[str, Any]) -> None:
+        """Called after each evaluation on the validation set, before its checkpoint is saved.
+
+        Args:
+            run: the run, at the step of the evaluation.
+            figures: as `Train.evaluate` returns them.
+        """
 
     def after_run(self, run: Run, state: StepState) -> None:
         """Called after each session run, at whatever step it ended."""

@@ -9,14 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Any, Self
 
-from cnnlab.base.errors import CnnlabError
+from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.file_system import fsync
 from cnnlab.base.files import translate_os_errors
 from cnnlab.base.tf1 import tf
-from cnnlab.run.disk.metrics_file import METRICS_FILE, SPLITS, has_line, read_metrics, write_metrics
+from cnnlab.config.training_options import TAKEN_FIGURES
+from cnnlab.run.disk.metrics_file import (
+    METRICS_FILE,
+    OWN,
+    SPLITS,
+    check_line,
+    has_line,
+    read_metrics,
+    write_metrics,
+)
 from cnnlab.run.tensorboard.drawn_graph import DrawnGraph
 from cnnlab.run.tensorboard.events import EventWriter
 
@@ -43,6 +52,15 @@ class RunLog:
         """
         self._path = save_dir / METRICS_FILE
         write_metrics(save_dir, read_metrics(save_dir, first_step))
+        # What hooks have logged at the first step: they log it again if its evaluation is repeated.
+        lines = read_metrics(save_dir) if first_step else iter(())
+        self._logged_before = {
+            name
+            for line in lines
+            if (line["split"], line["step"]) == (OWN, first_step)
+            for name in line
+        }
+        self._first_step, self._step, self._logged = first_step, first_step, set[str]()
         with translate_os_errors(self._path):
             self._file = self._path.open("a", encoding="utf-8")
         self._writers = {split: EventWriter(log_dir / split) for split in SPLITS}
@@ -73,6 +91,32 @@ class RunLog:
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
 
+    def write_own(self, step: int, name: str, value: float) -> None:
+        """Add a figure of the user's, as a line and as a point of a curve of the split train.
+
+        Args:
+            step: the step, not before that of the last call.
+            name: each once a step.
+            value: a finite number.
+
+        Raises:
+            UsageError: the name is taken, or the value is not a finite number.
+        """
+        if step != self._step:
+            self._step, self._logged = step, set()
+        _check_own(name, value, self._logged)
+        self._logged.add(name)
+        if step == self._first_step and name in self._logged_before:
+            return
+        number = float(value)
+        point = tf.Summary.Value(tag=name, simple_value=number)
+        writer = self._writers["train"]
+        writer.add_summary(tf.Summary(value=[point]), step)
+        writer.flush()
+        with translate_os_errors(self._path):
+            self._file.write(json.dumps({"step": step, "split": OWN, name: number}) + "\n")
+            self._file.flush()
+
     def write_summary(self, split: str, step: int, summary: bytes) -> None:
         """Add a serialized summary to the split's event file."""
         self._writers[split].add_summary(summary, step)
@@ -95,7 +139,7 @@ class RunLog:
     def sync(self) -> None:
         """Wait until the flushed lines of metrics.jsonl are on the disk; any thread may call it."""
         with translate_os_errors(self._path):
-            os.fsync(self._file.fileno())
+            fsync(self._file.fileno(), self._path)
 
     def close(self) -> None:
         """Flush and close all files."""
@@ -114,3 +158,16 @@ class RunLog:
         except CnnlabError:
             if kind is None:
                 raise
+
+
+def _check_own(name: str, value: Any, logged: set[str]) -> None:
+    """Raise UsageError if a figure of the user's cannot be written."""
+    if not isinstance(name, str) or not name or name in TAKEN_FIGURES:
+        why = "is taken" if name in TAKEN_FIGURES else "is not a name"
+        raise UsageError(f"log({name!r}): {name!r} {why}; choose another name")
+    if name in logged:
+        raise UsageError(f"log({name!r}): this step already has a figure of this name")
+    try:
+        check_line({"step": 0, "split": OWN, name: float(value)})
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"log({name!r}): {value} is not a finite number") from error

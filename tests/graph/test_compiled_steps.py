@@ -102,7 +102,7 @@ def test_one_narrow_product_is(given: dict[str, Any], tmp_path: Path) -> None:
         {"l2": 0.1},  # of which XLA could compile the penalty, but it was not measured
         {"loss": cross_entropy_of_the_user_s_own},
         {"optimizer": gradient_descent_of_the_user_s_own},
-        {"schedule": constant_rate_of_the_user_s_own},
+        {"schedule": constant_rate_of_the_user_s_own, "learning_rate": 0.001},
         {"data": arrays(classes=11)},
         {"data": arrays(size=8)},
         {"batch_size": 40, "data": arrays(size=190)},

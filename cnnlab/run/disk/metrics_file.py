@@ -13,6 +13,7 @@ from cnnlab.run.disk.file_checks import check_figures, check_step
 
 METRICS_FILE = "metrics.jsonl"
 SPLITS = ("train", "val")
+OWN = "log"  # the split of figures that the user's hooks log
 _MAX_LINE_BYTES = 100_000  # a line has about 200 bytes
 _FIGURES = ("loss", "learning_rate", "images_per_sec")
 
@@ -40,7 +41,7 @@ def read_metrics(save_dir: Path, last_step: int | None = None) -> Iterator[dict[
                 return
             try:
                 line = json.loads(text)
-                _check_line(line)
+                check_line(line)
             except (ValueError, RecursionError) as error:
                 raise CnnlabError(
                     f"{path}: line {number} is damaged ({str(error)[:100]}); delete the line"
@@ -77,13 +78,16 @@ def has_line(save_dir: Path, split: str, step: int) -> bool:
     return any((line["split"], line["step"]) == (split, step) for line in lines)
 
 
-def _check_line(line: Any) -> None:
+def check_line(line: Any) -> None:
     """Raise ValueError if RunLog cannot have written the line."""
     if not isinstance(line, dict):
         raise ValueError("it is not a mapping")
-    if line.get("split") not in SPLITS:
+    if line.get("split") not in (*SPLITS, OWN):
         raise ValueError("it has no split")
     check_step(line)
+    if line["split"] == OWN:
+        check_figures(line, [name for name in line if name != "split"])
+        return
     is_of_values = line["split"] == "train" or "mse" in line
     check_figures(line, _FIGURES if is_of_values else ("accuracy", *_FIGURES))
     check_figures(line, [name for name in line if name not in (*_FIGURES, "split")])

@@ -90,7 +90,8 @@ class InputImagesHook(Hook):
 
     def begin(self, run: Run) -> None:
         if run.step == 0:
-            originals, inputs = load_batches(run.config, INPUT_IMAGES, run.data)
+            own = run.train_graph.parts.augmentations
+            originals, inputs = load_batches(run.config, INPUT_IMAGES, run.data, own)
             sheet = make_sheet(originals, displayable(inputs, run.config))
             summary = tf.Summary(value=[picture_value("images/inputs", sheet)])
             self._log.write_summary("train", 0, summary.SerializeToString())
