@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cnnlab.base.errors import CnnlabError
+from cnnlab.base.file_system import fsync
 
 _PARTIAL = ".cnnlab-partial"
 
@@ -48,10 +49,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     with translate_os_errors(path):
         remove_if_possible(partial)  # of a killed process
         try:
-            with _new_file(partial, _mode_of(path)) as file:
+            with new_file(partial, _mode_of(path)) as file:
                 yield file
                 file.flush()
-                os.fsync(file.fileno())
+                fsync(file.fileno(), path)
             partial.replace(path)
         except BaseException:
             remove_if_possible(partial)
@@ -108,8 +109,16 @@ def _mode_of(path: Path) -> int | None:
     return stat.S_IMODE(mode) if stat.S_ISREG(mode) else None
 
 
-def _new_file(path: Path, mode: int | None) -> BinaryIO:
-    """Create and open a file. An existing one, or a link that was put there, is an error."""
+def new_file(path: Path, mode: int | None = None) -> BinaryIO:
+    """Create a file and open it for writing.
+
+    Args:
+        path: the file; its folder must exist.
+        mode: its permissions; default: as the umask says.
+
+    Raises:
+        OSError: there is a file of this name, or a link that someone put there.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     file = os.fdopen(os.open(path, flags, 0o666 if mode is None else 0o600), "wb")
     if mode is not None:
@@ -165,7 +174,7 @@ def sync(path: Path) -> None:
     """Wait until a file's content, or a folder's list of names, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        fsync(descriptor, path)
     finally:
         os.close(descriptor)
 

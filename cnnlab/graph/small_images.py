@@ -10,9 +10,7 @@ from typing import Any, Final
 from cnnlab.base.errors import CnnlabError
 
 # How TensorFlow and its Keras layers say that a window is larger than what it is moved over.
-_NODE: Final = re.compile(
-    r"Negative dimension .*?\{\{node (\S+?)\}\}.*?input shapes: \[(.*?)\]"
-)
+_NODE: Final = re.compile(r"Negative dimension .*?\{\{node (\S+?)\}\}.*?input shapes: \[(.*?)\]")
 _LAYER: Final = re.compile(r"dimensions in the output is <= 0 .*? in (\S+?)\. .*?shape \[(.*?)\]")
 
 

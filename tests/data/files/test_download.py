@@ -125,3 +125,25 @@ def test_progress_on_a_terminal_is_a_bar(
     assert out == ""
     assert "file: 100%" in err
     assert err.count("\n") == 1
+
+
+def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
+    """Someone put a link where the unfinished file will be, in a folder that users share."""
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / ".file.part").symlink_to("precious")
+    with download.atomic_file(tmp_path / "file") as file:
+        file.write(b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert not (tmp_path / "file").is_symlink()
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_a_link_that_cannot_be_removed_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / ".file.part").symlink_to("precious")
+    monkeypatch.setattr(Path, "unlink", lambda *_args, **_kwargs: None)
+    with pytest.raises(FileExistsError), download.atomic_file(tmp_path / "file"):
+        pass
+    assert (tmp_path / "precious").read_text() == "mine"
