@@ -37,9 +37,10 @@ def _report_command(options: ReportOptions, runs: tuple[str, ...]) -> dict[str, 
     )
     if not options.json:
         for run in answer["runs"]:
+            shown = f"accuracy {run['accuracy']:.4f}" if "accuracy" in run else in_words(run)
             cli.say(
-                f"{run['save_dir']}: step {run['step']}, {in_words(run)} on "
-                f"{run['n']} {run['split']} images"
+                f"{run['save_dir']}: step {run['step']}, {shown} on {run['n']} "
+                f"{run['split']} images"
             )
         cli.say(f"{answer['report']} and {len(answer['pictures'])} PNGs beside it")
     return answer
