@@ -7,6 +7,7 @@ them, or all about one name. TensorFlow is not imported.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -126,6 +127,8 @@ def _show(kind: str, options: Options, words: tuple[str, ...]) -> list[Entry] | 
     """Print the table, or the entry of one name, and return what `--json` prints."""
     catalogue = CATALOGUES[kind]
     names = catalogue.names()
+    if sys.flags.optimize > 1:
+        cli.complain("python -OO removes the descriptions; use python -O", kind="note")
     if len(words) > 1:
         raise UsageError(f"name one, as in: cnnlab {kind} {names[0]}")
     for name in words:

@@ -80,6 +80,11 @@ def _load(name: str) -> ModuleType:
 
 
 def _load_tensorflow() -> None:
+    if sys.flags.optimize > 1:
+        raise CnnlabError(
+            "python -OO removes docstrings, without which TensorFlow's layers cannot be loaded; "
+            "use python -O"
+        )
     # By default TensorFlow leaves oneDNN off on CPUs with AVX2 only, where it speeds up CNNs.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

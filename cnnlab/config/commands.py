@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Final
 from cnnlab.base.errors import nearest
 from cnnlab.base.printing import print_as_is
 from cnnlab.base.version import __version__
-from cnnlab.config.cli import complain
+from cnnlab.config.cli import complain, silence
 
 COMMANDS: Final = {
     "train": "train a network, or resume a run",
@@ -37,16 +38,29 @@ def main() -> None:
     """Run the console script. A command loads its own modules only."""
     words = sys.argv[1:]
     if not words or words[0] in ("-h", "--help"):
-        print_as_is(_help_text())
+        _print(_help_text())
         sys.exit(0 if words else 2)
     if words[0] == "--version":
-        print_as_is(f"cnnlab {__version__}")
+        _print(f"cnnlab {__version__}")
         sys.exit(0)
     if words[0] not in _ALL:
         hint = nearest(words[0], _ALL) or f"; known: {', '.join(_ALL)}"
         complain(f"unknown command {words[0]}{hint}")
         sys.exit(2)
     load_main(words[0])(words[1:])
+
+
+def _print(text: str) -> None:
+    """Print on stdout. Exit if its reader has gone, or with one line if its disk is full."""
+    try:
+        print_as_is(text)
+    except BrokenPipeError:
+        silence(sys.stdout)
+        sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:
+        silence(sys.stdout)
+        complain(f"cannot write to stdout: {error.strerror}")
+        sys.exit(1)
 
 
 def load_main(command: str) -> Callable[[Sequence[str]], None]:

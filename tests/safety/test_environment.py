@@ -38,6 +38,38 @@ def assert_finished(folder: Path, found: subprocess.CompletedProcess[str]) -> No
     assert json.loads((folder / "save" / "result.json").read_text())["finished"] is True
 
 
+CONSOLE = "from cnnlab.config.commands import main; main()"
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "line"),
+    [
+        (
+            "python -c 'CONSOLE' --help >/dev/full",
+            1,
+            "error: cannot write to stdout: No space ",
+        ),
+        ("python -c 'CONSOLE' --version >/dev/full", 1, "error: cannot write to stdout: No space "),
+        ("python -c 'CONSOLE' models >/dev/full", 1, "error: [Errno 28] No space left on device"),
+        (
+            "python -m cnnlab.train --help >/dev/full",
+            1,
+            "error: [Errno 28] No space left on device",
+        ),
+        ("python -OO -c 'CONSOLE' models >/dev/null", 0, "note: python -OO removes the descripti"),
+        ("python -OO TRAIN", 1, "error: python -OO removes docstrings, without which TensorFlow's"),
+    ],
+)
+def test_full_devices_and_no_docstrings(command: str, code: int, line: str, tmp_path: Path) -> None:
+    train = " ".join(TRAIN[1:])
+    command = command.replace("CONSOLE", CONSOLE).replace("TRAIN", train)
+    found = run("bash", "-c", command.replace("python", sys.executable, 1), folder=tmp_path)
+    assert found.stderr.startswith(line)
+    assert len(found.stderr.splitlines()) == 1
+    assert found.returncode == code
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
