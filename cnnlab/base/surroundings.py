@@ -13,10 +13,20 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-from cnnlab.base.tf1 import eager_context, framework_config, framework_ops, tf, tf2, tf2_switch
+from cnnlab.base.tf1 import (
+    eager_context,
+    framework_config,
+    framework_ops,
+    framework_random_seed,
+    tf,
+    tf2,
+    tf2_switch,
+)
 
 # TensorFlow's own seed where only an operation has one. So operations with seeds stay as they are.
-_GRAPH_SEED: Final = 87654321
+GRAPH_SEED: Final = 87654321
+# With deterministic operations, TensorFlow numbers those without seeds. It starts here.
+_UNSEEDED: Final = range(2_000_000_000, 2_001_000_000)
 
 
 @contextmanager
@@ -36,8 +46,20 @@ def building_in(graph: Any) -> Iterator[None]:
         stack.enter_context(graph.as_default())
         # With deterministic operations, TensorFlow refuses those that have no seed.
         if framework_config.is_op_determinism_enabled() and not graph.finalized:
-            graph.seed = _GRAPH_SEED
+            graph.seed = GRAPH_SEED
+            framework_random_seed._graph_to_seed_dict.setdefault(graph, _UNSEEDED.start)
         yield
+
+
+def has_seed(operation: Any) -> bool:
+    """Return whether the program gave a random operation of a graph a seed.
+
+    Args:
+        operation: it has the attributes seed and seed2.
+    """
+    seeds = operation.get_attr("seed"), operation.get_attr("seed2")
+    is_numbered = seeds[0] == GRAPH_SEED and seeds[1] in _UNSEEDED
+    return seeds != (0, 0) and not is_numbered
 
 
 def _switches() -> list[tuple[Callable[[], bool], Callable[[], None], Callable[[], None]]]:

@@ -50,6 +50,7 @@ tf2: Any = _LazyModule("tensorflow.compat.v2")  # for names that version 1 lacks
 lite_errors: Any = _LazyModule("tensorflow.lite.python.convert_phase")
 function_def_to_graph: Any = _LazyModule("tensorflow.python.framework.function_def_to_graph")
 framework_config: Any = _LazyModule("tensorflow.python.framework.config")
+framework_random_seed: Any = _LazyModule("tensorflow.python.framework.random_seed")
 framework_ops: Any = _LazyModule("tensorflow.python.framework.ops")
 eager_context: Any = _LazyModule("tensorflow.python.eager.context")
 tf2_switch: Any = _LazyModule("tensorflow.python.tf2")

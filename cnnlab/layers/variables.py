@@ -18,13 +18,12 @@ from typing import Any, Final, NamedTuple, Self
 
 from cnnlab.base.errors import CnnlabError
 from cnnlab.base.randomness import derive_seed
+from cnnlab.base.surroundings import GRAPH_SEED, has_seed
 from cnnlab.base.tf1 import tf
 from cnnlab.layers.initializers import find_initializer
 from cnnlab.layers.penalties import Penalties
 
 FROZEN: Final = "frozen"  # collection of variables that are filled once and need no average
-# TensorFlow's own first seed where an operation has a seed and the graph has none.
-_GRAPH_SEED: Final = 87654321
 
 
 class LayerDefaults(NamedTuple):
@@ -221,10 +220,10 @@ def seed_start(variable: Any, seed: int, name: str) -> None:
     count = 0
     for op in _operations_before(variable.initial_value):
         attributes = {attribute.name for attribute in op.op_def.attr}
-        if not {"seed", "seed2"} <= attributes or op.get_attr("seed") or op.get_attr("seed2"):
+        if not {"seed", "seed2"} <= attributes or has_seed(op):
             continue
         purpose = f"variable/{name}/{count}" if count else f"variable/{name}"
-        for attribute, value in (("seed", _GRAPH_SEED), ("seed2", derive_seed(seed, purpose))):
+        for attribute, value in (("seed", GRAPH_SEED), ("seed2", derive_seed(seed, purpose))):
             op._set_attr(attribute, tf.AttrValue(i=value))
         count += 1
 

@@ -95,6 +95,31 @@ with tf.Graph().as_default(), tf.Session() as session:
     assert len(found.pop()) == 2 * 3 * 4 + 1
 
 
+def test_the_start_is_the_same_with_deterministic_operations() -> None:
+    """Then TensorFlow itself gives each operation a seed, which depends on those before."""
+    code = """
+import tensorflow
+from cnnlab.base.surroundings import building_in
+from cnnlab.base.tf1 import tf
+from cnnlab.layers.tower import Tower, building
+for is_deterministic in (False, True):
+    if is_deterministic:
+        tensorflow.config.experimental.enable_op_determinism()
+    graph = tf.Graph()
+    with building_in(graph), building(Tower(1)):
+        tf.Variable(tf.random.normal([3]))
+        w = tf.Variable(tf.random.normal([3]), name="w")
+        v = tf.Variable(tf.random.normal([3], seed=5), name="v")
+        init_op = tf.global_variables_initializer()
+    with tf.Session(graph=graph) as session:
+        session.run(init_op)
+        print(session.run([w, v]))
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    first, second = found.stdout.splitlines()
+    assert first == second
+
+
 def test_a_seed_of_the_users_own_stays() -> None:
     def build() -> None:
         tf.Variable(tf.random_normal([4], seed=5), name="w")
@@ -237,10 +262,18 @@ def test_the_classic_idiom_trains_resumes_and_evaluates(tmp_path: Path, way: str
         np.testing.assert_array_equal(parts[name], value, err_msg=name)
 
 
-def one_layer(images: Any, num_classes: int, *, training: bool) -> Any:
-    """A net that is one product, and a variable besides."""
-    offset = tf.Variable(0.5, name="offset", trainable=False)
-    return layers.dense(layers.flatten(images) + offset * 0.0, num_classes, name="logits")
+@pytest.mark.parametrize("count", [1, 2])
+def test_initial_values_are_not_computed_in_a_step(tmp_path: Path, count: int) -> None:
+    """The model makes their operations again in each copy. None of them may run."""
+    options = {"model": classic_net, "model_options": {}, "accumulate_steps": count}
+    with small_run.make(tmp_path, **options) as train:
+        train.build_graph()
+        record = tf.RunMetadata()
+        every = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
+        train.session.run(train.train_op, options=every, run_metadata=record)
+    ran = [node.node_name for device in record.step_stats.dev_stats for node in device.node_stats]
+    assert any("Conv2D" in name for name in ran)
+    assert not [name for name in ran if "truncated_normal" in name]
 
 
 def test_variables_that_only_training_makes_are_refused(tmp_path: Path) -> None:
