@@ -94,10 +94,10 @@ def test_a_run_without_a_checkpoint(trained: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "run/report").exists()
 
 
-def test_the_model_of_a_script(tmp_path: Path) -> None:
+def test_the_arrays_of_a_script(tmp_path: Path) -> None:
     with small_run.make(tmp_path / "run", steps=2) as train:
         train.train()
-    with pytest.raises(UsageError, match="is a function of a script; use it from there"):
+    with pytest.raises(UsageError, match="the run was trained on arrays of a script"):
         report(tmp_path / "run")
 
 
