@@ -206,8 +206,12 @@ def test_a_best_step_of_a_run_killed_before_its_first_checkpoint_is_forgotten(
 def test_an_overwrite_that_was_killed_leaves_no_best_step_for_the_next_run(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(_self: Checkpoints) -> None:
-        raise KeyboardInterrupt
+    original = Checkpoints.remove_all
+
+    def killed(self: Checkpoints) -> None:
+        if self.folder == run_dir:
+            raise KeyboardInterrupt
+        original(self)
 
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "remove_all", killed)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.files import cannot_write, sync, translate_os_errors, write_atomically
 from cnnlab.base.printing import print_lines
 from cnnlab.base.tf1 import reason_of, tf
+from cnnlab.run.disk.saver import pointer_text
 from cnnlab.run.disk.signatures import Signature, difference, signatures_of
 
 PREFIX = "model.ckpt"
@@ -113,7 +114,7 @@ class Checkpoints:
                 session.run(definition.save_tensor_name, feeds)
             except tf.errors.OpError as error:
                 raise cannot_write(self.path(step), reason_of(error)) from error
-            (partial / POINTER).write_text(_pointer_text(step))
+            (partial / POINTER).write_text(pointer_text(f"{PREFIX}-{step}"))
 
     def commit(self, step: int, *, protect: frozenset[int] = _NONE) -> None:
         """Wait until the written files are on the disk, move them into place, remove the oldest.
@@ -208,11 +209,20 @@ class Checkpoints:
     def remove_all(self) -> None:
         """Delete the pointer, then every checkpoint of the folder."""
         (self.folder / POINTER).unlink(missing_ok=True)
-        shutil.rmtree(self.folder / PARTIAL, ignore_errors=True)
         for step in self.steps():
             self.remove(step)
+        self.remove_orphans()
         for path in self.folder.glob(f"{PREFIX}-*{DAMAGED}"):
             path.unlink()
+
+    def remove_folder(self) -> None:
+        """Delete every checkpoint, and the folder if it is empty then; of a link, only the link."""
+        if self.folder.is_symlink():
+            self.folder.unlink()
+            return
+        self.remove_all()
+        with suppress(OSError):  # it is not empty, or there is none
+            self.folder.rmdir()
 
     def remove(self, step: int) -> None:
         """Delete the checkpoint of a step, its index first: without it, it is no checkpoint."""
@@ -223,7 +233,7 @@ class Checkpoints:
     def remove_orphans(self) -> None:
         """Delete what a killed process has left: data without an index, an unfinished checkpoint.
 
-        The process must hold the run's lock. Otherwise another one may be writing these files.
+        The process must hold the run's lock.
         """
         shutil.rmtree(self.folder / PARTIAL, ignore_errors=True)
         pattern = re.compile(re.escape(PREFIX) + r"-([0-9]{1,19})\.data-[0-9]{5}-of-[0-9]{5}")
@@ -260,7 +270,7 @@ class Checkpoints:
             raise CnnlabError(f"checkpoint {self.path(step)} {problem}") from error
 
     def _point_at(self, step: int) -> None:
-        write_atomically(self.folder / POINTER, _pointer_text(step))
+        write_atomically(self.folder / POINTER, pointer_text(f"{PREFIX}-{step}"))
 
     def _point_at_latest(self) -> None:
         if steps := self.steps():
@@ -286,9 +296,3 @@ class Checkpoints:
     def _read_errors() -> tuple[type[Exception], ...]:
         """Return what TensorFlow raises for files that are damaged, truncated or missing."""
         return (tf.errors.OpError, ValueError, RuntimeError, LookupError, TypeError, MemoryError)
-
-
-def _pointer_text(step: int) -> str:
-    """Return the pointer's content, from which `tf.train.latest_checkpoint` finds the step."""
-    name = f"{PREFIX}-{step}"
-    return f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n'

@@ -12,7 +12,6 @@ SAVE_DIR/
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -101,7 +100,7 @@ class RunDirectory:
             for name in (RESULT_FILE, METRICS_FILE, CONFIG_FILE):
                 (self.path / name).unlink(missing_ok=True)
             # First best/: a kill in between leaves checkpoints, which are refused without a config.
-            shutil.rmtree(self.path / BEST_DIR, ignore_errors=True)
+            self.best.remove_folder()
             self.checkpoints.remove_all()
         elif first_step:
             self.checkpoints.set_aside_after(first_step)  # newer but not used, so damaged

@@ -39,3 +39,8 @@ def saved_tensors(saver: Any, graph: Any) -> list[Any]:
     """
     (write_op,) = graph.as_graph_element(saver.saver_def.save_tensor_name).op.control_inputs
     return list(write_op.inputs[3:])  # the first three inputs are the path, names and slices
+
+
+def pointer_text(name: str) -> str:
+    """Return the content of the file from which `tf.train.latest_checkpoint` finds a checkpoint."""
+    return f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n'

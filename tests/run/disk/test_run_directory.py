@@ -227,3 +227,18 @@ def test_overwriting_clears_the_run_and_nothing_else() -> None:
     run.begin(0, 5, "seed: 9\n")
     assert sorted(path.name for path in SAVE.iterdir()) == ["config.yaml", "mine.txt"]
     assert yaml.safe_load((SAVE / "config.yaml").read_text())["seed"] == 9
+
+
+def test_overwriting_keeps_what_is_not_of_a_run() -> None:
+    """A folder best with files of the user's, and a link to a folder elsewhere."""
+    fill(SAVE)
+    (SAVE / "best/photo.png").write_text("mine")
+    (SAVE / "best/album").mkdir()
+    directory(overwrite=True).begin(0, 5, FACTS)
+    assert sorted(path.name for path in (SAVE / "best").iterdir()) == ["album", "photo.png"]
+    fill(Path("elsewhere"))
+    Path("linked").mkdir()
+    Path("linked/best").symlink_to("../elsewhere")
+    directory(overwrite=True, save_dir="linked").begin(0, 5, FACTS)
+    assert not Path("linked/best").is_symlink()
+    assert Path("elsewhere/model.ckpt-5.index").exists()
