@@ -20,7 +20,9 @@ SMALL = DatasetSpec("small", (8, 8, 3), ("a", "b"), 10, 10)
 
 def build(model: Any, spec: DatasetSpec = SMALL, **options: Any) -> InferenceGraph:
     with tf.Graph().as_default():
-        return build_inference_graph(Config(**options), spec, Parts(model), as_written=True)
+        config = Config(**options)
+        parts = Parts.of(config, {"model": model})
+        return build_inference_graph(config, spec, parts, as_written=True)
 
 
 def test_cifar_cnn() -> None:
