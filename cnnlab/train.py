@@ -10,6 +10,7 @@ from typing import Any
 
 from cnnlab.base.errors import NonFiniteError
 from cnnlab.base.machine import versions
+from cnnlab.base.printing import notes_silenced
 from cnnlab.config import cli
 from cnnlab.config.config import Config
 from cnnlab.config.options import as_dict, full_names, replace
@@ -87,7 +88,7 @@ class Train(HookedRun):
         """
         super().__init__(model, data, full_names(options, Config))
         self.own_hooks = tuple(hooks)
-        self.control = Control(is_quiet=self.config.quiet)
+        self.control = Control()
 
     def train(self, save_dir: str | None = None, **options: Any) -> dict[str, Any]:
         """Train until the last step: start a run in save_dir, or resume the run that is there.
@@ -109,6 +110,11 @@ class Train(HookedRun):
             CnnlabError: data, device or disk fail, or the loss is not finite.
         """
         total_steps = self._resolve(save_dir, options)
+        with notes_silenced(self.config.quiet):
+            return self._train_to(total_steps)
+
+    def _train_to(self, total_steps: int) -> dict[str, Any]:
+        """Train until step `total_steps`; see `train`."""
         directory = RunDirectory(self.config)
         if (result := directory.finished_result(total_steps)) is not None:
             self.say(f"{directory.path} is finished, at step {result['step']}; --steps=N trains on")
@@ -155,7 +161,7 @@ class Train(HookedRun):
             the start of the run in `time.perf_counter` seconds, as if this process had made the
             whole run.
         """
-        self.control = Control(is_quiet=self.config.quiet)
+        self.control = Control()
         first_step = directory.latest_step()
         if self.step != first_step:
             self.close()  # the graph's input stream must start at first_step

@@ -21,7 +21,7 @@ from typing import Any, TextIO
 import fire
 
 from cnnlab.base.errors import CnnlabError, UsageError
-from cnnlab.base.printing import print_as_is, print_lines
+from cnnlab.base.printing import notes_silenced, print_as_is, print_error, print_lines
 from cnnlab.base.safe_text import for_terminal
 from cnnlab.base.signals import Interrupted, signals_raised
 from cnnlab.base.words import ALIASES, words_of_a_command
@@ -46,6 +46,7 @@ class Exit(SystemExit):
 
 _IS_FLAG = re.compile("--|-[a-zA-Z]")  # as Fire sees it: a negative number is none
 _NO_SEPARATOR = "\0"  # cannot occur in a command line
+NOTES = ("note", "warning")
 MAX_LINE = 1000  # characters of an error, because a file name may have thousands
 
 Command = Callable[[Any, tuple[str, ...]], Mapping[str, Any] | Sequence[Any] | None]
@@ -161,7 +162,8 @@ def _run(
         options, positional = _parse(options_class, words, resolve, takes_words)
         code, error = 0, ""
         try:
-            answer = command(options, positional)
+            with notes_silenced(options.quiet):
+                answer = command(options, positional)
         except Exit as stopped:
             code, answer, error = int(str(stopped.code)), stopped.answer, stopped.error
         if options.json and answer is not None:
@@ -185,12 +187,18 @@ def _asked_help(words: Sequence[str]) -> str | None:
 
 
 def complain(text: str, kind: str = "error") -> None:
-    """Print one line `kind: text` on stderr. Do nothing if its reader has gone."""
+    """Print one line `kind: text` on stderr; `--quiet` silences NOTES.
+
+    Do nothing if its reader has gone.
+    """
     line = for_terminal(" ".join(text.split()))
     if len(line) > MAX_LINE:
         line = f"{line[:MAX_LINE]} ..."
     try:
-        print_lines(f"{kind}: {line}", to_stderr=True)
+        if kind in NOTES:
+            print_lines(f"{kind}: {line}", to_stderr=True)
+        else:
+            print_error(f"{kind}: {line}")
     except BrokenPipeError:
         silence(sys.stderr)
 
@@ -219,9 +227,7 @@ def _open_closed_streams() -> None:
 
 
 def say(text: str, options: Options | None = None) -> None:
-    """Print a line for people on stdout, or with `--json` on stderr, there not if `--quiet`."""
-    if options is not None and options.json and options.quiet:
-        return
+    """Print a line for people on stdout, or with `--json` on stderr, where it is a note."""
     print_lines(text, to_stderr=options is not None and options.json)
 
 

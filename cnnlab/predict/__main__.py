@@ -46,8 +46,7 @@ def _predict_command(options: PredictOptions, words: tuple[str, ...]) -> None:
         cli.complain(str(error), "skipped")
 
     def warn(text: str) -> None:
-        if not options.quiet:
-            cli.complain(text, "warning")
+        cli.complain(text, "warning")
 
     def counted(answers: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         nonlocal num_good

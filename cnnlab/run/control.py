@@ -8,7 +8,7 @@ import signal
 import sys
 from contextlib import AbstractContextManager
 
-from cnnlab.base.printing import print_above_bars
+from cnnlab.base.printing import is_quiet, print_above_bars
 from cnnlab.base.signals import signals_deferred
 from cnnlab.base.words import worded
 from cnnlab.config import cli
@@ -23,9 +23,7 @@ class Control:
         is_save_requested: whether SIGUSR1 asked for a checkpoint.
     """
 
-    def __init__(self, *, is_quiet: bool = False) -> None:
-        """Create the switches, all off; is_quiet: print nothing."""
-        self._is_quiet = is_quiet
+    def __init__(self) -> None:
         self.is_stopping, self.is_save_requested = False, False
         self.stop_signal: int | None = None
 
@@ -45,8 +43,6 @@ class Control:
         Options are named as in errors; see `cnnlab.base.words`. If stderr is a pipe that nobody
         reads any more, the run stops as it does on a signal.
         """
-        if self._is_quiet:
-            return
         try:
             print_above_bars(worded(text))
         except BrokenPipeError:
@@ -59,7 +55,7 @@ class Control:
 
     def _stop_on_signal(self, number: int, name: str) -> None:
         self.is_stopping, self.stop_signal = True, number
-        if self._is_quiet:
+        if is_quiet():
             return
         # say() is not safe here: the signal may have interrupted it in the middle of a line.
         with contextlib.suppress(OSError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from cnnlab.base.printing import is_quiet
 from cnnlab.run import hooks as standard
 from cnnlab.run.disk.run_directory import RunDirectory
 from cnnlab.run.evaluating import (
@@ -52,7 +53,7 @@ def make_hooks(
     summary_steps = summary_steps_of(config.summary_steps, total_steps)
     hooks: list[Hook] = [
         standard.SummaryHook(summary_steps, log, started),
-        *([] if config.quiet else [ProgressHook(summary_steps, total_steps)]),
+        *([] if is_quiet() else [ProgressHook(summary_steps, total_steps)]),
         EvaluationHook(
             config.eval_steps,
             total_steps,

@@ -81,6 +81,8 @@ class RunViews(SessionOwner):
     def __repr__(self) -> str:
         """Return model, data, the options that differ from the defaults, and the step."""
         defaults, options = as_dict(Config()), as_dict(self.config)
+        if self.config.resolved_log_dir == Path(self.config.save_dir) / "logs":
+            options["log_dir"] = None  # where it is by default
         said = {name: options[name] for name in ("model", "dataset")}
         said |= {
             name: value

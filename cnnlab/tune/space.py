@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnlab.base.errors import UsageError, nearest
+from cnnlab.base.words import ALIASES
 from cnnlab.config.config import Config
 from cnnlab.config.options import normalized
 from cnnlab.config.resolve import override
@@ -209,7 +210,9 @@ def parse_space(
 
 
 def _find(name: str, options: Sequence[str], arguments: Sequence[str]) -> str:
-    """Return the full name of an option, from its short or full name."""
+    """Return the full name of an option, from its short or full name or an alias."""
+    if name not in (*options, *arguments):
+        name = ALIASES.get(name, name)
     group, _, rest = name.partition(".")
     if rest and group in ("train", "model_options"):
         known = options if group == "train" else arguments

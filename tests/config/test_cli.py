@@ -8,6 +8,7 @@ import pytest
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import CnnlabError, DataError, UsageError
+from cnnlab.base.printing import print_lines
 from cnnlab.config import cli
 from cnnlab.config.options import STRICT, Options, option
 
@@ -179,5 +180,20 @@ def test_say(capsys: pytest.CaptureFixture[str]) -> None:
     cli.say("a")
     cli.say("b", Toy())
     cli.say("c", Toy(json=True))
-    cli.say("d", Toy(json=True, quiet=True))
     assert capsys.readouterr() == ("a\nb\n", "c\n")
+
+
+def test_quiet_keeps_the_result_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    def talk(options: Toy, _words: Any) -> Any:
+        for kind in ("note", "warning", "skipped"):
+            cli.complain("x", kind)
+        print_lines("progress", to_stderr=True)
+        cli.say("result", options)
+        raise DataError("it failed")
+
+    assert run(["--quiet"], talk) == 1
+    assert capsys.readouterr() == ("result\n", "skipped: x\nerror: it failed\n")
+    assert run(["--quiet", "--json"], talk) == 1
+    assert capsys.readouterr() == ("", "skipped: x\nerror: it failed\n")
+    assert run([], talk) == 1
+    assert capsys.readouterr().err.startswith("note: x\nwarning: x\nskipped: x\nprogress\n")

@@ -122,6 +122,7 @@ def test_repr_names_what_differs_from_the_defaults(train: Train) -> None:
     assert text.endswith(" at step 9>")
     assert "batch_size=6" in text
     assert "momentum" not in text
+    assert "log_dir" not in text
 
 
 def test_aliases_in_both_calls(tmp_path: Path) -> None:

@@ -75,6 +75,13 @@ def test_a_point_becomes_a_runs_options() -> None:
     }
 
 
+def test_an_alias_is_the_option() -> None:
+    space = parsed({"lr": [0.1], "bs, epoch": [[10, 1]]})
+    assert [d.names for d in space.dimensions] == [("learning_rate",), ("batch_size", "epochs")]
+    with pytest.raises(UsageError, match="--space has learning_rate twice"):
+        parsed({"lr": [0.1], "learning_rate": [0.2]})
+
+
 def test_the_last_dimension_of_a_grid_varies_fastest() -> None:
     space = parsed({"dense_units": [16, 32], "dropout": [0.1, 0.2], "optimizer": ["adam", "sgd"]})
     points, left_out = space.grid(BASE, check)

@@ -22,7 +22,7 @@ from typing import BinaryIO, Final
 
 from cnnlab.base.file_system import fsync
 from cnnlab.base.files import new_file, sync
-from cnnlab.base.printing import print_lines
+from cnnlab.base.printing import is_quiet, print_lines
 from cnnlab.base.safe_text import for_terminal
 
 # Called with a description of the file, the bytes so far and the total bytes (None: unknown).
@@ -202,6 +202,8 @@ class TerminalProgress:
     def __call__(self, what: str, done_bytes: int, total_bytes: int | None) -> None:
         is_new = what != self._what or not done_bytes
         self._what = what
+        if is_quiet():
+            return
         if not sys.stderr.isatty():
             if is_new:
                 size = f" ({total_bytes / 1e6:.0f} MB)" if total_bytes else ""
