@@ -128,6 +128,18 @@ def test_every_kind_goes_through_all_commands(kind: str, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+def test_int8_is_measured_on_given_images(tmp_path: Path) -> None:
+    data = KINDS["floats"][0]
+    trained(tmp_path / "run", "floats", steps=5)
+    with pytest.raises(UsageError, match=r"arrays of a script; pass them in Python: export\("):
+        export(tmp_path / "run", "tflite", precision="int8")
+    with pytest.raises(DataError, match="outside image_range"):
+        export(tmp_path / "run", "tflite", precision="int8", images=images())
+    found = export(tmp_path / "run", "tflite", precision="int8", images=data.train.images)
+    assert found["inputs"]["images"]["dtype"] == "float32"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["labels", "values", "floats"])
 def test_pictures_for_tensorboard_take_every_kind(kind: str, tmp_path: Path) -> None:
     parts = ["images", "confusion_matrix", "pr_curves", "projector"]

@@ -65,6 +65,11 @@ class TrainingData:
         return self._spec
 
     @property
+    def is_absent(self) -> bool:
+        """Whether the run was trained on arrays of a script, which are not available."""
+        return self._is_absent
+
+    @property
     def num_train(self) -> int:
         """Number of training images after the validation split."""
         num_images = self.spec.num_train
@@ -90,7 +95,7 @@ class TrainingData:
             raise UsageError(
                 f"the run was trained on arrays of a script ({self._config.dataset}), which no "
                 "data file holds; evaluate it with --images=DIR, or in Python with "
-                "evaluate(save_dir, data=(images, labels))"
+                "evaluate(save_dir, data=(images, labels)); report takes data=, too"
             )
         if name not in SPLITS:
             raise UsageError(f"unknown split {name}; it is one of {', '.join(SPLITS)}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import CnnlabError, UsageError
@@ -14,6 +15,7 @@ from cnnlab.base.files import read_text, replace_folder, translate_os_errors, wr
 from cnnlab.config import options as opts
 from cnnlab.config.options import STRICT, option
 from cnnlab.config.own_code_options import OwnCodeOptions
+from cnnlab.data.arrays import check_fitting_images
 from cnnlab.data.training_data import TrainingData
 from cnnlab.export.frozen_graph import frozen_graph
 from cnnlab.export.onnx import convert_to_onnx, load_converter
@@ -96,6 +98,7 @@ def export(
     out: str | Path | None = None,
     *,
     model: str | ModelFunction | None = None,
+    images: npt.ArrayLike | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Write the network of a run in a format that can be used without cnnlab.
@@ -111,6 +114,8 @@ def export(
         format: saved_model, tflite, frozen, onnx or npz.
         out: the file to write, or the folder of a SavedModel; None: in save_dir/export.
         model: your own model, as its function or as FILE.py:NAME; default: the run's own copy.
+        images: for precision int8, the images to measure the ranges of the activations on, such as
+            those of training. Default: training images of the data set that the run names.
         **options: the other options of the command; see `ExportOptions`.
 
     Returns:
@@ -128,10 +133,14 @@ def export(
     """
     given = {"save_dir": save_dir, "format": format, "out": out, **options}
     given["model"] = None if callable(model) else model
-    return _export(opts.build(ExportOptions, given), model)
+    return _export(opts.build(ExportOptions, given), model, images)
 
 
-def _export(options: ExportOptions, model: str | ModelFunction | None) -> dict[str, Any]:
+def _export(
+    options: ExportOptions,
+    model: str | ModelFunction | None,
+    images: npt.ArrayLike | None,
+) -> dict[str, Any]:
     if options.precision != "float32" and options.format != "tflite":
         raise UsageError(f"--precision={options.precision} needs --format=tflite")
     config = load_config(options.save_dir)
@@ -142,6 +151,9 @@ def _export(options: ExportOptions, model: str | ModelFunction | None) -> dict[s
         load_converter()  # so that its absence is reported before anything is computed
     parts = parts_of_run(config, model, trust=options.trust)
     data = load_run_data(config)
+    calibration = None
+    if options.precision == "int8":
+        calibration = _calibration_images(options, config.seed, data, images)
     with open_program(options.save_dir, config, data.spec, parts, options.checkpoint) as program:
         answer: dict[str, Any] = {
             "format": options.format,
@@ -158,7 +170,7 @@ def _export(options: ExportOptions, model: str | ModelFunction | None) -> dict[s
             content = weights_to_npz(weights)
             answer["variables"] = {name: list(value.shape) for name, value in weights.items()}
         else:
-            content = _model_file(options, program, data)
+            content = _model_file(options, program, calibration)
             answer |= _interface(options, program)
     answer["bytes"] = len(content)
     with translate_os_errors(out):
@@ -223,15 +235,29 @@ def _interface(options: ExportOptions, program: Program) -> dict[str, Any]:
     }
 
 
-def _model_file(options: ExportOptions, program: Program, data: TrainingData) -> bytes:
+def _calibration_images(
+    options: ExportOptions, seed: int, data: TrainingData, given: npt.ArrayLike | None
+) -> npt.NDArray[Any]:
+    """Return some of the given images, or of the training images."""
+    if given is not None:
+        images = check_fitting_images("given", given, data.spec)
+    elif data.is_absent:
+        raise UsageError(
+            "--precision=int8 measures the network on training images, but those of this run are "
+            "arrays of a script; pass them in Python: export(save_dir, ..., images=train_images)"
+        )
+    else:
+        images = data.split("train").images
+    order = np.random.default_rng(seed).permutation(len(images))
+    return np.asarray(images[order[: options.calibration_images]])
+
+
+def _model_file(
+    options: ExportOptions, program: Program, calibration: npt.NDArray[Any] | None
+) -> bytes:
     """Return the content of a tflite, frozen or onnx file."""
     if options.format == "frozen":
         return bytes(frozen_graph(program).SerializeToString())
     if options.format == "onnx":
         return convert_to_onnx(program)
-    images = None
-    if options.precision == "int8":
-        split = data.split("train")
-        order = np.random.default_rng(program.config.seed).permutation(len(split.labels))
-        images = split.images[order[: options.calibration_images]]
-    return convert_to_tflite(program, options.precision, images)
+    return convert_to_tflite(program, options.precision, calibration)

@@ -13,7 +13,7 @@ from cnnlab.base.errors import CnnlabError
 from cnnlab.run.disk.metrics_file import OWN, read_metrics
 
 Arrays = dict[str, npt.NDArray[np.float64]]
-DRAWN = ("loss", "accuracy")
+DRAWN = ("loss", "accuracy", "mae")
 
 
 class History:
@@ -67,7 +67,7 @@ class History:
         return pandas.DataFrame(self._lines)
 
     def plot(self) -> Any:
-        """Draw loss and accuracy over the step; return a `matplotlib.figure.Figure`.
+        """Draw loss and accuracy, or mean absolute error, over the step; return a `matplotlib.figure.Figure`.
 
         A notebook shows the figure; `savefig` writes it to a file.
 
