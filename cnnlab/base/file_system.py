@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cnnlab.base.printing import print_lines
 from cnnlab.base.safe_text import for_terminal
 
 _UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+_NO_LOCKS = (errno.ENOLCK, errno.EBADF, *_UNSUPPORTED)  # EBADF: of a folder on NFS
 _missing: set[str] = set()  # what this process has warned of
 
 
@@ -57,13 +60,28 @@ def flock(descriptor: int, path: Path, *, is_patient: bool = False) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if is_patient else fcntl.LOCK_NB))
     except OSError as error:
-        if error.errno not in (errno.ENOLCK, *_UNSUPPORTED):
+        if error.errno not in _NO_LOCKS:
             raise
         _warn_once(
             "flock",
             f"the file system of {path} has no locks ({error.strerror}); see that no two processes "
             "write into the folder at the same time",
         )
+
+
+@contextmanager
+def folder_locked(folder: Path) -> Iterator[None]:
+    """Lock a folder while the block runs; wait while another process has it locked.
+
+    Raises:
+        OSError: the folder cannot be opened.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        flock(descriptor, folder, is_patient=True)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _warn_once(what: str, text: str) -> None:

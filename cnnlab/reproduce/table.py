@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.base.errors import CnnlabError
+from cnnlab.base.file_system import folder_locked
 from cnnlab.base.files import cannot_write, read_text, translate_os_errors, write_atomically
 from cnnlab.config.terminal import render_table
 
@@ -61,11 +62,16 @@ class Table:
     def put(self, row: dict[str, Any]) -> None:
         """Add a row to the file. It replaces an earlier row of the same system.
 
-        The file is read again first, because another process may have added rows meanwhile.
+        The file is read again first, because another process may have added rows meanwhile. Its
+        folder is locked until the new file is there.
+
+        Raises:
+            CnnlabError: the file cannot be written, or is not a table any more.
         """
-        kept = [other for other in self.rows() if other["system"] != row["system"]]
-        rows = sorted([*kept, row], key=lambda other: other["system"])
-        write_atomically(self.path, json.dumps(rows, indent=2) + "\n")
+        with translate_os_errors(self.path), folder_locked(self.path.parent):
+            kept = [other for other in self.rows() if other["system"] != row["system"]]
+            rows = sorted([*kept, row], key=lambda other: other["system"])
+            write_atomically(self.path, json.dumps(rows, indent=2) + "\n")
 
 
 def row_of(
@@ -89,7 +95,13 @@ def row_of(
         accuracy), seconds and images_per_sec.
     """
     accuracies = [result["accuracy"] for result in results]
-    mean_speed = statistics.fmean(result["images_per_sec"] for result in results)
+    speeds = [result["images_per_sec"] for result in results]
+    if None in speeds:
+        raise CnnlabError(
+            f"{name}: metrics.jsonl of a run has no line of the split train, so no throughput; "
+            "train it again, with another --save_dir"
+        )
+    mean_speed = statistics.fmean(speeds)
     return {
         "system": name,
         "text": about.get("text"),
@@ -160,7 +172,7 @@ def listing(states: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _duration(secs: float | None) -> str:
-    if secs is None:
+    if secs is None or not math.isfinite(secs):
         return "unknown"
     minutes = math.ceil(secs / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"

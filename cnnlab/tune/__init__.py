@@ -104,7 +104,7 @@ def _open_study(options: TuneOptions, plan: Plan, grid: list[Point] | None) -> S
     if grid is not None:
         sampler = "grid"
     study = Study(
-        options.storage or f"sqlite:///{folder / STUDY_FILE}",
+        options.storage or folder / STUDY_FILE,
         options.study_name,
         identity=_identity(options, plan.options, sampler),
         space=plan.space,

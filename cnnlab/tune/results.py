@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.base.files import write_atomically
+from cnnlab.base.safe_text import for_terminal
 from cnnlab.config.config import Config
 from cnnlab.config.options import as_dict, build, fields_of
 from cnnlab.config.terminal import render_table
@@ -139,11 +140,12 @@ def write_recipe(best: Row, plan: Plan, *, study: str, ended: int) -> Path:
     assert best.value is not None
     heading = (
         f"# Source: trial {best.number} of the study {study}, the best of {ended}; it was trained "
-        f"in {trial_name(best.number)}.\n"
-        f"# Command: python -m cnnlab.train --config={path}\n"
+        f"in {trial_name(best.number)}.",
+        f"# Command: python -m cnnlab.train --config={path}",
         f"# Expected: validation {plan.metric} {best.value:.4f}, "
-        f"test accuracy {best.facts['test_accuracy']:.4f}\n"
+        f"test accuracy {best.facts['test_accuracy']:.4f}",
     )
     body = dump_yaml(values, default_flow_style=None)
-    write_atomically(path, heading + body)
+    # A newline in a name would end the comment.
+    write_atomically(path, "\n".join([*map(for_terminal, heading), body]))
     return path

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import optuna
@@ -30,6 +32,7 @@ from cnnlab.tune.samplers import make_pruner, make_sampler, suggest
 from cnnlab.tune.space import Point, Space
 
 LOST_SECS = 600  # without a heartbeat for this time, another machine's trial counts as lost
+_WAIT_SECS = 60.0  # only one process at a time can write to SQLite
 _TABLES_SECS = 2.0  # time for another process to create the tables
 _IDENTITY = "cnnlab"
 _STATES = {
@@ -65,7 +68,7 @@ class Study:
 
     def __init__(
         self,
-        url: str,
+        database: str | Path,
         name: str,
         *,
         identity: Mapping[str, Any],
@@ -82,7 +85,7 @@ class Study:
         """Open the study, or create it.
 
         Args:
-            url: the URL of the database, in SQLAlchemy's form.
+            database: the path of an SQLite file, or the URL of a database, in SQLAlchemy's form.
             name: the name of the study in the database.
             identity: the options that may not change when the study is resumed: name to value.
             space: the options that vary.
@@ -105,7 +108,7 @@ class Study:
         self._owner, self._is_private = owner, is_private
         self._running: dict[int, Trial] = {}
         with _naming_failures():
-            self._storage = _open_database(url)
+            self._storage = _open_database(database)
             if overwrite and name in optuna.get_all_study_names(self._storage):
                 optuna.delete_study(study_name=name, storage=self._storage)
             self._study = optuna.create_study(
@@ -241,15 +244,20 @@ class Study:
         return next(trial for trial in trials if trial.number == number)
 
 
-def _open_database(url: str) -> optuna.storages.RDBStorage:
+def _open_database(database: str | Path) -> optuna.storages.RDBStorage:
     """Open the database, and create Optuna's tables if there are none."""
-    # Only one process at a time can write to SQLite. The timeout is how long the others wait.
-    wait = {"connect_args": {"timeout": 60}} if url.startswith("sqlite:") else {}
+    options: dict[str, Any] = {}
+    if isinstance(database, Path):
+        # Opened by its path: a URL cannot have every sign that a name can.
+        path, database = database, "sqlite:///study.db"
+        options["creator"] = lambda: sqlite3.connect(path, _WAIT_SECS, check_same_thread=False)
+    elif database.startswith("sqlite:"):
+        options["connect_args"] = {"timeout": _WAIT_SECS}
     try:
-        return optuna.storages.RDBStorage(url, engine_kwargs=wait)
+        return optuna.storages.RDBStorage(database, engine_kwargs=options)
     except (IntegrityError, OperationalError, ProgrammingError):
         time.sleep(_TABLES_SECS)  # another machine is creating the tables at this moment
-        return optuna.storages.RDBStorage(url, engine_kwargs=wait)
+        return optuna.storages.RDBStorage(database, engine_kwargs=options)
 
 
 def _row(trial: FrozenTrial) -> Row:

@@ -26,7 +26,7 @@ from typing import Any
 from cnnlab.base.errors import CnnlabError, NonFiniteError
 from cnnlab.base.printing import print_lines
 from cnnlab.base.signals import Interrupted, signals_raised
-from cnnlab.run.disk.metrics_file import read_metrics
+from cnnlab.run.disk.metrics_file import METRICS_FILE, read_metrics
 from cnnlab.run.hook import Hook, Run, StepState
 from cnnlab.train import Train
 from cnnlab.tune import dashboard
@@ -125,9 +125,13 @@ def _ending(result: Message, has_pruned: bool, job: Message) -> Message:
         return {"ending": "pruned", "step": result["step"], "seconds": result["seconds"]}
     if not result["finished"]:
         return {"ending": "stopped"}
-    step = result["best"]["step"] if job["options"]["restore_best"] else result["step"]
-    lines = read_metrics(Path(job["options"]["save_dir"]), step)
-    value = [line[job["metric"]] for line in lines if line["split"] == "val"][-1]
+    best, save_dir = result["best"], Path(job["options"]["save_dir"])
+    step = best["step"] if job["options"]["restore_best"] and best else result["step"]
+    lines = read_metrics(save_dir, step)
+    values = [line[job["metric"]] for line in lines if line["split"] == "val"]
+    if not values:
+        raise CnnlabError(f"{save_dir / METRICS_FILE} has no evaluation on the validation set")
+    value = values[-1]
     if not math.isfinite(value):
         return {"ending": "failed", "error": f"the validation {job['metric']} is {value}"}
     return {

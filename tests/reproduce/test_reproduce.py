@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,36 @@ def test_a_file_that_is_not_a_table(content: str, tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text(content)
     with pytest.raises(CnnlabError, match=r"t\.json is not a table of results"):
         Table(tmp_path / "t.json")
+
+
+def test_rows_that_are_written_at_the_same_time_are_all_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "t/table.json"
+    path.parent.mkdir()
+    tables = {name: Table(path) for name in "abcd"}
+    original = Table.rows
+
+    def slowly(self: Table) -> list[dict[str, Any]]:
+        found = original(self)
+        time.sleep(0.1)
+        return found
+
+    monkeypatch.setattr(Table, "rows", slowly)
+    with ThreadPoolExecutor() as pool:  # a lock belongs to the opened folder, not to the process
+        list(pool.map(lambda name: tables[name].put(row(name)), tables))
+    assert [found["system"] for found in original(tables["a"])] == list("abcd")
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_run_without_throughput_is_named() -> None:
+    results = [{"seed": 1, "step": 4, "accuracy": 0.5, "seconds": 2.0, "images_per_sec": None}]
+    with pytest.raises(
+        CnnlabError, match=r"tiny: metrics\.jsonl of a run has no line of the s"
+    ):
+        row_of("tiny", {}, results, {})
+    state = {"system": "a", "claimed": None, "reached": None, "steps": 9, "steps_made": 1}
+    assert "unknown" in listing([{**state, "seconds_left": float("inf")}])
 
 
 def test_the_table_as_markdown() -> None:

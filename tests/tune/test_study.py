@@ -1,6 +1,7 @@
 """The study in its database: numbers, queue, samplers, pruning, and errors."""
 
 import shutil
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def open_study(
         "is_private": False,
         "overwrite": False,
     }
-    return Study(f"sqlite:///{folder / 'study.db'}", "s", **{**given, **changes})
+    return Study(folder / "study.db", "s", **{**given, **changes})
 
 
 def numbers(study: Study, total: int = 3) -> list[int]:
@@ -241,3 +242,15 @@ def test_databases_that_cannot_be_used(url: str, message: str, tmp_path: Path) -
         )
     assert message in str(error.value)
     assert "secret" not in str(error.value)
+
+
+def test_the_database_is_in_a_folder_of_any_name(tables: Path, tmp_path: Path) -> None:
+    """In a URL these signs have a meaning, so the database was elsewhere."""
+    folder = tmp_path / "a?b=c%41 #{SCHEMA_VERSION}\nd"
+    folder.mkdir()
+    shutil.copy(tables, folder / "study.db")
+    before = {path.name for path in tmp_path.iterdir()}
+    assert numbers(open_study(folder), 2) == [0, 1]
+    assert {path.name for path in tmp_path.iterdir()} == before
+    with sqlite3.connect(folder / "study.db") as database:
+        assert database.execute("SELECT study_name FROM studies").fetchall() == [("s",)]

@@ -112,3 +112,13 @@ def test_out_of_time(tmp_path: Path) -> None:
     assert run_trial(job(tmp_path, max_secs=1e-3), Answers()) == {"ending": "stopped"}
     assert run_trial(job(tmp_path), Answers())["ending"] == "complete"
     assert all(math.isfinite(loss) for loss in losses(tmp_path))
+
+
+def test_metrics_without_an_evaluation_are_named(tmp_path: Path) -> None:
+    run_trial(job(tmp_path), Answers())
+    path = tmp_path / "trial-0007/metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if '"val"' not in line))
+    answer = run_trial(job(tmp_path), Answers())
+    assert answer["ending"] == "error"
+    assert answer["error"] == f"{path} has no evaluation on the validation set"
