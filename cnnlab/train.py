@@ -50,7 +50,9 @@ class Train(HookedRun):
         step: int, number of steps made so far.
         images_ph: uint8 [batch, height, width, channels], range [0, 255]. Feed it to compute
             `logits` and `loss`, or to run `train_op` on your own images.
-        labels_ph: int64 [batch], range [0, num_classes). Feed it together with `images_ph`.
+        labels_ph: int64 [batch], range [0, num_classes). Feed it together with `images_ph`. It is
+            float32 [batch, k] if the labels are no classes, and `images_ph` is float32 if the
+            images have a range of their own; see `dataset_from_arrays`.
         steps_ph: int32 scalar, number of steps that one run of `train_op` makes; default: 1.
         logits: float32 [batch, num_classes], unscaled, of the fed images in inference mode.
         loss: float32 scalar, mean cross-entropy of the fed images in inference mode, in nats.
