@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 from cnnlab.base.errors import DataError
 from cnnlab.base.file_system import flock
@@ -169,6 +169,7 @@ def fetch_dataset(
         return []
     root = Path(data_dir).expanduser()
     if files := files_present(name, root, verify=overwrite):
+        _remove_leftovers(name, root)
         return files
     if not (creates_folder or root.exists() or root == Path(DEFAULT_DATA_DIR)):
         raise DataError(
@@ -186,6 +187,15 @@ def fetch_dataset(
             f"{error.filename or root}: {error.strerror or error}; "
             f"choose another folder with --data_dir"
         ) from None
+
+
+def _remove_leftovers(name: str, root: Path) -> None:
+    """Delete what a killed fetch has left, unless a process is fetching or root is read-only."""
+    work = root / f".cnnlab-{name}.fetch"
+    if work.exists():
+        with contextlib.suppress(OSError), _open_lock(root / f".cnnlab-{name}.lock") as file:
+            flock(file.fileno(), work)
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _fetch(name: str, root: Path, progress: Progress, *, overwrite: bool) -> list[Path]:
@@ -246,12 +256,16 @@ def _install(done: Path, folder: Path, name: str, *, overwrite: bool) -> list[Pa
     return [folder / official.name for official in OFFICIAL_FILES[name]]
 
 
+def _open_lock(path: Path) -> BinaryIO:
+    # Anyone may have put a link here, in a folder that users share.
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    return os.fdopen(os.open(path, flags, 0o644), "wb")
+
+
 @contextlib.contextmanager
 def _locked(path: Path, name: str) -> Iterator[None]:
     """Hold a lock between processes. The lock file stays, because deleting it would be a race."""
-    # Anyone may have put a link here, in a folder that users share.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
-    with os.fdopen(descriptor, "w") as file:
+    with _open_lock(path) as file:
         try:
             flock(file.fileno(), path)
         except BlockingIOError:

@@ -152,6 +152,20 @@ def test_leftovers_of_a_killed_fetch_are_deleted(
     assert_fetched("cifar10", tmp_path / "d", files)
 
 
+def test_leftovers_are_deleted_where_the_files_are_complete(
+    server: servers.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = serve_cifar10(server, monkeypatch)
+    sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet, creates_folder=True)
+    left = tmp_path / "d/.cnnlab-cifar10.fetch"
+    fakes.write_files(left / "done", {"test_batch.bin": b"half"})
+    with sources._locked(tmp_path / "d/.cnnlab-cifar10.lock", "cifar10"):
+        sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet)
+        assert left.exists()  # a process is fetching
+    sources.fetch_dataset("cifar10", tmp_path / "d", servers.quiet)
+    assert_fetched("cifar10", tmp_path / "d", files)
+
+
 def test_fetch_adds_missing_files_and_replaces_none(
     server: servers.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
