@@ -101,3 +101,18 @@ def test_checkpoint_holds_the_statistics_for_evaluation(tmp_path: Path, kind: st
     with small_run.make(tmp_path, steps=4, scaling=kind, validation_split=0.2) as train:
         train.data.split("train").images[:] = 7  # would change a new fit
         assert train.evaluate() == before
+
+
+@pytest.mark.parametrize("image_range", [(0.0, 1.0), (-1.0, 1.0), (2.0, 7.0)])
+def test_floats_have_the_statistics_of_uint8(image_range: tuple[float, float]) -> None:
+    black, white = image_range
+    floats = (IMAGES / 255 * (white - black) + black).astype(np.float32)
+    for found, expected in (
+        (scaling.channel_moments(floats, image_range), scaling.channel_moments(IMAGES)),
+        (
+            scaling.whitening(floats, "zca", image_range),
+            scaling.whitening(IMAGES, "zca"),
+        ),
+    ):
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-3, err_msg=name)
