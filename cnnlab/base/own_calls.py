@@ -17,7 +17,7 @@ from cnnlab.base.user_code import place_of, user_code
 PYTHON_CODE: Final = ("EagerPyFunc", "PyFunc")
 # They count as stateful, but have no result, or the result of what is inside.
 _HARMLESS: Final = {
-    *("Assert", "Print", "PrintV2", "StringFormat"),
+    *("Assert", "CheckNumerics", "Print", "PrintV2", "StringFormat"),
     *("Case", "If", "While", "PartitionedCall", "StatefulPartitionedCall"),
     *("Placeholder", "_Arg", "_Retval"),
 }

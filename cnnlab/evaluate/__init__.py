@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,8 +11,10 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from cnnlab.base.errors import UsageError
 from cnnlab.base.files import translate_os_errors, write_output
 from cnnlab.config.config import Config
+from cnnlab.config.loss_options import Loss
 from cnnlab.config.options import STRICT, build, option, replace
 from cnnlab.config.own_code_options import OwnCodeOptions
+from cnnlab.config.references import Reference
 from cnnlab.config.training_options import TTA_HELP, Tta
 from cnnlab.data.arrays import Pair
 from cnnlab.evaluate import tables
@@ -26,7 +29,7 @@ from cnnlab.graph.parts import Parts
 from cnnlab.models import ModelFunction
 from cnnlab.run.disk.config_file import load_config, load_run_data
 from cnnlab.run.metrics.scores import Outputs
-from cnnlab.run.own_code import parts_of_run
+from cnnlab.run.own_code import parts_of_run, with_own
 from cnnlab.run.trained_model import TrainedModel, check_image_shape
 
 
@@ -96,6 +99,15 @@ class EvaluateOptions(OwnCodeOptions):
         is_path=True,
         min_length=1,
     )
+    loss: Loss | Reference | None = option(
+        None, "loss of the figure loss", default_text="that of the run", group="run"
+    )
+    metrics: dict[str, Reference] | None = option(
+        None,
+        "your own metrics, as in {top3: FILE.py:NAME}; see the command train",
+        default_text="those of the run",
+        group="run",
+    )
     device: str | None = option(
         None,
         "device to evaluate on: auto, cpu, gpu or gpu:N",
@@ -109,6 +121,8 @@ def evaluate(
     *,
     data: Pair | None = None,
     model: str | ModelFunction | None = None,
+    loss: Any = None,
+    metrics: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Evaluate the weights of a run on every image of a split, or on other images.
@@ -118,12 +132,15 @@ def evaluate(
         data: (images, labels) to evaluate on instead of a split, in the forms that
             `dataset_from_arrays` takes; labels may be names of classes.
         model: your own model, as its function or as FILE.py:NAME; default: the run's own copy.
+        loss: the loss of the figure loss, as for `Train`; default: the run's.
+        metrics: name to your own metric, as for `Train`; default: the run's.
         **options: the other options of the command; see `EvaluateOptions`.
 
     Returns:
         A mapping with these keys. A figure is None if the images do not define it.
 
         - accuracy, loss, top5_accuracy, n (the number of images) and step (of the checkpoint)
+        - your own metrics, by their names
         - top_k and top_k_accuracy
         - dataset and split
         - confusion_matrix: int [num_classes, num_classes]; rows: truth, columns: prediction
@@ -164,7 +181,10 @@ def evaluate(
         load_config(checked.save_dir),
         **{name: value for name, value in changes.items() if value is not None},
     )
-    parts = parts_of_run(config, model, trust=checked.trust, needs=("model", "loss", "metrics"))
+    own = {name: v for name, v in (("loss", loss), ("metrics", metrics)) if v is not None}
+    config, others = with_own(config, own)
+    needs = ("model", "loss", "metrics")
+    parts = parts_of_run(config, model, trust=checked.trust, needs=needs, others=others)
     if data is not None:
         chosen = given_arrays(config, data)
     elif checked.images is not None:

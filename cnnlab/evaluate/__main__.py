@@ -8,6 +8,7 @@ from typing import Any
 from cnnlab.config import cli
 from cnnlab.config.options import as_dict
 from cnnlab.evaluate import EvaluateOptions, evaluate, tables
+from cnnlab.run.disk.config_file import load_config
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -24,7 +25,8 @@ def main(words: Sequence[str] | None = None) -> None:
 def _evaluate_command(options: EvaluateOptions, _words: tuple[str, ...]) -> dict[str, Any]:
     figures = evaluate(**as_dict(options))
     if not options.json:
-        cli.say(tables.report(figures))
+        own = load_config(options.save_dir).metrics if options.metrics is None else options.metrics
+        cli.say(tables.report(figures, own))
     return figures
 
 

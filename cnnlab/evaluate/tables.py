@@ -21,18 +21,24 @@ VALUE_FIGURES = ("mse", "mae", "r2")
 MEANS = {"macro_average": "macro mean", "weighted_average": "weighted mean"}
 
 
-def report(figures: Mapping[str, Any]) -> str:
-    """Return the figures of `cnnlab.evaluate.evaluate` as text for stdout; "-" means None."""
+def report(figures: Mapping[str, Any], own: Iterable[str] = ()) -> str:
+    """Return the figures of `cnnlab.evaluate.evaluate` as text for stdout; "-" means None.
+
+    Args:
+        figures: what `evaluate` returned.
+        own: the names of the user's metrics.
+    """
     which = "" if figures["split"] == "given" else f"{figures['split']} "
     start = f"step {figures['step']}, {figures['n']} {which}images of {figures['dataset']}: "
     if "per_value" in figures:
-        return "\n".join([start + in_words(figures), "", _table_of_values(figures)])
+        return "\n".join([start + in_words(figures, own), "", _table_of_values(figures)])
     if "per_label" in figures:
-        return "\n".join([start + in_words(figures), "", _table_of_classes(figures, "label")])
+        return "\n".join([start + in_words(figures, own), "", _table_of_classes(figures, "label")])
     interval = figures["accuracy_interval"]
     lines = [
         f"{start}accuracy {figures['accuracy']:.4f}, top-{figures['top_k']} "
-        f"{figures['top_k_accuracy']:.4f}, loss {figures['loss']:.4f}",
+        f"{figures['top_k_accuracy']:.4f}, loss {figures['loss']:.4f}"
+        + "".join(f", {name} {figures[name]:.4f}" for name in own),
         f"{interval['level']:.0%} interval of the accuracy {interval['low']:.4f} to "
         f"{interval['high']:.4f} (bootstrap), expected calibration error "
         f"{figures['expected_calibration_error']:.4f}",

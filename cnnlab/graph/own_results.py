@@ -59,7 +59,10 @@ def own_rate(function: Own, step: Any) -> Any:
     rate = call_own(function, _RATE, step)
     if not rate.dtype.is_floating or rate.shape.rank not in (0, None):
         raise wrong_result(function, described(rate), _RATE)
-    return tf.ensure_shape(tf.cast(rate, tf.float32), [])
+    rate = tf.ensure_shape(tf.cast(rate, tf.float32), [])
+    return tf.debugging.check_numerics(
+        rate, f"{place_of(function)} returned a learning rate that is not finite"
+    )
 
 
 def own_optimizer(function: Own, rate: Any) -> Any:

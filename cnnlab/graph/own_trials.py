@@ -6,7 +6,6 @@ that are not a function of the step, and learning rates that depend on more than
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -15,7 +14,7 @@ from cnnlab.base.errors import CnnlabError
 from cnnlab.base.own_calls import PYTHON_CODE, check_stateless
 from cnnlab.base.randomness import StepKeys
 from cnnlab.base.surroundings import building_in
-from cnnlab.base.tf1 import open_session, tf
+from cnnlab.base.tf1 import open_session, tf, translate_op_errors
 from cnnlab.base.user_code import place_of
 from cnnlab.config.augmentations import mixes_labels
 from cnnlab.config.config import Config
@@ -82,11 +81,12 @@ def _try_schedule(function: Callable[..., Any], config: Config) -> None:
         rate = own_rate(function, step)
     with open_session(graph) as session:
         for number in range(min(2, config.steps or 2)):
-            found = float(session.run(rate, {step: number}))
-            if not (math.isfinite(found) and found >= 0):
+            with translate_op_errors(f"the learning rate of step {number}"):
+                found = float(session.run(rate, {step: number}))
+            if found < 0:
                 raise CnnlabError(
                     f"{place_of(function)} returned the learning rate {found:g} for step {number}; "
-                    "it must be finite and >= 0"
+                    "it must be >= 0"
                 )
 
 

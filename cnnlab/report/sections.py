@@ -158,7 +158,9 @@ def total_flops(facts: RunFacts) -> int | None:
 
 def _figures(facts: RunFacts) -> list[tuple[str, float | None]]:
     """Return the figures of the whole split, by their headings."""
-    return [(FIGURES[name], value) for name, value in facts.figures.items() if name in FIGURES]
+    shown = (*FIGURES, *facts.config.metrics)
+    figures = facts.figures.items()
+    return [(FIGURES.get(name, name), value) for name, value in figures if name in shown]
 
 
 def _confusion(facts: RunFacts, pictures: Pictures) -> Picture | None:

@@ -10,6 +10,7 @@ from typing import Any
 from cnnlab.base.denormals import can_flush, denormals_flushed
 from cnnlab.base.errors import NonFiniteError
 from cnnlab.base.tf1 import on_calling_thread, translate_op_errors
+from cnnlab.base.user_code import place_of
 from cnnlab.run.hook import Hook, Run, RunPlan, StepState, is_time
 
 # Long enough to make the fixed cost of a session run negligible, short enough to stop quickly.
@@ -116,7 +117,9 @@ def _run_session(
     secs = time.perf_counter() - started
     if not math.isfinite(objective):
         failed_step = int(run.session.run(run.train_graph.global_step))
-        raise NonFiniteError(f"the loss is {objective} at step {failed_step}")
+        own = run.train_graph.parts.loss
+        loss = "the loss" if own is None else f"the loss of {place_of(own)}"
+        raise NonFiniteError(f"{loss} is {objective} at step {failed_step}")
     return (float(loss), float(accuracy), float(learning_rate)), secs
 
 

@@ -13,6 +13,7 @@ from cnnlab.base.user_code import place_of
 from cnnlab.config import cli
 from cnnlab.config.arguments import check
 from cnnlab.config.config import Config
+from cnnlab.config.options import replace
 from cnnlab.config.own_names import flag_of, kind_of, own_names
 from cnnlab.graph.parts import Parts
 from cnnlab.models import MODELS, REGISTERED, ModelFunction, check_model, find_model
@@ -60,6 +61,10 @@ class OwnCode:
                 self._entry_of(f"augment.{place}", entry) for place, entry in enumerate(entries)
             ]
         return named
+
+    def taken(self, option: str) -> OwnFunction | None:
+        """Return the function of an option, if `take` has seen one."""
+        return self._functions.get(option)
 
     def complete(self, config: Config) -> None:
         """Load the functions that the options name and that are still missing.
@@ -150,12 +155,33 @@ def _names(config: Config) -> dict[str, str]:
     return names
 
 
+def with_own(config: Config, given: Mapping[str, Any]) -> tuple[Config, dict[str, OwnFunction]]:
+    """Return options in which some functions are replaced, and these functions by option.
+
+    Args:
+        config: the options of a run.
+        given: loss or metrics, with the values that `Train` takes.
+
+    Raises:
+        UsageError: a value is wrong, or a function cannot be loaded.
+    """
+    code = OwnCode()
+    config = replace(config, **code.take(given))
+    functions = {}
+    for option, name in own_names(config).items():
+        if kind_of(option) in given:
+            functions[option] = code.taken(option) or load(name, flag_of(option))
+            _check_form(option, functions[option].function, {})
+    return config, functions
+
+
 def parts_of_run(
     config: Config,
     model: str | ModelFunction | None = None,
     *,
     trust: bool = False,
     needs: Sequence[str] = ("model",),
+    others: Mapping[str, OwnFunction] | None = None,
 ) -> Parts:
     """Return the functions of the run in save_dir.
 
@@ -164,13 +190,14 @@ def parts_of_run(
         model: the model to use instead of the run's own copy: a function, or its name.
         trust: whether code of a run from elsewhere may run.
         needs: the options whose functions are needed. The others are not loaded.
+        others: option to the function to use instead of the run's own copy.
 
     Raises:
         UsageError: a function cannot be loaded, or the code is of another user or machine.
     """
     facts = read_facts(config.save_dir)
     kept = kept_functions(facts, config.save_dir)
-    given: dict[str, OwnFunction] = {}
+    given = dict(others or {})
     if model is not None:
         given["model"] = describe(model) if callable(model) else load(model, "--model")
     elif config.model in REGISTERED:

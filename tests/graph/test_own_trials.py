@@ -98,7 +98,7 @@ BAD: dict[str, tuple[str, Callable[..., Any], str]] = {
     "rate NaN": (
         "schedule",
         lambda s: tf.log(-1.0 - tf.cast(s, tf.float32)),
-        "rate nan for step 0",
+        "of step 0: .*not finite",
     ),
     "negative": ("schedule", lambda s: -0.1 * tf.cast(s, tf.float32), "rate -0.1 for step 1"),
     "random rate": ("schedule", lambda s: tf.random_uniform([]), "from the step alone"),
