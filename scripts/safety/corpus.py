@@ -132,6 +132,9 @@ def records() -> Iterator[Case]:
         "text step": b'{"step": "30", "finished": true}\n',
         "null step": b'{"step": null, "split": "val", "accuracy": 1}\n',
         "huge number": b'{"step": ' + b"9" * 5000 + b"}\n",
+        "no figures": b'{"step": 40, "finished": true, "split": "val"}\n',
+        "400 digits": b'{"step": 40, "finished": false, "seconds": ' + b"9" * 400 + b"}\n",
+        "1e308": b'{"step": 40, "split": "val", "loss": 1e308, "seconds": 1e308}\n',
     }
     for name, text in texts.items():
         yield Case(f"result: {name}", writer("run/result.json", text), words, CODES_FAILED)
