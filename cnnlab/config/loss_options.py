@@ -136,7 +136,7 @@ class LossOptions(InputOptions):
     output: Literal["auto", "softmax", "sigmoid", "linear"] = option(
         "auto",
         "function that turns logits into outputs; auto: sigmoid for the loss sigmoid, linear for "
-        "hinge and squared_hinge, else softmax",
+        "hinge, squared_hinge and labels that are real values, else softmax",
         group="loss",
     )
     label_smoothing: float = option(

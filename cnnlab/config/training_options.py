@@ -70,6 +70,7 @@ class TrainingOptions(UpdateOptions):
         "accuracy",
         "validation metric that decides which weights are best, for best/, early stopping and the "
         "schedule plateau",
+        default_text="accuracy; loss if the labels are real values",
         group="stopping",
     )
     metrics: dict[str, Reference] = option(
