@@ -21,7 +21,7 @@ from cnnlab.run.control import Control
 from cnnlab.run.disk.config_file import config_text, resolve_for_run
 from cnnlab.run.disk.kept_code import keep_code
 from cnnlab.run.disk.lock import locked
-from cnnlab.run.disk.log_folder import check_log_dir
+from cnnlab.run.disk.log_folder import check_log_dir, log_dir_locked
 from cnnlab.run.disk.run_directory import RunDirectory
 from cnnlab.run.evaluating import EarlyStopping
 from cnnlab.run.hook import Hook
@@ -124,7 +124,7 @@ class Train(HookedRun):
         check_log_dir(self.config)
         if self._session is None:
             self.data.split("train")  # reports missing files before any folder is made
-        with locked(directory.path):
+        with locked(directory.path), log_dir_locked(self.config):
             started = self._restore_or_start(directory, total_steps)
             # Before this line there is nothing to save, so a signal ends the process at once.
             with self.control.deferring_signals(), hparams.run_session(self.config) as row:

@@ -15,8 +15,12 @@ LOCK_FILE = ".lock"
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, option: str = "save_dir") -> Iterator[None]:
     """Hold the folder's lock while the block runs; make the folder if needed.
+
+    Args:
+        folder: the folder.
+        option: the option that names it, for the error.
 
     The lock is the kernel's `flock` on a file. The file contains the holder's process id, for error
     messages. A killed holder leaves the file behind, but no lock. On Windows, and where the file
@@ -29,7 +33,7 @@ def locked(folder: Path) -> Iterator[None]:
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     with translate_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = _acquire(folder / LOCK_FILE)
+        descriptor = _acquire(folder / LOCK_FILE, option)
     try:
         yield
     finally:
@@ -48,7 +52,7 @@ def _remove_empty(folders: list[Path]) -> None:
             return
 
 
-def _acquire(path: Path) -> int:
+def _acquire(path: Path, option: str) -> int:
     """Lock the file, and return its descriptor."""
     # A run directory from others may hold a link here, whose target must not be written to.
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
@@ -62,7 +66,7 @@ def _acquire(path: Path) -> int:
             who = "this process" if holder == str(os.getpid()) else f"process {holder}"
             raise CnnlabError(
                 f"{path.parent} is in use: {who} is training there; wait for it or choose another "
-                "--save_dir"
+                f"--{option}"
             ) from None
         except OSError:
             os.close(descriptor)

@@ -6,12 +6,15 @@ the curves of another.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.files import free_name, translate_os_errors
 from cnnlab.config.config import Config
 from cnnlab.run.disk.config_file import CONFIG_FILE, load_config
+from cnnlab.run.disk.lock import locked
 from cnnlab.run.disk.metrics_file import SPLITS
 
 _EVENT_FILES = "events.out.tfevents.*"
@@ -31,6 +34,23 @@ def check_log_dir(config: Config) -> None:
             f"{log_dir} holds event files of another run; choose another folder, such as "
             f"--{option}={free_name(getattr(config, option) or str(log_dir))}"
         )
+
+
+@contextmanager
+def log_dir_locked(config: Config) -> Iterator[None]:
+    """Hold the lock of a log_dir outside save_dir, which another run may have chosen, too.
+
+    Raises:
+        UsageError: it holds event files of another run by now.
+        CnnlabError: another run is writing there.
+    """
+    log_dir = config.resolved_log_dir
+    if log_dir.resolve().is_relative_to(Path(config.save_dir).resolve()):
+        yield
+        return
+    with locked(log_dir, "log_dir"):
+        check_log_dir(config)
+        yield
 
 
 def is_of_another_run(log_dir: Path, save_dir: Path) -> bool:

@@ -8,8 +8,9 @@ import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from cnnlab.base.errors import UsageError
+from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.run.disk.config_file import load_config
+from cnnlab.run.disk.lock import locked
 from tests import small_run
 
 OPTIONS: dict[str, Any] = {"summary_steps": 1, "eval_steps": 1, "batch_size": 6}
@@ -133,3 +134,15 @@ def test_reports_keep_no_run_from_going_on(name: str, value: int) -> None:
         else:
             with pytest.raises(UsageError, match=rf"{name} \([15] there, 3 here\); start a new"):
                 train(folder, **given, **shaping)
+
+
+def test_runs_that_start_at_the_same_time_do_not_share_a_folder() -> None:
+    """The other run has written nothing yet."""
+    with locked(Path("shared")):
+        message = "shared is in use: this process is training there; .* another --log_dir"
+        with pytest.raises(CnnlabError, match=message):
+            train("save", "shared")
+        assert not Path("save").exists()
+    train("save", "shared")
+    assert drawn("shared") == [1, 2]
+    assert not Path("shared/.lock").exists()
