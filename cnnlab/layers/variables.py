@@ -12,6 +12,7 @@ does not change the start of the others.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Self
@@ -169,6 +170,7 @@ class Variables:
         """Return the variable of a call of `tf.Variable`: a new one, or that of another tower."""
         if self._is_getting or kwargs.get("variable_def") is not None:
             return next_creator(**kwargs)  # `tf.get_variable` makes its variables in this way
+        _refuse_keras()
         name = self._own_name(kwargs.get("name"))
         value = kwargs.get("initial_value")
         value = tf.convert_to_tensor(value() if callable(value) else value, kwargs.get("dtype"))
@@ -226,6 +228,28 @@ def seed_start(variable: Any, seed: int, name: str) -> None:
         for attribute, value in (("seed", GRAPH_SEED), ("seed2", derive_seed(seed, purpose))):
             op._set_attr(attribute, tf.AttrValue(i=value))
         count += 1
+
+
+def _refuse_keras() -> None:
+    """Refuse a variable that a layer of Keras makes.
+
+    Its penalties and the updates of its moving averages are in no collection of the graph, so
+    training would leave them out.
+
+    Raises:
+        CnnlabError: Keras is between the model and this function.
+    """
+    frame = sys._getframe(1)
+    while frame := frame.f_back:  # type: ignore[assignment]
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith(("keras.", "tf_keras.")):
+            raise CnnlabError(
+                "layers of Keras cannot be trained here, because their penalties and moving "
+                "averages are not in the graph; use cnnlab.layers, which have the same names as "
+                "tf.layers"
+            )
+        if module.startswith("cnnlab.") and module != __name__:
+            return  # the caller of the model
 
 
 def _initialized_value(variable: Any) -> Any:
