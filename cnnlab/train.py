@@ -82,7 +82,11 @@ class Train(HookedRun):
                 the other forms of images and labels, and what may stand for a pair. Default: the
                 data set that the option `dataset` names.
             hooks: your own hooks, called after the standard ones.
-            **options: as the flags of `python -m cnnlab.train`; see its `--help`.
+            **options: as the flags of `python -m cnnlab.train`; see its `--help`. Functions of
+                your own may be the values of loss, (labels, logits) -> float32 [batch]; optimizer,
+                (learning_rate) -> `tf.train.Optimizer`; and schedule, (step) -> learning rate. So
+                may the values of metrics, {name: (labels, logits) -> [batch] or scalar}, and
+                entries of augment, (images, key) -> images. See docs/guide/own_functions.md.
 
         Raises:
             UsageError: an option is unknown or has a wrong value.

@@ -82,8 +82,18 @@ def describe(function: Callable[..., Any], name: str | None = None) -> OwnFuncti
     )
 
 
+# (folder, name of the module, name of the only definition that was run, if not all) to the module
+# and the files that it needs.
+Modules = dict[tuple[Path, str, str | None], tuple[types.ModuleType, dict[str, Path]]]
+
+
 def load(
-    reference: str, option: str, folder: Path | None = None, *, is_script: bool = False
+    reference: str,
+    option: str,
+    folder: Path | None = None,
+    *,
+    is_script: bool = False,
+    modules: Modules | None = None,
 ) -> OwnFunction:
     """Load a function from its file.
 
@@ -92,6 +102,7 @@ def load(
         option: the option that has this value, for messages.
         folder: the folder that the file or package is in; default: the current folder.
         is_script: run only the definitions that the function needs, not the rest of the file.
+        modules: what was imported before, which is not imported again; the module is added.
 
     Raises:
         UsageError: there is no such file, module or name, or the file fails when it is imported.
@@ -105,9 +116,12 @@ def load(
         module_name, root, source = path.stem, path.parent, path.name
     else:
         module_name, root = source, (folder or Path.cwd()).resolve()
-    module = _import(
-        module_name, root, where, is_file=source.endswith(".py"), only=name if is_script else None
-    )
+    only = name if is_script else None
+    key = (root, module_name, only)
+    modules = {} if modules is None else modules
+    if key not in modules:
+        modules[key] = _import(module_name, root, where, is_file=source.endswith(".py"), only=only)
+    module, files = modules[key]
     function = _attribute(module, name)
     if function is None:
         callables = [key for key, value in vars(module).items() if callable(value)]
@@ -115,7 +129,7 @@ def load(
     if not callable(function):
         raise UsageError(f"{where}: it is {type(function).__name__}, not a function")
     reference = f"{source}:{name}"
-    return OwnFunction(function, reference, _files_of(module), reference, root, is_script)
+    return OwnFunction(function, reference, files, reference, root, is_script)
 
 
 def importable(own: OwnFunction, option: str) -> str:
@@ -143,16 +157,18 @@ def importable(own: OwnFunction, option: str) -> str:
 
 def _import(
     name: str, root: Path, where: str, *, is_file: bool, only: str | None
-) -> types.ModuleType:
-    """Import a module whose folder, or whose package's folder, is `root`.
+) -> tuple[types.ModuleType, dict[str, Path]]:
+    """Import a module whose folder, or whose package's folder, is `root`; also find its files.
 
     only: the name of which alone the definition is needed; None: run the whole file.
     """
     with _importing_from(root):
         try:
-            if not is_file:
-                return importlib.import_module(name)
-            return _import_file(name, root / f"{name}.py", only)
+            if is_file:
+                module = _import_file(name, root / f"{name}.py", only)
+            else:
+                module = importlib.import_module(name)
+            return module, _files_of(module)
         # Whatever the user's file raises, its author must read. SystemExit too: it is a script.
         except (Exception, SystemExit) as error:
             place = users_line(error) or f"seen from {root}"
@@ -188,8 +204,10 @@ def _importing_from(root: Path) -> Iterator[None]:
     """Search `root` first, and forget modules of its names, so that they are read again.
 
     Two runs may each have a copy of a file of the same name, and a file may have changed. Packages
-    of `root` that are imported already stay.
+    of `root` that are imported already stay. Other packages are back after the block, because the
+    program goes on to import from them.
     """
+    packages = {}
     here = {entry.stem for entry in root.iterdir()} if root.is_dir() else set()
     for name, module in list(sys.modules.items()):
         path = _file_of(module)
@@ -200,6 +218,8 @@ def _importing_from(root: Path) -> Iterator[None]:
         is_package = "." in name or hasattr(module, "__path__")
         if _is_own(path) and not (is_package and is_from_root):
             del sys.modules[name]
+            if is_package:
+                packages[name] = module
     sys.path.insert(0, str(root))
     importlib.invalidate_caches()
     # Nothing is written beside the user's files, nor in a run directory.
@@ -209,6 +229,7 @@ def _importing_from(root: Path) -> Iterator[None]:
     finally:
         sys.dont_write_bytecode = writes
         sys.path.remove(str(root))
+        sys.modules.update(packages)
 
 
 def _attribute(module: types.ModuleType | None, name: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from cnnlab.base.errors import UsageError
 from cnnlab.base.own_calls import check_call
-from cnnlab.base.own_functions import OwnFunction, describe, is_reference, load
+from cnnlab.base.own_functions import Modules, OwnFunction, describe, is_reference, load
 from cnnlab.base.user_code import place_of
 from cnnlab.config import cli
 from cnnlab.config.arguments import check
@@ -75,10 +75,11 @@ class OwnCode:
             UsageError: a function cannot be loaded, or cannot be what its option says.
         """
         arguments = dict(enumerate(map(_arguments_of, config.augment)))
+        modules: Modules = {}
         for option, name in _names(config).items():
             known = self._functions.get(option)
             if known is None or known.name != name:
-                known = self._load(option, name, config)._replace(name=name)
+                known = self._load(option, name, config, modules)._replace(name=name)
                 self._functions[option] = known
             place = option.partition(".")[2]
             given = arguments[int(place)] if kind_of(option) == "augment" else {}
@@ -119,14 +120,15 @@ class OwnCode:
             return {self._name_of(option, function): arguments}
         return self._name_of(option, entry) if callable(entry) else entry
 
-    def _load(self, option: str, name: str, config: Config) -> OwnFunction:
+    def _load(self, option: str, name: str, config: Config, modules: Modules) -> OwnFunction:
         if name in REGISTERED:
             return describe(REGISTERED[name], name)
-        kept = kept_functions(read_facts(config.save_dir), config.save_dir).get(option)
+        all_kept = kept_functions(read_facts(config.save_dir), config.save_dir)
+        kept = all_kept.get(option)
         is_here = Path(name.rpartition(":")[0]).expanduser().is_file()
         if kept is not None and kept.name == name and not is_here:
-            return load_kept(option, kept, config.save_dir)
-        return load(name, flag_of(option))
+            return load_kept(option, all_kept, config.save_dir, modules)
+        return load(name, flag_of(option), modules=modules)
 
 
 def _check_form(option: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
@@ -167,10 +169,12 @@ def with_own(config: Config, given: Mapping[str, Any]) -> tuple[Config, dict[str
     """
     code = OwnCode()
     config = replace(config, **code.take(given))
+    modules: Modules = {}
     functions = {}
     for option, name in own_names(config).items():
         if kind_of(option) in given:
-            functions[option] = code.taken(option) or load(name, flag_of(option))
+            given_code = code.taken(option)
+            functions[option] = given_code or load(name, flag_of(option), modules=modules)
             _check_form(option, functions[option].function, {})
     return config, functions
 
@@ -213,7 +217,8 @@ def parts_of_run(
         if option not in given and kind_of(option) in needs
     }
     check_trusted(facts, config.save_dir, missing, trust=trust)
-    given |= {option: load_kept(option, kept[option], config.save_dir) for option in missing}
+    modules: Modules = {}
+    given |= {option: load_kept(option, kept, config.save_dir, modules) for option in missing}
     if "model" in given:
         check_model(given["model"].function)
     return Parts.of(config, {option: own.function for option, own in given.items()})

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -300,3 +301,22 @@ def test_the_command_line_and_a_recipe(tmp_path: Path) -> None:
         "cnnlab.data", "show", "--config=my.yaml", "--images=4", "--batch_size=4", cwd=tmp_path
     )
     assert done.code == 0, done.stderr
+
+
+def test_functions_of_one_file_share_its_copy_and_run_it_once(
+    file: Path, monkeypatch: Any, capsys: Any, tmp_path: Path
+) -> None:
+    """A file may register things, such as gradients, which it can do only once."""
+    file.write_text(FILE + "\nprint('my.py runs')\n")
+    with make("run", **NAMES, steps=2) as train:
+        train.train()
+    assert capsys.readouterr().out.count("my.py runs") == 1
+    assert [path.name for path in Path("run/code").rglob("my.py")] == ["my.py"]
+    file.unlink()
+    found = evaluate("run", data=small_run.arrays()[1])
+    assert 0 <= found["top2"] <= 1
+    said = capsys.readouterr()
+    assert said.out.count("my.py runs") == 1
+    assert said.err.count("my.py is gone since this run began") == 1
+    # The model comes from the copy, and the program still has its own package.
+    assert sys.modules["tests.small_run"] is small_run

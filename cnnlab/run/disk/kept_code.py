@@ -20,7 +20,7 @@ import pydantic
 
 from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.files import replace_folder, translate_os_errors
-from cnnlab.base.own_functions import OwnFunction, load
+from cnnlab.base.own_functions import Modules, OwnFunction, load
 from cnnlab.config import cli
 from cnnlab.config.own_names import flag_of
 
@@ -65,15 +65,19 @@ def keep_code(save_dir: Path, own: Mapping[str, OwnFunction]) -> dict[str, Any]:
         return {}
     code: dict[str, Any] = {}
     contents: dict[str, bytes] = {}  # read first, because they may be the copies themselves
+    all_kept: dict[str, KeptFunction] = {}
     for option, function in own.items():
-        sums = {}
+        found = {}
         for relative, path in function.files.items():
             with translate_os_errors(path):
-                content = contents[f"{option}/{relative}"] = path.read_bytes()
-            sums[relative] = _sum_of(content)
-        folder = str(function.folder)
-        kept = KeptFunction(function.name, function.source, function.is_script, folder, sums)
+                found[relative] = path.read_bytes()
+        sums = {relative: _sum_of(content) for relative, content in found.items()}
+        kept = all_kept[option] = KeptFunction(
+            function.name, function.source, function.is_script, str(function.folder), sums
+        )
         code[option] = dict(vars(kept))
+        if _place_of(option, all_kept) == option:
+            contents |= {f"{option}/{relative}": content for relative, content in found.items()}
 
     def write(folder: Path) -> None:
         for relative, content in contents.items():
@@ -136,24 +140,35 @@ def check_trusted(
         )
 
 
-def load_kept(option: str, kept: KeptFunction, save_dir: str | Path) -> OwnFunction:
+def _place_of(option: str, all_kept: Mapping[str, KeptFunction]) -> str:
+    """Return the folder of a function's copies: the first option that has the same files."""
+    kept = all_kept[option]
+    same = (o for o, k in all_kept.items() if (k.folder, k.files) == (kept.folder, kept.files))
+    return next(same)
+
+
+def load_kept(
+    option: str, all_kept: Mapping[str, KeptFunction], save_dir: str | Path, modules: Modules
+) -> OwnFunction:
     """Load a function from its copy in the run directory, and say if its file has changed.
 
     Args:
         option: the option that names it.
-        kept: the record of config.yaml.
+        all_kept: the records of config.yaml, by option.
         save_dir: the run directory.
+        modules: see `cnnlab.base.own_functions.load`.
 
     Raises:
         UsageError: it cannot be loaded by its name.
         CnnlabError: a copy is damaged or missing.
     """
+    kept = all_kept[option]
     if kept.source is None:
         raise UsageError(
             f"{save_dir}: {option}={kept.name} cannot be loaded from a file, because Python made "
             f"it while it ran; pass it in Python as {option}=, or write it as a function of a file"
         )
-    folder = Path(save_dir).resolve() / CODE_DIR / option
+    folder = Path(save_dir).resolve() / CODE_DIR / _place_of(option, all_kept)
     for relative, digest in kept.files.items():
         path = folder / relative
         if not path.resolve().is_relative_to(folder) or _sum_of_file(path) != digest:
@@ -165,7 +180,7 @@ def load_kept(option: str, kept: KeptFunction, save_dir: str | Path) -> OwnFunct
         for name in kept.files
         if _sum_of_file(path := Path(kept.folder, name)) != kept.files[name]
     ]
-    if changed:
+    if changed and not any(folder == known for known, _, _ in modules):
         what = "has changed" if changed[0].is_file() else "is gone"
         cli.complain(
             f"{changed[0]} {what} since this run began; the copy in {folder} is used", "note"
@@ -173,7 +188,7 @@ def load_kept(option: str, kept: KeptFunction, save_dir: str | Path) -> OwnFunct
     source = kept.source
     if source.partition(":")[0].endswith(".py"):
         source = f"{Path(source.rpartition(':')[0]).name}:{source.rpartition(':')[2]}"
-    function = load(source, flag_of(option), folder, is_script=kept.is_script)
+    function = load(source, flag_of(option), folder, is_script=kept.is_script, modules=modules)
     return function._replace(name=kept.name, source=kept.source, folder=Path(kept.folder))
 
 
