@@ -52,7 +52,7 @@ def test_the_files_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert result["seconds"] > 0
     found = [*names(save_dir)]
     assert found == [
-        *("best", "checkpoint", "config.yaml", "metrics.jsonl"),
+        *("best", "checkpoint", "code", "config.yaml", "metrics.jsonl"),
         *("model.ckpt-4.data-00000-of-00001", "model.ckpt-4.index"),
         *("model.ckpt-6.data-00000-of-00001", "model.ckpt-6.index", "result.json"),
     ]

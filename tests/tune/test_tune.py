@@ -57,7 +57,7 @@ def test_wrong_usage(
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        main(["--help"])
+        main(["--help=all"])
     assert end.value.code == 0
     text = capsys.readouterr().out
     for part in ("--space=MAPPING|TEXT", "log: true", "--sampler=auto|grid|random|tpe", "--epochs"):
