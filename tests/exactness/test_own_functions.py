@@ -113,3 +113,23 @@ def test_the_optimizer_s_state_is_in_the_checkpoint(tmp_path: Path) -> None:
     found = small_run.run(tmp_path / "run", **options_of("all"))
     assert np.any(found["conv1/kernel/HeavyBall"] != 0)
     assert found["optimizer/decay"] == pytest.approx(0.99**9)
+
+
+def crossed(labels: Any, logits: Any) -> Any:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+
+
+def usual_adam(learning_rate: Any) -> Any:
+    return tf.train.AdamOptimizer(learning_rate)
+
+
+def hundredth(step: Any) -> float:
+    return 0.01
+
+
+def test_what_cnnlab_has_too_gives_the_same_bits(tmp_path: Path) -> None:
+    known = {"loss": "softmax", "optimizer": "adam", "schedule": "constant", "learning_rate": 0.01}
+    own = {"loss": crossed, "optimizer": usual_adam, "schedule": hundredth, "learning_rate": 0.001}
+    small_run.assert_same_bits(
+        small_run.run(tmp_path / "own", **own), small_run.run(tmp_path / "known", **known)
+    )

@@ -148,7 +148,7 @@ def losses_of(
 
 def as_targets(labels: Any, logits: Any) -> Any:
     """Return targets float32 [batch, num_classes]: the labels if they are, else one-hot."""
-    return labels if labels.shape.rank == 2 else tf.one_hot(labels, logits.shape[1])
+    return labels if len(labels.shape) == 2 else tf.one_hot(labels, logits.shape[1])
 
 
 def smooth(config: Config, targets: Any) -> Any:
