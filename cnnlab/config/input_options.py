@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Any, Literal
 
 import pydantic
@@ -10,7 +12,17 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from cnnlab.config.options import STRICT, Options, option
 from cnnlab.config.values import NONE
 
+ColorMode = Literal["rgb", "grayscale", "rgba"]
+Resize = Literal["stretch", "pad", "crop"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+# What a data set of pictures begins with; its path follows.
+PICTURES = ("folder:", "list:")
 Scaling = Literal["unit", "symmetric", "standardize", "normalize", "zca", "pca"]
+
+
+def is_pictures(dataset: str) -> bool:
+    """Return whether a data set is folder:PATH or list:FILE.csv."""
+    return dataset.startswith(PICTURES)
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -29,7 +41,9 @@ class InputOptions(Options):
 
     dataset: str = option(
         "cifar10",
-        "data set: cifar10, cifar100, mnist, fashion_mnist or shapes; see cnnlab datasets",
+        "data set: cifar10, cifar100, mnist, fashion_mnist or shapes; see cnnlab datasets\n"
+        "folder:PATH: your pictures, PATH/train/CLASS/* with val/ and test/, or PATH/CLASS/*\n"
+        "list:FILE.csv: your pictures, a table with the columns path, label and perhaps split",
         group="data",
         everyday=True,
     )
@@ -46,7 +60,7 @@ class InputOptions(Options):
     validation_split: float = option(
         0.0,
         "fraction of the training set to hold out for validation, stratified by class; 0: validate "
-        "on the test set",
+        "on the test set; for pictures it does not depend on the seed",
         group="data",
         everyday=True,
         ge=0,
@@ -57,6 +71,54 @@ class InputOptions(Options):
         "compare the data files with the official checksums; False: accept your own files",
         group="data",
         shapes_result=False,
+    )
+    image_size: list[int] | None = option(
+        None,
+        "for pictures: height and width that all are resized to, as in --image_size=150,150",
+        default_text="that of all pictures, if they have the same",
+        unit="pixels",
+        group="data",
+        everyday=True,
+    )
+    resize: Resize = option(
+        "stretch",
+        "how image files of another size become the network's input, also those to predict\n"
+        "stretch: to the size, whatever their aspect ratio\n"
+        "pad: keep the aspect ratio, and fill the rest with black\n"
+        "crop: keep the aspect ratio, and cut off what is too much on two opposite sides",
+        group="data",
+    )
+    interpolation: Interpolation = option(
+        "bicubic",
+        "how the pixels of a resized image are computed; all but nearest with antialiasing",
+        group="data",
+    )
+    color_mode: ColorMode = option(
+        "rgb",
+        "for pictures: the channels that they are converted to\n"
+        "grayscale: one channel\n"
+        "rgba: with transparency; otherwise transparent parts become white",
+        group="data",
+    )
+    test_split: float = option(
+        0.2,
+        "for pictures without a test set: the fraction of each class to hold out for testing",
+        group="data",
+        gt=0,
+        lt=1,
+    )
+    group: str | None = option(
+        None,
+        "for pictures: regular expression for the part of a path that names the patient, video or "
+        "burst; pictures with the same one are never in two splits, as in --group='person\\d+'",
+        group="data",
+    )
+    bad_files: Literal["error", "skip"] = option(
+        "error",
+        "for pictures that cannot be read\n"
+        "error: stop before training and name the file\n"
+        "skip: train without them; config.yaml lists them",
+        group="data",
     )
     augment: list[Any] = option(
         [],
@@ -87,6 +149,43 @@ class InputOptions(Options):
     model_options: dict[str, Any] = option(
         {}, "arguments of the network's function, as in {dropout: 0.4}", group="model"
     )
+
+    @pydantic.field_validator("dataset")
+    @classmethod
+    def _from_any_folder(cls, value: str) -> str:
+        """Make the path of pictures absolute, so that a run finds them from any folder."""
+        kind, colon, path = value.partition(":")
+        if not is_pictures(value):
+            return value
+        if not path:
+            raise ValueError(f"the path is missing, as in {kind}:my_pictures")
+        return kind + colon + os.path.abspath(os.path.expanduser(path))
+
+    @pydantic.field_validator("image_size", mode="before")
+    @classmethod
+    def _height_and_width(cls, value: Any) -> Any:
+        """Accept 150 and "150,150" for [150, 150]."""
+        if isinstance(value, int):
+            return [value, value]
+        if isinstance(value, str) and re.fullmatch(r"\d+ *[,x] *\d+", value.strip()):
+            return [int(side) for side in re.split("[,x]", value)]
+        return value
+
+    @pydantic.field_validator("image_size")
+    @classmethod
+    def _of_two_sides(cls, value: list[int] | None) -> list[int] | None:
+        if value is not None and (len(value) != 2 or min(value) < 1 or max(value) > 10_000):
+            raise ValueError("give height and width from 1 to 10000, as in --image_size=150,150")
+        return value
+
+    @pydantic.field_validator("group")
+    @classmethod
+    def _regular_expression(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        return value
 
     @pydantic.field_validator("augment", mode="before")
     @classmethod

@@ -8,17 +8,15 @@ from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from cnnlab.base.errors import DataError
+from cnnlab.data.image_files.headers import read_header
 from cnnlab.data.image_files.image_reader import read_images
-from cnnlab.data.image_files.images import FORMATS, read_image, unwarned
+from cnnlab.data.image_files.images import unwarned
 
 PATH, LABEL, SPLIT = "path", "label", "split"  # columns
 SPLITS = ("train", "validation", "test")
 _BATCH = 500  # files read at a time
-_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and its values that swap the sides
-_GREY = ("1", "L", "LA", "La", "I", "F")  # Pillow's modes; those of 16 bits begin with I
 
 
 def is_table(given: object) -> bool:
@@ -120,29 +118,17 @@ def _common_shape(files: Sequence[str]) -> tuple[int, int, int]:
     is_grey = True
     with unwarned():
         for file in files:
-            width, height, mode = _header(file)
+            header = read_header(file)
+            width, height = header.width, header.height
             first = first or (width, height)
             if (width, height) != first:
                 raise DataError(
                     f"{file} has {width} x {height} pixels, but {files[0]} has {first[0]} x "
                     f"{first[1]}; give all images one size"
                 )
-            is_grey = is_grey and (mode in _GREY or mode.startswith("I;"))
+            is_grey = is_grey and header.is_grey
     assert first is not None
     return first[1], first[0], 1 if is_grey else 3
-
-
-def _header(file: str) -> tuple[int, int, str]:
-    """Return width, height and mode of an image, upright."""
-    try:
-        with Image.open(file, formats=FORMATS) as image:
-            width, height = image.size
-            if image.getexif().get(_ORIENTATION) in _TURNED:
-                width, height = height, width
-            return width, height, image.mode
-    except Exception:  # of any kind: the reader has one line for each
-        read_image(file, (1, 1, 1))
-        raise
 
 
 def _refuse(error: DataError) -> NoReturn:

@@ -47,6 +47,9 @@ class DatasetSpec:
     targets: what the labels are; see `cnnlab.data.array_labels`.
     image_range: (black, white) of float32 images; None: images are uint8, 0 to 255.
     background: that of the training images, see `cnnlab.data.image_files.borders`; None: neither.
+    divided: for pictures, a digest of which picture is in which split, if their folders do not
+        decide it.
+    skipped: the paths of pictures that could not be read and that the run does without.
     """
 
     name: str
@@ -57,6 +60,8 @@ class DatasetSpec:
     targets: Targets = "classes"
     image_range: ImageRange | None = None
     background: Background | None = None
+    divided: str | None = None
+    skipped: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from cnnlab.base.errors import UsageError
+from cnnlab.base.errors import DataError, UsageError
 from cnnlab.config.config import Config
+from cnnlab.config.input_options import is_pictures
 from cnnlab.data.arrays import Pair, check_fitting
 from cnnlab.data.augment import shape_after
 from cnnlab.data.batches import check_class_weights
@@ -14,6 +15,7 @@ from cnnlab.data.datasets import (
     split_validation,
     validation_size,
 )
+from cnnlab.data.folders.picture_set import Pictures
 from cnnlab.data.specs import DatasetSpec, dataset_spec
 from cnnlab.data.target_options import check_target_options, check_target_values
 
@@ -23,8 +25,8 @@ SPLITS = ("train", "validation", "test")
 class TrainingData:
     """The training, validation and test images of a configuration.
 
-    The validation set is that of the arrays, or split off the training set. Without either, the
-    test set also serves as the validation set.
+    The validation set is that of the arrays or pictures, or split off the training set. Without
+    either, the test set also serves as the validation set.
     """
 
     def __init__(
@@ -35,34 +37,49 @@ class TrainingData:
         Args:
             config: a run's options.
             arrays: the data; None if `config.dataset` names it.
-            spec: the facts about arrays that are not available; `split` then raises an error.
+            spec: the recorded facts of a run. Arrays are then not available, and `split` raises an
+                error; pictures are only looked for when they are needed.
 
         Raises:
             UsageError: unknown data set, a batch larger than the training set, or options of the
                 validation set that do not fit the data.
+            DataError: the pictures are not as `cnnlab.data.folders` needs them.
         """
         self._config = config
+        self._of_pictures = arrays is None and is_pictures(config.dataset)
+        self._pictures: Pictures | None = None
+        self._recorded = spec
         self._dataset = arrays
         self._is_given = self._is_loaded = arrays is not None
         self._has_example_weights = arrays is not None and arrays.train.weights is not None
         self._splits: dict[str, Split] = {}
-        self._is_absent = spec is not None
-        if spec is None:
+        self._is_absent = spec is not None and not self._of_pictures
+        if spec is None and self._of_pictures:
+            spec = self._list_pictures().spec
+            self._check_validation(self._list_pictures().has_validation)
+        elif spec is None:
             spec = arrays.spec if arrays else dataset_spec(config.dataset, config.label_mode)
             self._check_validation(arrays is not None and arrays.validation is not None)
         self._spec = spec
-        if config.verify_data:
+        if not self._reads_for_sizes:
             self._check_sizes(self._spec)
 
     @property
     def spec(self) -> DatasetSpec:
         """Shape, classes, and sizes before the validation split.
 
-        Reading it loads the files only with `--verify_data=False`, when their sizes are unknown.
+        Reading it loads the files only with `--verify_data=False` or `--bad_files=skip`, when their
+        sizes are unknown.
         """
-        if not self._config.verify_data and not self._is_loaded:
+        if self._reads_for_sizes and not self._is_loaded:
             self._load()  # unofficial files may hold any number of images
         return self._spec
+
+    @property
+    def _reads_for_sizes(self) -> bool:
+        if self._of_pictures:
+            return self._recorded is None and self._config.bad_files == "skip"
+        return not self._config.verify_data
 
     @property
     def is_absent(self) -> bool:
@@ -73,12 +90,18 @@ class TrainingData:
     def num_train(self) -> int:
         """Number of training images after the validation split."""
         num_images = self.spec.num_train
-        return num_images - validation_size(num_images, self._config.validation_split)
+        return num_images - validation_size(num_images, self._validation_split)
+
+    @property
+    def _validation_split(self) -> float:
+        """The fraction of the training set that is yet to be split off; pictures are divided."""
+        return 0.0 if self._of_pictures else self._config.validation_split
 
     @property
     def unofficial(self) -> Dataset | None:
-        """Arrays, or files that were not verified; None if the data set's name says it all."""
-        return self._load() if self._is_given or not self._config.verify_data else None
+        """Arrays, pictures, or files that were not verified; None if the name says it all."""
+        is_named = not (self._is_given or self._of_pictures) and self._config.verify_data
+        return None if is_named else self._load()
 
     @property
     def has_example_weights(self) -> bool:
@@ -99,11 +122,15 @@ class TrainingData:
             )
         if name not in SPLITS:
             raise UsageError(f"unknown split {name}; it is one of {', '.join(SPLITS)}")
+        if self._of_pictures and self._dataset is None and name not in self._splits:
+            pictures = self._list_pictures()
+            is_test = name == "validation" and not pictures.has_validation
+            self._splits[name] = self.split("test") if is_test else pictures.load(name)
         if name not in self._splits:
             dataset = self._load()
             train, validation = split_validation(
                 dataset.train,
-                self._config.validation_split,
+                self._validation_split,
                 self._config.seed,
                 dataset.spec.num_classes,
             )
@@ -145,7 +172,46 @@ class TrainingData:
                 f"--schedule={config.schedule}"
             )
 
+    def files_of(self, name: str) -> list[str] | None:
+        """Return the path of each image of a split, if they are pictures; else None."""
+        if not self._of_pictures:
+            return None
+        self.split(name)  # finds the pictures that cannot be read
+        pictures = self._list_pictures()
+        is_test = name == "validation" and not pictures.has_validation
+        rows = pictures.rows_of("test" if is_test else name)
+        return [pictures.found[row].path for row in rows]
+
+    def _list_pictures(self) -> Pictures:
+        """Return the pictures; in a run they must be those that the run was trained on.
+
+        Raises:
+            DataError: they are others.
+        """
+        if self._pictures is None:
+            then = self._recorded
+            self._pictures = Pictures(self._config, then.image_shape[:2] if then else None)
+            now = self._pictures.spec
+            if then is not None and now.class_names != then.class_names:
+                raise DataError(
+                    f"{self._config.dataset} has other classes than the run: "
+                    f"{', '.join(now.class_names[:12])}; evaluate it with --images=DIR"
+                )
+            if then is not None and now.divided != then.divided:
+                raise DataError(
+                    f"{self._config.dataset} has other pictures than when the run began, so its "
+                    "split cannot be made again; bring back the files, or evaluate with "
+                    "--images=DIR"
+                )
+        return self._pictures
+
     def _load(self) -> Dataset:
+        if self._dataset is None and self._of_pictures:
+            pictures = self._list_pictures()
+            self._dataset = pictures.load_all()
+            self._spec, self._is_loaded = self._dataset.spec, True
+            pictures.say_what_is_left_out()
+            self._check_sizes(self._spec)
         if self._dataset is None:
             config = self._config
             self._dataset = load_dataset(
@@ -160,7 +226,7 @@ class TrainingData:
 
     def _check_validation(self, is_given: bool) -> None:
         fraction = self._config.validation_split
-        if is_given and fraction:
+        if is_given and self._validation_split:
             raise UsageError(
                 f"--validation_split={fraction} splits the training set, but the data has a "
                 "validation set; leave out one of them"
@@ -172,7 +238,7 @@ class TrainingData:
             )
 
     def _check_sizes(self, spec: DatasetSpec) -> None:
-        num_train = spec.num_train - validation_size(spec.num_train, self._config.validation_split)
+        num_train = spec.num_train - validation_size(spec.num_train, self._validation_split)
         if self._config.batch_size > num_train:
             raise UsageError(
                 f"--batch_size={self._config.batch_size} is more than the {num_train} training "

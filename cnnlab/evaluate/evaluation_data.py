@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cnnlab.base.aligned import aligned_empty
 from cnnlab.base.errors import DataError, UsageError, nearest
 from cnnlab.config.config import Config
+from cnnlab.config.input_options import is_pictures
 from cnnlab.config.options import replace
 from cnnlab.data.arrays import Pair, check_fitting
 from cnnlab.data.datasets import Split
 from cnnlab.data.grey_levels import in_range
 from cnnlab.data.image_files.image_paths import images_in
 from cnnlab.data.image_files.image_reader import read_images
+from cnnlab.data.image_files.resizing import Resizing
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.data.training_data import TrainingData
 from cnnlab.run.disk.config_file import load_run_data
@@ -31,7 +33,7 @@ class EvaluationData(NamedTuple):
         split: images and labels.
         name: the name of the data set, the path of the folder, or "arrays".
         split_name: test, validation or train; "given" for a folder and for arrays.
-        files: the path of each image, if they come from a folder; else None.
+        files: the path of each image, if they are image files; else None.
     """
 
     spec: DatasetSpec
@@ -56,7 +58,10 @@ def named_split(config: Config, split_name: str, dataset: str | None) -> Evaluat
     data = load_run_data(config)
     spec = data.spec
     if dataset is not None:
-        config = replace(config, dataset=dataset)
+        changes: dict[str, Any] = {"dataset": dataset}
+        if is_pictures(dataset):
+            changes |= {"image_size": spec.image_shape[:2], "validation_split": 0}
+        config = replace(config, **changes)
         data = TrainingData(config, None)
     for name in ("image_shape", "class_names", "targets", "image_range"):
         mine, other = getattr(spec, name), getattr(data.spec, name)
@@ -65,7 +70,8 @@ def named_split(config: Config, split_name: str, dataset: str | None) -> Evaluat
                 f"--dataset={dataset} does not fit the run: {name.replace('_', ' ')} of the data "
                 f"set: {_in_short(other)}; of the run: {_in_short(mine)}"
             )
-    return EvaluationData(spec, data.split(split_name), config.dataset, split_name)
+    split, files = data.split(split_name), data.files_of(split_name)
+    return EvaluationData(spec, split, config.dataset, split_name, files)
 
 
 def given_arrays(config: Config, arrays: Pair) -> EvaluationData:
@@ -121,7 +127,8 @@ def class_folders(config: Config, folder: str) -> EvaluationData:
     def refuse(error: DataError) -> None:
         raise error
 
-    batches = read_images(files, spec.image_shape, config.smallest_eval_batch_size, refuse)
+    batch_size, resizing = config.smallest_eval_batch_size, Resizing.of(config)
+    batches = read_images(files, spec.image_shape, batch_size, refuse, resizing)
     kind = np.uint8 if spec.image_range is None else np.float32
     images = aligned_empty((len(files), *spec.image_shape), kind)
     filled = 0

@@ -20,6 +20,7 @@ from cnnlab.config.training_options import TTA_HELP, Tta
 from cnnlab.data.grey_levels import in_range
 from cnnlab.data.image_files.borders import OPPOSITE, inverted, is_opposite
 from cnnlab.data.image_files.image_reader import ImageBatch, read_images
+from cnnlab.data.image_files.resizing import Resizing
 from cnnlab.data.specs import Background
 from cnnlab.models import ModelFunction
 from cnnlab.run.answers import answers_of
@@ -159,7 +160,8 @@ def iter_predictions(
     spec = load_run_data(config).spec
     check_image_shape(checked.save_dir, config, spec, checked.checkpoint, parts)
     paths = map(str, files)
-    batches = read_images(paths, spec.image_shape, config.smallest_eval_batch_size, on_bad)
+    batch_size, resizing = config.smallest_eval_batch_size, Resizing.of(config)
+    batches = read_images(paths, spec.image_shape, batch_size, on_bad, resizing)
     with closing(batches), closing(_seen(batches, spec.background, checked, on_warning)) as seen:
         first = next(seen, None)  # without an image, the weights are not loaded
         if first is None:

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab.base.errors import DataError
-from cnnlab.data.image_files.images import read_image, unwarned
+from cnnlab.data.image_files.images import AS_STRETCHED, read_image, unwarned
+from cnnlab.data.image_files.resizing import Resizing
 
 CHUNK = 16  # files per task of a thread; small, so that all threads share a short list
 MOST_THREADS = 8
@@ -42,6 +43,7 @@ def read_images(
     image_shape: tuple[int, int, int],
     batch_size: int,
     on_bad: Callable[[DataError], None],
+    resizing: Resizing = AS_STRETCHED,
 ) -> Generator[ImageBatch, None, None]:
     """Yield batches of images in the order of their paths.
 
@@ -54,6 +56,7 @@ def read_images(
         batch_size: images per batch (>= 1).
         on_bad: called in the caller's thread with the error of each file that cannot be read. The
             file is then skipped, unless `on_bad` raises.
+        resizing: how images of another size are resized.
 
     Returns:
         batches of batch_size images; the last one may have fewer. No batch is empty.
@@ -69,7 +72,7 @@ def read_images(
     try:
         while True:
             while len(ahead) < most_ahead and (some := list(islice(paths, CHUNK))):
-                ahead.append(pool.submit(_read_chunk, some, image_shape, lock))
+                ahead.append(pool.submit(_read_chunk, some, image_shape, resizing, lock))
             if not ahead:
                 break
             chunk = ahead.popleft().result()
@@ -86,14 +89,16 @@ def read_images(
         pool.shutdown(cancel_futures=True)
 
 
-def _read_chunk(paths: list[str], image_shape: tuple[int, int, int], lock: Lock) -> _Chunk:
+def _read_chunk(
+    paths: list[str], image_shape: tuple[int, int, int], resizing: Resizing, lock: Lock
+) -> _Chunk:
     """Read some files. The lock lets only one thread at a time read small files."""
     chunk = _Chunk([], [], [])
     turn: AbstractContextManager[object] = lock if _is_small(paths[0]) else nullcontext()
     with unwarned(), turn:
         for path in paths:
             try:
-                chunk.images.append(read_image(path, image_shape))
+                chunk.images.append(read_image(path, image_shape, resizing))
                 chunk.files.append(path)
             except DataError as error:
                 chunk.errors.append(error)

@@ -18,6 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cnnlab.base.errors import DataError
 from cnnlab.data.image_files.plain_png import decode_plain_png
+from cnnlab.data.image_files.resizing import Resizing
 
 # Pillow reads more formats, but EPS would run Ghostscript, and rare formats are less well tested.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
@@ -36,6 +37,7 @@ _DAMAGE = (
     zlib.error,
     Image.DecompressionBombError,
 )
+AS_STRETCHED = Resizing()
 _SMALL_BYTES = 65_536  # in larger files, opening is a small part of the work
 MAX_PIXELS = 50_000_000  # a larger file is refused before it is decoded
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by the number of channels
@@ -69,19 +71,21 @@ def unwarned() -> Iterator[None]:
                 _quiet_block.close()
 
 
-def load_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+def load_image(
+    path: str | Path, image_shape: tuple[int, int, int], resizing: Resizing = AS_STRETCHED
+) -> npt.NDArray[np.uint8]:
     """Read an image file and convert it to the network's input shape.
 
     The image is rotated upright by its EXIF tag. Transparent parts become white, or black if the
-    ink is white. It is converted to grey, RGB or RGBA, and resized without keeping its aspect ratio
-    (bicubic, with antialiasing). Wider grey than 8 bits is scaled to 8 bits, see `_eight_bits`. Of
-    several frames or pages only the first is read. The pixels of an image that already has the
-    right size and mode do not change.
+    ink is white. It is converted to grey, RGB or RGBA, and resized. Wider grey than 8 bits is
+    scaled to 8 bits, see `_eight_bits`. Of several frames or pages only the first is read. The
+    pixels of an image that already has the right size and mode do not change.
 
     Args:
         path: a file of one of FORMATS.
         image_shape: (height, width, channels), channels 1, 3 or 4. With 4, transparent parts stay
             transparent.
+        resizing: how an image of another size is resized.
 
     Returns:
         uint8 [height, width, channels], range [0, 255].
@@ -90,10 +94,12 @@ def load_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArr
         DataError: the file is missing, too large, damaged, not an image, or of unknown range.
     """
     with unwarned():
-        return read_image(path, image_shape)
+        return read_image(path, image_shape, resizing)
 
 
-def read_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+def read_image(
+    path: str | Path, image_shape: tuple[int, int, int], resizing: Resizing = AS_STRETCHED
+) -> npt.NDArray[np.uint8]:
     """Read an image as `load_image` does, but inside a caller's `unwarned` block."""
     height, width, channels = image_shape
     try:
@@ -110,9 +116,7 @@ def read_image(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArr
                     f"{path} has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}; "
                     "make it smaller"
                 )
-            plain = _plain(image, MODES[channels], path)
-            if plain.size != (width, height):
-                plain = plain.resize((width, height), Image.Resampling.BICUBIC)
+            plain = resizing.apply(_plain(image, MODES[channels], path), height, width)
             pixels = np.frombuffer(plain.tobytes(), np.uint8)  # faster than np.array
     except FileNotFoundError:
         raise DataError(f"no image file {path}") from None

@@ -143,7 +143,8 @@ def load_config(save_dir: str | Path) -> Config:
 def load_run_data(config: Config) -> TrainingData:
     """Return the data of a run.
 
-    If a script trained it on arrays, only their shape and classes are known.
+    If a script trained it on arrays, only their shape and classes are known. Pictures are only
+    looked for when one of their splits is used.
 
     Args:
         config: the options that `load_config` returned.

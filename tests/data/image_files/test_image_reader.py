@@ -89,7 +89,7 @@ def test_only_a_few_batches_are_prefetched(
             taken[0] = number + 1
             yield files[number % 70]
 
-    def counted(path: str, shape: tuple[int, int, int]) -> np.ndarray:
+    def counted(path: str, shape: tuple[int, int, int], _resizing: object) -> np.ndarray:
         with lock:
             read[0] += 1
         return load_image(path, shape)

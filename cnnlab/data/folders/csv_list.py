@@ -1,0 +1,92 @@
+"""Lists the pictures of list:FILE.csv, a table with the columns path, label and perhaps split."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+from cnnlab.base.errors import DataError
+from cnnlab.base.files import read_text
+from cnnlab.data.folders.class_folders import SPLIT_FOLDERS, check_labels
+from cnnlab.data.folders.found import TEST, TRAIN, VALIDATION, Found, Listing
+
+_MAX_BYTES = 1_000_000_000
+_COLUMNS = ("path", "label", "split")
+
+
+def list_csv(file: str) -> Listing:
+    """List the pictures that a table names.
+
+    Its first line has the names of the columns; without it they are path, label, split. Relative
+    paths are from the folder of the table. A split is train, val (or valid, validation) or test.
+
+    Raises:
+        DataError: the table is missing, has another form, or names a file that is missing, a file
+            twice, an unknown split, or a class that training lacks.
+    """
+    if not os.path.isfile(file):
+        raise DataError(f"--dataset=list:{file}: there is no such file; check the path")
+    try:
+        lines = read_text(Path(file), _MAX_BYTES).removeprefix("\ufeff").splitlines()
+        rows = list(enumerate(csv.reader(lines, strict=True), start=1))
+    except csv.Error as error:
+        raise DataError(f"{file} is not a table in CSV form: {error}") from error
+    rows = [(line, [cell.strip() for cell in row]) for line, row in rows if any(row)]
+    columns = _columns(file, rows)
+    folder = os.path.dirname(os.path.abspath(file))
+    found: list[Found] = []
+    lines_of: dict[str, int] = {}
+    for line, row in rows:
+        one = _picture(f"{file}, line {line}", dict(zip(columns, row, strict=False)), folder)
+        if len(row) != len(columns):
+            raise DataError(
+                f"{file}, line {line} has {len(row)} cells, expected {len(columns)}: "
+                f"{','.join(columns)}; put a path with a comma into quotation marks"
+            )
+        earlier = lines_of.setdefault(os.path.realpath(one.path), line)
+        if earlier != line:
+            raise DataError(f"{file} names {one.name} in the lines {earlier} and {line}; keep one")
+        found.append(one)
+    if not found:
+        raise DataError(f"{file} names no picture; give it rows of {','.join(columns)}")
+    check_labels(file, found)
+    known = {one.label for one in found if one.split in (None, TRAIN)}
+    for one in found:
+        if one.label not in known:
+            raise DataError(
+                f"{file}: {one.split} has the class {one.label}, which train has not; correct the "
+                "label of its rows, or add rows to train"
+            )
+    return Listing(sorted(found, key=lambda one: one.name), [], [])
+
+
+def _columns(file: str, rows: list[tuple[int, list[str]]]) -> list[str]:
+    """Return the names of the columns, and remove the line that has them."""
+    if not rows:
+        return list(_COLUMNS[:2])
+    first = [cell.lower() for cell in rows[0][1]]
+    if "path" in first and "label" in first:
+        del rows[0]
+        return first
+    if len(first) not in (2, 3):
+        raise DataError(
+            f"{file} has {len(first)} columns and no line with their names; begin it with the line "
+            f"{','.join(_COLUMNS)}"
+        )
+    return list(_COLUMNS[: len(first)])
+
+
+def _picture(where: str, row: dict[str, str], folder: str) -> Found:
+    name, label, split = (row.get(column, "") for column in _COLUMNS)
+    if not name or not label:
+        raise DataError(f"{where} has no {'label' if name else 'path'}; add it or remove the line")
+    path = os.path.join(folder, os.path.expanduser(name))
+    if not os.path.exists(path):
+        raise DataError(f"{where}: there is no file {path}; correct the path or remove the line")
+    if split and split.lower() not in SPLIT_FOLDERS:
+        raise DataError(
+            f"{where} has the split {split}; it is {TRAIN}, {VALIDATION} or {TEST}, or empty in "
+            "all lines"
+        )
+    return Found(path, name, label, SPLIT_FOLDERS[split.lower()] if split else None)

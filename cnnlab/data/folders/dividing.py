@@ -1,0 +1,137 @@
+"""Divides pictures into training, validation and test sets, independent of the order of files.
+
+The order in which pictures are chosen is that of a hash of their names. So a new picture hardly
+changes where the others are, and the split is the same on every machine and for every seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnlab.base.errors import DataError, UsageError
+from cnnlab.data.folders.found import TEST, TRAIN, VALIDATION, Found
+
+
+def divide(
+    found: Sequence[Found], test_split: float, validation_split: float, group: str | None
+) -> list[Found]:
+    """Return the pictures with all their splits decided.
+
+    A split that the folders or the list decide stays. Without a test set, test_split of each class
+    becomes one, unless there is a validation set: it then serves as the test set, too. Without a
+    validation set, validation_split of each class is taken from training.
+
+    Args:
+        found: the pictures, either all with a split or all without.
+        test_split: fraction of each class, in (0, 1).
+        validation_split: fraction of each class that is trained on otherwise, in [0, 1).
+        group: regular expression, found in the name of each picture; the pictures with the same
+            match (its first group, if it has one) are never in two splits.
+
+    Raises:
+        UsageError: a picture's name does not match `group`, or validation_split is given beside a
+            validation set.
+        DataError: pictures of one group are in two splits, or a split would lack a class.
+    """
+    groups = [_group_of(one, group) for one in found]
+    splits = [one.split for one in found]
+    if None in splits:
+        if any(splits):
+            one = found[splits.index(None)]
+            raise DataError(f"{one.name} has no split, but others have; give one to all or none")
+        splits = _held_out(found, groups, splits, None, TEST, test_split)
+        splits = [split or TRAIN for split in splits]
+    if TEST not in splits:
+        splits = [TEST if split == VALIDATION else split for split in splits]
+    if VALIDATION in splits and validation_split:
+        raise UsageError(
+            f"--validation_split={validation_split} splits the training set, but the data has a "
+            "validation set; leave out one of them"
+        )
+    _check_groups(found, groups, splits)
+    if validation_split:
+        splits = _held_out(found, groups, splits, TRAIN, VALIDATION, validation_split)
+    return [one._replace(split=split) for one, split in zip(found, splits, strict=True)]
+
+
+def _group_of(one: Found, group: str | None) -> str:
+    if group is None:
+        return one.name
+    match = re.search(group, one.name)
+    if match is None:
+        raise UsageError(
+            f"--group={group} does not match {one.name}; it must match the path of every picture, "
+            "as in --group='person[0-9]+'"
+        )
+    return match[1] or "" if match.re.groups else match[0]
+
+
+def _check_groups(
+    found: Sequence[Found], groups: Sequence[str], splits: Sequence[str | None]
+) -> None:
+    """Raise DataError if pictures of one group are in two splits."""
+    seen: dict[str, int] = {}
+    for i, name in enumerate(groups):
+        first = seen.setdefault(name, i)
+        if splits[first] != splits[i]:
+            raise DataError(
+                f"{found[first].name} in {splits[first]} and {found[i].name} in {splits[i]} are of "
+                f"the same group {name}; move one of them"
+            )
+
+
+def _held_out(
+    found: Sequence[Found],
+    groups: Sequence[str],
+    splits: Sequence[str | None],
+    source: str | None,
+    target: str,
+    fraction: float,
+) -> list[str | None]:
+    """Move about a fraction of each class from one split to another, whole groups only."""
+    labels = sorted({one.label for one in found})
+    index = {label: i for i, label in enumerate(labels)}
+    members: dict[str, list[int]] = {}
+    for i, name in enumerate(groups):
+        if splits[i] == source:
+            members.setdefault(name, []).append(i)
+    counts = {
+        name: np.bincount([index[found[i].label] for i in rows], minlength=len(labels))
+        for name, rows in members.items()
+    }
+    total = np.sum(list(counts.values()), axis=0)
+    missing = _quotas(total, fraction)
+    moved = list(splits)
+    # A group moves if the numbers of moved pictures then are closer to the quotas.
+    for name in sorted(members, key=lambda name: (_hash(f"{target}/{name}"), name)):
+        if np.abs(missing - counts[name]).sum() < np.abs(missing).sum():
+            missing = missing - counts[name]
+            for i in members[name]:
+                moved[i] = target
+    for label in labels:
+        in_split = [moved[i] for i, one in enumerate(found) if one.label == label]
+        for which in (target, source):
+            if which not in in_split:
+                raise _empty(label, which or TRAIN, in_split, target)
+    return moved
+
+
+def _quotas(total: npt.NDArray[np.int64], fraction: float) -> npt.NDArray[np.int64]:
+    """Return how many pictures of each class to move: the rounded fraction, but 1 to all but 1."""
+    return np.clip(np.floor(total * fraction + 0.5).astype(np.int64), 1, np.maximum(total - 1, 1))
+
+
+def _empty(label: str, which: str, in_split: Sequence[str | None], target: str) -> DataError:
+    return DataError(
+        f"the {which} set would have nothing of the class {label}, which has {len(in_split)} "
+        f"pictures; add pictures of it, or choose another --{target}_split"
+    )
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()

@@ -1,0 +1,108 @@
+"""What every listing of pictures returns, and which files are pictures."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from cnnlab.base.errors import DataError
+from cnnlab.data.image_files.image_paths import SUFFIXES
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+# Files and folders that programs leave among pictures; those that begin with a dot count, too.
+_LITTER: Final = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx")
+_HEAD_BYTES: Final = 16
+_HEADS: Final = (
+    *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*"),
+    *(b"P1\n", b"P2\n", b"P3\n", b"P4\n", b"P5\n", b"P6\n"),
+)
+
+
+class Found(NamedTuple):
+    """One picture.
+
+    path: where the file is.
+    name: its path below the data set's folder, with / between folders. It decides the split.
+    label: the name of its class.
+    split: TRAIN, VALIDATION or TEST; None: it is still to be decided.
+    """
+
+    path: str
+    name: str
+    label: str
+    split: str | None
+
+
+class Listing(NamedTuple):
+    """The pictures of a data set, sorted by name, and what is among them.
+
+    found: the pictures.
+    hidden: the hidden files and folders, which are left out.
+    others: the files that are no pictures, by name and content, which are left out.
+    """
+
+    found: list[Found]
+    hidden: list[str]
+    others: list[str]
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder of this name is none of the user's own."""
+    return name.startswith(".") or name.lower() in _LITTER
+
+
+def files_in(folder: str, hidden: list[str]) -> Iterator[str]:
+    """Yield the paths of all files in a folder and its subfolders, sorted; links are followed.
+
+    Args:
+        folder: a folder.
+        hidden: gets the paths of hidden files and folders, which are left out.
+
+    Raises:
+        DataError: a folder cannot be listed, or a link leads back to a folder above it.
+    """
+    yield from _files_in(folder, hidden, ())
+
+
+def _files_in(folder: str, hidden: list[str], above: tuple[str, ...]) -> Iterator[str]:
+    real = os.path.realpath(folder)
+    if real in above:
+        raise DataError(f"{folder} is a link to a folder above it; remove the link")
+    for name in names_in(folder):
+        path = os.path.join(folder, name)
+        if is_hidden(name):
+            hidden.append(path)
+        elif os.path.isdir(path):
+            yield from _files_in(path, hidden, (*above, real))
+        else:
+            yield path
+
+
+def names_in(folder: str) -> list[str]:
+    """Return the names of the files and folders in a folder, sorted.
+
+    Raises:
+        DataError: it cannot be listed.
+    """
+    try:
+        return sorted(os.listdir(folder))
+    except OSError as error:
+        raise DataError(
+            f"the folder {folder} cannot be listed: {error.strerror}; check its permissions"
+        ) from error
+
+
+def is_picture(path: str) -> bool:
+    """Return whether a file is a picture by the ending of its name or by its first bytes."""
+    if os.path.splitext(path)[1].lower() in SUFFIXES:
+        return True
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return False
+        with open(path, "rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+    return head.startswith(_HEADS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
