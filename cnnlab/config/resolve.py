@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from cnnlab.base.own_functions import is_reference
 from cnnlab.config import options as opts
 from cnnlab.config.config import Config
 from cnnlab.config.recipes import load_recipe
@@ -80,12 +81,15 @@ def differing_options(old: Config, new: Config) -> list[str]:
 
 
 def _meaning(value: Any) -> Any:
-    """Return what counts of a value: of a function of the user's, not the folder of its file."""
+    """Return what counts of a value: of a function of the user's, its name without its file.
+
+    The fingerprint tells its code apart.
+    """
     if isinstance(value, list):
         return [_meaning(entry) for entry in value]
     if isinstance(value, dict):
         return {_meaning(key): entry for key, entry in value.items()}
-    return value.rpartition("/")[2] if isinstance(value, str) and ".py:" in value else value
+    return value.rpartition(":")[2].removesuffix("(...)") if is_reference(value) else value
 
 
 def graph_options_differ(old: Config, new: Config) -> bool:

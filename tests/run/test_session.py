@@ -187,9 +187,9 @@ def scaled(images: Any, num_classes: int, *, training: bool, factor: float) -> A
 @pytest.mark.parametrize(
     ("model", "name"),
     [
-        (functools.partial(scaled, factor=2), f"{__name__}:scaled"),
-        (Scaled(), f"{__name__}:Scaled"),
-        (functools.partial(Scaled()), f"{__name__}:Scaled"),
+        (functools.partial(scaled, factor=2), f"{__name__}:scaled(...)"),
+        (Scaled(), f"{__name__}:Scaled(...)"),
+        (functools.partial(Scaled()), f"{__name__}:Scaled(...)"),
         (Scaled().__call__, f"{__name__}:Scaled.__call__"),
     ],
 )
