@@ -206,6 +206,32 @@ def test_an_optimizer_for_old_variables_is_refused_in_one_line() -> None:
         train.build_graph()
 
 
+def test_an_optimizer_draws_no_random_numbers() -> None:
+    class Noisy(tf.train.Optimizer):  # type: ignore[misc]
+        def _resource_apply_dense(self, grad: Any, handle: Any) -> Any:
+            return handle.assign_sub(rates[0] * grad * tf.random_uniform([]))
+
+    rates: list[Any] = []
+
+    def noisy(learning_rate: Any) -> Any:
+        rates[:] = [learning_rate]
+        return Noisy(False, "Noisy")
+
+    cases: list[dict[str, Any]] = [
+        {},
+        {"accumulate_steps": 2},
+        {"parameter_groups": {"bias": {"steps": 2}}},
+    ]
+    for options in cases:
+        with (
+            make("run", optimizer=noisy, **options) as train,
+            pytest.raises(CnnlabError, match=r"_resource_apply_dense.*RandomUniform"),
+        ):
+            train.build_graph()
+    with make("run", optimizer=noisy, allow_stateful_random=True) as train:
+        train.build_graph()
+
+
 def test_a_loss_without_weights_is_refused() -> None:
     """Before, the run counted its steps and learned nothing."""
 

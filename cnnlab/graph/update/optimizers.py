@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
+from cnnlab.graph.model_effects import check_random_numbers
 from cnnlab.graph.own_results import Own, apply_own_optimizer
 from cnnlab.graph.update.muon import MOMENTUM_OF_REST, make_muon
 
@@ -143,7 +144,8 @@ def build_update(
 
     Raises:
         UsageError: a pattern of parameter_groups is found in no variable's name.
-        CnnlabError: the loss depends on no variable, or the user's optimizer fails.
+        CnnlabError: the loss depends on no variable, or the user's optimizer fails or draws
+            random numbers that a resumed run would not draw again.
     """
     _check_patterns(config, variables)
     pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
@@ -194,6 +196,8 @@ def build_update(
             # Later, nothing changes at all: with a rate of 0, momentum would still be at work.
             is_early = global_step.read_value() < int(steps)
             updates.append(tf.cond(is_early, functools.partial(_in_branch, apply), tf.no_op))
+    if own is not None:
+        check_random_numbers(updates, is_allowed=config.allow_stateful_random)
     with tf.control_dependencies(updates):
         return global_step.assign_add(1).op
 
