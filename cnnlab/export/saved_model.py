@@ -17,6 +17,7 @@ from cnnlab.base.safe_text import for_terminal
 from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import quiet_stderr, reason_of, tf
 from cnnlab.data.grey_levels import in_range
+from cnnlab.data.image_files.resizing import Resizing
 from cnnlab.export.decoding import decode_images
 from cnnlab.export.program import IMAGES, Program, build_outputs
 
@@ -50,7 +51,8 @@ def save_saved_model(program: Program, folder: Path) -> None:
         signatures = {SERVING: _signature({IMAGES: program.images_ph}, program.outputs)}
         if program.spec.image_shape[2] in (1, 3):  # the channels that image files have
             image_bytes_ph = tf.placeholder(tf.string, [None], IMAGE_BYTES)
-            images = decode_images(image_bytes_ph, program.spec.image_shape)
+            resizing = Resizing.of(program.config)
+            images = decode_images(image_bytes_ph, program.spec.image_shape, resizing)
             images = in_range(images, program.spec.image_range)
             outputs = build_outputs(program.config, program.spec, program.parts, images)
             signatures[ENCODED] = _signature({IMAGE_BYTES: image_bytes_ph}, outputs)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from cnnlab.base.tf1 import tf
 from cnnlab.data.image_files.images import load_image
+from cnnlab.data.image_files.resizing import Resizing
 from cnnlab.export.decoding import decode_images
 
 SIZE = 24
@@ -21,7 +22,7 @@ def decode() -> Any:
     graph = tf.Graph()
     with graph.as_default():
         bytes_ph = tf.placeholder(tf.string, [None])
-        images = {n: decode_images(bytes_ph, (SIZE, SIZE, n)) for n in (1, 3)}
+        images = {n: decode_images(bytes_ph, (SIZE, SIZE, n), Resizing()) for n in (1, 3)}
     with tf.Session(graph=graph) as session:
         yield lambda paths, channels: session.run(
             images[channels], {bytes_ph: [Path(path).read_bytes() for path in paths]}
@@ -76,6 +77,90 @@ def test_other_sizes_give_nearly_the_same(decode: Any, size: tuple[int, int]) ->
     expected = load_image("other.png", (SIZE, SIZE, 3)).astype(int)
     assert np.abs(found - expected).max() <= 3
     assert np.abs(found - expected).mean() < 0.5
+
+
+def decoded(paths: list[str], shape: tuple[int, int, int], resizing: Resizing) -> Any:
+    """Decode files with a graph of its own."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        contents = tf.constant([Path(path).read_bytes() for path in paths])
+        return session.run(decode_images(contents, shape, resizing))
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("resize", ["stretch", "pad", "crop"])
+def test_every_way_to_resize(resize: Any, interpolation: Any) -> None:
+    sizes = [(48, 48), (100, 30), (23, 61), (300, 200), (7, 5), (31, 24), (SIZE, SIZE), (1, 90)]
+    names = [f"{height}x{width}.png" for height, width in sizes]
+    for name, size in zip(names, sizes, strict=True):
+        picture(*size).save(name)
+    shape, resizing = (SIZE, 31, 3), Resizing(resize, interpolation)
+    found = decoded(names, shape, resizing).astype(int)
+    for name, image in zip(names, found, strict=True):
+        difference = np.abs(image - load_image(name, shape, resizing).astype(int))
+        # Pillow's filters round to 8 bits between the two directions; nearest has no filter.
+        limits = (0, 0) if interpolation == "nearest" else (4, 0.6)
+        assert difference.max() <= limits[0], name
+        assert difference.mean() <= limits[1], name
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_photographs_are_turned_upright(order: str) -> None:
+    names = []
+    for orientation in range(10):  # 0 and 9 mean nothing
+        exif = Image.Exif()
+        exif.endian = "<" if order == "little" else ">"
+        exif[0x010F] = "A maker of cameras"
+        exif[0x0112] = orientation
+        names.append(f"{orientation}.jpg")
+        picture(20, 30).save(names[-1], exif=exif, quality=95, subsampling=0)
+    picture(20, 30).save("without.jpg", quality=95, subsampling=0)
+    names.append("without.jpg")
+    resizing = Resizing("stretch", "nearest")
+    for shape in ((20, 30, 3), (30, 20, 3)):
+        for name, image in zip(names, decoded(names, shape, resizing), strict=True):
+            np.testing.assert_array_equal(image, load_image(name, shape, resizing), err_msg=name)
+
+
+def test_broken_exif_counts_as_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture().save("right.jpg", exif=exif)
+    content = Path("right.jpg").read_bytes()
+    start = content.index(b"Exif\0\0") + 6
+    names = []
+    for place, value in ((4, b"\xff\xff\xff\xff"), (8, b"\xff\xff"), (0, b"\0\0\0\0\0\0\0\0")):
+        names.append(f"{place}.jpg")
+        changed = content[: start + place] + value + content[start + place + len(value) :]
+        Path(names[-1]).write_bytes(changed)
+    assert decoded(names, (SIZE, SIZE, 3), Resizing()).shape == (3, SIZE, SIZE, 3)
+
+
+def four_colours(name: str, transform: int) -> None:
+    """Write a JPEG of four components; the Adobe marker says CMYK (0) or YCCK (2)."""
+    cyan, magenta, yellow = picture().split()
+    black = Image.linear_gradient("L").resize((SIZE, SIZE)).point(lambda x: x // 4)
+    Image.merge("CMYK", (cyan, magenta, yellow, black)).save(name, quality=95, subsampling=0)
+    content = Path(name).read_bytes()
+    at = content.index(b"Adobe") + 11
+    assert content[at] == 0
+    Path(name).write_bytes(content[:at] + bytes([transform]) + content[at + 1 :])
+
+
+@pytest.mark.parametrize("transform", [0, 2])
+def test_four_colours_of_print(decode: Any, transform: int) -> None:
+    four_colours("print.jpg", transform)
+    found, expected = decode(["print.jpg"], 3)[0], load_image("print.jpg", (SIZE, SIZE, 3))
+    assert np.abs(found.astype(int) - expected).max() <= 1
+    assert found.std() > 20
+
+
+def test_sixteen_bits_differ_by_one_level(decode: Any) -> None:
+    ramp = np.linspace(0, 65_535, SIZE * SIZE).astype(np.uint16).reshape(SIZE, SIZE)
+    Image.fromarray(ramp).save("deep.png")
+    found, expected = decode(["deep.png"], 1)[0], load_image("deep.png", (SIZE, SIZE, 1))
+    assert expected.min() == 0
+    assert expected.max() == 255
+    assert np.abs(found.astype(int) - expected).max() == 1
 
 
 def test_a_file_without_an_image_is_an_error(decode: Any) -> None:

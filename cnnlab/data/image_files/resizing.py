@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from cnnlab.config.input_options import InputOptions, Interpolation, Resize
 
 _FILTERS: Final = {
-    "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
@@ -41,19 +42,29 @@ class Resizing(NamedTuple):
         """
         if image.size == (width, height):
             return image
-        sampling = _FILTERS[self.interpolation]
         if self.resize == "crop":
             across, down = _largest_part(image.size, (width, height))
             left, top = (image.width - across) // 2, (image.height - down) // 2
             image = image.crop((left, top, left + across, top + down))
         if self.resize != "pad":
-            return image.resize((width, height), sampling)
+            return self._sampled(image, height, width)
         across, down = _largest_fitting(image.size, (width, height))
         padded = Image.new(image.mode, (width, height))
-        padded.paste(
-            image.resize((across, down), sampling), ((width - across) // 2, (height - down) // 2)
-        )
+        fitted = self._sampled(image, down, across)
+        padded.paste(fitted, ((width - across) // 2, (height - down) // 2))
         return padded
+
+    def _sampled(self, image: Image.Image, height: int, width: int) -> Image.Image:
+        if self.interpolation != "nearest":
+            return image.resize((width, height), _FILTERS[self.interpolation])
+        # Pillow adds up fractions of pixels, so its rounding errors choose between two neighbours.
+        rows, columns = nearest_places(image.height, height), nearest_places(image.width, width)
+        return Image.fromarray(np.asarray(image)[rows][:, columns])
+
+
+def nearest_places(n_in: int, n_out: int) -> npt.NDArray[np.int64]:
+    """Return the pixel of n_in that is at the centre of each of n_out pixels, int64 [n_out]."""
+    return (2 * np.arange(n_out) + 1) * n_in // (2 * n_out)
 
 
 def _largest_part(size: tuple[int, int], ratio: tuple[int, int]) -> tuple[int, int]:
