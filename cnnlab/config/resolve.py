@@ -76,19 +76,29 @@ def differing_options(old: Config, new: Config) -> list[str]:
     return [
         name
         for name in opts.fields_of(Config)
-        if name in shaping and _meaning(getattr(old, name)) != _meaning(getattr(new, name))
+        if name in shaping and _meaning(old, name) != _meaning(new, name)
     ]
 
 
-def _meaning(value: Any) -> Any:
-    """Return what counts of a value: of a function of the user's, its name without its file.
+def _meaning(config: Config, name: str) -> Any:
+    """Return what counts of an option: of a function of the user's, its name without its file.
 
     The fingerprint tells its code apart.
     """
-    if isinstance(value, list):
-        return [_meaning(entry) for entry in value]
-    if isinstance(value, dict):
-        return {_meaning(key): entry for key, entry in value.items()}
+    value = getattr(config, name)
+    if name == "augment":
+        return [
+            {_without_file(key): entry[key] for key in entry}
+            if isinstance(entry, dict)
+            else _without_file(entry)
+            for entry in value
+        ]
+    # Other texts may have a colon, too: the patterns of parameter_groups, a path.
+    is_name = name in ("model", "loss", "optimizer", "schedule")
+    return _without_file(value) if is_name else value
+
+
+def _without_file(value: Any) -> Any:
     return value.rpartition(":")[2].removesuffix("(...)") if is_reference(value) else value
 
 

@@ -39,6 +39,16 @@ def test_a_recipe_with_an_unknown_option_is_named(tmp_path: Path) -> None:
         resolve({"config": "r.yaml"})
 
 
+def test_a_function_counts_without_its_file_and_a_pattern_as_it_is() -> None:
+    old = {"loss": "my.py:focal", "augment": ["flip", {"my.py:noise": {"by": 2}}]}
+    new = {"loss": "src/my.py:focal", "augment": ["flip", {"src/my.py:noise": {"by": 2}}]}
+    assert not differing_options(Config(**old), Config(**new))
+    other = {**new, "augment": ["flip", {"src/my.py:noise": {"by": 3}}]}
+    assert differing_options(Config(**old), Config(**other)) == ["augment"]
+    groups = [Config(parameter_groups={f"({flag}:conv1)": 0.0}) for flag in ("?i", "?")]
+    assert differing_options(*groups) == ["parameter_groups"]
+
+
 def test_a_new_length_replaces_the_other_kind() -> None:
     assert override({"steps": 5, "seed": 1}, {"epochs": 2}) == {"seed": 1, "epochs": 2}
     assert override({"epochs": 5}, {"steps": 2}) == {"steps": 2}
