@@ -61,6 +61,7 @@ setup(
             "hypothesis>=6.100",
             "scikit-learn>=1.4",
             "optuna>=4.0,<6",
+            "pandas>=2.2",
             "tf2onnx>=1.17",
             "onnxruntime>=1.20",
             "ruff>=0.17,<0.18",  # another minor version formats and checks differently

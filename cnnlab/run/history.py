@@ -67,9 +67,9 @@ class History:
         return pandas.DataFrame(self._lines)
 
     def plot(self) -> Any:
-        """Draw loss and accuracy, or mean absolute error, over the step; return a `matplotlib.figure.Figure`.
+        """Draw loss and accuracy, or mean absolute error, over the step.
 
-        A notebook shows the figure; `savefig` writes it to a file.
+        The result is a `matplotlib.figure.Figure`. A notebook shows the figure; `savefig` writes it to a file.
 
         Raises:
             CnnlabError: matplotlib is not installed.

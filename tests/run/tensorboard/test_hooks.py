@@ -52,13 +52,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]
 
 def test_each_picture_and_curve_is_written_once_a_step(run: Any) -> None:
     folder, _ = run
+    # A run of 8 steps makes no evaluation at step 6, where the shorter run ended.
     train, val = events(folder / "save-logs/train"), events(folder / "save-logs/val")
     assert [image.step for image in train.Images("images/inputs")] == [0]
-    assert [image.step for image in val.Images("images/confusion_matrix")] == [4, 6, 8]
-    assert {image.step for image in val.Images("images/mistakes")} <= {4, 6, 8}
+    assert [image.step for image in val.Images("images/confusion_matrix")] == [4, 8]
+    assert {image.step for image in val.Images("images/mistakes")} <= {4, 8}
     tags = {f"classes/{index}/pr_curves" for index in range(4)}
     assert tags == {tag for tag in val.Tags()["tensors"] if tag.endswith("pr_curves")}
     for tag in tags:
+        # TensorBoard forgets the scalars and pictures of step 6, but never a tensor.
         assert [tensor.step for tensor in val.Tensors(tag)] == [4, 6, 8]
 
 
