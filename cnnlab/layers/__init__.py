@@ -73,7 +73,7 @@ from cnnlab.layers.pools import (
     max_pooling3d,
 )
 from cnnlab.layers.regularizers import l1_l2
-from cnnlab.layers.separable import separable_conv1d, separable_conv2d
+from cnnlab.layers.separable import depthwise_conv2d, separable_conv1d, separable_conv2d
 
 __all__ = [
     "activate",
@@ -89,6 +89,7 @@ __all__ = [
     "conv3d",
     "conv3d_transpose",
     "dense",
+    "depthwise_conv2d",
     "dropout",
     "flatten",
     "global_average_pooling2d",

@@ -14,11 +14,11 @@ from cnnlab.layers.initializers import find_initializer
 
 KINDS_WITH_KERNEL: Final = (
     *("conv1d", "conv2d", "conv3d", "conv2d_transpose", "conv3d_transpose"),
-    *("separable_conv1d", "separable_conv2d", "dense"),
+    *("depthwise_conv2d", "separable_conv1d", "separable_conv2d", "dense"),
 )
 # The kinds whose default layout is that of `arrange`. The others are for one or three axes.
 KINDS_OF_IMAGES: Final = (
-    *("conv2d", "conv2d_transpose", "separable_conv2d"),
+    *("conv2d", "conv2d_transpose", "depthwise_conv2d", "separable_conv2d"),
     *("max_pooling2d", "average_pooling2d", "flatten"),
 )
 WEIGHTS: Final = ("kernel", "depthwise", "pointwise", "bias", "gamma", "beta")

@@ -21,12 +21,14 @@ from cnnlab.models.cifar_lrn import cifar_lrn
 from cnnlab.models.cifar_two_conv import cifar_two_conv
 from cnnlab.models.cifar_vgg import cifar_vgg1, cifar_vgg2, cifar_vgg3, cifar_vgg4
 from cnnlab.models.densenet import densenet121
+from cnnlab.models.efficientnet import efficientnet_b0
 from cnnlab.models.inception_v1 import inception_v1
 from cnnlab.models.inception_v3 import inception_v3
 from cnnlab.models.lenet import lenet5, lenet5_1998
 from cnnlab.models.mnist import mnist_cnn, mnist_convnet, mnist_perceptron
 from cnnlab.models.mnist_best import mnist_best
 from cnnlab.models.mnist_mlp import mnist_mlp
+from cnnlab.models.mobilenet_v2 import mobilenet_v2
 from cnnlab.models.resnet import resnet18, resnet20, resnet34, resnet50, resnet56, resnet101
 from cnnlab.models.simple_cnn import simple_cnn
 from cnnlab.models.spatial_transformer import stn
@@ -72,6 +74,8 @@ MODELS: dict[str, ModelFunction] = {
     "inception_v3": inception_v3,
     "squeezenet": squeezenet,
     "densenet121": densenet121,
+    "mobilenet_v2": mobilenet_v2,
+    "efficientnet_b0": efficientnet_b0,
 }
 
 

@@ -83,6 +83,22 @@ def test_separable_convolutions_are_torch_s(rank: int) -> None:
     np.testing.assert_allclose(found, last(F.relu(x)), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("strides", [1, 2])
+def test_depthwise_convolutions_are_torch_s(strides: int) -> None:
+    found, w = computed(
+        lambda x: layers.depthwise_conv2d(
+            x, 3, strides, padding="same", depth_multiplier=2, activation="relu"
+        ),
+        2,
+    )
+    assert {name.rpartition("/")[2] for name in w} == {"depthwise_kernel", "bias"}
+    windows = np.moveaxis(w["depthwise_kernel"], (-2, -1), (0, 1)).reshape(6, 1, 3, 3)
+    x = F.pad(first(X[2]), pads(2, 3, strides))
+    bias = torch.from_numpy(w["bias"])
+    x = F.conv2d(x, torch.from_numpy(windows.copy()), bias, stride=strides, groups=3)
+    np.testing.assert_allclose(found, last(F.relu(x)), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize("rank", [2, 3])
 def test_transposed_convolutions_are_torch_s(rank: int, padding: str) -> None:

@@ -14,8 +14,9 @@ from cnnlab.layers.tower import Tower, building
 from cnnlab.models import MODELS
 
 # The counts are for 1000 classes and include the moving averages. Those of VGG, ResNet-50 and 101,
-# Inception-V3 and DenseNet are count_params() of Keras Applications. The others are torchvision's
-# parameters, with 4c instead of 2c for batch norm. ResNet-20 and 56 have 10 classes.
+# Inception-V3, DenseNet, MobileNet and EfficientNet are count_params() of Keras Applications. The
+# others are torchvision's parameters, with 4c instead of 2c for batch norm. ResNet-20 and 56 have
+# 10 classes.
 PARAMETERS = {
     "alexnet": 62_378_344,
     "vgg11": 132_863_336,
@@ -30,6 +31,8 @@ PARAMETERS = {
     "inception_v3": 23_851_784,
     "squeezenet": 1_248_424,
     "densenet121": 8_062_504,
+    "mobilenet_v2": 3_538_984,
+    "efficientnet_b0": 5_330_571 - 7,  # without the statistics of Keras's layer for pixels
     "resnet20": 269_722 + 2 * (7 * 16 + 6 * 32 + 6 * 64),
     "resnet56": 853_018 + 2 * (19 * 16 + 18 * 32 + 18 * 64),
 }
@@ -116,7 +119,7 @@ def test_the_smallest_images(name: str, size: int, options: dict[str, Any]) -> N
         ),
         *(
             pytest.param(name, marks=pytest.mark.slow)
-            for name in ("inception_v1", "inception_v3", "densenet121")
+            for name in ("inception_v1", "inception_v3", "densenet121", "mobilenet_v2")
         ),
     ],
 )

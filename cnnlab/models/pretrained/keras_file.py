@@ -6,7 +6,9 @@ links, and never reads more bytes than the file has.
 
 from __future__ import annotations
 
+import io
 import math
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -17,7 +19,9 @@ import numpy.typing as npt
 
 from cnnlab.base.errors import CnnlabError
 
-KINDS: Final = {4: "convolution", 2: "dense", 1: "batch norm"}  # by the first weight's rank
+KINDS: Final = ("convolution", "depthwise convolution", "dense", "batch norm")
+_STATISTICS: Final = "pixel statistics"  # of Keras's layer Normalization, which prepares pixels
+_INSIDE_ARCHIVE: Final = "model.weights.h5"
 _MAX_LAYERS: Final = 10_000
 _MAX_ATTRIBUTE_BYTES: Final = 1 << 16  # the limit of HDF5 and of Keras
 
@@ -27,23 +31,27 @@ class FileLayer(NamedTuple):
 
     name: its name in the file.
     weights: float32 arrays in Keras's order: kernel, bias; or gamma, beta, mean, variance.
+    kind: one of KINDS.
     """
 
     name: str
     weights: list[npt.NDArray[np.float32]]
+    kind: str
 
-    @property
-    def kind(self) -> str:
-        """The kind of the layer, a value of KINDS."""
-        return KINDS[self.weights[0].ndim]
+
+def kind_of(shape: tuple[int, ...]) -> str | None:
+    """Return the kind of the layer whose first weight has a shape, one of KINDS; None: unknown."""
+    if len(shape) == 4:
+        return "depthwise convolution" if shape[3] == 1 < shape[2] else "convolution"
+    return {2: "dense", 1: "batch norm"}.get(len(shape))
 
 
 def read_keras_file(path: Path) -> list[FileLayer]:
     """Read the layers that have weights.
 
     Args:
-        path: a `.weights.h5` file of Keras 3, or a `.h5` file of Keras 2 or 3. The latter may hold
-            weights or a whole model.
+        path: a `.weights.h5` or `.keras` file of Keras 3, or a `.h5` file of Keras 2 or 3. The
+            latter may hold weights or a whole model.
 
     Returns:
         The layers. Those of one kind are in the order of the model's layers.
@@ -55,11 +63,25 @@ def read_keras_file(path: Path) -> list[FileLayer]:
     if not path.is_file():  # opening a pipe would wait for a writer
         raise CnnlabError(f"the weight file {path} does not exist")
     try:
-        with h5py.File(path, "r") as file:
-            return list(_read_layers(file, path.stat().st_size))
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        with h5py.File(_from_archive(path) if path.suffix == ".keras" else path, "r") as file:
+            found = list(_read_layers(file, path.stat().st_size))
+            return [layer for layer in found if layer.kind != _STATISTICS]
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())[:200]
         raise CnnlabError(f"cannot read {path} as a Keras weight file: {reason}") from error
+
+
+def _from_archive(path: Path) -> io.BytesIO:
+    """Return the weight file inside a `.keras` file, after comparing its checksum.
+
+    Raises:
+        zipfile.BadZipFile, KeyError, ValueError: it is not such a file, or it is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo(_INSIDE_ARCHIVE)
+        if member.compress_type != zipfile.ZIP_STORED or member.file_size > path.stat().st_size:
+            raise ValueError(f"{_INSIDE_ARCHIVE} is compressed, which Keras does not do")
+        return io.BytesIO(archive.read(member))
 
 
 def _read_layers(file: Any, file_bytes: int) -> Iterator[FileLayer]:
@@ -115,6 +137,11 @@ def _names_in(group: Any, attribute: str) -> list[str]:
     return names
 
 
+def _is_count(dataset: Any) -> bool:
+    """Return whether a dataset is a single whole number."""
+    return isinstance(dataset, h5py.Dataset) and dataset.shape == () and dataset.dtype.kind in "iu"
+
+
 class _Reader:
     """A reader of arrays of weights, which refuses everything else."""
 
@@ -160,9 +187,12 @@ class _Reader:
             return
         if datasets[0].dtype.kind != "f":
             return
-        if len(datasets[0].shape) not in KINDS:
-            raise ValueError(f"layer {name[:80]!a} is not one of: {', '.join(KINDS.values())}")
-        yield FileLayer(name[:80], [self._array(dataset) for dataset in datasets])
+        kind = kind_of(datasets[0].shape)
+        if kind is None:
+            raise ValueError(f"layer {name[:80]!a} is not one of: {', '.join(KINDS)}")
+        if kind == "batch norm" and _is_count(datasets[-1]):  # mean, variance, count
+            datasets, kind = datasets[:-1], _STATISTICS
+        yield FileLayer(name[:80], [self._array(dataset) for dataset in datasets], kind)
 
     def _array(self, dataset: Any) -> npt.NDArray[np.float32]:
         """Return the values of a dataset, after checking that they are floats stored in this file.

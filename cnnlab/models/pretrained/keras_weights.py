@@ -10,7 +10,7 @@ must fit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,12 +22,15 @@ from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import tf
 from cnnlab.layers.tower import Tower, building
 from cnnlab.models import check_model_options, find_model
-from cnnlab.models.pretrained.keras_file import KINDS, read_keras_file
+from cnnlab.models.pretrained.keras_file import KINDS, FileLayer, kind_of, read_keras_file
 
 Array = npt.NDArray[np.float32]
-Shapes = dict[str, tuple[int, ...]]  # of one layer: variable name to shape
+Shapes = dict[str, tuple[int, ...]]  # variable name to shape
 
-NETWORKS: Final = ("densenet121", "inception_v3", "resnet50", "resnet101", "vgg16", "vgg19")
+NETWORKS: Final = (
+    *("densenet121", "efficientnet_b0", "inception_v3", "mobilenet_v2"),
+    *("resnet50", "resnet101", "vgg16", "vgg19"),
+)
 
 # Keras sorts the layers of an Inception module by how many layers follow them, most first.
 _INCEPTION_ORDER: Final = {
@@ -54,9 +57,11 @@ def load_keras_weights(
     """Read the weights of a Keras network for the cnnlab model that corresponds to it.
 
     Args:
-        path: a `.weights.h5` file of Keras 3, or a `.h5` file of Keras 2 or 3. The latter may hold
-            weights or a whole model. The dense layers at the end may be missing ("notop").
-        model: densenet121, inception_v3, resnet50, resnet101, vgg16 or vgg19.
+        path: a `.weights.h5` or `.keras` file of Keras 3, or a `.h5` file of Keras 2 or 3. The
+            latter may hold weights or a whole model. The dense layers at the end may be missing
+            ("notop").
+        model: densenet121, efficientnet_b0, inception_v3, mobilenet_v2, resnet50, resnet101, vgg16
+            or vgg19.
         image_size: height and width of the images in pixels. Only the dense layers of VGG depend on
             it.
         **model_options: the model's options, as in `--model_options`, with which it has the same
@@ -71,10 +76,7 @@ def load_keras_weights(
         CnnlabError: the file cannot be read, holds something that does not belong in a weight file,
             or is of another network. The message then names the layer that does not fit.
     """
-    if model not in NETWORKS:
-        raise UsageError(
-            f"there are no Keras weights for the model {model}, only for {', '.join(NETWORKS)}"
-        )
+    check_network(model)
     check_model_options(find_model(model), model_options)
     path = Path(path)
     found = read_keras_file(path)
@@ -82,7 +84,77 @@ def load_keras_weights(
     num_classes = dense[-1].weights[0].shape[1] if dense else 1
     wanted = _shapes_of(model, num_classes, image_size, model_options)
     result: dict[str, Array] = {}
-    for kind in KINDS.values():
+    for our, their in _pairs(path, model, wanted, found):
+        given = [array.shape for array in their.weights]
+        if given != list(our.values()):
+            raise CnnlabError(
+                f"{path}: layer {their.name} has weights of shape {_text(given)}, but "
+                f"{_name_of(our)} of {model} has {_text(our.values())}"
+            )
+        result.update(zip(our, their.weights, strict=True))
+    return result
+
+
+def keras_weights_for(path: Path, model: str, variables: Shapes) -> dict[str, Array]:
+    """Read the weights of a Keras network for variables that may have other shapes in part.
+
+    Args:
+        path: see `load_keras_weights`.
+        model: see `load_keras_weights`.
+        variables: name to shape of the model's variables, in the order of its layers.
+
+    Returns:
+        A dict of names and arrays. An array of the file that corresponds to a variable has the
+        variable's name, and another shape if the layer is another one. Dense layers of the file
+        have their own names if the model has more or fewer of them.
+
+    Raises:
+        UsageError: there are no Keras weights for this model.
+        CnnlabError: the file cannot be read, or it is of another network.
+    """
+    check_network(model)
+    found = read_keras_file(path)
+    wanted = _in_order(model, _by_layer(variables))
+    dense = [layer for layer in found if layer.kind == "dense"]
+    result: dict[str, Array] = {}
+    if len(dense) != sum(_kind_of(layer) == "dense" for layer in wanted):
+        found = [layer for layer in found if layer.kind != "dense"]
+        result = {
+            f"{layer.name}/{place}": array
+            for layer in dense
+            for place, array in enumerate(layer.weights)
+        }
+    for our, their in _pairs(path, model, wanted, found):
+        if len(our) != len(their.weights):
+            raise CnnlabError(
+                f"{path}: layer {their.name} has {len(their.weights)} weights, but "
+                f"{_name_of(our)} of {model} has {len(our)}"
+            )
+        result.update(zip(our, their.weights, strict=True))
+    return result
+
+
+def check_network(model: str) -> None:
+    """Check that Keras Applications has a network.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if model not in NETWORKS:
+        raise UsageError(
+            f"there are no Keras weights for the model {model}, only for {', '.join(NETWORKS)}"
+        )
+
+
+def _pairs(
+    path: Path, model: str, wanted: list[Shapes], found: list[FileLayer]
+) -> Iterator[tuple[Shapes, FileLayer]]:
+    """Yield each layer of the model with that of the file; no dense layers if the file has none.
+
+    Raises:
+        CnnlabError: the file has more or fewer layers of a kind.
+    """
+    for kind in KINDS:
         ours = [layer for layer in wanted if _kind_of(layer) == kind]
         theirs = [layer for layer in found if layer.kind == kind]
         if kind == "dense" and not theirs:
@@ -91,33 +163,32 @@ def load_keras_weights(
             raise CnnlabError(
                 f"{path} has {len(theirs)} {kind} layers, but {model} has {len(ours)}"
             )
-        for our, their in zip(ours, theirs, strict=True):
-            given = [array.shape for array in their.weights]
-            if given != list(our.values()):
-                raise CnnlabError(
-                    f"{path}: layer {their.name} has weights of shape {_text(given)}, but "
-                    f"{_name_of(our)} of {model} has {_text(our.values())}"
-                )
-            result.update(zip(our, their.weights, strict=True))
-    return result
+        yield from zip(ours, theirs, strict=True)
 
 
 def _shapes_of(
     model: str, num_classes: int, image_size: int, model_options: dict[str, Any]
 ) -> list[Shapes]:
     """Return the layers of the cnnlab model that have weights, in Keras's order."""
-    layers: dict[str, Shapes] = {}
     with building_in(tf.Graph()), tf.device("/cpu:0"):
         with building(Tower(0)):
             images = tf.zeros([1, image_size, image_size, 3])
             find_model(model)(images, num_classes, training=False, **model_options)
-        for variable in tf.global_variables():
-            name = variable.op.name
-            layer = layers.setdefault(name.rpartition("/")[0], {})
-            layer[name] = tuple(variable.shape.as_list())
-    if model == "inception_v3":
-        return sorted(layers.values(), key=_inception_place)
-    return list(layers.values())  # the other models build their layers in Keras's order
+        made = {v.op.name: tuple(v.shape.as_list()) for v in tf.global_variables()}
+    return _in_order(model, _by_layer(made))
+
+
+def _by_layer(variables: Shapes) -> list[Shapes]:
+    """Return the variables of each layer, which has the scope of its variables as its name."""
+    layers: dict[str, Shapes] = {}
+    for name, shape in variables.items():
+        layers.setdefault(name.rpartition("/")[0], {})[name] = shape
+    return list(layers.values())
+
+
+def _in_order(model: str, layers: list[Shapes]) -> list[Shapes]:
+    """Return the layers in Keras's order, in which all models but Inception-V3 build theirs."""
+    return sorted(layers, key=_inception_place) if model == "inception_v3" else layers
 
 
 def _inception_place(layer: Shapes) -> tuple[int, int]:
@@ -138,8 +209,8 @@ def _name_of(layer: Shapes) -> str:
 
 
 def _kind_of(layer: Shapes) -> str:
-    """Return the kind of a layer, a value of KINDS."""
-    return KINDS[len(next(iter(layer.values())))]
+    """Return the kind of a layer, one of KINDS."""
+    return str(kind_of(next(iter(layer.values()))))
 
 
 def _text(shapes: Iterable[tuple[int, ...]]) -> str:

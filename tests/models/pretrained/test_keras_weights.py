@@ -14,27 +14,44 @@ from cnnlab.models import MODELS
 from cnnlab.models.pretrained.keras_weights import load_keras_weights
 
 CLASSES = 10
-SIZES = {"vgg16": 224, "resnet50": 224, "inception_v3": 299, "densenet121": 224}
+# The usual size, and a small or an odd one.
+SIZES = {
+    "vgg16": (224, 32),
+    "vgg19": (64, 32),
+    "resnet50": (224, 75),
+    "inception_v3": (299, 76),
+    "densenet121": (224, 65),
+    "mobilenet_v2": (224, 75),
+    "efficientnet_b0": (224, 75),
+}
 KERAS_NAMES = {
     "vgg16": "VGG16",
+    "vgg19": "VGG19",
     "resnet50": "ResNet50",
     "inception_v3": "InceptionV3",
     "densenet121": "DenseNet121",
+    "mobilenet_v2": "MobileNetV2",
+    "efficientnet_b0": "EfficientNetB0",
 }
 
 
-def keras_network(name: str) -> Any:
+def keras_network(name: str, size: int) -> Any:
     """Return Keras's network; batch norm is random too, so that a mix-up changes the logits."""
     import keras
 
     network = getattr(keras.applications, KERAS_NAMES[name])(
-        weights=None, classes=CLASSES, classifier_activation=None
+        weights=None,
+        classes=CLASSES,
+        classifier_activation=None,
+        input_shape=(size, size, 3),
     )
     rng = np.random.default_rng(7)
     values = []
     for weight in network.weights:
         value = weight.numpy()
-        if value.ndim == 1:
+        if weight.path.startswith("normalization"):  # of pixels: the identity
+            pass
+        elif value.ndim == 1:
             is_scale = weight.name in ("gamma", "moving_variance")
             low, high = (0.5, 1.5) if is_scale else (-0.2, 0.2)
             value = rng.uniform(low, high, value.shape)
@@ -58,22 +75,28 @@ def our_logits(name: str, images: Any, weights: dict[str, Any]) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")  # Keras with NumPy 2
-@pytest.mark.parametrize("name", KERAS_NAMES)
-def test_same_logits_as_keras_s_network(name: str, tmp_path: Path) -> None:
-    network = keras_network(name)
-    size = SIZES[name]
+@pytest.mark.parametrize(
+    ("name", "size"), [(name, size) for name, sizes in SIZES.items() for size in sizes]
+)
+def test_same_logits_as_keras_s_network(name: str, size: int, tmp_path: Path) -> None:
+    """The files are those that Keras itself writes, in its three formats."""
+    network = keras_network(name, size)
     images = np.random.default_rng(8).normal(size=(2, size, size, 3)).astype(np.float32)
-    expected = network.predict(images, verbose=0)
+    images[1] *= 0.3
+    # EfficientNet of Keras takes grey levels, and divides them by 255 first.
+    expected = network.predict(images * (255 if name == "efficientnet_b0" else 1), verbose=0)
     assert np.ptp(expected, axis=0).max() > 1e-3 * np.abs(expected).max()  # logits differ
     found = []
-    for file, save in (("n.weights.h5", network.save_weights), ("n.h5", network.save)):
+    files = {"n.weights.h5": network.save_weights, "n.h5": network.save, "n.keras": network.save}
+    for file, save in files.items():
         save(tmp_path / file)
-        weights = load_keras_weights(tmp_path / file, name)
+        weights = load_keras_weights(tmp_path / file, name, image_size=size)
         (tmp_path / file).unlink()  # VGG's is half a gigabyte
         found.append(weights)
-    assert found[0].keys() == found[1].keys()
-    for variable, value in found[0].items():
-        np.testing.assert_array_equal(found[1][variable], value, err_msg=variable)
+    for other in found[1:]:
+        assert found[0].keys() == other.keys()
+        for variable, value in found[0].items():
+            np.testing.assert_array_equal(other[variable], value, err_msg=variable)
     logits = our_logits(name, images, found[0])
     assert np.abs(logits - expected).max() < 1e-4 * np.abs(expected).max()
 
