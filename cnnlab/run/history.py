@@ -69,7 +69,8 @@ class History:
     def plot(self) -> Any:
         """Draw loss and accuracy, or mean absolute error, over the step.
 
-        The result is a `matplotlib.figure.Figure`. A notebook shows the figure; `savefig` writes it to a file.
+        The result is a `matplotlib.figure.Figure`. A notebook shows it; `savefig` writes it to a
+        file.
 
         Raises:
             CnnlabError: matplotlib is not installed.
