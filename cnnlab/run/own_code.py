@@ -55,7 +55,11 @@ class OwnCode:
             named["metrics"] = {
                 name: self._name_of(f"metrics.{name}", metric) for name, metric in metrics.items()
             }
+        elif callable(metrics) or isinstance(metrics, list | tuple):
+            raise UsageError("--metrics takes names, as in {top3: FILE.py:top3}")
         entries = given.get("augment")
+        if callable(entries):
+            entries = [entries]
         if isinstance(entries, list | tuple):
             named["augment"] = [
                 self._entry_of(f"augment.{place}", entry) for place, entry in enumerate(entries)

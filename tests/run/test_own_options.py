@@ -98,6 +98,8 @@ def test_functions_themselves_are_recorded_by_the_same_names(file: Path) -> None
         "augment": ["flip", {functions["augment.1"]: {"by": 5.0}}],
     }
     assert OwnCode().take(given) == NAMES
+    entries = OwnCode().take({"augment": functions["augment.1"]})["augment"]
+    assert entries == ["my.py:brighter"]
 
 
 def test_two_lambdas_of_one_file_are_two_functions() -> None:
@@ -141,6 +143,7 @@ def test_other_metrics_are_no_other_run() -> None:
         ({"metrics": {"x": "my.py:three"}}, r"--metrics: x: my\.py:\d+"),
         ({"augment": ["my.py:three"]}, r"called as augmentation\(images, key\): missing"),
         ({"augment": [{"my.py:brighter": {"to": 1}}]}, "takes no to; it takes: by"),
+        ({"metrics": [tf.argmax]}, r"--metrics takes names, as in \{top3: FILE.py:top3\}"),
         ({"optimizer": 3}, "--optimizer is an object of type int, not a name or a function"),
         ({"metrics": {"loss": "my.py:top2"}}, "loss is taken"),
         ({"metrics": {"top 2": "my.py:top2"}}, "top 2 is not a name"),
