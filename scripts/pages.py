@@ -21,6 +21,7 @@ from cnnlab.config.help import Description, describe
 from cnnlab.config.options import Options
 from cnnlab.config.recipes import load_about, recipe_paths, source_of
 from cnnlab.data.__main__ import DataOptions
+from cnnlab.data.folders.picture_commands import ArrangeOptions, CheckOptions
 from cnnlab.data.show import ShowOptions
 from cnnlab.evaluate import EvaluateOptions
 from cnnlab.export import ExportOptions
@@ -55,6 +56,8 @@ COMMANDS: Final = (
     Command("reproduce", ReproduceOptions),
     Command("data list|fetch|verify", DataOptions),
     Command("data show", ShowOptions, Config),
+    Command("data check", CheckOptions),
+    Command("data arrange", ArrangeOptions),
 )
 
 

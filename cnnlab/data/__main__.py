@@ -1,23 +1,29 @@
-"""The command `python -m cnnlab.data list|fetch|verify|show`."""
+"""The command `python -m cnnlab.data list|fetch|verify|show|check|arrange`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
+import numpy as np
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import DataError, UsageError, nearest
 from cnnlab.base.printing import print_as_is, print_lines
 from cnnlab.config import cli
+from cnnlab.config.config import Config
 from cnnlab.config.options import STRICT, Options, option
 from cnnlab.config.terminal import render_table
 from cnnlab.data.files.sources import fetch_dataset
 from cnnlab.data.files.verifying import verify_dataset
+from cnnlab.data.folders.checking import Judge
+from cnnlab.data.grey_levels import in_range
+from cnnlab.data.image_files.image_reader import read_images
+from cnnlab.data.image_files.resizing import Resizing
 from cnnlab.data.specs import DATASETS, OFFICIAL_FILES, dataset_spec
 
-ACTIONS = ("list", "fetch", "verify", "show")
+ACTIONS = ("list", "fetch", "verify", "show", "check", "arrange")
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -46,13 +52,20 @@ def main(words: Sequence[str] | None = None) -> None:
     words = sys.argv[1:] if words is None else list(words)
     if words[:1] == ["show"]:
         _show(words[1:])
+    if words[:1] == ["check"]:
+        _check(words[1:])
+    if words[:1] == ["arrange"]:
+        _arrange(words[1:])
     cli.run(
         _data_command,
         DataOptions,
         words,
-        usage="python -m cnnlab.data list|fetch|verify|show [--dataset=NAME] [--data_dir=DIR]",
-        about="list: show the data sets; fetch: download the files of one; verify: check them; "
-        "show: write a contact sheet of what training sees (its options: show --help).",
+        usage="python -m cnnlab.data list|fetch|verify|show|check|arrange [--dataset=NAME] "
+        "[--data_dir=DIR]",
+        about="list: show the data sets; fetch: download the files of one; verify: check them. "
+        "show: write a contact sheet of what training sees; check: look for faults in pictures of "
+        "your own; arrange: put them into folders. For the options of these three: show --help, "
+        "check --help, arrange --help.",
         takes_words=True,
     )
 
@@ -75,6 +88,64 @@ def _show(words: Sequence[str]) -> None:
         about="Draw a contact sheet: the first training images, and below each what training sees.",
         resolve=lambda given: resolve(given, ShowOptions),
     )
+
+
+def _check(words: Sequence[str]) -> None:
+    """Run the command `python -m cnnlab.data check`."""
+    from cnnlab.data.folders.picture_commands import CheckOptions, check_command
+
+    cli.run(
+        lambda options, words: check_command(options, words, _judge_of),
+        CheckOptions,
+        words,
+        usage="python -m cnnlab.data check PATH [--save_dir=RUN] [--html=FILE]",
+        about="Look for faults in a folder or a CSV list of pictures: files that cannot be read, "
+        "copies within and across splits, and more. Exits with 1 if one must be repaired.",
+        takes_words=True,
+    )
+
+
+def _arrange(words: Sequence[str]) -> None:
+    """Run the command `python -m cnnlab.data arrange`."""
+    from cnnlab.data.folders.picture_commands import ArrangeOptions, arrange_command
+
+    cli.run(
+        arrange_command,
+        ArrangeOptions,
+        words,
+        usage="python -m cnnlab.data arrange FROM TO --pattern=REGEX --train=0:1000 ...",
+        about="Put pictures with numbered names into the folders TO/train/CLASS and TO/test/CLASS. "
+        "After an interruption, the same command goes on.",
+        takes_words=True,
+    )
+
+
+def _judge_of(save_dir: str) -> tuple[Config, Judge]:
+    """Return the options of a run, and what it says of pictures."""
+    from cnnlab.run.disk.config_file import load_config, load_run_data
+    from cnnlab.run.own_code import parts_of_run
+    from cnnlab.run.trained_model import TrainedModel, check_image_shape
+
+    config = load_config(save_dir)
+    parts = parts_of_run(config, None)
+    spec = load_run_data(config).spec
+    check_image_shape(save_dir, config, spec, "latest", parts)
+
+    def judge(files: Sequence[str]) -> tuple[Any, Sequence[str]]:
+        found = []
+        size = config.smallest_eval_batch_size
+        batches = read_images(files, spec.image_shape, size, _refuse, Resizing.of(config))
+        with TrainedModel(save_dir, config, spec, parts=parts) as trained:
+            for batch in batches:
+                found.append(trained.predict(in_range(batch.images, spec.image_range)))
+        return np.concatenate(found), spec.class_names
+
+    return config, judge
+
+
+def _refuse(error: DataError) -> NoReturn:
+    """Raise the error of a picture that changed while it was checked."""
+    raise error
 
 
 def _data_command(options: DataOptions, words: tuple[str, ...]) -> list[dict[str, Any]]:
