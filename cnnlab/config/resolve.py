@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from cnnlab.base.own_functions import is_reference
 from cnnlab.config import options as opts
 from cnnlab.config.config import Config
+from cnnlab.config.keras_networks import with_their_scaling
 from cnnlab.config.recipes import load_recipe
 
 ConfigT = TypeVar("ConfigT", bound=Config)
@@ -20,6 +21,8 @@ ConfigT = TypeVar("ConfigT", bound=Config)
 def resolve(given: Mapping[str, Any], options_class: type[ConfigT] = Config) -> ConfigT:  # type: ignore[assignment]
     """Make a Config from the defaults, the recipe named in `given`, and `given` itself.
 
+    Weights from ImageNet choose the scaling, unless it is given.
+
     Args:
         given: option name to value.
         options_class: Config, or a subclass with further options.
@@ -27,7 +30,7 @@ def resolve(given: Mapping[str, Any], options_class: type[ConfigT] = Config) -> 
     Raises:
         UsageError: a recipe or option is unknown, or a value is not valid.
     """
-    return opts.build(options_class, with_recipe(given, options_class))
+    return opts.build(options_class, with_their_scaling(with_recipe(given, options_class)))
 
 
 def with_recipe(given: Mapping[str, Any], options_class: type[Config] = Config) -> dict[str, Any]:
@@ -41,7 +44,8 @@ def with_recipe(given: Mapping[str, Any], options_class: type[Config] = Config) 
         UsageError: an option or the recipe is unknown.
     """
     given = opts.normalized(options_class, given)
-    if given.get("config") is None:
+    # A recipe that every option overrides need not be there, as when a run goes on elsewhere.
+    if given.get("config") is None or given.keys() >= opts.fields_of(options_class).keys():
         return given
     recipe = load_recipe(given["config"])
     opts.check_names(recipe, Config, f"recipe {given['config']}")

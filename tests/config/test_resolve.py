@@ -218,3 +218,11 @@ def test_a_graph_is_kept_only_where_it_fits() -> None:
     assert not graph_options_differ(config, Config(steps=3, save_dir="x", checkpoint_steps=1))
     for change in ({"seed": 2}, {"device": "cpu"}, {"layer_summaries": True}, {"data_dir": "x"}):
         assert graph_options_differ(config, opts.build(Config, change))
+
+
+def test_a_recipe_that_every_option_overrides_need_not_be_there() -> None:
+    """As when a run that began with `--config=my.yaml` goes on in another folder."""
+    Path("my.yaml").write_text("batch_size: 7\n")
+    config = resolve({"config": "my.yaml"})
+    Path("my.yaml").unlink()
+    assert resolve(opts.as_dict(config)) == config
