@@ -7,6 +7,7 @@ from pathlib import Path
 import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
+from cnnlab.config.keras_networks import IMAGENET, SCALING_OF
 from cnnlab.config.loss_options import DEFAULT_STEPS
 from cnnlab.config.options import STRICT
 from cnnlab.config.rules import contradictions
@@ -19,9 +20,9 @@ __all__ = ["DEFAULT_STEPS", "Config"]
 class Config(RunOptions):
     """Every option of a training run; see `python -m cnnlab.train --help`.
 
-    Five classes declare the options, each of which extends the one before: `InputOptions`,
-    `LossOptions`, `UpdateOptions`, `TrainingOptions` and `RunOptions`. This class checks that they
-    fit together.
+    Six classes declare the options, each of which extends the one before: `InputOptions`,
+    `LossOptions`, `UpdateOptions`, `TrainingOptions`, `StartOptions` and `RunOptions`. This class
+    checks that they fit together.
     """
 
     @pydantic.model_validator(mode="after")
@@ -39,11 +40,17 @@ class Config(RunOptions):
         return self
 
     @pydantic.model_validator(mode="after")
-    def _step_of_a_checkpoint(self) -> Config:
-        if self.init_step is not None and self.init_from is None:
-            raise ValueError("--init_step needs --init_from")
+    def _of_init_from(self) -> Config:
+        for name in ("init_step", "init_skip", "init_map"):
+            if getattr(self, name) not in (None, {}) and self.init_from is None:
+                raise ValueError(f"--{name} needs --init_from")
         if self.init_step is not None and self.starts_from_file:
             raise ValueError(f"--init_step has no meaning: --init_from={self.init_from} is a file")
+        if self.init_from == IMAGENET and self.model not in SCALING_OF:
+            raise ValueError(
+                f"--init_from=imagenet: there are no such weights for --model={self.model}; there "
+                f"are for {', '.join(SCALING_OF)}"
+            )
         return self
 
     @property
@@ -52,9 +59,15 @@ class Config(RunOptions):
         return 500 if self.eval_batch_size == "auto" else int(self.eval_batch_size)
 
     @property
+    def reads_keras(self) -> bool:
+        """Whether init_from is a file of Keras."""
+        name = self.init_from or ""
+        return name == IMAGENET or name.endswith((".h5", ".keras"))
+
+    @property
     def starts_from_file(self) -> bool:
-        """Whether init_from is an .npz file, not a folder of checkpoints."""
-        return self.init_from is not None and self.init_from.endswith(".npz")
+        """Whether init_from is one file, not a folder of checkpoints or the prefix of one."""
+        return self.reads_keras or (self.init_from or "").endswith(".npz")
 
     @property
     def resolved_log_dir(self) -> Path:

@@ -17,7 +17,7 @@ Resize = Literal["stretch", "pad", "crop"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 # What a data set of pictures begins with; its path follows.
 PICTURES = ("folder:", "list:")
-Scaling = Literal["unit", "symmetric", "standardize", "normalize", "zca", "pca"]
+Scaling = Literal["unit", "symmetric", "standardize", "normalize", "zca", "pca", "caffe", "torch"]
 
 
 def is_pictures(dataset: str) -> bool:
@@ -136,7 +136,9 @@ class InputOptions(Options):
         "standardize: mean 0 and standard deviation 1 in each image\n"
         "normalize: mean 0 and standard deviation 1 in each channel, over the training set\n"
         "zca, pca: whitened with the covariance of the training set\n"
-        "the last four may instead be the last entry of augment",
+        "caffe, torch: as Keras prepares colour images for weights from ImageNet; its mode tf is "
+        "symmetric\n"
+        "standardize, normalize, zca and pca may instead be the last entry of augment",
         group="data",
     )
 

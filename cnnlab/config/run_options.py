@@ -9,14 +9,15 @@ import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.config.options import STRICT, option
-from cnnlab.config.training_options import TTA_HELP, TrainingOptions, Tta
+from cnnlab.config.start_options import StartOptions
+from cnnlab.config.training_options import TTA_HELP, Tta
 
 BoardPart = Literal["images", "confusion_matrix", "pr_curves", "projector"]
 MAX_TRACED_STEPS = 100  # the trace of one step has some hundred kilobytes
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
-class RunOptions(TrainingOptions):
+class RunOptions(StartOptions):
     """The options for run, speed, TensorBoard and device; see `cnnlab.config.config.Config`."""
 
     save_dir: str = option(
@@ -47,22 +48,6 @@ class RunOptions(TrainingOptions):
         "run the code of a run directory from elsewhere, after you have read its folder code",
         group="run",
         shapes_result=False,
-    )
-    init_from: str | None = option(
-        None,
-        "start a new run with the weights of another, where names and shapes agree: its run "
-        "directory, the best/ inside it, or an .npz file from cnnlab export",
-        group="run",
-        is_path=True,
-        min_length=1,
-    )
-    init_step: int | None = option(
-        None,
-        "step of the checkpoint to read from init_from",
-        default_text="the newest when the run starts",
-        unit="steps",
-        group="run",
-        ge=0,
     )
     max_secs: float | None = option(
         None,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from cnnlab.base.errors import UsageError
 from cnnlab.base.tf1 import tf
 from cnnlab.data.specs import ImageRange
 
@@ -14,6 +15,26 @@ WHITENING_EPSILON = 0.01  # added to each variance; pixels are in units of their
 _CHUNK = 2000  # images
 _MOMENTS_BYTES = 2**20  # summed at a time: they fit a core's cache
 _MOMENTS_ROWS = 2**32 // 2**16  # summed at a time: the sums of squares, at most 255**2, fit 32 bits
+
+
+class _Preparation(NamedTuple):
+    """x of red, green and blue, in [0, 255], becomes (unit * x - mean) / stddev.
+
+    is_reversed: whether the order of the channels becomes blue, green, red first.
+    """
+
+    is_reversed: bool
+    unit: float
+    mean: tuple[float, float, float]
+    stddev: tuple[float, float, float]
+
+
+# What keras.applications.imagenet_utils.preprocess_input does in its modes of these names. Its mode
+# tf is 'symmetric'. The figures are those of ImageNet.
+PREPARED: Final = {
+    "caffe": _Preparation(True, 1.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
+    "torch": _Preparation(False, 1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
 
 
 class InputStatistics(NamedTuple):
@@ -184,10 +205,14 @@ def scale(images: Any, scaling: str, statistics: InputStatistics | None = None) 
             'standardize': each image has mean 0 and standard deviation 1.
             'normalize': (x / 255 - mean) / stddev, both of the channel over the training set.
             'zca', 'pca': see `whitening`.
+            'caffe', 'torch': see PREPARED.
         statistics: of the training set, for 'normalize', 'zca' and 'pca'.
 
     Returns:
         float32 [batch, height, width, channels].
+
+    Raises:
+        UsageError: the scaling needs three channels, and the images have another number.
     """
     floats = tf.cast(images, tf.float32)
     if scaling == "unit":
@@ -196,6 +221,8 @@ def scale(images: Any, scaling: str, statistics: InputStatistics | None = None) 
         return floats * (2 / 255) - 1
     if scaling == "standardize":
         return tf.image.per_image_standardization(floats)
+    if scaling in PREPARED:
+        return _prepare(floats, scaling)
     assert statistics is not None
     size = int(np.prod(images.shape[1:]))
     # Flat, because TensorFlow is slow on an innermost dimension of only three channels.
@@ -207,3 +234,22 @@ def scale(images: Any, scaling: str, statistics: InputStatistics | None = None) 
     if scaling != "normalize":
         flat = tf.matmul(flat, statistics.matrix)
     return tf.reshape(flat, tf.shape(floats))
+
+
+def _prepare(images: Any, scaling: str) -> Any:
+    """Return images as Keras prepares them; see PREPARED.
+
+    Args:
+        images: float32 [batch, height, width, channels], range [0, 255].
+    """
+    if images.shape[3] != 3:
+        raise UsageError(
+            f"--scaling={scaling} needs colour images with 3 channels; these have {images.shape[3]}"
+        )
+    is_reversed, unit, mean, stddev = PREPARED[scaling]
+    images = tf.reverse(images, [3]) if is_reversed else images
+    size = int(np.prod(images.shape[1:]))
+    # Flat, as in `scale`; tiled in the graph, which is small so.
+    mean, stddev = (tf.tile(tf.constant(v, tf.float32), [size // 3]) for v in (mean, stddev))
+    flat = (tf.reshape(images * unit, [-1, size]) - mean) / stddev
+    return tf.reshape(flat, tf.shape(images))

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from sklearn.decomposition import PCA
 
+from cnnlab.base.errors import UsageError
 from cnnlab.data import scaling
 from tests import small_run
 
@@ -116,3 +117,14 @@ def test_floats_have_the_statistics_of_uint8(image_range: tuple[float, float]) -
     ):
         for name, value in expected.items():
             np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-3, err_msg=name)
+
+
+@pytest.mark.parametrize(("name", "mode"), [("caffe", "caffe"), ("torch", "torch")])
+def test_scaling_as_keras_prepares_pixels(name: str, mode: str) -> None:
+    from keras.applications import imagenet_utils
+
+    expected = imagenet_utils.preprocess_input(IMAGES.astype(np.float32), mode=mode)
+    found = scaling.scale(tf.constant(IMAGES), name)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    with pytest.raises(UsageError, match=f"--scaling={name} needs colour images with 3 channels"):
+        scaling.scale(tf.constant(IMAGES[..., :1]), name)

@@ -202,7 +202,7 @@ class Checkpoints:
             reader = tf.train.load_checkpoint(str(self.path(step)))
             for name in sorted(reader.get_variable_to_shape_map()):
                 reader.get_tensor(name)
-        except self._read_errors() as error:
+        except self.read_errors() as error:
             return reason_of(error) + (f" in {name}" if name else "")
         return None
 
@@ -263,7 +263,7 @@ class Checkpoints:
         """Turn TensorFlow's errors about a damaged file into a CnnlabError that names it."""
         try:
             yield
-        except self._read_errors() as error:
+        except self.read_errors() as error:
             problem = f"is damaged: {reason_of(error)}"
             if step not in self.steps():
                 problem = "was deleted while it was read; a training run keeps the newest only"
@@ -293,6 +293,6 @@ class Checkpoints:
         ]
 
     @staticmethod
-    def _read_errors() -> tuple[type[Exception], ...]:
+    def read_errors() -> tuple[type[Exception], ...]:
         """Return what TensorFlow raises for files that are damaged, truncated or missing."""
         return (tf.errors.OpError, ValueError, RuntimeError, LookupError, TypeError, MemoryError)

@@ -1,4 +1,4 @@
-"""Warm start: a new run that starts from another run's weights, `--init_from`.
+"""Warm start: a new run that starts from the weights of another run or program, `--init_from`.
 
 A variable of the network gets the value of the variable with the same name, type and shape there.
 All others start as usual: layers of another shape, the optimizer's state and the step. So do the
@@ -8,6 +8,7 @@ with the weights' values.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from cnnlab.base.printing import print_as_is
 from cnnlab.base.safe_text import for_terminal
 from cnnlab.base.surroundings import building_in
 from cnnlab.config.config import Config
+from cnnlab.config.keras_networks import IMAGENET, SCALING_OF
 from cnnlab.config.options import replace
+from cnnlab.data.augment.recipe import scaling_of
 from cnnlab.run.disk.checkpoint import Checkpoints
 from cnnlab.run.disk.signatures import Signatures, belongs_to, listed, signatures_of
-from cnnlab.run.disk.weights_file import npz_signatures, read_npz
+from cnnlab.run.disk.weight_sources import find_source, is_checkpoint
 
 # Prefixes of the variables in a checkpoint that are not part of the network.
 _STATE = (
@@ -44,10 +47,11 @@ def with_init_step(config: Config) -> Config:
         UsageError: init_from does not exist, or it is the run itself.
         CnnlabError: init_from has no checkpoint, or every one is damaged.
     """
-    if config.init_from is None:
+    if config.init_from is None or config.init_from == IMAGENET:
         return config
     source = Path(config.init_from)
-    if not (source.is_file() if config.starts_from_file else source.is_dir()):
+    is_prefix = not config.starts_from_file and not source.is_dir() and is_checkpoint(source)
+    if not (source.is_file() if config.starts_from_file else source.is_dir() or is_prefix):
         kind = "file" if config.starts_from_file else "run directory"
         raise UsageError(f"--init_from={source}: there is no such {kind}")
     own = Path(config.save_dir).resolve()
@@ -56,7 +60,9 @@ def with_init_step(config: Config) -> Config:
             f"--init_from={source} is in the run's own --save_dir, {config.save_dir}; choose "
             f"another one, such as --save_dir={free_name(config.save_dir)}"
         )
-    if config.starts_from_file or config.init_step is not None:
+    if is_prefix and config.init_step is not None:
+        raise UsageError(f"--init_step has no meaning: --init_from={source} is a checkpoint")
+    if config.starts_from_file or is_prefix or config.init_step is not None:
         return config
     step = Checkpoints(source).latest_intact()
     if step is None:
@@ -70,31 +76,40 @@ def start_values(config: Config, variables: list[Any]) -> dict[Any, Any]:
     What is loaded, and each variable that is not, is printed on stderr.
 
     Args:
-        config: gives init_from and init_step, see `with_init_step`.
-        variables: the network's variables.
+        config: gives init_from and the other options of the same beginning, see `with_init_step`.
+        variables: the network's variables, in the order of its layers.
 
     Returns:
         a feed of the initializers: initial value to array.
 
     Raises:
+        UsageError: init_skip matches no variable, or there are no weights of Keras for the model.
         CnnlabError: init_from cannot be read, is damaged, or has no variable that fits.
     """
     if config.init_from is None:
         return {}
-    source, step = Path(config.init_from), config.init_step
     ours = signatures_of(variables)
-    theirs: Signatures = (
-        npz_signatures(source) if step is None else Checkpoints(source).signatures(step)
-    )
-    names = [name for name, signature in ours.items() if theirs.get(name) == signature]
+    skipped = {name for name in ours if config.init_skip and re.search(config.init_skip, name)}
+    if config.init_skip and not skipped:
+        raise UsageError(
+            f"--init_skip={config.init_skip} matches no variable of this model; "
+            f"{listed(list(ours), 'it has: ')}"
+        )
+    source = find_source(config, {name: signature.shape for name, signature in ours.items()})
+    theirs = source.signatures()
+    names = [
+        name
+        for name, signature in ours.items()
+        if theirs.get(name) == signature and name not in skipped
+    ]
     if not names:
         raise CnnlabError(
-            f"--init_from={source}: no variable there has the name and shape of one of this "
-            f"model: {listed(list(_network_part(theirs)), 'there: ')}; "
-            f"{listed(list(ours), 'here: ')}"
+            f"--init_from={config.init_from}: no variable there has the name and shape of one of "
+            f"this model: {listed(list(_network_part(theirs)), 'there: ')}; "
+            f"{listed([name for name in ours if name not in skipped], 'here: ')}"
         )
-    _say_what_is_loaded(config, theirs, ours, names)
-    values = read_npz(source, names) if step is None else Checkpoints(source).read(step, names)
+    _say_what_is_loaded(config, theirs, ours, names, skipped)
+    values = source.read(names)
     with building_in(variables[0].graph):
         return {v.initial_value: values[v.op.name] for v in variables if v.op.name in values}
 
@@ -109,7 +124,7 @@ def _network_part(signatures: Signatures) -> Signatures:
 
 
 def _say_what_is_loaded(
-    config: Config, theirs: Signatures, ours: Signatures, names: list[str]
+    config: Config, theirs: Signatures, ours: Signatures, names: list[str], skipped: set[str]
 ) -> None:
     """Print one line about what is loaded, and one for each variable that is not."""
     where = str(config.init_from)
@@ -117,7 +132,9 @@ def _say_what_is_loaded(
         where += f", step {config.init_step}"
     lines = [f"starting from {where}: {len(names)} of {len(ours)} variables loaded"]
     for name, signature in ours.items():
-        if name not in theirs:
+        if name in skipped:
+            lines.append(f"  not loaded: {name} matches --init_skip")
+        elif name not in theirs:
             lines.append(f"  not loaded: {name} ({signature}) is not there")
         elif name not in names:
             lines.append(f"  not loaded: {name} is {theirs[name]} there, {signature} here")
@@ -126,4 +143,7 @@ def _say_what_is_loaded(
         for name, signature in sorted(_network_part(theirs).items())
         if name not in ours
     ]
+    expected = SCALING_OF.get(config.model)
+    if config.reads_keras and expected not in (None, scaling_of(config.augment, config.scaling)):
+        lines.append(f"  note: weights from ImageNet expect --scaling={expected}")
     print_as_is("\n".join(map(for_terminal, lines)), to_stderr=True)
