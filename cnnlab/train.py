@@ -68,7 +68,9 @@ class Train(HookedRun):
         hooks: Sequence[Hook] = (),
         **options: Any,
     ) -> None:
-        """Check the options. This builds, reads and writes nothing, and does not load TensorFlow.
+        """Check the options. This builds and writes nothing, and does not load TensorFlow.
+
+        Of data it reads nothing but the list of your own pictures, if `dataset` names them.
 
         Args:
             model: a name of `cnnlab.models.MODELS`, or a function or another callable object

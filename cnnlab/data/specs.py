@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 from typing import Final, Literal, NamedTuple
 
 from cnnlab.base.errors import UsageError, nearest
@@ -105,6 +106,9 @@ def dataset_spec(name: str, label_mode: str = "fine") -> DatasetSpec:
     """
     if name not in DATASETS:
         hint = nearest(name, DATASETS) or f"; known: {', '.join(DATASETS)}"
+        if os.path.exists(name):
+            kind = "list" if os.path.isfile(name) else "folder"
+            hint = f"; for pictures in {name}, write --dataset={kind}:{name}"
         raise UsageError(f"unknown dataset {name}{hint}")
     if label_mode not in LABEL_MODES:
         raise UsageError(f"unknown label_mode {label_mode!r}: choose {' or '.join(LABEL_MODES)}")

@@ -1,6 +1,9 @@
 """Pictures as a data set: what is decoded, in which order, and what is refused by name."""
 
+import io
 import os
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +162,30 @@ def test_a_table_and_a_path_of_another_folder(monkeypatch: pytest.MonkeyPatch) -
     Path("elsewhere").mkdir()
     monkeypatch.chdir("elsewhere")
     assert TrainingData(options, None).split("train").labels.tolist().count(0) == 2
+
+
+def test_a_path_without_its_kind() -> None:
+    write_folder("p", {"a": 1})
+    with pytest.raises(UsageError, match="for pictures in p, write --dataset=folder:p"):
+        TrainingData(config(dataset="p"), None)
+
+
+def test_a_giant_is_refused_before_it_is_decoded() -> None:
+    write_folder("p", {"a": 6, "b": 6})
+    content = io.BytesIO()
+    Image.new("1", (8, 8)).save(content, "PNG")
+    head = b"IHDR" + struct.pack(">II", 60_000, 60_000) + content.getvalue()[24:29]
+    giant = content.getvalue()[:12] + head + struct.pack(">I", zlib.crc32(head))
+    for path in Path("p/a").iterdir():
+        path.write_bytes(giant + content.getvalue()[33:])
+    with pytest.raises(DataError, match=r"p/a/\d\.\w+ .*(60000 x 60000|3600000000) pixels"):
+        TrainingData(config(image_size=8), None).split("train")
+
+
+def test_the_first_frame_of_a_film() -> None:
+    write_folder("p", {"a": 2, "b": 2})
+    frames = [Image.new("RGB", (9, 9), (i % 256, 200, 0)) for i in range(300)]
+    for path in Path("p/a").iterdir():
+        frames[0].save(path, "GIF", save_all=True, append_images=frames[1:])
+    train = TrainingData(config(image_size=9, test_split=0.5, batch_size=1), None).split("train")
+    assert np.abs(train.images[0].astype(int) - [0, 200, 0]).max() <= 2
