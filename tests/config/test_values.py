@@ -164,7 +164,7 @@ def test_only_paths_have_a_home_folder() -> None:
     """Every text option but these is a path, so that no path is forgotten."""
     others = {
         *("dataset", "model", "device", "checkpoint", "study", "storage", "class_weights"),
-        *("steps_per_run", "eval_batch_size", "xla"),
+        *("steps_per_run", "eval_batch_size", "xla", "group", "init_skip", "trainable"),
     }
     for options_class in (Config, TuneOptions, EvaluateOptions, PredictOptions, ReportOptions):
         for name, field in opts.fields_of(options_class).items():
