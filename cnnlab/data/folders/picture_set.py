@@ -118,11 +118,7 @@ class Pictures:
                 for place, error in enumerate(_shown(errors, len(rows), split)):
                     if error is None:
                         continue
-                    if self._config.bad_files == "error":
-                        raise DataError(
-                            f"{error}; replace or remove it, or leave such files out with "
-                            "--bad_files=skip"
-                        )
+                    self._refuse_if_asked(error)
                     bad[place] = error
         finally:
             pool.shutdown(cancel_futures=True)
@@ -173,8 +169,7 @@ class Pictures:
                 try:
                     header = read_header(one.path)
                 except DataError as error:
-                    if self._config.bad_files == "error":
-                        raise
+                    self._refuse_if_asked(error)
                     self._bad[row] = error
                     continue
                 first = first or (one.path, header.height, header.width)
@@ -187,6 +182,13 @@ class Pictures:
         if first is None:
             raise DataError(f"no picture of {self._config.dataset} can be read; replace the files")
         return first[1:]
+
+    def _refuse_if_asked(self, error: DataError) -> None:
+        """Raise the error of a picture, unless such pictures are to be skipped."""
+        if self._config.bad_files == "error":
+            raise DataError(
+                f"{error}; replace or remove it, or leave such files out with --bad_files=skip"
+            )
 
     def _check_memory(self) -> None:
         # TensorFlow holds a copy of the training set while NumPy still has it.

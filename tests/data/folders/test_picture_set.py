@@ -164,6 +164,16 @@ def test_a_table_and_a_path_of_another_folder(monkeypatch: pytest.MonkeyPatch) -
     assert TrainingData(options, None).split("train").labels.tolist().count(0) == 2
 
 
+def test_a_bad_header_is_refused_or_skipped_where_sizes_are_compared() -> None:
+    write_folder("p", {"a": 6, "b": 6})
+    Path("p/a/0.jpg").write_text("hello")
+    with pytest.raises(DataError, match=r"p/a/0\.jpg is not an image .*--bad_files=skip"):
+        TrainingData(config(), None)
+    spec = TrainingData(config(bad_files="skip"), None).spec
+    assert spec.image_shape == (10, 12, 3)
+    assert spec.skipped == (os.path.abspath("p/a/0.jpg"),)
+
+
 def test_a_path_without_its_kind() -> None:
     write_folder("p", {"a": 1})
     with pytest.raises(UsageError, match="for pictures in p, write --dataset=folder:p"):
