@@ -17,7 +17,7 @@ from cnnlab.config.yaml_text import read_yaml_mapping
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
 class StartOptions(TrainingOptions):
-    """The options for a run's first weights; see `cnnlab.config.config.Config`."""
+    """The options for first weights, and for freezing; see `cnnlab.config.config.Config`."""
 
     init_from: str | None = option(
         None,
@@ -52,6 +52,15 @@ class StartOptions(TrainingOptions):
         group="start",
         ge=0,
     )
+    trainable: str | None = option(
+        None,
+        "regular expression of the variables that are trained, as in --trainable='logits|block5'; "
+        "the others are frozen, and frozen batch norm uses its moving averages and keeps them; "
+        "see parameter_groups for other rates, and for variables to train later",
+        default_text="all",
+        group="start",
+        min_length=1,
+    )
 
     @pydantic.field_validator("init_map", mode="before")
     @classmethod
@@ -63,7 +72,7 @@ class StartOptions(TrainingOptions):
             reason = error.strerror if isinstance(error, OSError) else error
             raise ValueError(f"the file cannot be read: {reason}") from error
 
-    @pydantic.field_validator("init_skip", "init_map")
+    @pydantic.field_validator("init_skip", "init_map", "trainable")
     @classmethod
     def _regular_expressions(cls, value: Any) -> Any:
         try:

@@ -120,6 +120,7 @@ class UpdateOptions(LossOptions):
         "{rate: 64, steps: 100}}; the first pattern that matches counts\n"
         "rate: factor on the learning rate; 0 freezes the variables\n"
         "weight_decay: factor on the weight decay\n"
+        "from: freeze the variables in the first steps, and train them from this step on\n"
         "steps: freeze the variables after this many steps",
         group="optimizer",
     )
@@ -219,7 +220,7 @@ def check_groups(groups: Mapping[str, Any]) -> None:
     """Check the patterns and settings of parameter groups.
 
     Args:
-        groups: pattern to rate factor, or to a mapping with rate, weight_decay and steps.
+        groups: pattern to rate factor, or to a mapping with rate, weight_decay, from and steps.
 
     Raises:
         ValueError: says what is wrong.
@@ -231,9 +232,27 @@ def check_groups(groups: Mapping[str, Any]) -> None:
             raise ValueError(f"{pattern} is not a regular expression ({error})") from error
         given = factors if isinstance(factors, dict) else {"rate": factors}
         for name, factor in given.items():
-            if name not in ("rate", "weight_decay", "steps"):
-                raise ValueError(f"{pattern} has {name}; it takes rate, weight_decay and steps")
+            if name not in ("rate", "weight_decay", "from", "steps"):
+                raise ValueError(
+                    f"{pattern} has {name}; it takes rate, weight_decay, from and steps"
+                )
             if not 0 <= factor < float("inf"):
                 raise ValueError(f"the {name} factor of {pattern} is {factor}; it must be >= 0")
-            if name == "steps" and factor != int(factor):
-                raise ValueError(f"the steps of {pattern} are {factor}, not a whole number")
+            if name in ("from", "steps") and factor != int(factor):
+                is_or_are = "are" if name == "steps" else "is"
+                raise ValueError(
+                    f"the {name} of {pattern} {is_or_are} {factor}, not a whole number"
+                )
+
+
+def settings_of(groups: Mapping[str, Any], name: str) -> dict[str, float]:
+    """Return the settings of a variable: those of the first pattern that its name contains.
+
+    Args:
+        groups: as for `check_groups`.
+        name: of the variable.
+    """
+    for pattern, given in groups.items():
+        if re.search(pattern, name):
+            return dict(given) if isinstance(given, dict) else {"rate": given}
+    return {}

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from cnnlab.base.errors import UsageError
 from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
 from cnnlab.data.batches import Batch, BatchSource
@@ -103,11 +104,19 @@ def build_train_graph(
         first_step: the step that the input stream starts at: the global step where the run starts
             or resumes.
         has_example_weights: whether the training data has a weight for each image.
+
+    Raises:
+        UsageError: the option trainable leaves no variable to train.
     """
     try_own_functions(parts, config, spec)
     global_step = tf.train.get_or_create_global_step()
     inference = build_inference_graph(config, spec, parts)
     variables = network_variables()
+    if config.trainable is not None and not tf.trainable_variables():
+        raise UsageError(
+            f"--trainable={config.trainable} matches no variable of the model that can be trained; "
+            f"it has {', '.join(variable.op.name for variable in variables[:8])}, ..."
+        )
     total_steps = config.schedule_length(num_train)
     averages = Averages(config, variables, total_steps)
     with tf.name_scope("training") as training_scope:

@@ -12,9 +12,11 @@ does not change the start of the others.
 from __future__ import annotations
 
 import functools
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Self
 
 from cnnlab.base.errors import CnnlabError
@@ -34,6 +36,9 @@ class LayerDefaults(NamedTuple):
     kernel_stddev: of the initializers normal and truncated_normal.
     activation: name of the activation of every layer that has one, instead of the model's own.
     l1, l2: penalties on every kernel for which the model sets no regularizer.
+    trainable: pattern of the names of the variables that are trained; None: all.
+    parameter_groups: pattern to settings of an update, of which `from` counts here.
+    accumulate_steps: number of parts of a batch, each with keys of its own.
     """
 
     kernel_initializer: str | None = None
@@ -41,6 +46,13 @@ class LayerDefaults(NamedTuple):
     activation: str | None = None
     l1: float = 0.0
     l2: float = 0.0
+    trainable: str | None = None
+    parameter_groups: Mapping[str, Any] = MappingProxyType({})
+    accumulate_steps: int = 1
+
+    def freezes(self, name: str) -> bool:
+        """Return whether the options freeze the variable of this name."""
+        return self.trainable is not None and not re.search(self.trainable, name)
 
     @classmethod
     def of(cls, options: Any) -> Self:
@@ -102,6 +114,8 @@ class Variables:
         kwargs["use_resource"] = True  # the loop of steps cannot update any other kind
         regularizer = kwargs.pop("regularizer", None)
         self._choose_start(name, kwargs)
+        if self._defaults.freezes(name):
+            kwargs["trainable"] = False
         with self._getting():
             live = getter(name, **kwargs)
         seed_start(live, self._seed, name)

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
+from cnnlab.config.update_options import settings_of
 from cnnlab.graph.model_effects import check_random_numbers
 from cnnlab.graph.own_results import Own, apply_own_optimizer
 from cnnlab.graph.update.muon import MOMENTUM_OF_REST, make_muon
@@ -94,12 +95,14 @@ class Treatment(NamedTuple):
     by_muon: whether Muon updates it.
     rate_factor: factor on the learning rate; 0 freezes it.
     decay: weight decay.
+    first_step: the variable is updated from this step on, 0 or later.
     steps: the variable is updated in the first `steps` steps only; None: in all steps.
     """
 
     by_muon: bool
     rate_factor: float
     decay: float
+    first_step: int
     steps: float | None
 
 
@@ -112,12 +115,10 @@ def treatment_of(config: Config, variable: Any) -> Treatment:
     """
     by_muon = config.optimizer == "muon" and variable.shape.rank == 4
     factors: dict[str, float] = {"weight_decay": 1.0 if variable.shape.rank >= 2 else 0.0}
-    for pattern, given in config.parameter_groups.items():
-        if re.search(pattern, variable.op.name):
-            factors.update(given if isinstance(given, dict) else {"rate": given})
-            break
+    factors.update(settings_of(config.parameter_groups, variable.op.name))
     decay = 0.0 if by_muon else config.weight_decay * factors["weight_decay"]
-    return Treatment(by_muon, factors.get("rate", 1.0), decay, factors.get("steps"))
+    first_step = int(factors.get("from", 0))
+    return Treatment(by_muon, factors.get("rate", 1.0), decay, first_step, factors.get("steps"))
 
 
 def build_update(
@@ -159,10 +160,16 @@ def build_update(
         pairs = [(g, v) for g, (_, v) in zip(clipped, pairs, strict=True)]
     treated = [(g, v, treatment_of(config, v)) for g, v in pairs]
 
-    def rate_of(factor: float, steps: float | None) -> Any:
-        if steps is None:
-            return rate * factor
-        return tf.where_v2(global_step.read_value() < int(steps), rate * factor, 0.0)
+    def is_trained(first_step: int, steps: float | None) -> Any:
+        """Return whether a group is updated in this step, a bool scalar; None: in all steps."""
+        if not first_step:
+            return None if steps is None else global_step.read_value() < int(steps)
+        is_late = global_step.read_value() >= first_step
+        return is_late if steps is None else is_late & (global_step.read_value() < int(steps))
+
+    def rate_of(factor: float, treatment: Treatment) -> Any:
+        condition = is_trained(treatment.first_step, treatment.steps)
+        return rate * factor if condition is None else tf.where_v2(condition, rate * factor, 0.0)
 
     is_decoupled = config.weight_decay_mode == "decoupled" or config.optimizer == "adamw"
     decay_ops = []
@@ -170,32 +177,32 @@ def build_update(
         # After every gradient is computed, because they belong to the weights before the decay.
         with tf.control_dependencies([tf.group(*[g for g, _ in pairs])]):
             decay_ops = [
-                v.assign_sub(rate_of(t.rate_factor * t.decay, t.steps) * v.read_value())
+                v.assign_sub(rate_of(t.rate_factor * t.decay, t) * v.read_value())
                 for _, v, t in treated
                 if t.decay and t.rate_factor
             ]
     else:
         treated = [(g + t.decay * v if t.decay else g, v, t) for g, v, t in treated]
-    groups: dict[tuple[bool, float, float | None], list[Any]] = {}
+    groups: dict[tuple[bool, float, int, float | None], list[Any]] = {}
     for gradient, variable, treatment in treated:
         if treatment.rate_factor:  # 0 freezes
-            key = (treatment.by_muon, treatment.rate_factor, treatment.steps)
+            _, factor, _, first_step, steps = treatment
+            key = (treatment.by_muon, factor, first_step, steps)
             groups.setdefault(key, []).append((gradient, variable))
     with tf.control_dependencies([tf.group(*decay_ops)] if decay_ops else []):
-        if own is None and groups.keys() == {(False, 1.0, None)}:
+        if own is None and groups.keys() == {(False, 1.0, 0, None)}:
             return make_optimizer(config, rate).apply_gradients(
-                groups[False, 1.0, None], global_step=global_step
+                groups[False, 1.0, 0, None], global_step=global_step
             )
         updates = []
-        for (by_muon, factor, steps), group in groups.items():
+        for (by_muon, factor, first_step, steps), group in groups.items():
             make = make_muon if by_muon else make_optimizer
             apply = functools.partial(_apply, make, config, own, rate * factor, group)
-            if steps is None:
+            if (condition := is_trained(first_step, steps)) is None:
                 updates.append(apply())
                 continue
-            # Later, nothing changes at all: with a rate of 0, momentum would still be at work.
-            is_early = global_step.read_value() < int(steps)
-            updates.append(tf.cond(is_early, functools.partial(_in_branch, apply), tf.no_op))
+            # Otherwise nothing changes at all: with a rate of 0, momentum would still be at work.
+            updates.append(tf.cond(condition, functools.partial(_in_branch, apply), tf.no_op))
     if own is not None:
         check_random_numbers(updates, is_allowed=config.allow_stateful_random)
     with tf.control_dependencies(updates):

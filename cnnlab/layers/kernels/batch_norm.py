@@ -19,6 +19,8 @@ from typing import Any, Final
 
 from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import legacy_normalization, tf, tf2
+from cnnlab.config.update_options import settings_of
+from cnnlab.layers import tower as towers
 from cnnlab.layers.kernels.choice import Kernels
 from cnnlab.layers.kernels.gradients import with_gradient
 
@@ -37,6 +39,7 @@ def normalization_layer(kernels: Kernels, **kwargs: Any) -> Any:
 def _layer_class(kernels: Kernels) -> Any:
     class BatchNormalization(legacy_normalization.BatchNormalization):
         def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+            training = training and is_trained(self)
             if training is False and kernels.normalizes_within_convolution(self, inputs):
                 return within_convolution(
                     inputs,
@@ -53,6 +56,25 @@ def _layer_class(kernels: Kernels) -> Any:
             return outputs
 
     return BatchNormalization
+
+
+def is_trained(layer: Any) -> Any:
+    """Return whether a layer uses the statistics of the batch in training: a bool, or a tensor.
+
+    A layer whose gamma and beta the options freeze computes as in inference, also before the step
+    from which parameter_groups train them. Its moving averages then stay as they are.
+    """
+    tower = towers.current()
+    weights = [weight for weight in (layer.gamma, layer.beta) if weight is not None]
+    names = [weight.op.name for weight in weights or [layer.moving_mean]]
+    trained = [name for name in names if not tower.defaults.freezes(name)]
+    if not trained:
+        return False
+    groups = tower.defaults.parameter_groups
+    first_step = min(int(settings_of(groups, name).get("from", 0)) for name in trained)
+    if not first_step:
+        return True
+    return tower.step >= first_step * tower.defaults.accumulate_steps
 
 
 def _gamma_and_beta(layer: Any) -> tuple[Any, Any]:
