@@ -56,7 +56,8 @@ def keras_network(name: str, size: int) -> Any:
             low, high = (0.5, 1.5) if is_scale else (-0.2, 0.2)
             value = rng.uniform(low, high, value.shape)
         elif value.ndim == 4:
-            value = 2 * value  # otherwise the differences between images would vanish
+            # Otherwise the differences between images would vanish.
+            value = (4 if name == "mobilenet_v2" else 2) * value
         values.append(value)
     network.set_weights(values)
     return network
