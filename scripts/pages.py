@@ -71,8 +71,8 @@ def options_page(commands: Sequence[Command] = COMMANDS) -> str:
         *filled(
             "Options are written `--name=value`. Lists and mappings are written in YAML's flow "
             "style, as in `--augment='[flip]'`, and `none` is the absence of a value. A switch is "
-            "turned on by its name alone. `--help=all` prints the same texts. In Python the options "
-            "of a command are keyword arguments, as in `Train(batch_size=100)`."
+            "turned on by its name alone. `--help=all` prints the same texts. In Python the "
+            "options of a command are keyword arguments, as in `Train(batch_size=100)`."
         ),
         "",
         "## Every command",

@@ -35,7 +35,11 @@ USAGE: list[tuple[Main, list[str], str]] = [
     (train.main, ["--dataset=shape"], "unknown dataset shape; did you mean shapes?"),
     (train.main, ["--dataset=zzz"], "unknown dataset zzz; known: cifar10, cifar100"),
     (train.main, ["--model=mnist_cn"], "unknown model mnist_cn; did you mean mnist_cnn?"),
-    (train.main, ["--model=os:system"], "system cannot be called as model(images, num_classes, training=...)"),
+    (
+        train.main,
+        ["--model=os:system"],
+        "system cannot be called as model(images, num_",
+    ),
     (train.main, ["--config=cifar_cn"], "unknown recipe cifar_cn; did you mean cifar_cnn?"),
     (train.main, ["--config=gone.yaml"], "no recipe file gone.yaml"),
     (train.main, ["--augment=[flop]"], "--augment: unknown augmentation flop; did you mean flip"),

@@ -101,9 +101,7 @@ def test_rows_that_are_written_at_the_same_time_are_all_kept(
 
 def test_a_run_without_throughput_is_named() -> None:
     results = [{"seed": 1, "step": 4, "accuracy": 0.5, "seconds": 2.0, "images_per_sec": None}]
-    with pytest.raises(
-        CnnlabError, match=r"tiny: metrics\.jsonl of a run has no line of the s"
-    ):
+    with pytest.raises(CnnlabError, match=r"tiny: metrics\.jsonl of a run has no line of the s"):
         row_of("tiny", {}, results, {})
     state = {"system": "a", "claimed": None, "reached": None, "steps": 9, "steps_made": 1}
     assert "unknown" in listing([{**state, "seconds_left": float("inf")}])

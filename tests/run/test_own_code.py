@@ -93,9 +93,7 @@ def test_a_file_that_has_changed(elsewhere: Path, capsys: pytest.CaptureFixture[
     assert "/width.py is gone since this run began" in capsys.readouterr().err
 
 
-def test_a_run_from_elsewhere_needs_trust(
-    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_from_elsewhere_needs_trust(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(elsewhere.parent / "another"))
     for command in COMMANDS.values():
         with pytest.raises(UsageError, match=r"brings code .* --trust"):
