@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cnnlab.base.errors import CnnlabError, DataError
+from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import open_session, tf, translate_op_errors
 
 LARGEST_SHARE = 0.5  # of the machine's memory
@@ -75,7 +76,7 @@ def _elements(which: str, dataset: Any) -> Iterator[Iterator[Any]]:
             f"the {which} data is a tf.data.Dataset of a graph that is finalized; make it in a "
             "graph of its own"
         )
-    with graph.as_default():
+    with building_in(graph):
         iterator = tf.data.make_initializable_iterator(dataset)
         element, cardinality = iterator.get_next(), dataset.cardinality()
     with open_session(graph) as session:

@@ -172,6 +172,7 @@ sys.exit("".join(failed) or 0)
 """
 
 
+@pytest.mark.slow
 def test_threads_may_import_it_at_once(tmp_path: Path) -> None:
     """Before, a thread could find TensorFlow half imported: "No module named tensorflow.compat"."""
     done = commands.finish(commands.start_python("-c", IN_THREADS, cwd=tmp_path), tmp_path)

@@ -157,6 +157,7 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_a_training_of_every_layer_resumes_exactly(tmp_path: Path, way: str) -> None:
     options = {"steps": 6, "eval_steps": 3, "summary_steps": 3, **WAYS[way]}

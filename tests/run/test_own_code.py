@@ -139,6 +139,7 @@ def test_options_of_the_model_are_checked(here: Path) -> None:
         Train(model="os:getcwd", **OPTIONS)
 
 
+@pytest.mark.slow
 def test_a_program_that_trains_when_it_runs(here: Path) -> None:
     (here / "program.py").write_text(
         f"from cnnlab import Train\n{NET}\n"

@@ -47,6 +47,7 @@ def colours(root: str) -> None:
             Image.new("RGB", (20 + i, 30), (level + i, level, level - i)).save(path)
 
 
+@pytest.mark.slow
 def test_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
     colours("pets")
     with cnnlab.Train(**OPTIONS) as train:

@@ -147,6 +147,7 @@ def server() -> Iterator[Server]:
     server.server_close()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")  # Keras with NumPy 2
 def test_imagenet_from_a_local_server(
     server: Server,
