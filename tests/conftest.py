@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from tests import commands
 
 # As cnnlab does; here, because some tests import TensorFlow before it.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# The key that signs the code of runs is made here, not in the home folder of who runs the tests.
+_HOME = tempfile.TemporaryDirectory()
+os.environ["XDG_CONFIG_HOME"] = _HOME.name
 
 
 @pytest.fixture(autouse=True)

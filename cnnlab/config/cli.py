@@ -130,7 +130,7 @@ def run(
     try:
         with signals_raised(), words_of_a_command():
             code = _run(command, options_class, words, usage, about, resolve, takes_words)
-        sys.stdout.flush()
+        code = _flush(code)
     except Interrupted as error:
         complain(str(error))
         code = 128 + error.number
@@ -141,6 +141,20 @@ def run(
         silence(sys.stdout)
         code = 128 + signal.SIGPIPE  # as a shell reports for a program that a closed pipe ended
     sys.exit(code)
+
+
+def _flush(code: int) -> int:
+    """Write what is left for stdout, and return the exit code; say once if it cannot be written."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # the device is full
+        if code == 0:
+            complain(f"cannot write to stdout: {error.strerror}")
+        silence(sys.stdout)  # Python would try it again at the end
+        return code or 1
+    return code
 
 
 def _run(
