@@ -13,7 +13,9 @@ from cnnlab.base.tf1 import tf
 from tests import small_run
 
 
-def told(images: Any, num_classes: int, *, training: bool, labels: Any, seen: Any = None) -> Any:
+def with_labels(
+    images: Any, num_classes: int, *, training: bool, labels: Any, seen: Any = None
+) -> Any:
     """Build a network that learns nothing: in training, its logits are the labels."""
     if seen is not None:
         seen.append(labels)
@@ -25,7 +27,7 @@ def told(images: Any, num_classes: int, *, training: bool, labels: Any, seen: An
 
 
 def make(folder: Path, seen: list[Any], data: Any = None, **options: Any) -> Train:
-    return small_run.make(folder, partial(told, seen=seen), data, steps=3, **options)
+    return small_run.make(folder, partial(with_labels, seen=seen), data, steps=3, **options)
 
 
 @pytest.mark.parametrize("options", [{}, {"accumulate_steps": 3}, {"xla": True, "augment": []}])
@@ -59,4 +61,4 @@ def test_mixed_labels_and_labels_that_are_no_classes_are_floats(tmp_path: Path) 
 
 def test_labels_are_no_option_of_the_model(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="takes no labels"):
-        small_run.make(tmp_path, told, model_options={"labels": 1})
+        small_run.make(tmp_path, with_labels, model_options={"labels": 1})

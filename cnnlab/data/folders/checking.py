@@ -59,8 +59,8 @@ def check_pictures(
     Args:
         root: the folder, or the folder of the list.
         listing: lists the pictures; if it raises, all pictures below root are looked at.
-        most_bits: pictures whose difference hashes differ in at most so many of 128 bits are near
-            duplicates.
+        most_bits: largest number of different bits, of 128, between the difference hashes of two
+            pictures that count as near duplicates.
         judge: what a run says of pictures; None: labels are not judged.
     """
     faults: list[Fault] = []

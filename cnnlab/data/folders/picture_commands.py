@@ -50,7 +50,7 @@ class CheckOptions(Options):
     )
     near: int = option(
         6,
-        "pictures are near duplicates if at most so many of the 128 bits of their hashes differ",
+        "largest number of different bits, of 128, between the hashes of near duplicates",
         unit="bits",
         group="check",
         ge=0,

@@ -22,7 +22,7 @@ def write(path: str | Path, size: tuple[int, int] = (12, 10), mode: str = "RGB")
 def write_folder(
     root: str | Path, counts: Mapping[str, int], names: Sequence[str] = ("jpg", "png")
 ) -> Path:
-    """Write so many pictures of each folder, as in {"train/cat": 8}, with the endings in turn."""
+    """Write a number of pictures into each folder, as in {"train/cat": 8}; endings alternate."""
     for folder, count in counts.items():
         for i in range(count):
             write(Path(root) / folder / f"{i}.{names[i % len(names)]}")
