@@ -296,6 +296,5 @@ def test_get_variable_without_resources(tmp_path: Path, use_resource: bool | Non
         matrix = tf.get_variable("w", [int(x.shape[1]), num_classes], use_resource=use_resource)
         return tf.matmul(x, matrix)
 
-    options = {"model": net, "model_options": {}, "steps": 2}
-    found = small_run.run(tmp_path, **options)
+    found = small_run.run(tmp_path, model=net, model_options={}, steps=2)
     assert np.isfinite(found["w"]).all()
