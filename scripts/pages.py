@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's scripts and cnnlab
 
+from cnnlab.checkpoint import CheckpointOptions
 from cnnlab.config.config import Config
 from cnnlab.config.help import Description, describe
 from cnnlab.config.options import Options
@@ -54,6 +55,7 @@ COMMANDS: Final = (
     Command("export", ExportOptions),
     Command("tune", TuneOptions, Config),
     Command("reproduce", ReproduceOptions),
+    Command("checkpoint list|rename|diff", CheckpointOptions),
     Command("data list|fetch|verify", DataOptions),
     Command("data show", ShowOptions, Config),
     Command("data check", CheckOptions),

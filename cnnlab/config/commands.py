@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "tune": "search for good options",
     "export": "write the network for other programs",
     "reproduce": "run recipes to their end and collect what they reach",
+    "checkpoint": "list, rename and compare the variables of checkpoints",
     "data": "list, fetch and show data sets; check and arrange pictures",
 }
 # These print tables of what can be named in options; `cnnlab.catalogue` has all of them.

@@ -15,6 +15,25 @@ from cnnlab.config.training_options import TrainingOptions
 from cnnlab.config.yaml_text import read_yaml_mapping
 
 
+def read_map(value: Any) -> Any:
+    """Return a mapping as it is, or the one in the YAML file of this path; for a validator."""
+    try:
+        return read_yaml_mapping(Path(value).expanduser()) if isinstance(value, str) else value
+    except (OSError, UsageError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(f"the file cannot be read: {reason}") from error
+
+
+def compile_all(value: Any) -> Any:
+    """Return a regular expression, or a mapping from them, if all are valid; for a validator."""
+    try:
+        for expression in value if isinstance(value, dict) else [value or ""]:
+            re.compile(expression)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return value
+
+
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
 class StartOptions(TrainingOptions):
     """The options for first weights, and for freezing; see `cnnlab.config.config.Config`."""
@@ -62,22 +81,5 @@ class StartOptions(TrainingOptions):
         min_length=1,
     )
 
-    @pydantic.field_validator("init_map", mode="before")
-    @classmethod
-    def _read_map(cls, value: Any) -> Any:
-        """Accept the path of a YAML file for its content."""
-        try:
-            return read_yaml_mapping(Path(value).expanduser()) if isinstance(value, str) else value
-        except (OSError, UsageError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise ValueError(f"the file cannot be read: {reason}") from error
-
-    @pydantic.field_validator("init_skip", "init_map", "trainable")
-    @classmethod
-    def _regular_expressions(cls, value: Any) -> Any:
-        try:
-            for expression in value if isinstance(value, dict) else [value or ""]:
-                re.compile(expression)
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from error
-        return value
+    _read_map = pydantic.field_validator("init_map", mode="before")(read_map)
+    _compile = pydantic.field_validator("init_skip", "init_map", "trainable")(compile_all)

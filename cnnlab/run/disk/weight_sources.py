@@ -66,7 +66,52 @@ def find_source(config: Config, shapes: dict[str, tuple[int, ...]]) -> WeightSou
         source = _Run(path, step)
     else:
         source = _Checkpoint(path)
-    return _Renamed(source, config.init_map) if config.init_map else source
+    return renamed(source, config.init_map, "--init_map") if config.init_map else source
+
+
+def open_source(path: Path) -> tuple[WeightSource, str]:
+    """Return the variables that a path holds, and what was opened.
+
+    Args:
+        path: a run directory, of which the newest checkpoint is read; a folder best/; an .npz file;
+            or the path of a checkpoint without its ending .index.
+
+    Returns:
+        the source, and its path for people: that of the checkpoint or file.
+
+    Raises:
+        CnnlabError: there is nothing of this kind, or every checkpoint is damaged.
+    """
+    if path.is_dir():
+        step = Checkpoints(path).latest_intact()
+        if step is None:
+            raise CnnlabError(f"{path} holds no checkpoint")
+        return _Run(path, step), str(Checkpoints(path).path(step))
+    if path.suffix == ".npz" and path.is_file():
+        return _Npz(path), str(path)
+    prefix = path.with_name(re.sub(r"\.(index|data-\d{5}-of-\d{5})$", "", path.name))
+    if not is_checkpoint(prefix):
+        raise CnnlabError(
+            f"{path} is no checkpoint; name a run directory, an .npz file, or the path of a "
+            "checkpoint without its ending .index"
+        )
+    return _Checkpoint(prefix), str(prefix)
+
+
+def renamed(source: WeightSource, renaming: Mapping[str, str], option: str) -> WeightSource:
+    """Return the source with other names.
+
+    Args:
+        source: has the variables under their own names.
+        renaming: regular expression to its replacement, as for `re.sub`. Each is applied in turn,
+            to the names that the ones before gave.
+        option: the option that has the mapping, for messages.
+
+    Raises:
+        UsageError: a replacement refers to a group that its expression lacks.
+        CnnlabError: two variables get one name.
+    """
+    return _Renamed(source, renaming, option)
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -141,17 +186,7 @@ class _Checkpoint:
 class _Renamed:
     """A source whose variables have other names here."""
 
-    def __init__(self, source: WeightSource, renaming: Mapping[str, str]) -> None:
-        """Rename the variables.
-
-        Args:
-            source: has them under their own names.
-            renaming: regular expression to its replacement, as for `re.sub`. Each is applied in
-                turn, to the names that the ones before gave.
-
-        Raises:
-            CnnlabError: two variables get one name, or a replacement refers to no group.
-        """
+    def __init__(self, source: WeightSource, renaming: Mapping[str, str], option: str) -> None:
         self._source = source
         self._theirs: dict[str, str] = {}
         self._signatures: dict[str, Signature] = {}
@@ -161,10 +196,10 @@ class _Renamed:
                 try:
                     new = re.sub(expression, replacement, new)
                 except (re.error, IndexError) as error:
-                    raise UsageError(f"--init_map: {expression}: {replacement}: {error}") from error
+                    raise UsageError(f"{option}: {expression}: {replacement}: {error}") from error
             if new in self._theirs:
                 raise CnnlabError(
-                    f"--init_map gives {self._theirs[new]} and {name} the same name, {new}"
+                    f"{option} gives {self._theirs[new]} and {name} the same name, {new}"
                 )
             self._theirs[new], self._signatures[new] = name, signature
 
