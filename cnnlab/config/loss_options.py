@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
@@ -49,26 +50,55 @@ Activation = Literal[
     "softmax",
 ]
 
+ClassMode = Literal["categorical", "sparse", "binary"]
+
 # The outputs that each loss is defined for; the first is the default.
 OUTPUTS = {
     "softmax": ("softmax",),
     "sparse_softmax": ("softmax",),
     "sigmoid": ("sigmoid",),
-    "mse": ("softmax", "sigmoid", "linear"),
-    "mae": ("softmax", "sigmoid", "linear"),
+    "mse": ("softmax", "sigmoid", "linear", "tanh"),
+    "mae": ("softmax", "sigmoid", "linear", "tanh"),
     "msle": ("softmax", "sigmoid", "linear"),  # outputs below 0 count as 0
-    "hinge": ("linear",),
-    "squared_hinge": ("linear",),
+    "hinge": ("linear", "tanh"),
+    "squared_hinge": ("linear", "tanh"),
     "kl": ("softmax",),
+}
+# The same for a network with one output for two classes.
+OUTPUTS_OF_ONE_UNIT = {
+    "sigmoid": ("sigmoid",),
+    "mse": ("sigmoid",),
+    "mae": ("sigmoid",),
+    "msle": ("sigmoid",),
+    "hinge": ("tanh", "linear"),
+    "squared_hinge": ("tanh", "linear"),
+}
+# The losses that each class mode admits, the default first; also a loss of the user's own.
+LOSSES_OF: dict[str, tuple[str, ...]] = {
+    "categorical": tuple(loss for loss in OUTPUTS if loss != "sparse_softmax"),
+    "sparse": ("sparse_softmax",),
+    "binary": tuple(OUTPUTS_OF_ONE_UNIT),
 }
 
 
-def outputs_for(loss: str) -> tuple[str, ...]:
+def outputs_for(loss: str, class_mode: str | None = None) -> tuple[str, ...]:
     """Return the output functions that fit a loss, the default first.
 
     All of them fit a loss of the user's own.
     """
-    return OUTPUTS.get(loss, ("softmax", "sigmoid", "linear"))
+    if class_mode == "binary":
+        return OUTPUTS_OF_ONE_UNIT.get(loss, ("sigmoid", "tanh", "linear"))
+    return OUTPUTS.get(loss, ("softmax", "sigmoid", "linear", "tanh"))
+
+
+def with_loss_of_class_mode(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's options with the loss that the class mode means, unless a loss is given.
+
+    Args:
+        values: option name to value, not yet checked.
+    """
+    losses = LOSSES_OF.get(str(values.get("class_mode")))
+    return dict(values) if losses is None or "loss" in values else {**values, "loss": losses[0]}
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -133,10 +163,21 @@ class LossOptions(InputOptions):
         "FILE.py:NAME: your function (labels, logits) -> float32 [batch]",
         group="loss",
     )
-    output: Literal["auto", "softmax", "sigmoid", "linear"] = option(
+    class_mode: ClassMode | None = option(
+        None,
+        "form of the labels, in the words of Keras; it chooses the loss, unless that is given\n"
+        "categorical: one-hot; one output for each class; the loss softmax\n"
+        "sparse: the number of the class; one output for each class; the loss sparse_softmax\n"
+        "binary: 0 or 1; two classes, of which the network's one output tells the second; the "
+        "loss sigmoid",
+        default_text="an output for each class, and labels as the loss needs them",
+        group="loss",
+    )
+    output: Literal["auto", "softmax", "sigmoid", "linear", "tanh"] = option(
         "auto",
         "function that turns logits into outputs; auto: sigmoid for the loss sigmoid, linear for "
-        "hinge, squared_hinge and labels that are real values, else softmax",
+        "hinge, squared_hinge and labels that are real values, else softmax; with "
+        "class_mode=binary tanh for hinge and squared_hinge, else sigmoid",
         group="loss",
     )
     label_smoothing: float = option(

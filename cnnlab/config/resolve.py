@@ -13,6 +13,7 @@ from cnnlab.base.own_functions import is_reference
 from cnnlab.config import options as opts
 from cnnlab.config.config import Config
 from cnnlab.config.keras_networks import with_their_scaling
+from cnnlab.config.loss_options import with_loss_of_class_mode
 from cnnlab.config.recipes import load_recipe
 
 ConfigT = TypeVar("ConfigT", bound=Config)
@@ -21,7 +22,7 @@ ConfigT = TypeVar("ConfigT", bound=Config)
 def resolve(given: Mapping[str, Any], options_class: type[ConfigT] = Config) -> ConfigT:  # type: ignore[assignment]
     """Make a Config from the defaults, the recipe named in `given`, and `given` itself.
 
-    Weights from ImageNet choose the scaling, unless it is given.
+    Weights from ImageNet choose the scaling, and the class mode the loss, unless they are given.
 
     Args:
         given: option name to value.
@@ -30,7 +31,8 @@ def resolve(given: Mapping[str, Any], options_class: type[ConfigT] = Config) -> 
     Raises:
         UsageError: a recipe or option is unknown, or a value is not valid.
     """
-    return opts.build(options_class, with_their_scaling(with_recipe(given, options_class)))
+    values = with_loss_of_class_mode(with_recipe(given, options_class))
+    return opts.build(options_class, with_their_scaling(values))
 
 
 def with_recipe(given: Mapping[str, Any], options_class: type[Config] = Config) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cnnlab.base.own_functions import is_reference
 from cnnlab.config.augmentations import mixes_labels
-from cnnlab.config.loss_options import outputs_for
+from cnnlab.config.loss_options import LOSSES_OF, outputs_for
 from cnnlab.config.training_options import TrainingOptions
 from cnnlab.config.update_options import DEFAULT_RATE, SCHEDULES_OF_LENGTH
 
@@ -42,11 +42,17 @@ def contradictions(options: TrainingOptions) -> Iterator[str]:
 
 
 def _loss_contradictions(options: TrainingOptions, mixing: str | None) -> Iterator[str]:
-    loss, output = options.loss, options.output
-    if output != "auto" and output not in outputs_for(loss):
+    loss, output, mode = options.loss, options.output, options.class_mode
+    if mode is not None and loss not in LOSSES_OF[mode] and not is_reference(loss):
         yield (
-            f"--loss={loss} does not fit --output={output}; use --output="
-            f"{' or '.join(outputs_for(loss))}"
+            f"--class_mode={mode} does not fit --loss={loss}; use --loss="
+            f"{' or '.join(LOSSES_OF[mode])}"
+        )
+    if output != "auto" and output not in outputs_for(loss, mode):
+        binary = "with --class_mode=binary " * (mode == "binary")
+        yield (
+            f"{binary}--loss={loss} does not fit --output={output}; use --output="
+            f"{' or '.join(outputs_for(loss, mode))}"
         )
     remedy = "use --loss=softmax"
     if loss == "sparse_softmax":

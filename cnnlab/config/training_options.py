@@ -125,8 +125,13 @@ class TrainingOptions(UpdateOptions):
 
     @property
     def resolved_output(self) -> str:
-        """The output function: softmax, sigmoid or linear."""
-        return outputs_for(self.loss)[0] if self.output == "auto" else self.output
+        """The output function: softmax, sigmoid, linear or tanh."""
+        return outputs_for(self.loss, self.class_mode)[0] if self.output == "auto" else self.output
+
+    @property
+    def has_one_unit(self) -> bool:
+        """Whether the network has one output for two classes."""
+        return self.class_mode == "binary"
 
     @property
     def resolved_eval_weights(self) -> str:

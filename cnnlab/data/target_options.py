@@ -48,7 +48,18 @@ def fitted_to_targets(config: Config, data: Dataset | None, given: Mapping[str, 
 def check_target_options(config: Config, spec: DatasetSpec) -> None:
     """Raise UsageError if an option does not fit the kind of labels."""
     if spec.targets == "classes":
+        if config.has_one_unit and spec.num_classes != 2:
+            raise UsageError(
+                f"--class_mode=binary is for two classes, but {spec.name} has {spec.num_classes}: "
+                f"{', '.join(spec.class_names[:6])}{', ...' * (spec.num_classes > 6)}; use "
+                "--class_mode=categorical"
+            )
         return
+    if config.class_mode is not None:
+        raise UsageError(
+            f"--class_mode={config.class_mode} is for one class an image, but "
+            f"{_ARE[spec.targets]}; leave it out"
+        )
     fitting = _LOSSES[spec.targets]
     if config.loss in OUTPUTS and config.loss not in fitting:
         raise UsageError(

@@ -16,7 +16,7 @@ from cnnlab.graph.model_effects import Summaries, check_random_numbers
 from cnnlab.graph.own_results import OwnMetric, own_metric
 from cnnlab.graph.parts import Parts
 from cnnlab.graph.reach import describe_unreached
-from cnnlab.graph.update.losses import losses_of, probabilities_of
+from cnnlab.graph.update.losses import given_to_own, losses_of, probabilities_of
 from cnnlab.layers.data_start import DataStart
 from cnnlab.layers.tower import LayerDefaults, Tower, building, inference_kernels
 
@@ -28,7 +28,7 @@ class InferenceGraph(NamedTuple):
         images_ph: uint8 [batch, height, width, channels], range [0, 255]; float32 if the images of
             the data set have another range. No images by default.
         labels_ph: int64 [batch], range [0, num_classes); float32 [batch, k] if they are no classes.
-        logits: float32 [batch, num_classes], unscaled.
+        logits: float32 [batch, num_classes], unscaled. Of one unit z, they are -z / 2 and z / 2.
         probabilities: float32 [batch, num_classes]. Of classes, each row sums to 1. Of several
             labels an image, each number is in [0, 1]. Of real values, they are the predicted ones.
         losses: float32 [batch], loss of each image as configured, neither smoothed nor weighted;
@@ -109,12 +109,14 @@ def build_inference_graph(
     metrics = {}
     for name, function in parts.metrics.items():
         with tf.name_scope("own_metrics/"):
-            metrics[name] = own_metric(function, labels_ph, logits)
+            metrics[name] = own_metric(function, *given_to_own(config, labels_ph, logits))
     return InferenceGraph(
         images_ph=images_ph,
         labels_ph=labels_ph,
         logits=logits,
-        probabilities=probabilities_of(logits, config.resolved_output, spec.targets),
+        probabilities=probabilities_of(
+            logits, config.resolved_output, spec.targets, has_one_unit=config.has_one_unit
+        ),
         losses=losses,
         loss=loss,
         features=logits if tower.features is None else tower.features,

@@ -46,7 +46,7 @@ def try_own_functions(parts: Parts, config: Config, spec: DatasetSpec) -> None:
         _try_loss(parts.loss, config, spec)
     for function in parts.metrics.values():
         with _trial(function, _RANDOM, PYTHON_CODE, checks=checks):
-            own_metric(function, *_labels_and_logits(spec, are_mixed=False))
+            own_metric(function, *_labels_and_logits(config, spec, are_mixed=False))
     if parts.schedule is not None:
         _try_schedule(parts.schedule, config)
     if parts.optimizer is not None:
@@ -64,7 +64,7 @@ def try_own_functions(parts: Parts, config: Config, spec: DatasetSpec) -> None:
 def _try_loss(function: Callable[..., Any], config: Config, spec: DatasetSpec) -> None:
     with _trial(function, _RANDOM, checks=not config.allow_stateful_random):
         are_mixed = mixes_labels(config.augment) is not None
-        labels, logits = _labels_and_logits(spec, are_mixed=are_mixed)
+        labels, logits = _labels_and_logits(config, spec, are_mixed=are_mixed)
         losses = own_losses(function, labels, logits)
         if tf.gradients(losses, logits)[0] is None:
             raise CnnlabError(
@@ -102,8 +102,9 @@ def _trial(
         check_stateless(function, graph, cure, allowed)
 
 
-def _labels_and_logits(spec: DatasetSpec, *, are_mixed: bool) -> tuple[Any, Any]:
-    logits = tf.placeholder(tf.float32, [None, spec.num_classes], "logits")
-    if are_mixed:
-        return tf.placeholder(tf.float32, [None, spec.num_classes], "labels"), logits
+def _labels_and_logits(config: Config, spec: DatasetSpec, *, are_mixed: bool) -> tuple[Any, Any]:
+    num_outputs = 1 if config.has_one_unit else spec.num_classes
+    logits = tf.placeholder(tf.float32, [None, num_outputs], "logits")
+    if are_mixed or config.class_mode == "categorical":
+        return tf.placeholder(tf.float32, [None, num_outputs], "labels"), logits
     return tf.placeholder(label_type(spec), [None, *label_shape(spec)], "labels"), logits

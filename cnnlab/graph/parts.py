@@ -12,6 +12,7 @@ from cnnlab.base.user_code import place_of, user_code
 from cnnlab.config.arguments import check
 from cnnlab.config.config import Config
 from cnnlab.config.references import references_in
+from cnnlab.graph.one_unit import logits_of_both
 from cnnlab.graph.small_images import naming_small_images
 from cnnlab.models import ModelFunction, find_model
 
@@ -28,6 +29,7 @@ class Parts(NamedTuple):
     schedule: the user's function (step) -> learning rate, or None.
     metrics: name to the user's function (labels, logits) -> figures.
     augmentations: position in `augment` to the user's function (images, key) -> images.
+    has_one_unit: whether the model has one output for two classes; see `cnnlab.graph.one_unit`.
     """
 
     model: ModelFunction
@@ -37,6 +39,7 @@ class Parts(NamedTuple):
     schedule: Callable[..., Any] | None = None
     metrics: Mapping[str, Callable[..., Any]] = {}
     augmentations: Mapping[int, Callable[..., Any]] = {}
+    has_one_unit: bool = False
 
     @classmethod
     def of(cls, config: Config, own: OwnFunctions | None = None) -> Self:
@@ -63,6 +66,7 @@ class Parts(NamedTuple):
             own.get("schedule"),
             {name: function for name, function in metrics.items() if function is not None},
             {place: function for place, function in augmentations.items() if function is not None},
+            config.has_one_unit,
         )
 
     @property
@@ -73,26 +77,30 @@ class Parts(NamedTuple):
     def build_logits(
         self, images: Any, num_classes: int, *, training: bool, labels: Any = None
     ) -> Any:
-        """Add the network to the tower that is being built; return what the model returns.
+        """Add the network to the tower that is being built; return its logits.
 
         Args:
             images: float32 [batch, height, width, channels].
-            num_classes: number of classes.
+            num_classes: number of classes; a model with one unit is asked for one output.
             training: whether the network is for training.
             labels: in training, those of the batch: int64 [batch]; or float32 [batch, num_classes],
                 if they are mixed or no classes. For a model that has this parameter.
+
+        Returns:
+            float32 [batch, num_classes].
 
         Raises:
             CnnlabError: the user's model fails, or returns no logits. The message begins with the
                 user's line.
         """
+        num_outputs = 1 if self.has_one_unit else num_classes
         given = {"training": training, **self.model_options}
         if self.takes_labels:
             given["labels"] = labels
         with user_code(), naming_small_images(images):
-            logits = self.model(images, num_classes, **given)
-        _check_logits(logits, num_classes, self.model)
-        return logits
+            logits = self.model(images, num_outputs, **given)
+        _check_logits(logits, num_outputs, self.model)
+        return logits_of_both(logits) if self.has_one_unit else logits
 
 
 def check_variables(known: set[str]) -> None:

@@ -1,9 +1,10 @@
 """Losses, one of each example; the training step takes their mean.
 
-The network's logits z become outputs p by `output`: softmax, sigmoid or linear (p = z). Targets y
-are float32 [batch, num_classes]: 1 for the label's class and 0 for the others, unless smoothed or
-mixed; or the data set's own targets: several labels an image, or real values. "mean" below is over
-the classes, labels or values, as in Keras.
+The network's logits z become outputs p by `output`: softmax, sigmoid, tanh or linear (p = z).
+Targets y are float32 [batch, num_classes]: 1 for the label's class and 0 for the others, unless
+smoothed or mixed; or the data set's own targets: several labels an image, or real values. "mean"
+below is over the classes, labels or values, as in Keras. With one unit for two classes, all of this
+is [batch, 1], of the second class; see `cnnlab.graph.one_unit`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnlab.base.tf1 import tf
 from cnnlab.config.augmentations import mixes_labels
+from cnnlab.graph.one_unit import output_of_unit
 from cnnlab.graph.own_results import Own, own_losses
 
 if TYPE_CHECKING:
@@ -93,23 +95,37 @@ OF_OUTPUTS = {
 
 def outputs_of(logits: Any, output: str) -> Any:
     """Return the outputs of logits [batch, num_classes], of the same shape."""
-    functions = {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid, "linear": tf.identity}
+    functions = {
+        "softmax": tf.nn.softmax,
+        "sigmoid": tf.nn.sigmoid,
+        "tanh": tf.nn.tanh,
+        "linear": tf.identity,
+    }
     return functions[output](logits)
 
 
-def probabilities_of(logits: Any, output: str, targets: Targets = "classes") -> Any:
+def probabilities_of(
+    logits: Any, output: str, targets: Targets = "classes", *, has_one_unit: bool = False
+) -> Any:
     """Return the classes' probabilities, float32 [batch, num_classes]; each row sums to 1.
 
     Of several labels an image, these are the sigmoid outputs as they are. Of real values, they are
     the outputs.
 
-    Sigmoid outputs are divided by their sum. Linear outputs are not probabilities, so their softmax
-    is taken, which keeps the order of the classes.
+    Sigmoid outputs p, and (1 + p) / 2 of tanh outputs p, are divided by their sum. Linear outputs
+    are not probabilities, so their softmax is taken, which keeps the order of the classes. One unit
+    gives [1 - p, p], where p is the sigmoid output, (1 + p) / 2 of a tanh output, or the sigmoid of
+    a linear one.
     """
     if targets == "labels":
         return tf.sigmoid(logits, name="probabilities")
     if targets == "values":
         return tf.identity(outputs_of(logits, output), name="probabilities")
+    if has_one_unit:
+        scale = 2 if output == "tanh" else 1  # (1 + tanh(z)) / 2 = sigmoid(2 z)
+        return tf.nn.softmax(scale * logits, name="probabilities")
+    if output == "tanh":
+        return tf.nn.softmax(tf.math.log_sigmoid(2 * logits), name="probabilities")
     if output == "sigmoid":
         log_outputs = tf.math.log_sigmoid(logits)  # the sum may be too small to divide by
         return tf.nn.softmax(log_outputs, name="probabilities")
@@ -128,22 +144,50 @@ def losses_of(
         targets: float32 [batch, num_classes], instead of the labels where labels are mixed or
             smoothed.
         own: the user's function, where the option loss names one. It gets the targets, one-hot if
-            they are not mixed, in a run that mixes labels; else the labels.
+            they are not mixed, in a run that mixes labels or has class_mode=categorical; else the
+            labels.
 
     Returns:
         float32 [batch].
     """
+    if targets is None and takes_one_hot(config, own):
+        targets = as_targets(labels, logits)
+    if config.has_one_unit:
+        logits = output_of_unit(logits)
+        targets = None if targets is None else targets[:, 1:]
     if own is not None:
-        if targets is None and mixes_labels(config.augment):
-            targets = as_targets(labels, logits)
         return own_losses(own, labels if targets is None else targets, logits)
     if targets is None:
-        if config.loss in CROSS_ENTROPIES:
-            return softmax_cross_entropy(labels, logits)
-        targets = as_targets(labels, logits)
+        return softmax_cross_entropy(labels, logits)
     if config.loss in OF_LOGITS:
         return OF_LOGITS[config.loss](targets, logits)
     return OF_OUTPUTS[config.loss](targets, outputs_of(logits, config.resolved_output))
+
+
+def given_to_own(config: Config, labels: Any, logits: Any) -> tuple[Any, Any]:
+    """Return labels and logits of images as the user's losses and metrics get them.
+
+    Args:
+        config: the run's options.
+        labels: int64 [batch], range [0, num_classes); or float32 [batch, num_classes], targets.
+        logits: float32 [batch, num_classes].
+
+    Returns:
+        the labels, one-hot with class_mode=categorical; and the logits, float32 [batch, 1] with one
+        unit.
+    """
+    if config.class_mode == "categorical":
+        labels = as_targets(labels, logits)
+    return labels, output_of_unit(logits) if config.has_one_unit else logits
+
+
+def takes_one_hot(config: Config, own: Own | None) -> bool:
+    """Return whether the loss takes targets [batch, num_classes] also where no label is mixed."""
+    if config.class_mode == "categorical":
+        return True
+    if own is not None:
+        return mixes_labels(config.augment) is not None
+    return config.loss not in CROSS_ENTROPIES
 
 
 def as_targets(labels: Any, logits: Any) -> Any:
