@@ -158,9 +158,9 @@ class Train(HookedRun):
         self._given.pop("overwrite", None)  # a later call of train() must not delete this run
         if self.config.depends_on_length:
             # Written to config.yaml: the schedule keeps its shape if --steps is raised later.
-            length = self.config.schedule_length(self.data.num_train)
+            length = self.data.schedule_length(self.config)
             self.config = replace(self.config, schedule_steps=length)
-        return self.config.total_steps(self.data.num_train)
+        return self.config.total_steps(self.data.epoch_size)
 
     def _restore_or_start(self, directory: RunDirectory, total_steps: int) -> float:
         """Bring the session to the newest checkpoint, or to step 0.
@@ -177,6 +177,8 @@ class Train(HookedRun):
         self.say(f"{self.config.model} on {self.config.dataset}: {self.describe()}")
         if unreached := self.train_graph.inference.unreached:
             self.say(unreached)
+        if (balance := self.data.balance) is not None:
+            self.say(balance.describe())
         needs_restoring = self._session is None and first_step > 0
         _ = self.session  # made here, so that a failure comes before anything is written
         directory.begin(first_step, total_steps, self._facts(directory.path))
@@ -188,6 +190,8 @@ class Train(HookedRun):
     def _facts(self, path: Path) -> str:
         """Return the content of config.yaml, and keep the user's code in the run directory."""
         code = keep_code(path, self._own_functions)
+        if (balance := self.data.balance) is not None:
+            code["balance"] = balance.facts()
         return config_text(self.config, versions(), self.data.spec, self._fingerprints, code)
 
     def _make_all_steps(self, directory: RunDirectory, total_steps: int, started: float) -> None:

@@ -137,6 +137,15 @@ class LossOptions(InputOptions):
         gt=0,
         le=10**9,
     )
+    sampling: Literal["shuffle", "balanced", "oversample", "undersample"] = option(
+        "shuffle",
+        "which images make up an epoch, in training only\n"
+        "shuffle: every image once\n"
+        "balanced: as many draws as images, but equally many from each class\n"
+        "oversample: from each class as many draws as the largest class has images\n"
+        "undersample: from each class as many draws as the smallest class has images",
+        group="training",
+    )
     seed: int = option(
         1,
         "seed of all randomness: initial weights, batches, augmentation and dropout",

@@ -20,7 +20,7 @@ from cnnlab.config.yaml_text import read_yaml_mapping
 
 ABOUT = "about"
 # What a run's config.yaml says beside the options.
-FACTS_OF_RUN = ("data", "fingerprints", "code", "code_signature", "versions")
+FACTS_OF_RUN = ("data", "fingerprints", "code", "code_signature", "balance", "versions")
 # Options in config.yaml that concern one process only, so that no other process reads them.
 OF_ONE_PROCESS = ("json", "quiet", "debug", "trust", "overwrite", "max_secs", "profile")
 _NOT_IN_A_RECIPE = (*FACTS_OF_RUN, *OF_ONE_PROCESS, "config", "save_dir", "log_dir")

@@ -72,6 +72,11 @@ def _loss_contradictions(options: TrainingOptions, mixing: str | None) -> Iterat
     if mixing and options.batch_size < 2:
         yield f"{mixing} mixes the images of a batch, so --batch_size must be at least 2"
     weights = options.class_weights
+    if weights == "balanced" and options.sampling != "shuffle":
+        yield (
+            f"--class_weights=balanced and --sampling={options.sampling} both even out the "
+            "classes, which overdoes it; use one of them"
+        )
     factors = weights.values() if isinstance(weights, dict) else weights
     if factors is not None and factors != "balanced":
         if any(not 0 <= float(factor) < float("inf") for factor in factors):

@@ -102,20 +102,20 @@ class TrainingOptions(UpdateOptions):
                 raise ValueError(f"{name} {why}; choose another name")
         return value
 
-    def total_steps(self, num_train: int) -> int:
+    def total_steps(self, epoch_size: int) -> int:
         """Return the length of the run in steps.
 
         Args:
-            num_train: number of training images.
+            epoch_size: number of images that an epoch draws.
         """
         if self.epochs is not None:
             # Exact decimals: 0.07 epochs of 10,000 images are 700 images, not 700.0000000000001.
-            return math.ceil(Fraction(str(self.epochs)) * num_train / self.batch_size)
+            return math.ceil(Fraction(str(self.epochs)) * epoch_size / self.batch_size)
         return self.steps or DEFAULT_STEPS
 
-    def schedule_length(self, num_train: int) -> int:
+    def schedule_length(self, epoch_size: int) -> int:
         """Return T, the length of the schedule in steps."""
-        return self.schedule_steps or self.total_steps(num_train)
+        return self.schedule_steps or self.total_steps(epoch_size)
 
     @property
     def depends_on_length(self) -> bool:

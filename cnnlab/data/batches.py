@@ -10,6 +10,7 @@ A batch is a dict with only the parts that the run needs:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from cnnlab.data.augment.recipe import scaling_of, shape_after
 from cnnlab.data.datasets import Split
 from cnnlab.data.grey_levels import grey_levels
 from cnnlab.data.resident import Rows, build_resident_data, label_shape
+from cnnlab.data.sampling import Sampler
 from cnnlab.data.scaling import InputStatistics, scale
 from cnnlab.data.specs import DatasetSpec
 
@@ -36,6 +38,7 @@ class BatchSource:
 
     Attributes:
         data: the training set, resident on the compute device.
+        sampler: draws the epochs; None: each is a permutation of the training set.
         input_shape: (height, width, channels) of the network's input.
         has_weights: whether batches have weights.
     """
@@ -48,6 +51,7 @@ class BatchSource:
         statistics: InputStatistics | None,
         *,
         has_example_weights: bool = False,
+        class_counts: Sequence[int] | None = None,
         own_augmentations: OwnAugmentations | None = None,
     ) -> None:
         """Add the resident data to the default graph.
@@ -58,6 +62,7 @@ class BatchSource:
             num_train: number of training images.
             statistics: statistics of the training set that the scaling needs, if any.
             has_example_weights: whether the data has a weight for each training example.
+            class_counts: training images of each class, where the sampling needs them.
             own_augmentations: the user's functions in `config.augment`, by their positions.
         """
         self._own_augmentations = own_augmentations
@@ -73,6 +78,9 @@ class BatchSource:
             has_weights=has_example_weights,
             num_class_weights=spec.num_classes if config.class_weights is not None else None,
         )
+        self.sampler = None
+        if class_counts is not None:
+            self.sampler = Sampler(config.sampling, class_counts)
 
     def fill(self, session: Any, train: Split) -> None:
         """Copy the training set into the resident variables."""
@@ -82,6 +90,8 @@ class BatchSource:
                 self._config.class_weights, train.labels, self._spec.class_names
             )
         self.data.fill(session, train.images, train.labels, train.weights, class_weights)
+        if self.sampler is not None:
+            self.sampler.fill(session, train.labels)
 
     def prepare(self, rows: Rows, step: Any) -> Batch:
         """Return the batch of a step, made of rows of the training set.
@@ -129,7 +139,8 @@ class BatchSource:
         places = tf.range(batch)
         # A fed batch may have any size, so there are as many indices as images.
         known = tf.concat([rows["indices"], places], axis=0)[:batch]
-        epochs = tf.math.floordiv(step * self._config.batch_size + places, self._num_train)
+        epoch_size = self._num_train if self.sampler is None else self.sampler.epoch_size
+        epochs = tf.math.floordiv(step * self._config.batch_size + places, epoch_size)
         return Origin(tf.math.floormod(known, self._num_train), epochs, self._num_train)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from cnnlab.base.tf1 import tf
 from cnnlab.data.pipeline import make_chunk_stream, next_element
 from cnnlab.data.resident import ResidentData, Rows
+from cnnlab.data.sampling import Sampler
 
 
 class Chunk:
@@ -21,14 +22,20 @@ class Chunk:
     """
 
     def __init__(
-        self, data: ResidentData, batch_size: int, seed: int, first_step: int, steps: int
+        self,
+        data: ResidentData,
+        batch_size: int,
+        seed: int,
+        first_step: int,
+        steps: int,
+        sampler: Sampler | None = None,
     ) -> None:
         """Add the stream, and local variables, which a Saver of global variables does not write.
 
         Args: as for `make_chunk_stream`.
         """
         self.steps = steps
-        self._stream = make_chunk_stream(data, batch_size, seed, first_step, steps)
+        self._stream = make_chunk_stream(data, batch_size, seed, first_step, steps, sampler)
         local = {"trainable": False, "collections": [tf.GraphKeys.LOCAL_VARIABLES]}
         kinds = {"images": data.images, "labels": data.labels}
         if data.weights is not None:

@@ -1,6 +1,7 @@
 """The input stream: which images make up the batch of a step. This is the only tf.data code.
 
-An epoch is a random permutation of the training images, drawn from (seed, epoch) alone. The run is
+An epoch is a random permutation of the training images, drawn from (seed, epoch) alone, or what
+`cnnlab.data.sampling` makes of it, drawn from (seed, epoch) and the labels alone. The run is
 the sequence of its epochs, and step s takes positions s * batch_size to (s + 1) * batch_size of it.
 So a batch may straddle two epochs, no image is ever left out, and the stream can start at any step.
 """
@@ -8,11 +9,13 @@ So a batch may straddle two epochs, no image is ever left out, and the stream ca
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from cnnlab.base.randomness import derive_seed
 from cnnlab.base.tf1 import is_on_cpu, tf, tf2
 from cnnlab.data.resident import ResidentData, Rows
+from cnnlab.data.sampling import Sampler
 
 _MAX_EPOCHS = 2**40  # in effect without an end, which Dataset.range needs
 _BYTES_AHEAD = 2**19  # of images: enough to wake a thread seldom, few enough for a core's cache
@@ -21,7 +24,14 @@ _BYTES_AHEAD = 2**19  # of images: enough to wake a thread seldom, few enough fo
 class RowStream:
     """The rows of the training set that make up the batches, one batch after the other."""
 
-    def __init__(self, data: ResidentData, batch_size: int, seed: int, first_step: int) -> None:
+    def __init__(
+        self,
+        data: ResidentData,
+        batch_size: int,
+        seed: int,
+        first_step: int,
+        sampler: Sampler | None = None,
+    ) -> None:
         """Add the stream to the default graph.
 
         Args:
@@ -29,20 +39,23 @@ class RowStream:
             batch_size: images in a batch.
             seed: the run's seed.
             first_step: the step whose batch comes first (>= 0).
+            sampler: draws the epochs; None: each is a permutation.
         """
-        self._data = data
+        self._data, self._sampler = data, sampler
         # Data on a GPU stays there, and is gathered there.
         self._has_rows = is_on_cpu(data.images.handle)
         if self._has_rows:
-            self._iterator = make_batch_stream(data, batch_size, seed, first_step)
+            self._iterator = make_batch_stream(data, batch_size, seed, first_step, sampler)
         else:
             num_images = int(data.images.shape[0])
-            self._iterator = make_index_stream(num_images, batch_size, seed, first_step)
+            self._iterator = make_index_stream(num_images, batch_size, seed, first_step, sampler)
 
     def next_rows(self) -> Rows:
         """Return the rows of the next batch; see `ResidentData.rows`."""
         drawn = self._iterator.get_next()
-        return drawn if self._has_rows else self._data.rows(drawn)
+        if self._has_rows:
+            return drawn
+        return self._data.rows(drawn if self._sampler is None else self._sampler.numbers(drawn))
 
     def next_rows_unless_fed(self, images_ph: Any, labels_ph: Any) -> Rows:
         """Return the images that are fed if there are any, else the rows of the next batch.
@@ -62,8 +75,10 @@ class RowStream:
             return tf.cond(tf.shape(images_ph)[0] > 0, fed, lambda: dict(drawn))
 
 
-def make_index_stream(num_images: int, batch_size: int, seed: int, first_step: int) -> Any:
-    """Return a one-shot iterator over the image indices of the batches.
+def make_index_stream(
+    num_images: int, batch_size: int, seed: int, first_step: int, sampler: Sampler | None = None
+) -> Any:
+    """Return a one-shot iterator over the image indices of the batches; with a sampler, places.
 
     Its dataset captures no tensor, as a one-shot iterator demands. Only a few numbers enter the
     graph.
@@ -73,15 +88,23 @@ def make_index_stream(num_images: int, batch_size: int, seed: int, first_step: i
         batch_size: images in a batch.
         seed: the run's seed.
         first_step: the step whose batch comes first (>= 0).
+        sampler: draws the epochs; None: each is a permutation.
 
     Returns:
         an iterator of int64 [batch_size], range [0, num_images).
     """
     # Cutting off a batch on the calling thread costs less than waking another thread to do it.
-    return _iterator(_orders(num_images, batch_size, seed, first_step).rebatch(batch_size))
+    orders = _orders(num_images, batch_size, seed, first_step, sampler)
+    return _iterator(orders.rebatch(batch_size))
 
 
-def make_batch_stream(data: ResidentData, batch_size: int, seed: int, first_step: int) -> Any:
+def make_batch_stream(
+    data: ResidentData,
+    batch_size: int,
+    seed: int,
+    first_step: int,
+    sampler: Sampler | None = None,
+) -> Any:
     """Return an iterator over the same batches with their images, prefetched by a thread.
 
     The data must be in the CPU's memory. A dataset cannot capture variables, so it finds them by
@@ -95,47 +118,73 @@ def make_batch_stream(data: ResidentData, batch_size: int, seed: int, first_step
     num_images, *image_shape = data.images.shape.as_list()
     images_ahead = min(_BYTES_AHEAD // math.prod(image_shape), num_images)
     batches_ahead = max(1, images_ahead // batch_size)
-    indices = _orders(num_images, batch_size, seed, first_step).rebatch(batch_size * batches_ahead)
-    rows = indices.map(data.rows_by_name).prefetch(1)
+    orders = _orders(num_images, batch_size, seed, first_step, sampler)
+    indices = orders.rebatch(batch_size * batches_ahead)
+    rows = indices.map(_rows_by_name(data, sampler)).prefetch(1)
     return _iterator(rows.rebatch(batch_size) if batches_ahead > 1 else rows)
 
 
 def make_chunk_stream(
-    data: ResidentData, batch_size: int, seed: int, first_step: int, steps: int
+    data: ResidentData,
+    batch_size: int,
+    seed: int,
+    first_step: int,
+    steps: int,
+    sampler: Sampler | None = None,
 ) -> Any:
     """Return an iterator over the same batches, `steps` of them in one element.
 
     Args:
         data, batch_size, seed, first_step: as for `make_batch_stream`.
         steps: batches in one element.
+        sampler: as for `make_batch_stream`.
 
     Returns:
         an iterator of the rows that `ResidentData.rows` returns, with axes [steps, batch, ...].
     """
 
+    rows_of = _rows_by_name(data, sampler)
+
     def chunk_of(indices: Any) -> dict[str, Any]:
-        rows = data.rows_by_name(indices)
+        rows = rows_of(indices)
         return {
             name: tf.reshape(values, [steps, batch_size, *values.shape[1:]])
             for name, values in rows.items()
         }
 
-    indices = _orders(data.images.shape[0], batch_size, seed, first_step)
+    num_images = int(data.images.shape[0])
+    indices = _orders(num_images, batch_size, seed, first_step, sampler)
     return _iterator(indices.rebatch(batch_size * steps).map(chunk_of).prefetch(1))
 
 
-def _orders(num_images: int, batch_size: int, seed: int, first_step: int) -> Any:
-    """Return a dataset of the epochs' orders, int64 [num_images], prefetched by one epoch.
+def _rows_by_name(data: ResidentData, sampler: Sampler | None) -> Callable[[Any], Rows]:
+    """Return the function of a dataset from what `_orders` draws to the rows."""
+    if sampler is None:
+        return data.rows_by_name
+    return lambda places: data.rows_by_name(sampler.numbers_by_name(places))
+
+
+def _orders(
+    num_images: int, batch_size: int, seed: int, first_step: int, sampler: Sampler | None
+) -> Any:
+    """Return a dataset of the epochs' orders, int64 [epoch size], prefetched by one epoch.
+
+    They are image indices, or the places of the sampler.
 
     The first one lacks the images that the steps before `first_step` have used.
     """
     key = derive_seed(seed, "order of images")
-    first_epoch, first_offset = divmod(first_step * batch_size, num_images)
+    epoch_size = num_images if sampler is None else sampler.epoch_size
+    first_epoch, first_offset = divmod(first_step * batch_size, epoch_size)
 
     def permutation_of(epoch: Any) -> Any:
-        order = tf.random.experimental.stateless_shuffle(
-            tf.range(num_images, dtype=tf.int64), seed=tf.stack([epoch, tf.constant(key, tf.int64)])
-        )
+        if sampler is None:
+            order = tf.random.experimental.stateless_shuffle(
+                tf.range(num_images, dtype=tf.int64),
+                seed=tf.stack([epoch, tf.constant(key, tf.int64)]),
+            )
+        else:
+            order = sampler.order_of(epoch, seed)
         already_taken = tf.where(tf.equal(epoch, first_epoch), first_offset, 0)
         return order[already_taken:]
 

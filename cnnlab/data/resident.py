@@ -55,7 +55,7 @@ class ResidentData(NamedTuple):
 
     def rows_by_name(self, indices: Any) -> Rows:
         """Return the same inside a tf.data function, which cannot capture variables; CPU only."""
-        return self._rows(indices, _gather_by_name)
+        return self._rows(indices, gather_by_name)
 
     def _rows(self, indices: Any, gather: Callable[[Any, Any], Any]) -> Rows:
         rows = {
@@ -68,7 +68,8 @@ class ResidentData(NamedTuple):
         return rows
 
 
-def _gather_by_name(variable: Any, indices: Any) -> Any:
+def gather_by_name(variable: Any, indices: Any) -> Any:
+    """Return rows of a resource variable, inside a tf.data function, which cannot capture it."""
     dtype, made_by = variable.dtype.base_dtype, variable.handle.op
     handle = tf.raw_ops.VarHandleOp(
         dtype=dtype,

@@ -108,10 +108,12 @@ def load_batches(
             data.num_train,
             statistics,
             has_example_weights=data.has_example_weights,
+            class_counts=data.class_counts,
             own_augmentations=own,
         )
         step_ph = tf.placeholder(tf.int64, [], "step_ph")
-        rows = RowStream(source.data, config.batch_size, config.seed, first_step=0).next_rows()
+        stream = RowStream(source.data, config.batch_size, config.seed, 0, source.sampler)
+        rows = stream.next_rows()
         batch = source.prepare(rows, step_ph)
         views = evaluation_view(rows["images"], config.augment)
         init_op = tf.global_variables_initializer()

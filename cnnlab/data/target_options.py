@@ -71,6 +71,11 @@ def check_target_options(config: Config, spec: DatasetSpec) -> None:
             f"--class_weights is for one class an image, but {_ARE[spec.targets]}; give each "
             "image a weight instead, as the third array of the training data"
         )
+    if config.sampling != "shuffle":
+        raise UsageError(
+            f"--sampling={config.sampling} is for one class an image, but {_ARE[spec.targets]}; "
+            "give each image a weight instead, as the third array of the training data"
+        )
     if config.label_smoothing and spec.targets == "values":
         raise UsageError("--label_smoothing is for classes, but the labels are real values")
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from cnnlab.base.errors import DataError, UsageError
 from cnnlab.config.config import Config
 from cnnlab.config.input_options import is_pictures
 from cnnlab.data.arrays import Pair, check_fitting
 from cnnlab.data.augment import shape_after
 from cnnlab.data.batches import check_class_weights
+from cnnlab.data.class_balance import ClassBalance
 from cnnlab.data.datasets import (
     Dataset,
     Split,
@@ -16,6 +21,7 @@ from cnnlab.data.datasets import (
     validation_size,
 )
 from cnnlab.data.folders.picture_set import Pictures
+from cnnlab.data.sampling import epoch_size
 from cnnlab.data.specs import DatasetSpec, dataset_spec
 from cnnlab.data.target_options import check_target_options, check_target_values
 
@@ -53,6 +59,7 @@ class TrainingData:
         self._is_given = self._is_loaded = arrays is not None
         self._has_example_weights = arrays is not None and arrays.train.weights is not None
         self._splits: dict[str, Split] = {}
+        self._class_counts: list[int] | None = None
         self._is_absent = spec is not None and not self._of_pictures
         if spec is None and self._of_pictures:
             spec = self._list_pictures().spec
@@ -91,6 +98,28 @@ class TrainingData:
         """Number of training images after the validation split."""
         num_images = self.spec.num_train
         return num_images - validation_size(num_images, self._validation_split)
+
+    @property
+    def class_counts(self) -> Sequence[int] | None:
+        """Training images of each class, where the sampling needs them; else None.
+
+        Its first use loads the training set.
+        """
+        return None if self._config.sampling == "shuffle" else self._count_classes()
+
+    @property
+    def epoch_size(self) -> int:
+        """Number of images that an epoch draws; see `cnnlab.data.sampling`."""
+        if self._config.sampling in ("shuffle", "balanced") or self.class_counts is None:
+            return self.num_train
+        return epoch_size(self._config.sampling, self.class_counts)
+
+    @property
+    def balance(self) -> ClassBalance | None:
+        """What training makes of each class; None: it treats all images alike."""
+        if self._config.sampling == "shuffle" and self._config.class_weights is None:
+            return None
+        return ClassBalance(self._config, self._count_classes(), self.spec.class_names)
 
     @property
     def _validation_split(self) -> float:
@@ -151,8 +180,19 @@ class TrainingData:
             return self.split(split)
         return check_fitting("given", split, self.spec)
 
+    def schedule_length(self, config: Config) -> int:
+        """Return T, the length of the schedule of `config` in steps."""
+        return config.schedule_length(self.epoch_size)
+
+    def _count_classes(self) -> list[int]:
+        if self._class_counts is None:
+            labels = self.split("train").labels
+            self._class_counts = np.bincount(labels, minlength=self.spec.num_classes).tolist()
+        return self._class_counts
+
     def release_train(self) -> None:
         """Free the training images once the session holds them; `split` loads them again."""
+        _ = self.balance  # later this would load them again
         self._splits.pop("train", None)
         if not self._is_given:
             self._dataset = None
@@ -165,12 +205,13 @@ class TrainingData:
         if self._is_given and self._dataset is not None:
             check_target_values(config, self._dataset)
         check_class_weights(config.class_weights, self.spec.class_names)
-        length = config.schedule_length(self.num_train)
-        if config.depends_on_length and config.warmup_steps >= length:
-            raise UsageError(
-                f"--warmup_steps={config.warmup_steps} leaves nothing of the {length} steps for "
-                f"--schedule={config.schedule}"
-            )
+        if config.depends_on_length and config.warmup_steps:
+            length = self.schedule_length(config)
+            if config.warmup_steps >= length:
+                raise UsageError(
+                    f"--warmup_steps={config.warmup_steps} leaves nothing of the {length} steps "
+                    f"for --schedule={config.schedule}"
+                )
 
     def files_of(self, name: str) -> list[str] | None:
         """Return the path of each image of a split, if they are pictures; else None."""

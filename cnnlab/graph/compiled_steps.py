@@ -123,7 +123,14 @@ def make_compiled_steps(
     config = context.config
     context = context._replace(kernels=dataclasses.replace(context.kernels, compiler="loop"))
     with tf.name_scope("data/"):  # the scope of the training set, entered again
-        chunk = Chunk(source.data, config.batch_size, config.seed, first_step, steps_in_chunk)
+        chunk = Chunk(
+            source.data,
+            config.batch_size,
+            config.seed,
+            first_step,
+            steps_in_chunk,
+            source.sampler,
+        )
 
     def make_steps(inference: InferenceGraph, start: Any, steps: Any) -> StepsMade:
         compiled = tf2.function(_loop_over(context, source), jit_compile=True, autograph=False)

@@ -25,7 +25,7 @@ def make_steps_one_by_one(context: StepContext, source: BatchSource, first_step:
     """
     config = context.config
     with tf.name_scope("data/"):  # the scope of the training set, entered again
-        stream = RowStream(source.data, config.batch_size, config.seed, first_step)
+        stream = RowStream(source.data, config.batch_size, config.seed, first_step, source.sampler)
 
     def draw(step: Any) -> Batch:
         return source.prepare(stream.next_rows(), step)

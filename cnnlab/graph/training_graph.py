@@ -8,7 +8,7 @@ for the smallest networks many in one compiled operation (`cnnlab.graph.compiled
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from cnnlab.base.errors import UsageError
@@ -16,6 +16,7 @@ from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
 from cnnlab.data.batches import Batch, BatchSource
 from cnnlab.data.datasets import Split
+from cnnlab.data.sampling import epoch_size
 from cnnlab.data.specs import DatasetSpec, Targets
 from cnnlab.graph.compiled_steps import make_compiled_steps, steps_to_compile
 from cnnlab.graph.inference_graph import (
@@ -93,6 +94,7 @@ def build_train_graph(
     first_step: int,
     *,
     has_example_weights: bool = False,
+    class_counts: Sequence[int] | None = None,
 ) -> TrainGraph:
     """Add the inference graph, the input stream and the loop of steps to the default graph.
 
@@ -104,6 +106,7 @@ def build_train_graph(
         first_step: the step that the input stream starts at: the global step where the run starts
             or resumes.
         has_example_weights: whether the training data has a weight for each image.
+        class_counts: training images of each class, where the sampling needs them.
 
     Raises:
         UsageError: the option trainable leaves no variable to train.
@@ -117,7 +120,8 @@ def build_train_graph(
             f"--trainable={config.trainable} matches no variable of the model that can be trained; "
             f"it has {', '.join(variable.op.name for variable in variables[:8])}, ..."
         )
-    total_steps = config.schedule_length(num_train)
+    epoch = num_train if class_counts is None else epoch_size(config.sampling, class_counts)
+    total_steps = config.schedule_length(epoch)
     averages = Averages(config, variables, total_steps)
     with tf.name_scope("training") as training_scope:
         steps_ph = tf.placeholder_with_default(tf.constant(1, tf.int32), [], "steps_ph")
@@ -140,6 +144,7 @@ def build_train_graph(
             num_train,
             inference.statistics,
             has_example_weights=has_example_weights,
+            class_counts=class_counts,
             own_augmentations=parts.augmentations,
         )
     if num_compiled := steps_to_compile(context, spec.image_shape):

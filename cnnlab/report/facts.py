@@ -17,6 +17,7 @@ from cnnlab.config.config import Config
 from cnnlab.config.options import replace
 from cnnlab.config.yaml_text import read_yaml_mapping
 from cnnlab.data.arrays import Pair
+from cnnlab.data.class_balance import BalanceRow, read_balance
 from cnnlab.data.datasets import Split
 from cnnlab.data.grey_levels import displayable_levels
 from cnnlab.data.specs import DatasetSpec
@@ -92,6 +93,8 @@ class RunFacts:
         per_class: of each class or label, see `cnnlab.run.metrics.per_class`; or of each value, see
             `cnnlab.run.metrics.target_sums`.
         layers: of the network.
+        balance: of each class the name, the training images, those that an epoch draws, and the
+            factor on the loss; empty without class weights and sampling.
         mistakes: the wrongly classified images with the lowest probability for the truth.
         least_sure: the images whose predicted class has the lowest probability.
         studied: the images to show activations and saliency maps of.
@@ -114,6 +117,7 @@ class RunFacts:
     figures: dict[str, Any]
     confusion: npt.NDArray[np.int64] | None
     per_class: list[dict[str, Any]]
+    balance: list[BalanceRow]
     layers: list[Layer]
     mistakes: list[Example]
     least_sure: list[Example]
@@ -145,7 +149,9 @@ def load_facts(save_dir: Path, selection: Selection) -> RunFacts:
                 f"--images: there is no image {index}; the {split_name} split of "
                 f"{config.dataset} has 0 to {len(split.labels) - 1}"
             )
-    versions = read_yaml_mapping(save_dir / CONFIG_FILE).get("versions")
+    recorded = read_yaml_mapping(save_dir / CONFIG_FILE)
+    versions = recorded.get("versions")
+    epoch_images, balance = read_balance(recorded.get("balance"))
     result = read_result(save_dir)
     checkpoint = selection.checkpoint
     with TrainedModel(save_dir, config, data.spec, checkpoint, parts, as_written=True) as trained:
@@ -162,7 +168,7 @@ def load_facts(save_dir: Path, selection: Selection) -> RunFacts:
         versions=versions if isinstance(versions, dict) else {},
         metrics=list(read_metrics(save_dir)),
         is_finished=result is not None and result.get("finished") is True,
-        total_steps=config.total_steps(data.num_train),
+        total_steps=config.total_steps(epoch_images or data.num_train),
         step=trained.step,
         spec=data.spec,
         split=split_name,
@@ -174,6 +180,7 @@ def load_facts(save_dir: Path, selection: Selection) -> RunFacts:
         figures=sums.result(),
         confusion=sums.confusion if isinstance(sums, EvaluationSums) else None,
         per_class=_rows_of(sums, data.spec.class_names),
+        balance=balance,
         layers=layers,
         mistakes=mistakes,
         least_sure=unsure,

@@ -115,6 +115,8 @@ class RunPage:
         confusion: the confusion matrix; None: the labels are no classes.
         most_confused: the most frequent mistakes.
         classes: the figures of each class, label or value.
+        sampling: the option.
+        balance: what training makes of each class; no rows: it treats all images alike.
         mistakes, least_sure: images of the split.
         filters: None: the first layer with weights does not see the image.
         studied: the images with saliency maps and activations.
@@ -143,6 +145,8 @@ class RunPage:
     confusion: Picture | None
     most_confused: Table
     classes: Table
+    sampling: str
+    balance: Table
     mistakes: list[Tile]
     least_sure: list[Tile]
     filters: Filters | None

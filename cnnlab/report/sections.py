@@ -64,6 +64,8 @@ def run_page(facts: RunFacts, pictures: Pictures) -> RunPage:
         confusion=_confusion(facts, pictures),
         most_confused=_most_confused(facts),
         classes=_classes(facts),
+        sampling=facts.config.sampling,
+        balance=Table(("class", "training images", "drawn an epoch", "weight"), facts.balance),
         mistakes=gallery(facts, facts.mistakes, "mistakes", pictures),
         least_sure=gallery(facts, facts.least_sure, "least_sure", pictures),
         filters=filters(facts, pictures),

@@ -197,7 +197,7 @@ def progress_of(name: str, options: ReproduceOptions) -> dict[str, Any]:
         seconds_left (None: no throughput was measured). The steps are those of all seeds together.
     """
     config: Config = resolve(_of_recipe(name, options.model))
-    steps = config.total_steps(TrainingData(config, None).num_train) * options.seeds
+    steps = config.total_steps(TrainingData(config, None).epoch_size) * options.seeds
     made, speeds = 0, []
     for seed in range(1, options.seeds + 1):
         run_dir = _run_dir(name, seed, options)

@@ -80,6 +80,7 @@ class SessionOwner:
                     self.data.num_train,
                     first_step,
                     has_example_weights=self.data.has_example_weights,
+                    class_counts=self.data.class_counts,
                 )
                 self._first_step = first_step
                 self._saver = make_saver(self._graph)
@@ -272,8 +273,7 @@ class SessionOwner:
         scaling_of(config.augment, config.scaling)
         unchanged = "config" in vars(self) and not graph_options_differ(self.config, config)
         if unchanged and config.depends_on_length:
-            num_train = self.data.num_train
-            unchanged = self.config.schedule_length(num_train) == config.schedule_length(num_train)
+            unchanged = self.data.schedule_length(self.config) == self.data.schedule_length(config)
         self.config = config
         if not unchanged:
             self.close()
