@@ -12,7 +12,8 @@ from cnnlab.base.randomness import StepKeys, derive_seed
 from cnnlab.base.tf1 import tf
 from cnnlab.data.augment.pixels import as_given
 
-Mode = Literal["zero", "reflect"]
+Mode = Literal["zero", "reflect", "nearest"]
+_FILL_MODES = {"zero": "CONSTANT", "reflect": "REFLECT", "nearest": "NEAREST"}
 
 
 def flip(images: Any, keys: StepKeys) -> Any:
@@ -68,7 +69,8 @@ def pad_and_crop(
         images: [batch, height, width, channels], any dtype.
         keys: the source of the random key.
         pixels: width of the padding; each offset is uniform over 2 * pixels + 1 values.
-        mode: what the padding contains: zeros, or the image mirrored at its edge pixels.
+        mode: what the padding contains: zeros, the image mirrored at its edge pixels, or the
+            nearest edge pixel.
     """
     return _shift(images, keys.random_key("augment/pad_and_crop"), pixels, mode)
 
@@ -90,6 +92,13 @@ def translate(
 def _shift(images: Any, key: Any, pixels: int, mode: str) -> Any:
     shape = tf.shape(images)
     offsets = tf.random.stateless_uniform([shape[0], 2], key, 0, 2 * pixels + 1, tf.int32)
+    if mode == "nearest":
+        rows, columns = (
+            tf.clip_by_value(offsets[:, i, None] - pixels + tf.range(length), 0, length - 1)
+            for i, length in enumerate((shape[1], shape[2]))
+        )
+        moved = tf.gather(images, rows, batch_dims=1)
+        return tf.ensure_shape(tf.gather(moved, columns, axis=2, batch_dims=1), images.shape)
     padded = pad(images, pixels, mode)
     return _windows(padded, offsets, shape[1], shape[2])
 
@@ -133,29 +142,50 @@ def _windows(images: Any, offsets: Any, height: Any, width: Any) -> Any:
     return tf.gather(tf.gather(images, rows, batch_dims=1), columns, axis=2, batch_dims=1)
 
 
-def rotate(images: Any, keys: StepKeys, degrees: Annotated[float, Field(gt=0, le=180)] = 15) -> Any:
+def rotate(
+    images: Any,
+    keys: StepKeys,
+    degrees: Annotated[float, Field(gt=0, le=180)] = 15,
+    mode: Mode = "reflect",
+) -> Any:
     """Rotate about the centre by an angle uniform in [-degrees, degrees], > 0 counter-clockwise.
 
-    Bilinear; beyond the edges the image is mirrored.
+    Bilinear; for mode see `transform`.
     """
     angles = _draw(images, keys, "rotate", degrees * math.pi / 180)
-    return transform(images, rotations(angles))
+    return transform(images, rotations(angles), mode)
 
 
-def shear(images: Any, keys: StepKeys, amount: Annotated[float, Field(gt=0, le=1)] = 0.3) -> Any:
+def shear(
+    images: Any,
+    keys: StepKeys,
+    amount: Annotated[float, Field(gt=0, le=1)] = 0.3,
+    mode: Mode = "reflect",
+) -> Any:
     """Shift each row by a x its distance from the middle row, a uniform in [-amount, amount].
 
-    Bilinear; beyond the edges the image is mirrored.
+    Bilinear; for mode see `transform`.
     """
-    return transform(images, shears(_draw(images, keys, "shear", amount)))
+    return transform(images, shears(_draw(images, keys, "shear", amount)), mode)
 
 
-def zoom(images: Any, keys: StepKeys, amount: Annotated[float, Field(gt=0, lt=1)] = 0.3) -> Any:
-    """Magnify about the centre by a factor uniform in [1 - amount, 1 + amount], on both axes.
+def zoom(
+    images: Any,
+    keys: StepKeys,
+    amount: Annotated[float, Field(gt=0, lt=1)] = 0.3,
+    each_axis: bool = False,
+    mode: Mode = "reflect",
+) -> Any:
+    """Magnify about the centre by a factor uniform in [1 - amount, 1 + amount].
 
-    Bilinear; beyond the edges the image is mirrored.
+    The factor is the same on both axes, or with each_axis=True one for each, so that the aspect
+    ratio changes. Bilinear; for mode see `transform`.
     """
-    return transform(images, zooms(1 + _draw(images, keys, "zoom", amount)))
+    if each_axis:
+        key = keys.random_key("augment/zoom")
+        draws = tf.random.stateless_uniform([tf.shape(images)[0], 2], key, -amount, amount)
+        return transform(images, tf.linalg.diag(1 / (1 + draws)), mode)
+    return transform(images, zooms(1 + _draw(images, keys, "zoom", amount)), mode)
 
 
 def _draw(images: Any, keys: StepKeys, name: str, limit: float) -> Any:
@@ -184,15 +214,17 @@ def zooms(factors: Any) -> Any:
     return tf.eye(2)[None] / factors[:, None, None]
 
 
-def transform(images: Any, matrices: Any) -> Any:
+def transform(images: Any, matrices: Any, mode: str = "reflect") -> Any:
     """Map each image linearly about its centre.
 
     The output pixel at p (x, y from the centre) gets the input's value at matrix @ p. Interpolation
-    is bilinear; beyond the edges the image is mirrored.
+    is bilinear.
 
     Args:
         images: uint8 or float [batch, height, width, channels].
         matrices: float32 [batch, 2, 2], acting on (x, y).
+        mode: what is beyond the edges. reflect: the image mirrored; nearest: the nearest edge
+            pixel; zero: black.
     """
     size = tf.shape(images)[1:3]
     centre = tf.cast(size[::-1] - 1, tf.float32) / 2  # x, y
@@ -205,6 +237,6 @@ def transform(images: Any, matrices: Any) -> Any:
         output_shape=size,
         fill_value=0.0,
         interpolation="BILINEAR",
-        fill_mode="REFLECT",
+        fill_mode=_FILL_MODES[mode],
     )
     return as_given(tf.ensure_shape(moved, images.shape), images)

@@ -127,7 +127,7 @@ def shape_after(entries: list[Any], image_shape: tuple[int, int, int]) -> tuple[
                 )
             height = width = given["size"]
         is_reflected = name in AUGMENTATIONS and given.get("mode") == "reflect"
-        if is_reflected and given["pixels"] >= min(height, width):
+        if is_reflected and given.get("pixels", 0) >= min(height, width):
             raise UsageError(
                 f"--augment: {name} cannot reflect {given['pixels']} pixels of images of "
                 f"{height} x {width}; use fewer pixels or mode: zero"

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from cnnlab.base.randomness import Origin, StepKeys
 from cnnlab.config.augmentations import MIXING
@@ -89,7 +90,9 @@ def test_alternating_flip_mirrors_every_other_epoch() -> None:
 
 
 @pytest.mark.parametrize("name", ["pad_and_crop", "translate"])
-@pytest.mark.parametrize(("mode", "numpy_mode"), [("zero", "constant"), ("reflect", "reflect")])
+@pytest.mark.parametrize(
+    ("mode", "numpy_mode"), [("zero", "constant"), ("reflect", "reflect"), ("nearest", "edge")]
+)
 def test_shifts(name: str, mode: str, numpy_mode: str) -> None:
     found = run([{name: {"pixels": 2, "mode": mode}}])
     padded = np.pad(IMAGES, ((0, 0), (2, 2), (2, 2), (0, 0)), mode=numpy_mode)
@@ -130,6 +133,55 @@ def test_zoom_magnifies_about_the_centre() -> None:
     ramp = np.tile(np.arange(9, dtype=np.float32) * 10, (9, 1))[None, :, :, None]
     zoomed = geometry.transform(tf.constant(ramp), geometry.zooms(tf.constant([2.0]))).numpy()
     np.testing.assert_allclose(zoomed[0, 4, :, 0], 40 + 5 * (np.arange(9) - 4), atol=1e-3)
+
+
+# tf_keras calls scipy.ndimage by a name that SciPy 2 will not have.
+@pytest.mark.filterwarnings("ignore:Please import `affine_transform`:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("mode", "of_keras"),  # grid-constant blends the edge with zeros, constant ends before it
+    [("nearest", "nearest"), ("reflect", "reflect"), ("zero", "grid-constant")],
+)
+def test_transform_equals_keras(mode: str, of_keras: str) -> None:
+    """Rotation, shear and zoom of each axis of Keras, which composes them in this order.
+
+    The image is a square: Keras turns other ones about a point that is not their centre.
+    """
+    image = np.random.default_rng(2).uniform(0, 255, (23, 23, 3)).astype(np.float32)
+    for given in [(25.0, 0, 1, 1), (0, 17.0, 1, 1), (0, 0, 0.7, 1.3), (9, -8, 1.2, 0.9)]:
+        theta, shear, zx, zy = given
+        angle, slant = np.radians(theta), np.radians(shear)
+        turned = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        sheared = np.array([[1, -np.sin(slant)], [0, np.cos(slant)]])
+        matrix = (turned @ sheared @ np.diag([zx, zy])).astype(np.float32)
+        ours = geometry.transform(tf.constant(image[None]), tf.constant(matrix[None]), mode)
+        theirs = tf_keras.preprocessing.image.apply_affine_transform(
+            image, theta, 0, 0, shear, zx, zy, 0, 1, 2, fill_mode=of_keras
+        )
+        np.testing.assert_allclose(ours[0], theirs, atol=0.05)
+
+
+def test_zoom_of_each_axis() -> None:
+    """Factors of both axes are drawn by themselves, as zoom_range of Keras."""
+    y, x = np.mgrid[:41, :41].astype(np.float32)
+    ramps = np.tile(np.stack([x, y], 2) - 20, (COUNT, 1, 1, 1))
+    found = call("zoom", ramps, amount=0.3, each_axis=True, mode="nearest")
+    factors = np.stack([1 / (found[:, 20, 25, 0] / 5), 1 / (found[:, 25, 20, 1] / 5)])
+    assert 0.7 <= factors.min() < 0.75
+    assert 1.25 < factors.max() <= 1.3
+    assert abs(np.corrcoef(factors)[0, 1]) < 0.4
+    assert np.abs(factors.mean() - 1) < 0.05
+    together = call("zoom", ramps, amount=0.3)
+    np.testing.assert_allclose(together[:, 20, 25, 0], together[:, 25, 20, 1], atol=1e-4)
+    at_edge = np.abs(found).max(axis=(1, 2))
+    assert at_edge.max() <= 20  # nearest: nothing beyond the edge
+
+
+@pytest.mark.parametrize("mode", ["reflect", "nearest", "zero"])
+@pytest.mark.parametrize("name", ["rotate", "shear", "zoom"])
+def test_a_mode_of_the_edges_is_passed_on(name: str, mode: str) -> None:
+    white = np.full((4, 20, 20, 1), 255, np.uint8)
+    darkest = call(name, white, mode=mode).min()
+    assert darkest == 0 if mode == "zero" else darkest == 255
 
 
 def test_drawn_rotations_are_within_their_limit() -> None:
