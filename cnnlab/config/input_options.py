@@ -66,6 +66,13 @@ class InputOptions(Options):
         ge=0,
         lt=1,
     )
+    validate_on: Literal["validation", "test"] = option(
+        "validation",
+        "set that evaluations during training use\n"
+        "validation: the validation set; without one, the test set\n"
+        "test: the test set; a validation set is then left for evaluate and predict",
+        group="data",
+    )
     verify_data: bool = option(
         True,
         "compare the data files with the official checksums; False: accept your own files",

@@ -70,7 +70,8 @@ class RunOptions(StartOptions):
     )
     eval_examples: int | None = option(
         None,
-        "images to evaluate during training, taken from the start of the validation set",
+        "images to evaluate during training, taken from the start of the validation set; of "
+        "pictures, which are in the order of their names, evenly from all of it",
         default_text="all",
         unit="images",
         group="run",

@@ -77,7 +77,12 @@ def _show(words: Sequence[str]) -> None:
 
     def command(options: ShowOptions, _words: tuple[str, ...]) -> dict[str, Any]:
         answer = show(options)
-        cli.say(f"{answer['images']} images in {answer['file']}", options)
+        shape = " x ".join(map(str, answer["input_shape"]))
+        cli.say(
+            f"{answer['images']} images in {answer['file']}; the network gets {shape}, from "
+            f"{answer['input_min']:.4g} to {answer['input_max']:.4g}",
+            options,
+        )
         return answer
 
     cli.run(

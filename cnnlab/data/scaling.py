@@ -12,6 +12,7 @@ from cnnlab.base.tf1 import tf
 from cnnlab.data.specs import ImageRange
 
 WHITENING_EPSILON = 0.01  # added to each variance; pixels are in units of their standard deviation
+_MOST_WHITENED = 2**14  # values of an image: the matrix then has 1 GiB
 _CHUNK = 2000  # images
 _MOMENTS_BYTES = 2**20  # summed at a time: they fit a core's cache
 _MOMENTS_ROWS = 2**32 // 2**16  # summed at a time: the sums of squares, at most 255**2, fit 32 bits
@@ -65,10 +66,20 @@ def build_statistics(
         input_shape: (height, width, channels) of the scaled images, which are the central part of
             the data set's images.
         image_range: (black, white) of the data set's images; None: uint8.
+
+    Raises:
+        UsageError: the images are too large to be whitened.
     """
     if scaling not in ("normalize", "zca", "pca"):
         return None
     whitens = scaling != "normalize"
+    if whitens and int(np.prod(input_shape)) > _MOST_WHITENED:
+        shape = " x ".join(map(str, input_shape))
+        raise UsageError(
+            f"--scaling={scaling} has a matrix of all values of an image, of which images of {shape} "
+            f"have {int(np.prod(input_shape))}; it is for at most {_MOST_WHITENED}, so choose a "
+            "smaller --image_size, or --scaling=normalize"
+        )
     size = int(np.prod(input_shape)) if whitens else image_shape[2]
     with tf.variable_scope("input_statistics", use_resource=True, reuse=tf.AUTO_REUSE):
         names = {"mean": [size], "stddev": [size], "matrix": [size, size] if whitens else None}

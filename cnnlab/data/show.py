@@ -50,7 +50,8 @@ def show(options: ShowOptions) -> dict[str, Any]:
     """Write the contact sheet.
 
     Returns:
-        file, number of images, and width and height of the sheet (pixels).
+        file, number of images, and width and height of the sheet (pixels); and of what the network
+        gets for these images: shape [images, height, width, channels], min and max.
 
     Raises:
         UsageError: the file name does not end in .png.
@@ -72,6 +73,9 @@ def show(options: ShowOptions) -> dict[str, Any]:
         "images": len(inputs),
         "width": sheet.width,
         "height": sheet.height,
+        "input_shape": list(inputs.shape),
+        "input_min": float(inputs.min()),
+        "input_max": float(inputs.max()),
     }
 
 

@@ -169,16 +169,28 @@ class TrainingData:
             self._splits = {"train": train, "validation": held_out, "test": dataset.test}
         return self._splits[name]
 
-    def chosen(self, split: str | Split | Pair) -> Split:
+    def chosen(self, split: str | Split | Pair, limit: int | None = None) -> Split:
         """Return a split by its name, or images and labels of the caller's, checked.
+
+        Args:
+            split: a name, or images and labels.
+            limit: return at most this many images: the first; or of a split of pictures, which are
+                sorted by class, evenly spaced ones. Default: all.
 
         Raises:
             UsageError: as for `split`.
             DataError: the caller's images or labels do not fit the run's data.
         """
-        if isinstance(split, str):
-            return self.split(split)
-        return check_fitting("given", split, self.spec)
+        if not isinstance(split, str):
+            found = check_fitting("given", split, self.spec)
+        else:
+            found = self.split(split)
+        if limit is None or limit >= len(found.labels):
+            return found
+        if isinstance(split, str) and self._of_pictures:
+            rows = np.arange(limit) * len(found.labels) // limit
+            return Split(found.images[rows], found.labels[rows])
+        return Split(found.images[:limit], found.labels[:limit])
 
     def schedule_length(self, config: Config) -> int:
         """Return T, the length of the schedule of `config` in steps."""
@@ -272,10 +284,14 @@ class TrainingData:
                 f"--validation_split={fraction} splits the training set, but the data has a "
                 "validation set; leave out one of them"
             )
-        if self._config.restore_best and not (is_given or fraction):
+        is_on_test = self._config.validate_on == "test"
+        if self._config.restore_best and (is_on_test or not (is_given or fraction)):
+            remedy = "leave out --validate_on=test"
+            if not is_on_test:
+                remedy = "add one, as in --validation_split=0.1"
             raise UsageError(
                 "--restore_best needs a validation set, or it would choose the weights on the test "
-                "set; add one, as in --validation_split=0.1"
+                f"set; {remedy}"
             )
 
     def _check_sizes(self, spec: DatasetSpec) -> None:

@@ -33,7 +33,7 @@ def simple_cnn(
         logits    1024*10 + 10            =     10,250
     It has 698,561,410 parameters for 150x150x3 images and 2 classes. All but 77,698 of them are in
     dense1, which has 73*73*128 inputs. The weights take 2.8 GB. The gradient and Adam's two moving
-    averages take three times as much in addition. With pool_size=8 there are 42,548,098 parameters.
+    averages take three times as much in addition. With pool_size=8 there are 42,546,050 parameters.
 
     Args:
         images: float32 [batch, height, width, channels].

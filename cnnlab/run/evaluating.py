@@ -193,7 +193,7 @@ class EvaluationHook(Hook):
             listener.begin()
         try:
             figures = run.evaluate(
-                "validation",
+                run.config.validate_on,
                 limit=run.config.eval_examples,
                 tta="none",
                 should_stop=lambda: run.control.is_interrupted,

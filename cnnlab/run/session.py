@@ -100,7 +100,7 @@ class SessionOwner:
 
         Args:
             split: "test", "validation" or "train", a Split, or arrays as for `Train(data=)`.
-            limit: evaluate the first `limit` images only.
+            limit: evaluate at most `limit` images; see `TrainingData.chosen`.
             tta: test-time augmentation: "none", "mirror" or "mirror_shift"; default: as configured.
             should_stop: called before each batch; True stops the evaluation.
             on_batch: called with the logits and probabilities of each batch.
@@ -114,8 +114,7 @@ class SessionOwner:
             CnnlabError: there is no session, and save_dir holds no checkpoint.
         """
         weights = self._weights()
-        chosen = self.data.chosen(split)
-        chosen = Split(chosen.images[:limit], chosen.labels[:limit])
+        chosen = self.data.chosen(split, limit)
         return weights.evaluate(chosen, tta, should_stop, on_batch).result()
 
     def predict(self, images: npt.ArrayLike) -> npt.NDArray[np.float32]:

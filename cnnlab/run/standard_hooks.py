@@ -68,7 +68,7 @@ def make_hooks(
     if config.layer_summaries:
         samples = {
             "train": run.data.split("train").images[: config.batch_size].copy(),
-            "val": run.data.split("validation").images[: config.batch_size],
+            "val": run.data.split(config.validate_on).images[: config.batch_size],
         }
         hooks.append(standard.LayerSummaryHook(summary_steps, log, samples))
     if "images" in config.tensorboard:

@@ -20,7 +20,10 @@ DEFAULT_VALIDATION_SPLIT = 0.1
 Metric = Literal["accuracy", "loss"]
 
 # The metrics of trials with different values of these would be measured on different images.
-_WHAT_IS_MEASURED = ("dataset", "label_mode", "validation_split", "verify_data", "eval_examples")
+_WHAT_IS_MEASURED = (
+    *("dataset", "label_mode", "validation_split", "validate_on", "verify_data"),
+    "eval_examples",
+)
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -129,6 +132,7 @@ class TuneOptions(Config):
         """
         given = {name: value for name, value in as_dict(self).items() if name in fields_of(Config)}
         given.update(config=None, json=False, debug=False, overwrite=False, max_secs=None)
+        given["validate_on"] = "validation"
         given["validation_split"] = self.validation_split or DEFAULT_VALIDATION_SPLIT
         return given
 

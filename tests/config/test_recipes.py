@@ -66,6 +66,29 @@ def test_the_texts_figures_of_the_small_networks() -> None:
     assert (long.model, long.optimizer, long.batch_size) == ("cifar_lrn", "nesterov", 128)
 
 
+def test_the_texts_figures_of_pictures() -> None:
+    xray = resolve({"config": "xray_cnn"})
+    assert xray.dataset.endswith("/data/chest_xray")
+    assert (xray.image_size, xray.interpolation, xray.scaling) == ([1024, 1024], "nearest", "unit")
+    assert (xray.model, xray.class_mode, xray.loss) == ("xray_cnn", "categorical", "softmax")
+    assert (xray.optimizer, xray.learning_rate, xray.schedule) == ("adam", 0.001, "constant")
+    assert (xray.steps, xray.eval_steps) == (10 * 16, 16)
+    assert (xray.batch_size, xray.eval_examples, xray.validate_on) == (8, 8 * 8, "test")
+    assert (xray.augment, xray.class_weights) == ([], None)
+    distortions = [
+        "flip",
+        {"shear": {"amount": 0.3, "mode": "nearest"}},
+        {"zoom": {"amount": 0.3, "each_axis": True, "mode": "nearest"}},
+    ]
+    for name, augment in (("cats_dogs", []), ("cats_dogs_augmented", distortions)):
+        c = resolve({"config": name})
+        assert c.dataset.endswith("/data/cats_dogs")
+        assert (c.image_size, c.batch_size, c.steps, c.eval_steps) == ([150, 150], 200, 50 * 10, 10)
+        assert (c.model, c.class_mode, c.optimizer) == ("cats_dogs", "categorical", "adam")
+        assert c.model_options == {"pool_size": 8, "dropout": 0.3}
+        assert (c.augment, c.eval_examples) == (augment, None)
+
+
 def test_the_recipe_of_the_record() -> None:
     """The recipe of the record has its schedule, and the products that its text states."""
     c = resolve({"config": "airbench94"})

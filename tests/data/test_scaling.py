@@ -128,3 +128,11 @@ def test_scaling_as_keras_prepares_pixels(name: str, mode: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     with pytest.raises(UsageError, match=f"--scaling={name} needs colour images with 3 channels"):
         scaling.scale(tf.constant(IMAGES[..., :1]), name)
+
+
+def test_images_too_large_to_be_whitened() -> None:
+    """150 x 150 x 3 would need a matrix of 18 GB."""
+    with tf.Graph().as_default():
+        with pytest.raises(UsageError, match=r"zca has a matrix .* 150 x 150 x 3 have 67500; it is fo"):
+            scaling.build_statistics("zca", (150, 150, 3), (150, 150, 3))
+        assert scaling.build_statistics("normalize", (150, 150, 3), (150, 150, 3)) is not None

@@ -1,5 +1,6 @@
 """The contact sheet."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,12 @@ def test_show_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     with Image.open(out) as sheet:
         # 8 columns of 48 + 2 pixels, and 2 rows of two images and gaps.
         assert sheet.size == (8 * 50 + 2, 2 * (2 * 48 + 4) + 2)
-    assert '"images": 9' in capsys.readouterr().out
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["images"], answer["input_shape"]) == (9, [9, 24, 24, 3])
+    assert answer["input_min"] < -0.5 < 0.5 < answer["input_max"]
+    with pytest.raises(SystemExit):
+        main(flags)
+    assert "; the network gets 9 x 32 x 32 x 3, from 0 to 1\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

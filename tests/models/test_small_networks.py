@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cnnlab.base.tf1 import tf
+from cnnlab.config.resolve import resolve
 from cnnlab.layers.tower import Tower, building
 from cnnlab.models import MODELS
 
@@ -181,3 +182,12 @@ def test_parameters_and_names(name: str) -> None:
         trained = [int(np.prod(v.shape)) for v in tf.trainable_variables()]
     assert found == variables
     assert sum(trained) == parameters
+
+
+def test_parameters_of_the_recipe_cats_dogs() -> None:
+    options = resolve({"config": "cats_dogs"}).model_options
+    with tf.Graph().as_default():
+        build("cats_dogs", tf.zeros([2, 150, 150, 3]), 2, **options)
+        sizes = [int(np.prod(v.shape)) for v in tf.trainable_variables()]
+    # 1,792 + 73,856 + 18*18*128*1024+1024 + 2,050
+    assert sum(sizes) == 42_546_050

@@ -56,10 +56,11 @@ class EvaluationPictures(EvaluationListener):
         self._batches.append((logits, probabilities))
 
     def after(self, run: Run, evaluation: Evaluation) -> None:
-        spec, split = run.data.spec, run.data.split("validation")
+        spec = run.data.spec
+        split = run.data.chosen(run.config.validate_on, run.config.eval_examples)
         names, has_classes = spec.class_names, spec.targets == "classes"
         logits, probabilities = map(np.concatenate, zip(*self._batches, strict=True))
-        labels, predicted = split.labels[: len(logits)], logits.argmax(axis=1)
+        labels, predicted = split.labels, logits.argmax(axis=1)
         values = []
         if "images" in self._parts and has_classes:
             worst = worst_mistakes(probabilities, predicted, labels, MISTAKES)
@@ -107,7 +108,7 @@ class ProjectorHook(Hook):
         self._folder = folder
 
     def after_step(self, run: Run, state: StepState) -> None:
-        split, graph = run.data.split("validation"), run.train_graph.inference
+        split, graph = run.data.split(run.config.validate_on), run.train_graph.inference
         batch_size, features, guesses = run.config.smallest_eval_batch_size, [], []
         images, labels = split.images[:MAX_IMAGES], split.labels[:MAX_IMAGES]
         for start in range(0, len(images), batch_size):

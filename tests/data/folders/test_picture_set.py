@@ -81,6 +81,22 @@ def test_without_a_validation_set_the_test_set_serves() -> None:
         TrainingData(config(restore_best=True), None)
 
 
+def test_the_set_of_evaluations_during_training() -> None:
+    write_folder("p", {"train/a": 4, "train/b": 4, "val/a": 1, "val/b": 1})
+    write_folder("p", {"test/a": 30, "test/b": 10})
+    data = TrainingData(config(validate_on="test"), None)
+    assert data.chosen("validation") is data.split("validation")
+    assert len(data.split("validation").labels) == 2
+    some = data.chosen("test", 8)
+    assert some.labels.tolist() == [0] * 6 + [1] * 2  # evenly from the sorted pictures
+    np.testing.assert_array_equal(some.images, data.split("test").images[::5])
+    assert len(data.chosen("test", 41).labels) == 40
+    given = data.chosen((some.images, some.labels), 7)
+    np.testing.assert_array_equal(given.images, some.images[:7])
+    with pytest.raises(UsageError, match="--restore_best needs a val.*; leave out --validate_on=t"):
+        TrainingData(config(validate_on="test", restore_best=True), None)
+
+
 def truncated(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-200])
 
