@@ -74,9 +74,9 @@ def build_statistics(
         return None
     whitens = scaling != "normalize"
     if whitens and int(np.prod(input_shape)) > _MOST_WHITENED:
-        shape = " x ".join(map(str, input_shape))
+        shown = " x ".join(map(str, input_shape))
         raise UsageError(
-            f"--scaling={scaling} has a matrix of all values of an image, of which images of {shape} "
+            f"--scaling={scaling} has a matrix of all values of an image, of which images of {shown} "
             f"have {int(np.prod(input_shape))}; it is for at most {_MOST_WHITENED}, so choose a "
             "smaller --image_size, or --scaling=normalize"
         )

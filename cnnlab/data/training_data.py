@@ -181,16 +181,14 @@ class TrainingData:
             UsageError: as for `split`.
             DataError: the caller's images or labels do not fit the run's data.
         """
-        if not isinstance(split, str):
-            found = check_fitting("given", split, self.spec)
+        if isinstance(split, str):
+            found, is_sorted = self.split(split), self._of_pictures
         else:
-            found = self.split(split)
+            found, is_sorted = check_fitting("given", split, self.spec), False
         if limit is None or limit >= len(found.labels):
             return found
-        if isinstance(split, str) and self._of_pictures:
-            rows = np.arange(limit) * len(found.labels) // limit
-            return Split(found.images[rows], found.labels[rows])
-        return Split(found.images[:limit], found.labels[:limit])
+        rows = np.arange(limit) * len(found.labels) // limit if is_sorted else slice(limit)
+        return Split(found.images[rows], found.labels[rows])
 
     def schedule_length(self, config: Config) -> int:
         """Return T, the length of the schedule of `config` in steps."""
@@ -286,9 +284,7 @@ class TrainingData:
             )
         is_on_test = self._config.validate_on == "test"
         if self._config.restore_best and (is_on_test or not (is_given or fraction)):
-            remedy = "leave out --validate_on=test"
-            if not is_on_test:
-                remedy = "add one, as in --validation_split=0.1"
+            remedy = "leave out --validate_on=test" if is_on_test else "add --validation_split=0.1"
             raise UsageError(
                 "--restore_best needs a validation set, or it would choose the weights on the test "
                 f"set; {remedy}"
