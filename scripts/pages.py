@@ -3,11 +3,13 @@
     python scripts/pages.py           # writes the pages
     python scripts/pages.py --check   # writes nothing; exits with 1 and names outdated pages
 
-docs/options.md is made from the classes of options, docs/results.md from configs/ and
-results/reproduction.json, docs/benchmarks.md from results/DATE-MACHINE-ISA/WORKLOAD.json.
+docs/options.md is made from the classes of options, docs/results.md from configs/,
+results/reproduction.json and results/transfer.json, docs/benchmarks.md from
+results/DATE-MACHINE-ISA/WORKLOAD.json.
 """
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,6 +37,7 @@ from scripts.bench.benchmarks_page import benchmarks_page
 from scripts.bench.markdown import GENERATED, filled
 from scripts.bench.report import machine_lines
 from scripts.bench.results import read_newest
+from scripts.transfer_study import transfer_section
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
@@ -117,11 +120,18 @@ def option_item(description: Description) -> list[str]:
     return lines
 
 
-def results_page(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return docs/results.md; rows: those of results/reproduction.json."""
+def results_page(
+    rows: Iterable[Mapping[str, Any]], transfer: Mapping[str, Any] | None = None
+) -> str:
+    """Return docs/results.md.
+
+    Args:
+        rows: those of results/reproduction.json.
+        transfer: the content of results/transfer.json, if it is there.
+    """
     by_name = {row["system"]: row for row in rows}
     lines = [
-        GENERATED.format(source="configs/ and results/reproduction.json"),
+        GENERATED.format(source="configs/ and results/"),
         "",
         "# Recipes and results",
         "",
@@ -163,6 +173,8 @@ def results_page(rows: Iterable[Mapping[str, Any]]) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     for number, machine in enumerate(machines, start=1):
         lines += ["", f"Machine {number}:", "", *machine]
+    if transfer is not None:
+        lines += ["", *transfer_section(transfer)]
     lines += ["", "## The recipes", ""]
     for name, path in recipe_paths().items():
         about = load_about(name)
@@ -181,9 +193,11 @@ def percent(accuracy: float | None) -> str:
 def pages() -> dict[Path, str]:
     """Return the text of each generated page by its path."""
     docs, results = ROOT / "docs", ROOT / "results"
+    transfer = results / "transfer.json"
+    measured = json.loads(transfer.read_text(encoding="utf-8")) if transfer.exists() else None
     return {
         docs / "options.md": options_page(),
-        docs / "results.md": results_page(Table(results / "reproduction.json").rows()),
+        docs / "results.md": results_page(Table(results / "reproduction.json").rows(), measured),
         docs / "benchmarks.md": benchmarks_page(
             read_newest(results), read_newest(results / "compiled")
         ),
