@@ -44,7 +44,7 @@ def run_page(text: str) -> RunPage:
         "targets": "classes",
         **dict.fromkeys(("steps_made", "total_steps", "step", "num_images"), 1234567),
         **dict.fromkeys(("parameters", "fixed_parameters", "flops"), 10),
-        **dict.fromkeys(("most_confused", "classes", "layers"), table),
+        **dict.fromkeys(("most_confused", "classes", "balance", "layers"), table),
         **dict.fromkeys(("changed_options", "options", "versions"), table),
         "mistakes": [tile],
         "least_sure": [tile],
