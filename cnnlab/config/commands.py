@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "export": "write the network for other programs",
     "reproduce": "run recipes to their end and collect what they reach",
     "checkpoint": "list, rename and compare the variables of checkpoints",
+    "run-tf1": "run an old program of TensorFlow 1, unchanged",
     "data": "list, fetch and show data sets; check and arrange pictures",
 }
 # These print tables of what can be named in options; `cnnlab.catalogue` has all of them.
@@ -68,9 +69,10 @@ def load_main(command: str) -> Callable[[Sequence[str]], None]:
     """Return the function that runs a command with the words after its name."""
     if command in CATALOGUES:
         return partial(importlib.import_module("cnnlab.catalogue").main, command)
-    module = importlib.import_module(f"cnnlab.{command}")
+    name = f"cnnlab.{command.replace('-', '_')}"
+    module = importlib.import_module(name)
     if hasattr(module, "__path__"):  # a package has its command in __main__
-        module = importlib.import_module(f"cnnlab.{command}.__main__")
+        module = importlib.import_module(f"{name}.__main__")
     main: Callable[[Sequence[str]], None] = module.main
     return main
 

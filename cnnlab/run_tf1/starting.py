@@ -1,0 +1,129 @@
+"""TensorFlow 1 in this process: `import tensorflow` gives it, under every name that it had."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Set
+from typing import Any, Final
+
+from cnnlab.base.tf1 import tf
+from cnnlab.run_tf1 import old_data
+from cnnlab.run_tf1.held_constants import hold_large_constants
+from cnnlab.run_tf1.importing import OldFinder
+from cnnlab.run_tf1.known_downloads import answer_known_downloads
+from cnnlab.run_tf1.noted import stands_in
+from cnnlab.run_tf1.observing import has_gpu, observe_training
+from cnnlab.run_tf1.overlay import Lazy, OldModule, importable
+from cnnlab.run_tf1.python_names import names_of_scipy_misc, restore_python_names
+
+_QUIET: Final = (  # Python's warnings about the age of what the program uses
+    r".*is deprecated and will be removed.*",
+    r".*`tf\.layers.*",
+    r".*argument is deprecated, use.*",
+    r".*FigureCanvasAgg is non-interactive.*",
+)
+
+
+def become_tensorflow_1(data_dir: str) -> None:
+    """Make this process one of TensorFlow 1.15: graphs, sessions, and the names of that time.
+
+    Args:
+        data_dir: the folder of cnnlab's data files.
+
+    Raises:
+        CnnlabError: TensorFlow cannot be loaded.
+    """
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    old_data.set_data_dir(data_dir)
+    tf.disable_v2_behavior()  # loads TensorFlow
+    _be_quiet()
+    keras = importlib.import_module("tf_keras.api._v1.keras")
+    assert keras.layers is not None
+    hold_large_constants()
+    observe_training(has_gpu=has_gpu())
+    answer_known_downloads()
+    restore_python_names()
+    _install()
+
+
+def prepare_display(imports: Set[str]) -> None:
+    """Let matplotlib draw into files where there is no display; `imports`: the program's."""
+    if "matplotlib" not in imports and "pylab" not in imports:
+        return
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.name == "nt":
+        return
+    os.environ["MPLBACKEND"] = "Agg"
+    try:
+        matplotlib = importlib.import_module("matplotlib")
+    except ImportError:
+        return  # the program's own import says what to install
+    stands_in("the display of matplotlib", "none: figures are drawn, and not shown")
+    choose = matplotlib.use
+
+    def use(backend: str, *args: Any, **kwargs: Any) -> None:
+        is_for_files = backend.lower() in ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
+        choose(backend if is_for_files else "agg", *args, **kwargs)
+
+    vars(matplotlib)["use"] = use
+
+
+def _be_quiet() -> None:
+    deprecation = importlib.import_module("tensorflow.python.util.deprecation")
+    deprecation._PRINT_DEPRECATION_WARNINGS = False
+    tf.logging.set_verbosity(tf.logging.WARN)  # TensorFlow 1's default
+    for message in _QUIET:
+        warnings.filterwarnings("ignore", message=message)
+
+
+def _install() -> None:
+    """Put the old modules where `import` finds them."""
+    from cnnlab.run_tf1.contrib_modules import MODULES
+    from cnnlab.run_tf1.tf_names import root_stand_ins
+
+    today = sys.modules["tensorflow"]
+    modules = {
+        f"tensorflow.{name}": _maker(f"tensorflow.{name}", make) for name, make in MODULES.items()
+    }
+    importable.update(modules)
+    modules["scipy.misc"] = lambda: OldModule("scipy.misc", names_of_scipy_misc())
+    sys.modules.pop("scipy.misc", None)
+    sys.meta_path.insert(0, OldFinder(modules, _keras_overlays()))
+    v1 = importlib.import_module("tensorflow.compat.v1")
+    root = OldModule("tensorflow", root_stand_ins(), v1, for_libraries=today)
+    compat = OldModule("tensorflow.compat", {"v1": root}, today.compat, for_libraries=today.compat)
+    vars(root)["_stand_ins"].update(
+        compat=compat,
+        keras=Lazy(lambda: importlib.import_module("tensorflow.keras")),
+        contrib=Lazy(lambda: importlib.import_module("tensorflow.contrib")),
+        examples=Lazy(lambda: importlib.import_module("tensorflow.examples")),
+        layers=Lazy(_layers),
+    )
+    sys.modules["tensorflow"] = root
+
+
+def _layers() -> Any:
+    stands_in("tf.layers", "tf_keras's legacy layers")
+    return tf.layers
+
+
+def _maker(name: str, make: Any) -> Any:
+    def module() -> Any:
+        if name.startswith("tensorflow.contrib") and name != "tensorflow.contrib":
+            stands_in(f"tf.{name.removeprefix('tensorflow.')}", "cnnlab's functions of these names")
+        return OldModule(name, make())
+
+    return module
+
+
+def _keras_overlays() -> dict[str, dict[str, Any]]:
+    def load_data(name: str) -> Any:
+        def load(*args: Any, **kwargs: Any) -> Any:
+            return old_data.keras_load_data(name, *args, **kwargs)
+
+        return load
+
+    overlays = {f"datasets.{name}": {"load_data": load_data(name)} for name in old_data.KERAS_NAMES}
+    return overlays
