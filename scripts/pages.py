@@ -32,6 +32,7 @@ from cnnlab.predict import PredictOptions
 from cnnlab.report import ReportOptions
 from cnnlab.reproduce import ReproduceOptions
 from cnnlab.reproduce.table import Table
+from cnnlab.run_tf1.__main__ import RunTF1Options
 from cnnlab.tune.options import TuneOptions
 from scripts.bench.benchmarks_page import benchmarks_page
 from scripts.bench.markdown import GENERATED, filled
@@ -59,6 +60,7 @@ COMMANDS: Final = (
     Command("tune", TuneOptions, Config),
     Command("reproduce", ReproduceOptions),
     Command("checkpoint list|rename|diff", CheckpointOptions),
+    Command("run-tf1", RunTF1Options),
     Command("data list|fetch|verify", DataOptions),
     Command("data show", ShowOptions, Config),
     Command("data check", CheckOptions),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
@@ -72,9 +72,10 @@ def _run(program: Program, arguments: Sequence[str], options: RunTF1Options) -> 
 
     prepare_display(program.imports)
     become_tensorflow_1(os.path.abspath(options.data_dir))
-    code: Any = run_program(program, arguments)
-    print_report()
-    return int(code)
+    try:
+        return run_program(program, arguments)
+    finally:
+        print_report(program.path)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def ignore_errors() -> Callable[[Any], Any]:
     return transform
 
 
-class AdamWOptimizer(tf.train.AdamOptimizer):  # type: ignore[misc]
+class AdamWOptimizer(tf.train.AdamOptimizer):
     """Adam with the weight decay of Loshchilov and Hutter 2017; of tf.contrib.opt.
 
     Args:

@@ -83,7 +83,10 @@ def _assign_from_checkpoint(model_path: str, var_list: Any) -> Any:
 
 
 def _assign_from_checkpoint_fn(
-    model_path: str, var_list: Any, ignore_missing_vars: bool = False, reshape_variables: bool = False
+    model_path: str,
+    var_list: Any,
+    ignore_missing_vars: bool = False,
+    reshape_variables: bool = False,
 ) -> Any:
     names = set(tf.train.load_checkpoint(model_path).get_variable_to_shape_map())
     named = var_list if isinstance(var_list, dict) else {v.op.name: v for v in var_list}

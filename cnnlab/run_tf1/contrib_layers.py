@@ -131,7 +131,11 @@ def convolution2d(
         shape = [*pair(kernel_size), channels_of(inputs, form), num_outputs]
         weights = variable("weights", shape, weights_initializer, weights_regularizer)
         outputs = tf.nn.conv2d(
-            inputs, weights, four(pair(stride), form), padding, data_format=form,
+            inputs,
+            weights,
+            four(pair(stride), form),
+            padding,
+            data_format=form,
             dilations=four(pair(rate), form),
         )
 
@@ -214,13 +218,11 @@ def fully_connected(
     scope: Any = None,
 ) -> Tensor:
     """Add a dense layer over the last axis of the inputs."""
-    if not isinstance(num_outputs, int):
-        num_outputs = int(num_outputs)
     with tf.variable_scope(scope, "fully_connected", [inputs], reuse=reuse) as layer:
         inputs = tf.convert_to_tensor(inputs)
 
         variable = variable_maker(inputs, trainable, variables_collections)
-        shape = [channels_of(inputs, "NHWC"), num_outputs]
+        shape = [channels_of(inputs, "NHWC"), int(num_outputs)]
         weights = variable("weights", shape, weights_initializer, weights_regularizer)
         if inputs.shape.ndims > 2:
             outputs = tf.tensordot(inputs, weights, [[inputs.shape.ndims - 1], [0]])

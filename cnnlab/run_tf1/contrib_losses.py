@@ -9,7 +9,9 @@ from cnnlab.base.tf1 import tf
 
 def names_of_losses() -> dict[str, Any]:
     def with_logits_first(loss: Any) -> Any:
-        def contrib_loss(logits: Any, labels: Any, weights: Any = 1.0, *more: Any, **named: Any) -> Any:
+        def contrib_loss(
+            logits: Any, labels: Any, weights: Any = 1.0, *more: Any, **named: Any
+        ) -> Any:
             return loss(labels, logits, weights, *more, **named)
 
         return contrib_loss

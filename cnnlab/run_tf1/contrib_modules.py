@@ -28,7 +28,7 @@ from cnnlab.run_tf1.contrib_extras import (
 )
 from cnnlab.run_tf1.contrib_framework import names_of_framework
 from cnnlab.run_tf1.contrib_losses import names_of_losses, names_of_metrics
-from cnnlab.run_tf1.overlay import OldModule, StandIn
+from cnnlab.run_tf1.overlay import OldModule
 
 
 def _layers() -> dict[str, Any]:
@@ -125,7 +125,9 @@ def _data() -> dict[str, Any]:
         "shuffle_and_repeat": shuffled_and_repeated,
         "batch_and_drop_remainder": lambda size: lambda data: data.batch(size, drop_remainder=True),
         "ignore_errors": ignore_errors,
-        "prefetch_to_device": lambda _device, buffer_size=1: lambda data: data.prefetch(buffer_size),
+        "prefetch_to_device": lambda _device, buffer_size=1: (
+            lambda data: data.prefetch(buffer_size)
+        ),
         "AUTOTUNE": tf.data.experimental.AUTOTUNE,
     }
 
@@ -176,6 +178,17 @@ MODULES: dict[str, Any] = {
     "examples.tutorials.mnist": dict,
     "examples.tutorials.mnist.input_data": _mnist_base,
 }
+
+
+# Where the files of contrib were, which programs imported too.
+MODULES.update({"contrib.learn.python": dict, "contrib.learn.python.learn": _learn})
+for _rest in ("datasets", "datasets.mnist", "datasets.base"):
+    MODULES[f"contrib.learn.python.learn.{_rest}"] = MODULES[f"contrib.learn.{_rest}"]
+for _name in ("layers", "framework", "slim", "losses", "metrics", "training"):
+    for _rest in ("", f".{_name}", f".{_name}.{_name}", ".ops", f".ops.{_name}", ".ops.arg_scope"):
+        MODULES[f"contrib.{_name}.python{_rest}"] = MODULES[f"contrib.{_name}"]
+    for _rest in ("initializers", "regularizers"):
+        MODULES[f"contrib.{_name}.python.{_name}.{_rest}"] = MODULES[f"contrib.{_name}"]
 
 
 def _load_dataset(name: str, *_: Any, **__: Any) -> Any:

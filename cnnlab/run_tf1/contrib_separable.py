@@ -14,8 +14,8 @@ from cnnlab.run_tf1.contrib_layers import (
     collected,
     finished,
     four,
-    variable_maker,
     pair,
+    variable_maker,
 )
 from cnnlab.run_tf1.scopes import add_arg_scope
 
@@ -53,18 +53,22 @@ def separable_convolution2d(
         variable = variable_maker(inputs, trainable, variables_collections)
         channels = channels_of(inputs, data_format)
         shape = [*pair(kernel_size), channels, depth_multiplier]
-        depthwise = variable(
-            "depthwise_weights", shape, weights_initializer, weights_regularizer
-        )
+        depthwise = variable("depthwise_weights", shape, weights_initializer, weights_regularizer)
         outputs = tf.nn.depthwise_conv2d(
-            inputs, depthwise, four(pair(stride), data_format), padding, pair(rate),
+            inputs,
+            depthwise,
+            four(pair(stride), data_format),
+            padding,
+            pair(rate),
             data_format=data_format,
         )
         width = channels * depth_multiplier
         if num_outputs is not None:
             pointwise = variable(
-                "pointwise_weights", [1, 1, width, num_outputs],
-                pointwise_initializer or weights_initializer, weights_regularizer,
+                "pointwise_weights",
+                [1, 1, width, num_outputs],
+                pointwise_initializer or weights_initializer,
+                weights_regularizer,
             )
             outputs = tf.nn.conv2d(outputs, pointwise, [1] * 4, "VALID", data_format=data_format)
             width = num_outputs

@@ -1,4 +1,4 @@
-"""The other layers of `tf.contrib.layers` and slim: normalization, dropout, and changes of shape."""
+"""The other layers of `tf.contrib.layers` and slim: normalization, dropout, shapes."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ def batch_norm(
             )
             # Where the moving figures themselves come back, these updates change nothing.
             updates = [
-                tf.assign_sub(each, (1 - decay) * (each - tf.cast(figure, kind)), name="AssignMovingAvg")
+                tf.assign_sub(
+                    each, (1 - decay) * (each - tf.cast(figure, kind)), name="AssignMovingAvg"
+                )
                 for each, figure in zip(moving, figures, strict=True)
             ]
             if updates_collections is None:

@@ -11,7 +11,6 @@ from cnnlab.base.tf1 import tf
 Tensor = Any
 
 
-
 def xavier_initializer(uniform: bool = True, seed: Any = None, dtype: Any = None) -> Any:
     """Return the initializer of Glorot and Bengio 2010."""
     return variance_scaling_initializer(1.0, "FAN_AVG", uniform, seed, dtype)

@@ -6,16 +6,18 @@ module here before Python looks for a file.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 from cnnlab.run_tf1.noted import is_library, stands_in
-from cnnlab.run_tf1.overlay import MissingModule, OldModule, missing
+from cnnlab.run_tf1.overlay import Lazy, MissingModule, OldModule, missing
 
 _KERAS: Final = "tf_keras.api._v1.keras"
 # Keras's own files, whose names programs imported, and the public module that has their names.
@@ -36,6 +38,8 @@ _KERAS_FILES: Final = {
 # Parents without a module of their own: `import tensorflow.contrib.learn.python.learn`.
 _GONE_PARENTS: Final = ("tensorflow.contrib", "tensorflow.examples", "tensorflow.models")
 _KERAS_PARENTS: Final = ("keras", "tensorflow.keras", "tensorflow.contrib.keras")
+
+_IMPORTERS: Final = (str(Path(__file__).parent), str(Path(importlib.__file__).parent))
 
 MakeModule = Callable[[], Any]
 
@@ -62,7 +66,7 @@ class OldFinder(MetaPathFinder):
             if fullname == parent or fullname.startswith(f"{parent}."):
                 if parent == "keras" and _imported_by_library():
                     return None  # TensorFlow's own import of Keras 3
-                return self._spec(fullname, lambda: self._keras(fullname, parent))
+                return self._spec(fullname, functools.partial(self._keras, fullname, parent))
         if fullname == "tensorflow.estimator" or fullname.startswith(_GONE_PARENTS):
             raise missing(fullname, MissingModule)
         return None
@@ -83,7 +87,20 @@ class OldFinder(MetaPathFinder):
             module = next((each for each in found if each is not None), None)
             if module is None:
                 raise missing(fullname, MissingModule)
-        return OldModule(fullname, self._keras_overlays.get(name, {}), module)
+        stand_ins = dict(self._keras_overlays.get(name, {}))
+        for child in _children(name, self._keras_overlays):
+            stand_ins[child] = Lazy(
+                functools.partial(importlib.import_module, f"{fullname}.{child}")
+            )
+        return OldModule(fullname, stand_ins, module)
+
+
+def _children(name: str, modules: Iterable[str]) -> set[str]:
+    """Return the next parts of the modules' names that begin with a name ("": any)."""
+    start = f"{name}." if name else ""
+    return {
+        each.removeprefix(start).partition(".")[0] for each in modules if each.startswith(start)
+    }
 
 
 def keras_module(name: str) -> Any:
@@ -110,7 +127,7 @@ def _imported_by_library() -> bool:
     frame: Any = sys._getframe(2)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith("<frozen") and not file.startswith(__file__.rpartition("/")[0]):
+        if not file.startswith(("<frozen", *_IMPORTERS)):
             return is_library(file)
         frame = frame.f_back
     return False

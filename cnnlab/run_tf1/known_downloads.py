@@ -6,13 +6,15 @@ CIFAR as the archive of binary files or of Python's pickles.
 
 from __future__ import annotations
 
-import gzip
+import functools
 import io
 import pickle
 import re
 import sys
 import tarfile
+import urllib.parse
 import urllib.request
+import zlib
 from collections.abc import Callable
 from email.message import Message
 from pathlib import Path
@@ -29,6 +31,11 @@ from cnnlab.run_tf1.noted import stands_in
 
 _IDX: Final = re.compile(r"(train|t10k)[-.](images|labels)[-.]idx[13][-.]ubyte(\.gz)?$")
 _CIFAR: Final = re.compile(r"cifar-(10|100)-(python|binary)\.tar\.gz$")
+# Size of an IDX file -> size of the official .gz file, which some programs check.
+_GZIP_BYTES: Final = {
+    "mnist": {47040016: 9912422, 60008: 28881, 7840016: 1648877, 10008: 4542},
+    "fashion_mnist": {47040016: 26421880, 60008: 29515, 7840016: 4422102, 10008: 5148},
+}
 _NPZ: Final = re.compile(r"mnist\.npz$")
 
 
@@ -55,8 +62,16 @@ def answer_known_downloads() -> None:
             return urlopen(url, *args, **kwargs)
         return addinfourl(io.BytesIO(content), _headers(content), address, 200)
 
-    urllib.request.urlretrieve = urlretrieve
-    urllib.request.urlopen = opened
+    vars(urllib.request).update(urlretrieve=urlretrieve, urlopen=opened)
+    # Where Python 2 had them.
+    vars(urllib).update(
+        urlretrieve=urlretrieve,
+        urlopen=opened,
+        URLopener=urllib.request.URLopener,
+        quote=urllib.parse.quote,
+        unquote=urllib.parse.unquote,
+        urlencode=urllib.parse.urlencode,
+    )
 
 
 def _headers(content: bytes) -> Message:
@@ -72,12 +87,12 @@ def _known(url: str) -> bytes | None:
     name = url.rsplit("/", 1)[-1]
     make: Callable[[], bytes]
     if found := _IDX.search(name):
-        dataset = "fashion_mnist" if "fashion" in url.lower() else "mnist"
         if any(other in url.lower() for other in ("emnist", "kmnist", "notmnist")):
             return None
-        make = lambda: _idx_file(dataset, *found.groups())  # noqa: E731
+        dataset = "fashion_mnist" if "fashion" in url.lower() else "mnist"
+        make = functools.partial(_idx_file, dataset, *found.groups())
     elif found := _CIFAR.search(name):
-        make = lambda: _cifar_archive(f"cifar{found[1]}", found[2])  # noqa: E731
+        make = functools.partial(_cifar_archive, f"cifar{found[1]}", found[2])
     elif _NPZ.search(name):
         make = _mnist_npz
     else:
@@ -91,7 +106,14 @@ def _idx_file(dataset: str, split: str, kind: str, packed: str | None) -> bytes:
     part: Split = data.train if split == "train" else data.test
     array = part.images[..., 0] if kind == "images" else part.labels.astype(np.uint8)
     content = formats.idx_header(array.shape) + array.tobytes()
-    return gzip.compress(content, 1, mtime=0) if packed else content
+    return _gzipped(content, _GZIP_BYTES[dataset].get(len(content), 0)) if packed else content
+
+
+def _gzipped(content: bytes, size: int) -> bytes:
+    """Return a file of gzip of at least a size, filled with zeros, which gzip ignores."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, 31, 9)
+    packed = compressor.compress(content) + compressor.flush()
+    return packed + bytes(max(0, size - len(packed)))
 
 
 def _mnist_npz() -> bytes:
@@ -168,10 +190,11 @@ def python2_pickle(value: Any) -> bytes:
     return _Python2Pickler.dumps(value)
 
 
-class _Python2Pickler(pickle._Pickler):
-    """Python's own pickler of protocol 2, that writes bytes as strings of Python 2."""
+_PythonPickler: Any = vars(pickle)["_Pickler"]  # Python's own, whose types can be chosen
 
-    dispatch = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]
+
+class _Python2Pickler(_PythonPickler):
+    """A pickler of protocol 2 that writes bytes as strings of Python 2."""
 
     @classmethod
     def dumps(cls, value: Any) -> bytes:
@@ -179,14 +202,15 @@ class _Python2Pickler(pickle._Pickler):
         cls(file, 2).dump(value)
         return file.getvalue()
 
-    def save_python2_string(self, text: bytes) -> None:
+    def save_string(self, text: bytes) -> None:
         if len(text) < 256:
             self.write(pickle.SHORT_BINSTRING + bytes([len(text)]) + text)
         else:
             self.write(pickle.BINSTRING + len(text).to_bytes(4, "little") + text)
         self.memoize(text)
 
-    dispatch[bytes] = save_python2_string
+
+_Python2Pickler.dispatch = {**_PythonPickler.dispatch, bytes: _Python2Pickler.save_string}
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:

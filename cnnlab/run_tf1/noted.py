@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 import sys
 import sysconfig
 from collections import Counter
@@ -22,9 +21,9 @@ datasets: dict[str, None] = {}
 optimizers: list[tuple[str, dict[str, Any]]] = []
 # size of the batch that a training step read -> number of steps
 batches: Counter[int] = Counter()
-# whether a name was used: "dropout", "summary", ...
+# other facts: batch_size, decay
 traits: dict[str, Any] = {}
-runs = 0  # of sessions
+steps = 0  # training steps that sessions ran
 
 
 def stands_in(old: str, new: str) -> None:
@@ -34,20 +33,15 @@ def stands_in(old: str, new: str) -> None:
 
 def program_line() -> str:
     """Return the line of the program that runs, as "mnist.py:12"; "" if none is found."""
-    frame = sys._getframe(1)
+    frame: Any = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
         if not is_library(file):
             return f"{Path(file).name}:{frame.f_lineno}"
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return ""
 
 
 def is_library(file: str) -> bool:
     """Return whether a file is cnnlab's, Python's or an installed package's."""
     return file.startswith(("<", _CNNLAB, *_PYTHON)) and not file.startswith("<ipython")
-
-
-def line_text(file: str, number: int) -> str:
-    """Return a line of a file without its indentation."""
-    return linecache.getline(file, number).strip()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from cnnlab.base.tf1 import tf
 from cnnlab.run_tf1 import noted
 
-# The optimizers that cnnlab has too, and the names of their arguments by position.
+# The arguments of the optimizers that cnnlab has too, by position.
 _OPTIMIZERS: Final = {
     "GradientDescentOptimizer": ("learning_rate",),
     "MomentumOptimizer": ("learning_rate", "momentum", "use_locking", "name", "use_nesterov"),
@@ -19,7 +19,9 @@ _OPTIMIZERS: Final = {
     "AdadeltaOptimizer": ("learning_rate", "rho", "epsilon"),
     "FtrlOptimizer": ("learning_rate",),
 }
-_train_ops: list[Any] = []
+_DEPTH: Final = 3  # operations between what is fetched and what applies the gradients
+_updates: set[Any] = set()
+_is_update: dict[Any, bool] = {}
 
 
 def observe_training(*, has_gpu: bool) -> None:
@@ -31,6 +33,8 @@ def observe_training(*, has_gpu: bool) -> None:
         _observe_optimizer(getattr(tf.train, name), arguments)
     _observe_updates(tf.train.Optimizer)
     _observe_sessions(tf.Session.__mro__[1], has_gpu)
+    kind = tf.data.Dataset
+    kind.batch = note_batch(kind.batch)
 
 
 def _observe_optimizer(kind: Any, arguments: tuple[str, ...]) -> None:
@@ -52,7 +56,8 @@ def _observe_updates(kind: Any) -> None:
     @functools.wraps(apply)
     def apply_gradients(self: Any, *args: Any, **kwargs: Any) -> Any:
         made = apply(self, *args, **kwargs)
-        _train_ops.append(made)
+        if made is not None:
+            _updates.add(getattr(made, "op", made))
         return made
 
     kind.apply_gradients = apply_gradients
@@ -73,32 +78,73 @@ def _observe_sessions(kind: Any, has_gpu: bool) -> None:
     @functools.wraps(run)
     def observed(self: Any, fetches: Any, feed_dict: Any = None, *args: Any, **kwargs: Any) -> Any:
         result = run(self, fetches, feed_dict, *args, **kwargs)
-        if feed_dict:
-            _note_feed(feed_dict)
-        noted.runs += 1
+        if any(_trains(fetched) for fetched in _flat(fetches)):
+            noted.steps += 1
+            _note_feed(feed_dict or {})
         return result
 
     kind.__init__, kind.run = init, observed
 
 
+def _flat(fetches: Any) -> Iterator[Any]:
+    if isinstance(fetches, dict):
+        fetches = list(fetches.values())
+    if isinstance(fetches, list | tuple):
+        for each in fetches:
+            yield from _flat(each)
+    else:
+        yield fetches
+
+
+def _trains(fetched: Any) -> bool:
+    """Return whether fetching this applies gradients: it does itself, or what it waits for."""
+    operation = getattr(fetched, "op", fetched)
+    if not isinstance(operation, tf.Operation):
+        return False
+    if operation not in _is_update:
+        near = {operation}
+        for _depth in range(_DEPTH):
+            near |= {one for each in near for one in each.control_inputs}
+            near |= {one.op for each in near for one in each.inputs if len(each.inputs) < 2}
+        _is_update[operation] = not near.isdisjoint(_updates)
+    return _is_update[operation]
+
+
 def _note_feed(feed_dict: Any) -> None:
-    """Note the length of what was fed, which in most runs is a training batch."""
     sizes = [len(value) for value in feed_dict.values() if getattr(value, "ndim", 0) > 1]
     if sizes:
         noted.batches[max(sizes)] += 1
 
 
+def note_batch(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that also notes its argument batch_size."""
+
+    @functools.wraps(function)
+    def noting(data: Any, batch_size: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(batch_size, int) and "batch_size" not in noted.traits:
+            noted.traits["batch_size"] = batch_size
+        return function(data, batch_size, *args, **kwargs)
+
+    return noting
+
+
+def note_decay(
+    learning_rate: Any,
+    global_step: Any,
+    decay_steps: Any,
+    decay_rate: Any,
+    staircase: bool = False,
+    name: str | None = None,
+) -> Any:
+    """Call `tf.train.exponential_decay`, and note its arguments."""
+    given = (learning_rate, decay_steps, decay_rate)
+    if all(isinstance(each, int | float) for each in given):
+        noted.traits["decay"] = (*given, staircase)
+    return tf.train.exponential_decay(
+        learning_rate, global_step, decay_steps, decay_rate, staircase, name
+    )
+
+
 def has_gpu() -> bool:
     """Return whether TensorFlow can use a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
-
-
-def note_calls(function: Callable[..., Any], trait: str) -> Callable[..., Any]:
-    """Return a function that also notes that the program used it."""
-
-    @functools.wraps(function)
-    def noting(*args: Any, **kwargs: Any) -> Any:
-        noted.traits[trait] = (args, kwargs)
-        return function(*args, **kwargs)
-
-    return noting

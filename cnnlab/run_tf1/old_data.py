@@ -8,6 +8,7 @@ Keras's `load_data` functions return its uint8 arrays.
 from __future__ import annotations
 
 import functools
+import math
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from cnnlab.base.errors import DataError
 from cnnlab.data.datasets import Dataset, load_dataset
+from cnnlab.data.files import layouts
 from cnnlab.run_tf1 import noted
 from cnnlab.run_tf1.noted import program_line
 
@@ -31,17 +33,18 @@ def set_data_dir(folder: str) -> None:
 def load(name: str, places: tuple[str, ...] = (), label_mode: str = "fine") -> Dataset:
     """Return a data set from a folder that the program names, or else from the data folder.
 
+    What is in the program's folder may be any data of the same form, as in TensorFlow 1.
+
     Raises:
         DataError: no files of it are there, and they cannot be fetched.
     """
     noted.datasets[name] = None
     for place in places:
-        try:
-            return _load(name, place, label_mode, fetch=False)
-        except DataError:
-            continue
+        if layouts.find_parts(name, place):
+            return load_dataset(name, place, label_mode=label_mode, verify=False, fetch=False)
+    noted.stands_in(f"the data set {name}", "cnnlab's verified files")
     try:
-        return _load(name, _data_dir, label_mode, fetch=True)
+        return _load(name, _data_dir, label_mode)
     except DataError as error:
         raise DataError(
             f"{program_line()}: {error}; to fetch them: cnnlab data fetch --dataset={name} "
@@ -50,8 +53,8 @@ def load(name: str, places: tuple[str, ...] = (), label_mode: str = "fine") -> D
 
 
 @functools.cache
-def _load(name: str, folder: str, label_mode: str, fetch: bool) -> Dataset:
-    return load_dataset(name, folder, label_mode=label_mode, fetch=fetch)
+def _load(name: str, folder: str, label_mode: str) -> Dataset:
+    return load_dataset(name, folder, label_mode=label_mode)
 
 
 class Datasets(NamedTuple):
@@ -97,7 +100,7 @@ class DataSet:
                 raise AssertionError(f"images.shape: {images.shape} labels.shape: {labels.shape}")
             self._num_examples = len(images)
             if reshape:
-                images = images.reshape(len(images), -1)
+                images = images.reshape(len(images), math.prod(images.shape[1:]))
             if kind == np.float32:
                 images = np.multiply(images.astype(np.float32), 1.0 / 255.0, dtype=np.float32)
         self._images, self._labels, self._fake = images, labels, fake_data
@@ -195,7 +198,10 @@ def read_data_sets(
         (data.test.images, labels_of(data.test.labels)),
     )
     return Datasets(
-        *(DataSet(*part, one_hot=one_hot, dtype=dtype, reshape=reshape, seed=seed) for part in parts)
+        *(
+            DataSet(*part, one_hot=one_hot, dtype=dtype, reshape=reshape, seed=seed)
+            for part in parts
+        )
     )
 
 

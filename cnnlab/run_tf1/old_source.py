@@ -24,8 +24,24 @@ _PYTHON2: Final = (
     (re.compile(r"lambda\s*\(|def\s+\w+\s*\(.*\(\s*\w+\s*,"), "a tuple as an argument"),
 )
 _PYTHON2_MODULES: Final = frozenset(
-    "cPickle urllib2 ConfigParser Queue StringIO cStringIO httplib urlparse Tkinter commands "
-    "__builtin__ exceptions thread HTMLParser xmlrpclib copy_reg".split()
+    [
+        "cPickle",
+        "urllib2",
+        "ConfigParser",
+        "Queue",
+        "StringIO",
+        "cStringIO",
+        "httplib",
+        "urlparse",
+        "Tkinter",
+        "commands",
+        "__builtin__",
+        "exceptions",
+        "thread",
+        "HTMLParser",
+        "xmlrpclib",
+        "copy_reg",
+    ]
 )
 # Names that only version 2 has, or only version 1.
 _ONLY_2: Final = re.compile(
@@ -121,7 +137,7 @@ def syntax_complaint(error: SyntaxError, path: str, source: str = "") -> CnnlabE
 
 def imported_names(tree: ast.AST) -> set[str]:
     """Return the full names of modules that a source imports."""
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
@@ -148,5 +164,11 @@ def module_complaint(error: ModuleNotFoundError) -> str:
         return f"{name} is a module of Python 2: convert the program, python -m lib2to3 -w FILE"
     if not name or name in sys.stdlib_module_names or importlib.util.find_spec(name):
         return ""
-    packages = {"cv2": "opencv-python", "PIL": "Pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
-    return f"the program needs the package {packages.get(name, name)}: pip install {packages.get(name, name)}"
+    packages = {
+        "cv2": "opencv-python",
+        "PIL": "Pillow",
+        "skimage": "scikit-image",
+        "sklearn": "scikit-learn",
+    }
+    package = packages.get(name, name)
+    return f"the program needs the package {package}: pip install {package}"

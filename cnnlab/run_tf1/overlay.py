@@ -14,8 +14,17 @@ from cnnlab.run_tf1.noted import program_line, stands_in
 
 # Code of these packages sees today's TensorFlow, not the old one.
 _LIBRARIES: Final = frozenset(
-    "tensorflow tf_keras keras tensorboard tensorflow_datasets tensorflow_hub "
-    "tensorflow_probability tensorflow_model_optimization tf2onnx".split()
+    [
+        "tensorflow",
+        "tf_keras",
+        "keras",
+        "tensorboard",
+        "tensorflow_datasets",
+        "tensorflow_hub",
+        "tensorflow_probability",
+        "tensorflow_model_optimization",
+        "tf2onnx",
+    ]
 )
 
 
@@ -64,7 +73,8 @@ class OldModule(ModuleType):
         vars(self).update(
             _stand_ins=dict(stand_ins), _beneath=beneath, _for_libraries=for_libraries
         )
-        self.__path__: list[str] = list(getattr(beneath, "__path__", []))
+        # Only TensorFlow's own has files below it that a program may import.
+        self.__path__: list[str] = list(getattr(for_libraries, "__path__", []))
 
     def __getattr__(self, name: str) -> Any:
         mine = vars(self)

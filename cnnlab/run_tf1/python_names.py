@@ -9,7 +9,7 @@ import inspect
 import math
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -50,6 +50,7 @@ def restore_python_names() -> None:
         if name not in vars(np):
             setattr(np, name, value)
     vars(np)["fromstring"] = _fromstring
+    vars(np)["reshape"] = _reshape
     for name in collections.abc.__all__:
         if not hasattr(collections, name):
             setattr(collections, name, getattr(collections.abc, name))
@@ -72,19 +73,35 @@ def _noting(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _getargspec(function: Any) -> Any:
     spec = inspect.getfullargspec(function)
-    kind = collections.namedtuple("ArgSpec", "args varargs keywords defaults")  # noqa: PYI024
-    return kind(spec.args, spec.varargs, spec.varkw, spec.defaults)
+    return _ArgSpec(spec.args, spec.varargs, spec.varkw, spec.defaults)
+
+
+class _ArgSpec(NamedTuple):
+    args: Any
+    varargs: Any
+    keywords: Any
+    defaults: Any
 
 
 _numpy_fromstring: Any = np.fromstring
 
 
-def _fromstring(string: Any, dtype: Any = float, count: int = -1, sep: str = "", **more: Any) -> Any:
+def _fromstring(
+    string: Any, dtype: Any = float, count: int = -1, sep: str = "", **more: Any
+) -> Any:
     """Read numbers from text; or, as NumPy did, from bytes, as a copy."""
     if sep == "":
         data = string.encode("latin-1") if isinstance(string, str) else string
         return np.frombuffer(data, dtype, count).copy()
     return _numpy_fromstring(string, dtype, count, sep=sep, **more)
+
+
+_numpy_reshape: Any = np.reshape
+
+
+def _reshape(a: Any, shape: Any = None, order: Any = "C", **more: Any) -> Any:
+    """Call `np.reshape`, whose argument shape was named newshape."""
+    return _numpy_reshape(a, more.pop("newshape", shape), order, **more)
 
 
 # scipy.misc's functions for images, which SciPy removed.
@@ -120,7 +137,7 @@ def toimage(arr: Any, high: int = 255, low: int = 0, cmin: Any = None, cmax: Any
     return Image.fromarray(array)
 
 
-def imsave(name: Any, arr: Any, format: str | None = None) -> None:  # noqa: A002
+def imsave(name: Any, arr: Any, format: str | None = None) -> None:
     """Write an array as an image file."""
     toimage(arr).save(name, format)
 

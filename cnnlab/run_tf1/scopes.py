@@ -44,7 +44,7 @@ def arg_scope(list_ops_or_scope: Any, **kwargs: Any) -> Iterator[Scope]:
     """Set default arguments of functions inside the block.
 
     Args:
-        list_ops_or_scope: functions; or a scope that an earlier `arg_scope` yielded, without kwargs.
+        list_ops_or_scope: functions; or a scope that an earlier `arg_scope` yielded.
         **kwargs: the arguments.
 
     Raises:
@@ -52,8 +52,9 @@ def arg_scope(list_ops_or_scope: Any, **kwargs: Any) -> Iterator[Scope]:
     """
     if isinstance(list_ops_or_scope, Mapping):
         if kwargs:
-            raise ValueError("When attempting to re-use a scope by suppling a dictionary, kwargs "
-                             "must be empty.")
+            raise ValueError(
+                "When attempting to re-use a scope by suppling a dictionary, kwargs must be empty."
+            )
         scope = {name: dict(defaults) for name, defaults in list_ops_or_scope.items()}
     else:
         scope = {name: dict(defaults) for name, defaults in _stack[-1].items()}

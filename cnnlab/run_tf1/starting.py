@@ -40,8 +40,6 @@ def become_tensorflow_1(data_dir: str) -> None:
     old_data.set_data_dir(data_dir)
     tf.disable_v2_behavior()  # loads TensorFlow
     _be_quiet()
-    keras = importlib.import_module("tf_keras.api._v1.keras")
-    assert keras.layers is not None
     hold_large_constants()
     observe_training(has_gpu=has_gpu())
     answer_known_downloads()
@@ -72,8 +70,9 @@ def prepare_display(imports: Set[str]) -> None:
 
 def _be_quiet() -> None:
     deprecation = importlib.import_module("tensorflow.python.util.deprecation")
-    deprecation._PRINT_DEPRECATION_WARNINGS = False
+    vars(deprecation)["_PRINT_DEPRECATION_WARNINGS"] = False
     tf.logging.set_verbosity(tf.logging.WARN)  # TensorFlow 1's default
+    warnings.filterwarnings("ignore", module=r"tf_keras\.")
     for message in _QUIET:
         warnings.filterwarnings("ignore", message=message)
 
@@ -125,5 +124,4 @@ def _keras_overlays() -> dict[str, dict[str, Any]]:
 
         return load
 
-    overlays = {f"datasets.{name}": {"load_data": load_data(name)} for name in old_data.KERAS_NAMES}
-    return overlays
+    return {f"datasets.{name}": {"load_data": load_data(name)} for name in old_data.KERAS_NAMES}

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from cnnlab.base.tf1 import tf
 from cnnlab.run_tf1.noted import stands_in
+from cnnlab.run_tf1.observing import note_decay
 from cnnlab.run_tf1.overlay import Lazy, OldModule, StandIn
 
 VERSION: Final = "1.15.5"  # the last release of version 1
@@ -90,7 +91,9 @@ def concat(values: Any = None, axis: Any = None, name: str = "concat", **old: An
     return tf.concat(values, axis, name=name)
 
 
-def split(value: Any = None, num_or_size_splits: Any = None, axis: Any = 0, *more: Any, **named: Any) -> Any:
+def split(
+    value: Any = None, num_or_size_splits: Any = None, axis: Any = 0, *more: Any, **named: Any
+) -> Any:
     """Call `tf.split(value, number, axis)`; or as in version 0, `tf.split(axis, number, value)`."""
     if "split_dim" in named:
         given = [each for each in (value, num_or_size_splits) if each is not None]
@@ -146,7 +149,9 @@ def _summary_writer(logdir: str, graph: Any = None, *args: Any, **kwargs: Any) -
     if graph is None:
         graph = kwargs.pop("graph_def", None)
     if graph is not None and not isinstance(graph, tf.Graph):
-        return tf.summary.FileWriter(logdir, None, *args, graph_def=graph, **kwargs)
+        writer = tf.summary.FileWriter(logdir, None, *args, **kwargs)
+        writer.add_event(tf.Event(graph_def=graph.SerializeToString()))
+        return writer
     return tf.summary.FileWriter(logdir, graph, *args, **kwargs)
 
 
@@ -154,7 +159,10 @@ def _summary_writer(logdir: str, graph: Any = None, *args: Any, **kwargs: Any) -
 
 
 def _train_stand_ins() -> dict[str, Any]:
-    return {"SummaryWriter": StandIn(_summary_writer, "tf.summary.FileWriter")}
+    return {
+        "SummaryWriter": StandIn(_summary_writer, "tf.summary.FileWriter"),
+        "exponential_decay": note_decay,
+    }
 
 
 def _nn_stand_ins() -> dict[str, Any]:
@@ -218,7 +226,7 @@ def _define(define: Callable[..., Any]) -> Callable[..., Any]:
         from absl import flags
 
         if name in flags.FLAGS:
-            owner = flags.FLAGS.find_module_defining_flag(name, "")
+            owner = str(flags.FLAGS.find_module_defining_flag(name))
             if owner.partition(".")[0] in ("absl", "tensorflow", "tf_keras"):
                 delattr(flags.FLAGS, name)
         if define.__name__ == "DEFINE_integer" and isinstance(default, float):
