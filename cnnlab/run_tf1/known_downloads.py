@@ -111,7 +111,8 @@ def _idx_file(dataset: str, split: str, kind: str, packed: str | None) -> bytes:
 
 def _gzipped(content: bytes, size: int) -> bytes:
     """Return a file of gzip of at least a size, filled with zeros, which gzip ignores."""
-    compressor = zlib.compressobj(9, zlib.DEFLATED, 31, 9)
+    level = 9 if len(content) < 1 << 20 else 6  # of large files, 6 is small enough and fast
+    compressor = zlib.compressobj(level, zlib.DEFLATED, 31, 9)
     packed = compressor.compress(content) + compressor.flush()
     return packed + bytes(max(0, size - len(packed)))
 

@@ -145,6 +145,7 @@ def note_decay(
     )
 
 
+@functools.cache
 def has_gpu() -> bool:
     """Return whether TensorFlow can use a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))

@@ -124,4 +124,17 @@ def _keras_overlays() -> dict[str, dict[str, Any]]:
 
         return load
 
-    return {f"datasets.{name}": {"load_data": load_data(name)} for name in old_data.KERAS_NAMES}
+    overlays = {f"datasets.{name}": {"load_data": load_data(name)} for name in old_data.KERAS_NAMES}
+    orders = {"tf": "channels_last", "th": "channels_first"}
+
+    def set_order(order: str) -> None:
+        tf.keras.backend.set_image_data_format(orders[order])
+
+    def order() -> str:
+        return "tf" if tf.keras.backend.image_data_format() == "channels_last" else "th"
+
+    # Keras 1 had these names.
+    return {
+        **overlays,
+        "backend": {"image_dim_ordering": order, "set_image_dim_ordering": set_order},
+    }

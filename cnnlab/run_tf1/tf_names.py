@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from cnnlab.base.tf1 import tf
 from cnnlab.run_tf1.noted import stands_in
-from cnnlab.run_tf1.observing import note_decay
+from cnnlab.run_tf1.observing import has_gpu, note_decay
 from cnnlab.run_tf1.overlay import Lazy, OldModule, StandIn
 
 VERSION: Final = "1.15.5"  # the last release of version 1
@@ -55,7 +55,7 @@ def root_stand_ins() -> dict[str, Any]:
         "concat": concat,
         "split": split,
         "reverse": reverse,
-        "reshape": tf.reshape,
+        "device": device,
         "scalar_summary": StandIn(_summary("ScalarSummary", "values"), "the same operation"),
         "histogram_summary": StandIn(_summary("HistogramSummary", "values"), "the same operation"),
         "image_summary": StandIn(image_summary, "the same operation"),
@@ -117,6 +117,14 @@ def reverse(tensor: Any, axis: Any = None, name: str | None = None, dims: Any = 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, numbers.Integral)
+
+
+def device(device_name_or_function: Any) -> Any:
+    """Call `tf.device`, and note a GPU that is not there."""
+    name = device_name_or_function
+    if isinstance(name, str) and "gpu" in name.lower() and not has_gpu():
+        stands_in('tf.device("/gpu:0")', "the CPU, because TensorFlow sees no GPU")
+    return tf.device(name)
 
 
 # Summaries, whose tags were tensors.

@@ -284,6 +284,7 @@ def test_keras_of_that_time(tmp_path: Path) -> None:
         import tensorflow as tf
 
         assert K.image_data_format() == "channels_last"
+        assert K.image_dim_ordering() == "tf"
         labels = np.arange(200) % 4
         images = np.random.RandomState(0).rand(200, 8, 8, 1) * 0.1
         images[np.arange(200), 2 * labels] += 1
@@ -339,4 +340,5 @@ def test_pictures_and_a_device_that_is_not_there(tmp_path: Path) -> None:
     )
     assert "figures are drawn, and not shown" in done.stderr
     assert "time.clock" in done.stderr
+    assert "the CPU, because TensorFlow sees no GPU" in done.stderr
     assert (tmp_path / "figure.png").exists()
