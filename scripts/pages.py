@@ -28,6 +28,7 @@ from cnnlab.data.folders.picture_commands import ArrangeOptions, CheckOptions
 from cnnlab.data.show import ShowOptions
 from cnnlab.evaluate import EvaluateOptions
 from cnnlab.export import ExportOptions
+from cnnlab.port.port_options import PortOptions
 from cnnlab.predict import PredictOptions
 from cnnlab.report import ReportOptions
 from cnnlab.reproduce import ReproduceOptions
@@ -61,6 +62,7 @@ COMMANDS: Final = (
     Command("reproduce", ReproduceOptions),
     Command("checkpoint list|rename|diff", CheckpointOptions),
     Command("run-tf1", RunTF1Options),
+    Command("port", PortOptions),
     Command("data list|fetch|verify", DataOptions),
     Command("data show", ShowOptions, Config),
     Command("data check", CheckOptions),

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "cnnlab"
 ROOMS = ("base", "config", "data", "layers", "models", "graph", "run")  # from the ground up
 DOORS = (
     *("train", "predict", "evaluate", "report", "export", "tune", "reproduce", "catalogue"),
-    *("checkpoint", "run_tf1"),
+    *("checkpoint", "port", "run_tf1"),
     "__main__",
 )
 SEES_TRAIN = ("tune", "reproduce")
