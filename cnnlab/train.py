@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,15 @@ from cnnlab.config.options import as_dict, full_names, replace
 from cnnlab.data.arrays import Pairs
 from cnnlab.data.datasets import Dataset
 from cnnlab.models import ModelFunction
+from cnnlab.run.cluster.shared_run import SharedRun
 from cnnlab.run.control import Control
 from cnnlab.run.disk.config_file import config_text, resolve_for_run
 from cnnlab.run.disk.kept_code import keep_code
-from cnnlab.run.disk.lock import locked
-from cnnlab.run.disk.log_folder import check_log_dir, log_dir_locked
+from cnnlab.run.disk.log_folder import check_log_dir
 from cnnlab.run.disk.run_directory import RunDirectory
 from cnnlab.run.evaluating import EarlyStopping
 from cnnlab.run.hook import Hook
-from cnnlab.run.hooked import HookedRun
 from cnnlab.run.inference import EvaluationStoppedError
-from cnnlab.run.log import RunLog
 from cnnlab.run.loop import run_steps
 from cnnlab.run.metrics.shown import in_words
 from cnnlab.run.rollback import roll_back
@@ -35,7 +34,7 @@ from cnnlab.run.standard_hooks import make_hooks
 from cnnlab.run.tensorboard import hparams
 
 
-class Train(HookedRun):
+class Train(SharedRun):
     """A network, its data and its training run.
 
         with Train(dataset="mnist", model="mnist_cnn", batch_size=50) as train:
@@ -118,25 +117,27 @@ class Train(HookedRun):
             CnnlabError: data, device or disk fail, or the loss is not finite.
         """
         total_steps = self._resolve(save_dir, options)
-        with notes_silenced(self.config.quiet):
+        with notes_silenced(self.config.quiet), self._with_workers():
             return self._train_to(total_steps)
 
     def _train_to(self, total_steps: int) -> dict[str, Any]:
         """Train until step `total_steps`; see `train`."""
-        directory = RunDirectory(self.config)
+        directory = self._run_directory()
         if (result := directory.finished_result(total_steps)) is not None:
             self.say(f"{directory.path} is finished, at step {result['step']}; --steps=N trains on")
             return result
-        check_log_dir(self.config)
+        self._as_chief(partial(check_log_dir, self.config))
         if self._session is None:
             self.data.split("train")  # reports missing files before any folder is made
-        with locked(directory.path), log_dir_locked(self.config):
+        with self._folders_locked(directory):
             started = self._restore_or_start(directory, total_steps)
             # Before this line there is nothing to save, so a signal ends the process at once.
-            with self.control.deferring_signals(), hparams.run_session(self.config) as row:
+            row_written = hparams.run_session(self.config) if self.is_chief else nullcontext()
+            with self.control.deferring_signals(), row_written as row:
                 self._make_all_steps(directory, total_steps, started)
                 result = self._finish(directory, total_steps)
-                hparams.finish(row, result)
+                if row is not None:
+                    hparams.finish(row, result)
             result["seconds"] = round(time.perf_counter() - started, 3)
             directory.write_result(result)
         return result
@@ -155,6 +156,7 @@ class Train(HookedRun):
         given = self._own_code.take(full_names({**options, **folder}, Config))
         self._given.update(given)
         self._use_run_options()
+        self._share_batches()
         self._given.pop("overwrite", None)  # a later call of train() must not delete this run
         if self.config.depends_on_length:
             # Written to config.yaml: the schedule keeps its shape if --steps is raised later.
@@ -181,10 +183,12 @@ class Train(HookedRun):
             self.say(balance.describe())
         needs_restoring = self._session is None and first_step > 0
         _ = self.session  # made here, so that a failure comes before anything is written
-        directory.begin(first_step, total_steps, self._facts(directory.path))
+        facts = self._facts(directory.path) if self.is_chief else ""
+        directory.begin(first_step, total_steps, facts)
         if needs_restoring:
             directory.checkpoints.restore(self.saver, self.session, first_step, exactly=True)
             self.say(f"resuming from step {first_step} of {directory.path}")
+        self._share_state()
         return time.perf_counter() - directory.secs_so_far(first_step)
 
     def _facts(self, path: Path) -> str:
@@ -210,8 +214,7 @@ class Train(HookedRun):
         if self.config.early_stopping is not None:
             evaluations = directory.evaluations_so_far(self.step)
             self._early_stopping = EarlyStopping(self.config.early_stopping, evaluations)
-        log_dir = self.config.resolved_log_dir
-        with RunLog(directory.path, log_dir, self.graph, self.step) as log:
+        with self._open_log(directory) as log:
             hooks = make_hooks(
                 self,
                 directory,

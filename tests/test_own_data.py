@@ -55,7 +55,7 @@ KINDS: dict[str, tuple[Dataset, dict[str, Any]]] = {
     ),
     "value": (data_set(images(), VALUES[:, 0]), {"loss": "mse"}),
     "values": (data_set(images(), VALUES), {"loss": "mae", "augment": ["cutmix"]}),
-    "logs": (data_set(images(), VALUES), {"loss": "msle", "accumulate_steps": 2}),
+    "logs": (data_set(images(), VALUES), {"loss": "msle", "micro_batches": 2}),
     "floats": (
         data_set(images() / 255, TOP, image_range=(0, 1)),
         {"augment": ["brightness", "pad_and_crop"], "scaling": "normalize"},

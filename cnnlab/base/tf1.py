@@ -180,15 +180,20 @@ def reason_of(error: Exception) -> str:
 _processes_with_sessions: set[int] = set()
 
 
-def open_session(graph: Any, config: Any = None) -> Any:
+def open_session(graph: Any, config: Any = None, target: str = "") -> Any:
     """Return a new `tf.Session`.
+
+    Args:
+        graph: its graph.
+        config: a ConfigProto.
+        target: of a `tf.train.Server`; default: this process.
 
     Raises:
         CnnlabError: this process was forked from one that had a session.
     """
     check_not_forked()
     _processes_with_sessions.add(os.getpid())
-    return tf.Session(graph=graph, config=config)
+    return tf.Session(target, graph=graph, config=config)
 
 
 def of_this_process(session: Any) -> Any:

@@ -16,6 +16,7 @@ from typing import Final
 
 # Another name of an option, and the option.
 ALIASES: Final = {
+    "accumulate_steps": "micro_batches",
     "batch": "batch_size",
     "bs": "batch_size",
     "epoch": "epochs",

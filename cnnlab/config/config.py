@@ -33,10 +33,8 @@ class Config(RunOptions):
 
     @pydantic.model_validator(mode="after")
     def _whole_batches(self) -> Config:
-        if self.xla is True and self.accumulate_steps > 1:
-            raise ValueError(
-                "--xla cannot compile the loop of --accumulate_steps; remove one of them"
-            )
+        if self.xla is True and self.micro_batches > 1:
+            raise ValueError("--xla cannot compile the loop of --micro_batches; remove one of them")
         return self
 
     @pydantic.model_validator(mode="after")

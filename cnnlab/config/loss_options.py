@@ -108,10 +108,12 @@ class LossOptions(InputOptions):
     batch_size: int = option(
         500, "images per step", unit="images", group="training", everyday=True, ge=1
     )
-    accumulate_steps: int = option(
+    micro_batches: int = option(
         1,
-        "split each batch into this many micro-batches, computed one after the other, and average "
-        "their gradients; a step is still one update, but needs only the memory of a micro-batch",
+        "split each batch into this many parts and add their gradients in a fixed order; a step is "
+        "still one update\n"
+        "one worker computes one part after the other, in the memory of one; several workers share "
+        "the parts, and any number of workers gives the same result",
         unit="micro-batches",
         group="training",
         ge=1,

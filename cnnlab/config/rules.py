@@ -94,9 +94,9 @@ def _update_contradictions(options: TrainingOptions) -> Iterator[str]:
             )
     if options.optimizer == "adamw" and options.weight_decay_mode == "coupled":
         yield "--optimizer=adamw has decoupled weight decay; for coupled decay use --optimizer=adam"
-    if options.batch_size % options.accumulate_steps:
+    if options.batch_size % options.micro_batches:
         yield (
-            f"--accumulate_steps={options.accumulate_steps} does not divide "
+            f"--micro_batches={options.micro_batches} does not divide "
             f"--batch_size={options.batch_size}"
         )
 

@@ -9,15 +9,15 @@ import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.config.options import STRICT, option
-from cnnlab.config.start_options import StartOptions
 from cnnlab.config.training_options import TTA_HELP, Tta
+from cnnlab.config.worker_options import WorkerOptions
 
 BoardPart = Literal["images", "confusion_matrix", "pr_curves", "projector"]
 MAX_TRACED_STEPS = 100  # the trace of one step has some hundred kilobytes
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
-class RunOptions(StartOptions):
+class RunOptions(WorkerOptions):
     """The options for run, speed, TensorBoard and device; see `cnnlab.config.config.Config`."""
 
     save_dir: str = option(

@@ -59,7 +59,7 @@ def steps_to_compile(context: StepContext, image_shape: tuple[int, int, int]) ->
         config.xla
         and not config.augment
         and (context.parts.loss, context.parts.optimizer, context.parts.schedule) == (None,) * 3
-        and config.accumulate_steps == 1
+        and config.micro_batches == 1
         and config.precision == "float32"
         and not context.parts.takes_labels
         and len(matrices) == 1

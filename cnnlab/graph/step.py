@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from cnnlab.base.tf1 import tf, tf2
 from cnnlab.config.config import Config
 from cnnlab.data.batches import Batch
+from cnnlab.graph.micro_batches import PassResult, build_micro_batches
 from cnnlab.graph.model_effects import Summaries, check_random_numbers, updates_of
 from cnnlab.graph.parts import Parts, check_variables
 from cnnlab.graph.update.averages import Averages
@@ -19,6 +20,7 @@ from cnnlab.graph.update.losses import training_losses
 from cnnlab.graph.update.optimizers import build_update
 from cnnlab.graph.update.precision import LossScale
 from cnnlab.graph.update.rate import LearningRate
+from cnnlab.graph.update.reduction import ALONE, Share
 from cnnlab.layers.kernels.choice import Kernels, isolates_pools
 from cnnlab.layers.kernels.products import fast_product_gradients
 from cnnlab.layers.tower import LayerDefaults, Tower, building
@@ -38,6 +40,8 @@ class StepContext(NamedTuple):
     loss_scale: with precision float16; else None.
     kernels: how the layers are computed.
     is_last: returns a bool scalar, whether the step is the last one of its session run.
+    state: the network's variables that passes update without gradients, such as moving averages.
+    share: which of the workers of the run has this graph.
     """
 
     config: Config
@@ -49,6 +53,8 @@ class StepContext(NamedTuple):
     loss_scale: LossScale | None
     kernels: Kernels
     is_last: Callable[[], Any] = lambda: tf.constant(False)
+    state: Sequence[Any] = ()
+    share: Share = ALONE
 
 
 class StepsMade(NamedTuple):
@@ -72,21 +78,6 @@ class StepsMade(NamedTuple):
 MakeSteps = Callable[[Any, Any, Any], StepsMade]
 
 
-class PassResult(NamedTuple):
-    """The result of one forward and backward pass.
-
-    objective: float32 scalar that is minimized: loss and penalties.
-    logits: float32 [batch, num_classes], unscaled.
-    gradients: of each trainable variable; None where it does not enter the objective.
-    updates: ops that update other variables, such as the moving averages of batch norm.
-    """
-
-    objective: Any
-    logits: Any
-    gradients: list[Any]
-    updates: list[Any]
-
-
 def choose_kernels(config: Config, logits: Any) -> Kernels:
     """Return the choice of kernels for training.
 
@@ -97,7 +88,7 @@ def choose_kernels(config: Config, logits: Any) -> Kernels:
     compiles_step = config.xla is True
     return Kernels(
         is_fast=config.fast_kernels,
-        batch_size=config.batch_size // config.accumulate_steps,
+        batch_size=config.batch_size // config.micro_batches,
         compiler="step" if compiles_step else None,
         isolates_step=isolates_pools(logits, compiles_step=compiles_step),
     )
@@ -150,11 +141,25 @@ def _apart(build: Callable[..., Any]) -> Callable[..., Any]:
 
 def build_plain_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any, Any, Any]:
     """Add one update of all variables as operations of the current graph; see `build_step`."""
-    count = context.config.accumulate_steps
+    count = context.config.micro_batches
     if count == 1:
         result = _build_pass(context, batch, step)
     else:
-        result = _build_micro_batches(context, batch, step, count)
+
+        def build_pass(part: Batch, key_step: Any, is_last: Callable[[], Any]) -> PassResult:
+            here = context._replace(is_last=lambda: context.is_last() & is_last())
+            return _build_pass(here, part, key_step)
+
+        result = build_micro_batches(
+            build_pass,
+            batch,
+            step,
+            count,
+            num_classes=context.num_classes,
+            share=context.share,
+            state=context.state,
+            apart=_apart if context.kernels.isolates_step else None,
+        )
     variables = tf.trainable_variables()
 
     def update() -> Any:
@@ -241,59 +246,3 @@ def build_training_logits(
     if known:  # inference has been built in this graph
         check_variables(known)
     return logits, tower
-
-
-def _build_micro_batches(context: StepContext, batch: Batch, step: Any, count: int) -> PassResult:
-    """Add forward and backward passes over `count` parts of the batch, one after the other.
-
-    Gradients and objective are means over the batch. So without batch norm and dropout they equal
-    those of the whole batch, except for rounding. Batch norm sees the parts, and each part updates
-    its moving averages.
-    """
-    size = tf.shape(batch["labels"])[0]
-    parts = tf.minimum(count, size)  # a fed batch may have fewer images than parts
-    variables = tf.trainable_variables()
-    parts_of_none: list[Any] = []
-
-    def body(j: Any, objective: Any, logits: Any, *sums: Any) -> Any:
-        # A fed batch need not be divisible.
-        start, end = size * j // parts, size * (j + 1) // parts
-        part = {name: tensor[start:end] for name, tensor in batch.items()}
-        part["inputs"] = tf.ensure_shape(part["inputs"], batch["inputs"].shape)
-        share = tf.cast(end - start, tf.float32) / tf.cast(size, tf.float32)
-        here = context._replace(is_last=lambda: context.is_last() & (j + 1 >= parts))
-        result = _build_pass(here, part, step * count + tf.cast(j, tf.int64))
-        parts_of_none[:] = [gradient is None for gradient in result.gradients]
-        new_sums = [
-            total if gradient is None else total + share * gradient
-            for total, gradient in zip(sums, result.gradients, strict=True)
-        ]
-        # To save memory, a part is finished before the next one begins.
-        with tf.control_dependencies([*result.updates, *new_sums]):
-            return (
-                j + 1,
-                objective + share * result.objective,
-                tf.concat([logits, result.logits], axis=0),
-                *new_sums,
-            )
-
-    start = (
-        tf.constant(0),
-        tf.constant(0.0),
-        tf.zeros([0, context.num_classes], tf.float32),
-        *[tf.zeros(variable.shape, variable.dtype.base_dtype) for variable in variables],
-    )
-    shapes = [value.shape for value in start]
-    shapes[2] = tf.TensorShape([None, context.num_classes])
-    _, objective, logits, *sums = tf.while_loop(
-        lambda j, *_: j < parts,
-        _apart(body) if context.kernels.isolates_step else body,
-        start,
-        shape_invariants=tuple(shapes),
-        parallel_iterations=1,
-        name="micro_batches",
-    )
-    gradients = [
-        None if is_none else total for is_none, total in zip(parts_of_none, sums, strict=True)
-    ]
-    return PassResult(objective, logits, gradients, [])

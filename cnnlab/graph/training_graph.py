@@ -30,11 +30,12 @@ from cnnlab.graph.own_trials import try_own_functions
 from cnnlab.graph.parts import Parts
 from cnnlab.graph.step import StepContext, StepsMade, choose_kernels
 from cnnlab.graph.steps import make_steps_one_by_one
-from cnnlab.graph.update.averages import Averages, network_variables
+from cnnlab.graph.update.averages import Averages, network_variables, updated_by_passes
 from cnnlab.graph.update.losses import training_losses
 from cnnlab.graph.update.plateau import Plateau
 from cnnlab.graph.update.precision import LossScale
 from cnnlab.graph.update.rate import LearningRate
+from cnnlab.graph.update.reduction import ALONE, Share, gather_rows
 
 
 class TrainGraph(NamedTuple):
@@ -95,6 +96,7 @@ def build_train_graph(
     *,
     has_example_weights: bool = False,
     class_counts: Sequence[int] | None = None,
+    share: Share = ALONE,
 ) -> TrainGraph:
     """Add the inference graph, the input stream and the loop of steps to the default graph.
 
@@ -107,6 +109,7 @@ def build_train_graph(
             or resumes.
         has_example_weights: whether the training data has a weight for each image.
         class_counts: training images of each class, where the sampling needs them.
+        share: which of the workers of the run gets this graph.
 
     Raises:
         UsageError: the option trainable leaves no variable to train.
@@ -136,6 +139,8 @@ def build_train_graph(
         global_step,
         LossScale() if config.precision == "float16" else None,
         choose_kernels(config, inference.logits),
+        state=updated_by_passes(variables),
+        share=share,
     )
     with tf.name_scope("data"):
         source = BatchSource(
@@ -153,6 +158,8 @@ def build_train_graph(
         make_steps = make_steps_one_by_one(context, source, first_step)
     with tf.name_scope(training_scope):
         steps = make_steps(inference, start, steps_ph)
+        if share.workers > 1:
+            steps.last["logits"] = gather_rows(steps.last["logits"], share)
     train_loss, train_accuracy = _build_metrics(config, steps, spec.targets, parts.loss)
     with tf.name_scope("metrics/"):  # the same scope, entered again
         last_step = start + tf.cast(steps.made, tf.int64) - 1

@@ -27,6 +27,7 @@ from cnnlab.layers.initializers import find_initializer
 from cnnlab.layers.penalties import Penalties
 
 FROZEN: Final = "frozen"  # collection of variables that are filled once and need no average
+HELD: Final = "held"  # collection of variables that would be trained, but for an option
 
 
 class LayerDefaults(NamedTuple):
@@ -38,7 +39,7 @@ class LayerDefaults(NamedTuple):
     l1, l2: penalties on every kernel for which the model sets no regularizer.
     trainable: pattern of the names of the variables that are trained; None: all.
     parameter_groups: pattern to settings of an update, of which `from` counts here.
-    accumulate_steps: number of parts of a batch, each with keys of its own.
+    micro_batches: number of parts of a batch, each with keys of its own.
     """
 
     kernel_initializer: str | None = None
@@ -48,7 +49,7 @@ class LayerDefaults(NamedTuple):
     l2: float = 0.0
     trainable: str | None = None
     parameter_groups: Mapping[str, Any] = MappingProxyType({})
-    accumulate_steps: int = 1
+    micro_batches: int = 1
 
     def freezes(self, name: str) -> bool:
         """Return whether the options freeze the variable of this name."""
@@ -114,10 +115,13 @@ class Variables:
         kwargs["use_resource"] = True  # the loop of steps cannot update any other kind
         regularizer = kwargs.pop("regularizer", None)
         self._choose_start(name, kwargs)
+        is_held = self._defaults.freezes(name) and kwargs.get("trainable") is not False
         if self._defaults.freezes(name):
             kwargs["trainable"] = False
         with self._getting():
             live = getter(name, **kwargs)
+        if is_held:
+            tf.add_to_collection(HELD, live)
         seed_start(live, self._seed, name)
         self.penalties.add(live, regularizer)
         is_averaged = self._average is not None and live.dtype.is_floating

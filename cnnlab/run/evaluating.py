@@ -181,7 +181,7 @@ class EvaluationHook(Hook):
         """Make the evaluation that a signal interrupted in the process before this one."""
         step = run.step
         is_due = step > 0 and is_time(step, self.every_steps, self._total_steps)
-        if is_due and not self._log.has("val", step):
+        if is_due and not self._directory.has_evaluation(step):
             self._evaluate(run, step, float(run.session.run(run.train_graph.last_rate)))
 
     def after_step(self, run: Run, state: StepState) -> None:

@@ -17,6 +17,7 @@ The loop calls every hook in the order of the list:
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -26,15 +27,35 @@ from cnnlab.graph.training_graph import TrainGraph
 from cnnlab.run.control import Control
 
 
+class Workers(Protocol):
+    """All workers of a run; `cnnlab.run.cluster.cluster` describes the methods."""
+
+    def agree(self, control: Control, plan: RunPlan) -> bool:
+        """Agree on the next session run; return whether there is one."""
+
+    def steps_watched(self, plan: RunPlan) -> AbstractContextManager[None]:
+        """Return the context of a session run of training steps."""
+
+
 class Run(Protocol):
     """What hooks see of a training run. `cnnlab.Train` is a run; it describes the attributes.
 
     control: whether the run must stop or save, and why.
+    cluster: the workers that share the run; None: there is one.
+    is_chief: whether this worker writes the run's files. Without a cluster it does.
     """
 
     config: Config
     data: TrainingData
     control: Control
+
+    @property
+    def cluster(self) -> Workers | None:
+        """The workers that share the run."""
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this worker writes the run's files."""
 
     @property
     def graph(self) -> Any:

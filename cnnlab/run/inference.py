@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -23,6 +23,11 @@ from cnnlab.run.metrics.target_sums import Sums, sums_of
 WIDEST_BATCH_BYTES = 2**23  # larger arrays are slow to allocate, and few batches gain little
 
 OnBatch = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], None]
+Found = dict[str, Any]  # outputs of a batch by name, float32 [batch, ...]
+# Returns the outputs of the batches that begin at these images.
+ComputeBatches = Callable[[Sequence[int]], Iterator[Found]]
+# Returns those of all batches; its arguments: the function above, the starts, the names.
+Complete = Callable[[ComputeBatches, Sequence[int], Sequence[str]], Iterable[Found]]
 
 
 class EvaluationStoppedError(Exception):
@@ -96,6 +101,7 @@ class GraphSession:
         tta: str | None = None,
         should_stop: Callable[[], bool] = lambda: False,
         on_batch: OnBatch | None = None,
+        complete: Complete | None = None,
     ) -> Sums:
         """Evaluate every image of a split, including those of a smaller last batch.
 
@@ -105,6 +111,7 @@ class GraphSession:
             should_stop: called before each batch; True stops the evaluation.
             on_batch: called with each batch's logits and probabilities, both float32
                 [batch, num_classes], for a caller that needs more than sums.
+            complete: computes all batches, together with other processes; None: alone.
 
         Raises:
             EvaluationStoppedError: `should_stop` returned True.
@@ -119,15 +126,21 @@ class GraphSession:
         answers, losses, logits = [], [], []
         fetches = ["logits"] + ["losses"] * self._fetches_losses
         fetches += ["probabilities"] * (on_batch is not None or measured == "probabilities")
-        for start in range(0, len(split.labels), batch_size):
-            if should_stop():
-                raise EvaluationStoppedError
-            part = slice(start, start + batch_size)
-            with translate_op_errors("evaluation"):
-                feeds = self._feeds(split.images[part], tta)
-                if self._fetches_losses:
-                    feeds["labels_ph"] = split.labels[part]
-                found = self.run(fetches, feeds)
+
+        def compute(starts: Sequence[int]) -> Iterator[Found]:
+            for start in starts:
+                if should_stop():
+                    raise EvaluationStoppedError
+                part = slice(start, start + batch_size)
+                with translate_op_errors("evaluation"):
+                    feeds = self._feeds(split.images[part], tta)
+                    if self._fetches_losses:
+                        feeds["labels_ph"] = split.labels[part]
+                    found = self.run(fetches, feeds)
+                yield found
+
+        starts = range(0, len(split.labels), batch_size)
+        for found in complete(compute, starts, fetches) if complete else compute(starts):
             answers.append(found[measured])
             logits += [found["logits"]] if self._graph.metrics else []
             if self._fetches_losses:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -67,10 +68,12 @@ def run_steps(run: Run, hooks: Sequence[Hook], total_steps: int) -> None:
     make_steps = _prepare_training(run)
     pacer = Pacer(run.config.steps_per_run)
     step, step_secs, state = run.step, 0.0, None
-    while step < total_steps and not run.control.is_stopping:
+    while step < total_steps and (run.cluster is not None or not run.control.is_stopping):
         plan = pacer.plan(step, total_steps, hooks)
         for hook in hooks:
             hook.before_run(plan)
+        if run.cluster is not None and not run.cluster.agree(run.control, plan):
+            break
         figures, secs = _run_session(run, make_steps, plan)
         pacer.learn(plan.steps, secs)
         step += plan.steps
@@ -111,8 +114,9 @@ def _run_session(
     Raises:
         NonFiniteError: the loss is not finite; names the step.
     """
+    watched = contextlib.nullcontext() if run.cluster is None else run.cluster.steps_watched(plan)
     started = time.perf_counter()
-    with translate_op_errors(f"training after step {plan.step}"), denormals_flushed():
+    with translate_op_errors(f"training after step {plan.step}"), watched, denormals_flushed():
         _, objective, loss, accuracy, learning_rate = make_steps(plan.steps, **plan.arguments)
     secs = time.perf_counter() - started
     if not math.isfinite(objective):

@@ -21,6 +21,7 @@ from cnnlab.data.target_options import fitted_to_targets
 from cnnlab.data.training_data import TrainingData
 from cnnlab.graph.parts import Parts
 from cnnlab.graph.training_graph import TrainGraph, build_train_graph
+from cnnlab.graph.update.reduction import ALONE, Share
 from cnnlab.models import ModelFunction
 from cnnlab.run.device import choose_device, describe_device, session_config, set_intra_op_threads
 from cnnlab.run.disk.config_file import check_fingerprints, resolve_for_run
@@ -28,7 +29,7 @@ from cnnlab.run.disk.fingerprint import fingerprints_of
 from cnnlab.run.disk.run_directory import RunDirectory
 from cnnlab.run.disk.saver import make_saver
 from cnnlab.run.disk.warm_start import start_values, with_init_step
-from cnnlab.run.inference import GraphSession, OnBatch
+from cnnlab.run.inference import Complete, GraphSession, OnBatch
 from cnnlab.run.own_code import OwnCode
 
 
@@ -41,6 +42,9 @@ class SessionOwner:
     config: Config
     data: TrainingData
     device: str
+    # A run of several workers replaces these; see `cnnlab.run.cluster.shared_run`.
+    _share: Share = ALONE
+    _complete: Complete | None = None
 
     def __init__(
         self,
@@ -81,6 +85,7 @@ class SessionOwner:
                     first_step,
                     has_example_weights=self.data.has_example_weights,
                     class_counts=self.data.class_counts,
+                    share=self._share,
                 )
                 self._first_step = first_step
                 self._saver = make_saver(self._graph)
@@ -115,7 +120,8 @@ class SessionOwner:
         """
         weights = self._weights()
         chosen = self.data.chosen(split, limit)
-        return weights.evaluate(chosen, tta, should_stop, on_batch).result()
+        sums = weights.evaluate(chosen, tta, should_stop, on_batch, self._complete)
+        return sums.result()
 
     def predict(self, images: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Return class probabilities, with the same weights as `evaluate`.
@@ -195,36 +201,6 @@ class SessionOwner:
         """Number of steps made so far; 0 before there is a session."""
         return 0 if self._session is None else int(self.session.run(self.train_graph.global_step))
 
-    @property
-    def images_ph(self) -> Any:
-        """uint8 [batch, height, width, channels]; see the class."""
-        return self.train_graph.inference.images_ph
-
-    @property
-    def labels_ph(self) -> Any:
-        """int64 [batch]; see the class."""
-        return self.train_graph.inference.labels_ph
-
-    @property
-    def steps_ph(self) -> Any:
-        """int32 scalar; see the class."""
-        return self.train_graph.steps_ph
-
-    @property
-    def logits(self) -> Any:
-        """float32 [batch, num_classes]; see the class."""
-        return self.train_graph.inference.logits
-
-    @property
-    def loss(self) -> Any:
-        """float32 scalar; see the class."""
-        return self.train_graph.inference.loss
-
-    @property
-    def train_op(self) -> Any:
-        """The training operation; see the class."""
-        return self.train_graph.train_op
-
     def describe(self) -> str:
         """Return one phrase: number of parameters, size of the graph, device, oneDNN."""
         with building_in(self.graph):
@@ -236,7 +212,7 @@ class SessionOwner:
     def _start_session(self) -> Any:
         """Return a session with initialized variables and the training set resident."""
         graph, train = self.train_graph, self.data.split("train")
-        session = open_session(self.graph, session_config(self.config))
+        session = self._open_session(session_config(self.config))
         loaded = self._initialize_variables(session)
         graph.fill_data(session, train)
         if self._first_step == 0:
@@ -245,6 +221,9 @@ class SessionOwner:
         self.data.release_train()
         self.graph.finalize()
         return session
+
+    def _open_session(self, config: Any) -> Any:
+        return open_session(self.graph, config)
 
     def _initialize_variables(self, session: Any) -> dict[Any, Any]:
         """Initialize the variables; return the values that --init_from gives, by initial value."""

@@ -53,7 +53,7 @@ def make_hooks(
     summary_steps = summary_steps_of(config.summary_steps, total_steps)
     hooks: list[Hook] = [
         standard.SummaryHook(summary_steps, log, started),
-        *([] if is_quiet() else [ProgressHook(summary_steps, total_steps)]),
+        *([] if is_quiet() or not run.is_chief else [ProgressHook(summary_steps, total_steps)]),
         EvaluationHook(
             config.eval_steps,
             total_steps,
@@ -65,22 +65,22 @@ def make_hooks(
     ]
     if run.train_graph.model_summaries is not None:
         hooks.append(standard.ModelSummaryHook(summary_steps, log))
-    if config.layer_summaries:
+    if config.layer_summaries and run.is_chief:
         samples = {
             "train": run.data.split("train").images[: config.batch_size].copy(),
             "val": run.data.split(config.validate_on).images[: config.batch_size],
         }
         hooks.append(standard.LayerSummaryHook(summary_steps, log, samples))
-    if "images" in config.tensorboard:
+    if "images" in config.tensorboard and run.is_chief:
         hooks.append(InputImagesHook(log))
-    if "projector" in config.tensorboard:
+    if "projector" in config.tensorboard and run.is_chief:
         hooks.append(ProjectorHook(config.resolved_log_dir / "val"))
     if config.trace_steps is not None or config.profile:
         start = run.step + WARM_UP_STEPS
         first, last = config.trace_steps or (start + 1, start + PROFILED_STEPS)
         profile_path = directory.path / "profile.json" if config.profile else None
         hooks.append(TraceHook(first, last, log, config.resolved_log_dir / "traces", profile_path))
-    if config.max_secs is not None:
+    if config.max_secs is not None and run.is_chief:
         hooks.append(standard.DeadlineHook(config.max_secs))
     hooks.append(
         standard.CheckpointHook(

@@ -23,7 +23,7 @@ _UNSAID = ("json", "quiet", "debug", "overwrite", "config")
 
 
 class RunViews(SessionOwner):
-    """A session owner that shows its layers, its curves and its options."""
+    """A session owner that shows its tensors, its layers, its curves and its options."""
 
     @property
     def history(self) -> History:
@@ -37,6 +37,36 @@ class RunViews(SessionOwner):
             self._use_run_options()
         config = resolve_for_run(self._given)
         return History(Path(config.save_dir))
+
+    @property
+    def images_ph(self) -> Any:
+        """uint8 [batch, height, width, channels]; see the class."""
+        return self.train_graph.inference.images_ph
+
+    @property
+    def labels_ph(self) -> Any:
+        """int64 [batch]; see the class."""
+        return self.train_graph.inference.labels_ph
+
+    @property
+    def steps_ph(self) -> Any:
+        """int32 scalar; see the class."""
+        return self.train_graph.steps_ph
+
+    @property
+    def logits(self) -> Any:
+        """float32 [batch, num_classes]; see the class."""
+        return self.train_graph.inference.logits
+
+    @property
+    def loss(self) -> Any:
+        """float32 scalar; see the class."""
+        return self.train_graph.inference.loss
+
+    @property
+    def train_op(self) -> Any:
+        """The training operation; see the class."""
+        return self.train_graph.train_op
 
     def plot(self) -> Any:
         """Draw the curves of the run in save_dir; return a `matplotlib.figure.Figure`.

@@ -35,7 +35,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"optimizer": "momentum", "beta1": 0.9}, "--beta1 has no meaning with --optimizer=momentum"),
     ({"optimizer": "adam", "rho": 0.9}, "--rho has no meaning with --optimizer=adam"),
     ({"optimizer": "adamw", "weight_decay_mode": "coupled"}, "coupled decay use --optimizer=adam"),
-    ({"accumulate_steps": 3}, "--accumulate_steps=3 does not divide --batch_size=500"),
+    ({"micro_batches": 3}, "--micro_batches=3 does not divide --batch_size=500"),
     ({"parameter_groups": {"(": 1}}, "( is not a regular expression"),
     ({"parameter_groups": {"bias": {"decay": 1}}}, "bias has decay; it takes rate, weight_d"),
     ({"parameter_groups": {"bias": {"steps": 1.5}}}, "the steps of bias are 1.5, not a whole nu"),

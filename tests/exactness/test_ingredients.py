@@ -18,7 +18,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "sgd": {"clip_norm": 0.5},
     "momentum": {"weight_decay": 0.01},
     "nesterov": {"parameter_groups": {"bias|beta": {"rate": 64, "weight_decay": 0.02}}},
-    "adagrad": {"accumulate_steps": 2},
+    "adagrad": {"micro_batches": 2},
     "rmsprop": {"momentum": 0.5, "parameter_groups": {"logits": 0}},
     "adamw": {"weight_decay": 0.1, "ema_decay": 0.9},
     "muon": {"lookahead_steps": 2, "lookahead_ramp": True, "weight_decay": 0.01},
@@ -126,7 +126,7 @@ def test_each_loss(tmp_path: Path, loss: str) -> None:
 PRECISIONS: dict[str, dict[str, Any]] = {
     "bfloat16": {},
     "float16": {"ema_decay": 0.9},
-    "float16 in parts": {"accumulate_steps": 2, "parameter_groups": {"bias": 2}},
+    "float16 in parts": {"micro_batches": 2, "parameter_groups": {"bias": 2}},
 }
 
 

@@ -67,11 +67,11 @@ def make_heavy_ball(learning_rate: Any) -> Any:
 CASES: dict[str, dict[str, Any]] = {
     "loss": {"loss": focal, "class_weights": [1.0, 2.0, 0.5, 1.0], "l2": 0.001},
     "loss of mixed labels": {"loss": focal, "augment": ["flip", "mixup"]},
-    "loss of parts": {"loss": focal, "accumulate_steps": 2},
+    "loss of parts": {"loss": focal, "micro_batches": 2},
     "optimizer": {"optimizer": adam, "clip_norm": 0.5, "weight_decay": 0.01},
     "optimizer of groups": {
         "optimizer": make_heavy_ball,
-        "accumulate_steps": 3,
+        "micro_batches": 3,
         "parameter_groups": {"bias": 2.0, "conv1": {"rate": 0.5, "steps": 4}},
         "weight_decay": 0.1,
         "weight_decay_mode": "decoupled",

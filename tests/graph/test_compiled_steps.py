@@ -95,7 +95,7 @@ def test_one_narrow_product_is(given: dict[str, Any], tmp_path: Path) -> None:
         {"xla": False},
         {"augment": ["flip"]},
         {"precision": "bfloat16"},
-        {"xla": "auto", "accumulate_steps": 7},
+        {"xla": "auto", "micro_batches": 7},
         {"network": relu_in_training},
         {"network": two_layers},
         {"network": own_product},

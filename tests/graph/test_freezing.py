@@ -53,8 +53,8 @@ FROM_3 = {"parameter_groups": {"norm/gamma": {"from": 5}, "norm": {"from": 3, "r
         (0, {"trainable": "norm/beta"}, False),
         (2, FROM_3, True),
         (3, FROM_3, False),
-        (5, {**FROM_3, "accumulate_steps": 2}, True),
-        (6, {**FROM_3, "accumulate_steps": 2}, False),
+        (5, {**FROM_3, "micro_batches": 2}, True),
+        (6, {**FROM_3, "micro_batches": 2}, False),
     ],
 )
 def test_frozen_batch_norm(step: int, defaults: dict[str, Any], is_frozen: bool) -> None:

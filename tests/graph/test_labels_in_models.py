@@ -30,7 +30,7 @@ def make(folder: Path, seen: list[Any], data: Any = None, **options: Any) -> Tra
     return small_run.make(folder, partial(with_labels, seen=seen), data, steps=3, **options)
 
 
-@pytest.mark.parametrize("options", [{}, {"accumulate_steps": 3}, {"xla": True, "augment": []}])
+@pytest.mark.parametrize("options", [{}, {"micro_batches": 3}, {"xla": True, "augment": []}])
 def test_a_model_gets_the_labels_of_its_batch(options: dict[str, Any], tmp_path: Path) -> None:
     seen: list[Any] = []
     with make(tmp_path / "run", seen, **options) as train:

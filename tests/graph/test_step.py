@@ -40,11 +40,11 @@ def kinds(train: Train) -> set[str]:
     return {row["name"] for row in figures["kinds"]}
 
 
-@pytest.mark.parametrize("accumulate_steps", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_gradients_of_pools_are_not_in_a_loop(accumulate_steps: int, tmp_path: Path) -> None:
-    with small_run.make(tmp_path / "save", accumulate_steps=accumulate_steps) as train:
+@pytest.mark.parametrize("micro_batches", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_gradients_of_pools_are_not_in_a_loop(micro_batches: int, tmp_path: Path) -> None:
+    with small_run.make(tmp_path / "save", micro_batches=micro_batches) as train:
         bodies = loop_bodies(train)
-        assert len(bodies) == accumulate_steps
+        assert len(bodies) == micro_batches
         assert not [n for body in bodies for n in body.node_def if n.op.startswith("MaxPool")]
         ran = kinds(train)
     assert {"_MklNativeMaxPool", "_MklNativeMaxPoolGrad"} <= ran
@@ -57,13 +57,13 @@ def test_a_network_without_pools_needs_no_call(tmp_path: Path) -> None:
     assert not [node for node in body.node_def if "Call" in node.op]
 
 
-@pytest.mark.parametrize("accumulate_steps", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("micro_batches", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_call_changes_no_bit(
-    accumulate_steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    micro_batches: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends = []
     for folder in ("apart", "inline"):
-        with small_run.make(tmp_path / folder, accumulate_steps=accumulate_steps) as train:
+        with small_run.make(tmp_path / folder, micro_batches=micro_batches) as train:
             in_loops = {node.op for body in loop_bodies(train) for node in body.node_def}
             assert ("MaxPoolGrad" in in_loops) == (folder == "inline")
             train.train()
@@ -113,7 +113,7 @@ def test_fewer_fed_images_than_parts_make_fewer_parts(tmp_path: Path) -> None:
     (images, labels), _ = small_run.arrays()
     weights = []
     for parts in (1, 3):
-        options = {"optimizer": "sgd", "augment": [], "accumulate_steps": parts}
+        options = {"optimizer": "sgd", "augment": [], "micro_batches": parts}
         folder = tmp_path / str(parts)
         with small_run.make(folder, small_run.linear, **options) as train:
             feed = {train.images_ph: images[:2], train.labels_ph: labels[:2]}

@@ -109,5 +109,5 @@ def test_an_operation_that_it_cannot_compile_is_named(tmp_path: Path) -> None:
 
 
 def test_what_it_cannot_compile_is_refused() -> None:
-    with pytest.raises(UsageError, match="--xla cannot compile the loop of --accumulate_steps"):
-        Train(xla=True, accumulate_steps=2)
+    with pytest.raises(UsageError, match="--xla cannot compile the loop of --micro_batches"):
+        Train(xla=True, micro_batches=2)

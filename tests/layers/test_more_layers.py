@@ -152,7 +152,7 @@ def every_layer(images: Any, num_classes: int, *, training: bool) -> Any:
 
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "averages, micro-batches": {"ema_decay": 0.9, "eval_weights": "ema", "accumulate_steps": 2},
+    "averages, micro-batches": {"ema_decay": 0.9, "eval_weights": "ema", "micro_batches": 2},
     "bfloat16, penalties": {"precision": "bfloat16", "l2": 0.01, "layer_summaries": True},
 }
 

@@ -93,7 +93,7 @@ MODELS = [
 ]
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "micro-batches": {"accumulate_steps": 3},
+    "micro-batches": {"micro_batches": 3},
     "averages": {"ema_decay": 0.5, "eval_weights": "ema"},
 }
 

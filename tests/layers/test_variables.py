@@ -237,7 +237,7 @@ CLASSIC = ["conv/W", "conv/b", "Variable", "Variable_1", "Variable_2"]
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
     "micro-batches and averages": {
-        "accumulate_steps": 2,
+        "micro_batches": 2,
         "ema_decay": 0.9,
         "eval_weights": "ema",
     },
@@ -265,7 +265,7 @@ def test_the_classic_idiom_trains_resumes_and_evaluates(tmp_path: Path, way: str
 @pytest.mark.parametrize("count", [1, 2])
 def test_initial_values_are_not_computed_in_a_step(tmp_path: Path, count: int) -> None:
     """The model makes their operations again in each copy. None of them may run."""
-    options = {"model": classic_net, "model_options": {}, "accumulate_steps": count}
+    options = {"model": classic_net, "model_options": {}, "micro_batches": count}
     with small_run.make(tmp_path, **options) as train:
         train.build_graph()
         record = tf.RunMetadata()

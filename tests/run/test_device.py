@@ -60,7 +60,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "schedule": "plateau",
         "on_nan": "rollback",
     },
-    "parts": {"accumulate_steps": 2, "schedule": "cosine", "optimizer": "adamw", "clip_norm": 1.0},
+    "parts": {"micro_batches": 2, "schedule": "cosine", "optimizer": "adamw", "clip_norm": 1.0},
 }
 
 

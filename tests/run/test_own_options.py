@@ -222,7 +222,7 @@ def test_an_optimizer_draws_no_random_numbers() -> None:
 
     cases: list[dict[str, Any]] = [
         {},
-        {"accumulate_steps": 2},
+        {"micro_batches": 2},
         {"parameter_groups": {"bias": {"steps": 2}}},
     ]
     for options in cases:

@@ -10,7 +10,7 @@ from typing import Any
 
 from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
-from cnnlab.layers.variables import FROZEN, average_name
+from cnnlab.layers.variables import FROZEN, HELD, average_name
 
 
 def network_variables() -> list[Any]:
@@ -22,6 +22,17 @@ def network_variables() -> list[Any]:
     return [
         variable for variable in tf.global_variables() if not variable.op.name.startswith(others)
     ]
+
+
+def updated_by_passes(variables: list[Any]) -> list[Any]:
+    """Return the variables that a pass may update without a gradient, as moving averages.
+
+    Args:
+        variables: the network's.
+    """
+    left = [*tf.trainable_variables(), *tf.get_collection(FROZEN), *tf.get_collection(HELD)]
+    names = {variable.op.name for variable in left}
+    return [one for one in variables if one.op.name not in names and one.dtype.is_floating]
 
 
 class Averages:

@@ -74,7 +74,7 @@ def is_trained(layer: Any) -> Any:
     first_step = min(int(settings_of(groups, name).get("from", 0)) for name in trained)
     if not first_step:
         return True
-    return tower.step >= first_step * tower.defaults.accumulate_steps
+    return tower.step >= first_step * tower.defaults.micro_batches
 
 
 def _gamma_and_beta(layer: Any) -> tuple[Any, Any]:

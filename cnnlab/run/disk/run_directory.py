@@ -24,7 +24,7 @@ from cnnlab.config.config import Config
 from cnnlab.run.disk.checkpoint import BEST_DIR, Checkpoints
 from cnnlab.run.disk.config_file import CONFIG_FILE
 from cnnlab.run.disk.log_folder import remove_events
-from cnnlab.run.disk.metrics_file import METRICS_FILE, read_metrics, remove_evaluation
+from cnnlab.run.disk.metrics_file import METRICS_FILE, has_line, read_metrics, remove_evaluation
 from cnnlab.run.disk.result_file import RESULT_FILE, read_result, write_result
 from cnnlab.run.disk.saver import saved_tensors
 from cnnlab.run.metrics.monitored import is_better
@@ -246,6 +246,10 @@ class RunDirectory:
             for line in read_metrics(self.path, last_step)
             if line["split"] == "val" and self._is_regular(line["step"])
         ]
+
+    def has_evaluation(self, step: int) -> bool:
+        """Return whether metrics.jsonl has the evaluation after a step."""
+        return has_line(self.path, "val", step)
 
     def _is_regular(self, step: int) -> bool:
         """Return whether a run of any length evaluates after this step."""

@@ -115,7 +115,7 @@ def test_accumulation_gives_the_gradient_of_the_whole_batch(tmp_path: Path) -> N
         "l2": 0.01,
     }
     whole = small_run.run(tmp_path / "whole", **options)
-    parts = small_run.run(tmp_path / "parts", accumulate_steps=4, **options)
+    parts = small_run.run(tmp_path / "parts", micro_batches=4, **options)
     for name, value in whole.items():
         np.testing.assert_allclose(parts[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
 
@@ -129,7 +129,7 @@ def test_micro_batches_draw_masks_of_their_own(tmp_path: Path) -> None:
         x = layers.dropout(x, 0.5, training=training, name="dropout")
         return layers.dense(x, num_classes, name="logits", kernel_initializer="zeros")
 
-    options = {**PLAIN, "accumulate_steps": 2, "batch_size": 2}
+    options = {**PLAIN, "micro_batches": 2, "batch_size": 2}
     with small_run.make(tmp_path, model, **options) as train:
         train.session.run(train.train_op)
         seen = train.session.run(train.saver._var_list)

@@ -272,7 +272,7 @@ def test_a_run_is_the_same_but_for_rounding(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options", [{}, pytest.param({"accumulate_steps": 2}, marks=pytest.mark.slow)], ids=str
+    "options", [{}, pytest.param({"micro_batches": 2}, marks=pytest.mark.slow)], ids=str
 )
 def test_its_bits_do_not_depend_on_how_it_is_cut(options: Any, tmp_path: Path) -> None:
     small_run.assert_cuts_change_nothing(tmp_path, network, **options)

@@ -126,7 +126,7 @@ def test_the_batch_that_counts_is_the_part_that_goes_through_the_network(tmp_pat
         seen.append((training, towers.current().kernels.batch_size))
         return small_run.linear(images, num_classes, training=training)
 
-    with small_run.make(tmp_path / "save", spying, batch_size=6, accumulate_steps=2) as train:
+    with small_run.make(tmp_path / "save", spying, batch_size=6, micro_batches=2) as train:
         train.build_graph()
     assert set(seen) == {(True, 3), (False, None)}
 
@@ -177,7 +177,7 @@ def test_a_run_is_the_same_but_for_rounding(tmp_path: Path) -> None:
     [
         {"batch_size": 16},
         pytest.param(
-            {"batch_size": 32, "accumulate_steps": 2, "data": small_run.arrays(num_train=40)},
+            {"batch_size": 32, "micro_batches": 2, "data": small_run.arrays(num_train=40)},
             marks=pytest.mark.slow,
         ),
     ],

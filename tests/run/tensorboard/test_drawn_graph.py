@@ -11,7 +11,7 @@ from tests import small_run
 
 BOXES = {"input", "model", "loss", "optimizer", "metrics", "training", "evaluation"}
 EVERYTHING = {
-    "accumulate_steps": 2,
+    "micro_batches": 2,
     "optimizer": "momentum",
     "momentum": 0.9,
     "ema_decay": 0.9,

@@ -1,0 +1,119 @@
+"""Real workers: processes on this machine that train small runs together."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests import commands, small_run
+
+TIMEOUT_SECS = 400.0  # of all processes together, on a busy machine
+SIMPLE = {"batch_size": 8, "steps": 5, "micro_batches": 8, "worker_timeout_secs": 120}
+
+
+def free_addresses(count: int) -> list[str]:
+    """Return addresses on the loopback interface that nobody uses now."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+    for one in sockets:
+        one.close()
+    return addresses
+
+
+def tf_config(addresses: list[str], worker: int) -> str:
+    cluster = {"worker": addresses}
+    return json.dumps({"cluster": cluster, "task": {"type": "worker", "index": worker}})
+
+
+def start(
+    count: int, folder: Path, runs: dict[str, dict[str, Any]], *, of_worker: Any = None
+) -> list[subprocess.Popen[str]]:
+    """Start workers that make some runs one after the other, in folder/NAME.
+
+    Args:
+        count: number of workers.
+        folder: of the runs.
+        runs: name to options of `small_run`.
+        of_worker: worker to its own runs, instead of `runs`.
+    """
+    addresses = free_addresses(count)
+    processes = []
+    for worker in range(count):
+        own = (of_worker or {}).get(worker, runs)
+        environment = {**os.environ, "PYTHONPATH": str(commands.ROOT)}
+        environment.pop("TF_CONFIG", None)
+        if count > 1:
+            environment["TF_CONFIG"] = tf_config(addresses, worker)
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.run.cluster.workers", str(folder), json.dumps(own)],
+                env=environment,
+                cwd=folder,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+    return processes
+
+
+def finish(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+    """Return the exit code and the output of each process."""
+    try:
+        outputs = [process.communicate(timeout=TIMEOUT_SECS)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    return [(process.returncode, out) for process, out in zip(processes, outputs, strict=True)]
+
+
+def train(
+    count: int, folder: Path, runs: dict[str, dict[str, Any]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Make the runs; return the variables of each worker after each run, by the run's name."""
+    folder.mkdir(exist_ok=True)
+    for code, output in finish(start(count, folder, runs)):
+        assert code == 0, output
+    return {
+        name: [
+            pickle.loads((folder / f"{name}.{worker}.pickle").read_bytes())
+            for worker in range(count)
+        ]
+        for name in runs
+    }
+
+
+def main() -> None:
+    from cnnlab.base.errors import CnnlabError
+
+    folder, runs = Path(sys.argv[1]), json.loads(sys.argv[2])
+    config = json.loads(os.environ.get("TF_CONFIG", "{}"))
+    worker = config.get("task", {}).get("index", 0)
+    for name, options in runs.items():
+        try:
+            with small_run.make(folder / name, **{**SIMPLE, **options}) as run:
+                result = run.train()
+                found = {**small_run.variables(run), **_figures(result)}
+        except CnnlabError as error:
+            print(f"error: {error}")
+            sys.exit(error.exit_code)
+        (folder / f"{name}.{worker}.pickle").write_bytes(pickle.dumps(found))
+
+
+def _figures(result: dict[str, Any]) -> dict[str, Any]:
+    import numpy as np
+
+    names = ("accuracy", "loss", "top5_accuracy", "n")
+    return {f"test {name}": np.asarray(result[name]) for name in names if name in result}
+
+
+if __name__ == "__main__":
+    main()
