@@ -10,13 +10,13 @@ PACKAGE = Path(__file__).parent.parent / "cnnlab"
 ROOMS = ("base", "config", "data", "layers", "models", "graph", "run")  # from the ground up
 DOORS = (
     *("train", "predict", "evaluate", "report", "export", "tune", "reproduce", "catalogue"),
-    *("checkpoint", "port", "run_tf1"),
+    *("launch", "checkpoint", "port", "run_tf1"),
     "__main__",
 )
 SEES_TRAIN = ("tune", "reproduce")
 SEES_KERNELS = ("graph.step", "graph.compiled_steps")
 REPEATED_STEMS = {"__init__", "__main__", "hooks", "options"}
-MAX_ENTRIES = 20
+MAX_ENTRIES = 21
 MAX_LINES = 300
 ONLY_HOMES = {
     "tensorflow": "base.tf1",

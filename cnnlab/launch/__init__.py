@@ -1,0 +1,144 @@
+"""Launch: several workers of one run, as processes on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, Any, Final
+
+from cnnlab.base.printing import print_error
+from cnnlab.base.safe_text import for_terminal
+
+TRY_AGAIN: Final = 75  # exit code of a worker that has lost another one
+GRACE_SECS: Final = 10.0  # for the others to name a lost worker and to save
+LONGEST_SAVE_SECS: Final = 60.0
+
+
+def launch(command: Sequence[str], workers: int, restarts: int = 0) -> int:
+    """Start workers on this machine; return the exit code of the first one that failed, or 0.
+
+    If one ends with an error, all others are ended. A worker that was killed, or that lost another
+    one, is a reason to start all again.
+
+    Args:
+        command: the words after `cnnlab`, as ["train", "--steps=100"].
+        workers: number of processes (>= 1).
+        restarts: how often all workers are started again (>= 0).
+    """
+    for left in range(restarts, -1, -1):
+        code, is_stopped = _run(command, workers)
+        if code == 0 or is_stopped or not (code == TRY_AGAIN or code > 128):
+            return code
+        if left:
+            print_error(f"launch: exit code {code}; starting all workers again, {left} times left")
+    return code
+
+
+def free_addresses(count: int) -> list[str]:
+    """Return addresses of the loopback interface whose ports are free now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def _run(command: Sequence[str], workers: int) -> tuple[int, bool]:
+    """Run all workers once; return the exit code, and whether a signal to this process ended it."""
+    addresses = free_addresses(workers)
+    processes: list[subprocess.Popen[bytes]] = []
+    printers: list[threading.Thread] = []
+    with _signals_passed_on(processes) as got:
+        try:
+            for worker in range(workers):
+                task = {"type": "worker", "index": worker}
+                config = {"cluster": {"worker": addresses}, "task": task}
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "cnnlab", *command],
+                    env={**os.environ, "TF_CONFIG": json.dumps(config)},
+                    stdin=subprocess.DEVNULL,
+                    stdout=None if worker == 0 else subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    start_new_session=True,  # Ctrl-C reaches a worker through this process, once
+                )
+                processes.append(process)
+                printers.append(_print_lines(process.stderr, worker))
+            code = _first_failure(processes, got)
+            _end(processes, is_told=bool(got))
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+            for printer in printers:
+                printer.join(timeout=1)
+    return code, bool(got)
+
+
+def _first_failure(processes: Sequence[subprocess.Popen[bytes]], got: Sequence[int]) -> int:
+    """Wait until all have ended or one has failed; return its exit code, 0 if none failed."""
+    while True:
+        codes = [process.poll() for process in processes]
+        failed = [code for code in codes if code]
+        if failed and not got:
+            # A killed worker is the cause; the others only say that it is lost.
+            code = next((code for code in failed if code != TRY_AGAIN), failed[0])
+            return 128 - code if code < 0 else code
+        if None not in codes:
+            code = next(iter(failed), 0)
+            return 128 - code if code < 0 else code
+        time.sleep(0.05)
+
+
+def _end(processes: Sequence[subprocess.Popen[bytes]], *, is_told: bool) -> None:
+    """Wait for the workers that are left, then end them."""
+    deadline = time.monotonic() + (LONGEST_SAVE_SECS if is_told else GRACE_SECS)
+    while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+@contextmanager
+def _signals_passed_on(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[list[int]]:
+    """Pass SIGINT and SIGTERM on to the workers inside the block; yield those that came."""
+    got: list[int] = []
+
+    def pass_on(number: int, _frame: Any) -> None:
+        got.append(number)
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, pass_on) for number in numbers}
+    try:
+        yield got
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _print_lines(stream: IO[bytes] | None, worker: int) -> threading.Thread:
+    """Print the lines of a worker on stderr, each behind its number."""
+    assert stream is not None
+    lines = stream
+
+    def copy() -> None:
+        for line in lines:
+            # A progress bar writes several states in one line; the last one counts.
+            text = line.decode(errors="replace").rstrip("\n").rpartition("\r")[2]
+            if text.strip():
+                print_error(f"[{worker}] {for_terminal(text)}")
+
+    thread = threading.Thread(target=copy, daemon=True)
+    thread.start()
+    return thread
