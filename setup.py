@@ -51,6 +51,7 @@ setup(
         "gpu": [f"tensorflow[and-cuda]{TENSORFLOW}"],
         "report": ["Jinja2>=3.1", "matplotlib>=3.8"],
         "tune": ["optuna>=4.0,<6"],
+        "sklearn": ["scikit-learn>=1.4"],
         "onnx": ["tf2onnx>=1.17"],
         "bench": ["keras>=3", "torch==2.13.0"],
         "test": [

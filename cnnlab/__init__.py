@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cnnlab.data.arrays import dataset_from_arrays
     from cnnlab.layers.tower import random_key
     from cnnlab.models import register_model
+    from cnnlab.models.head import add_head
     from cnnlab.models.pretrained.keras_weights import load_keras_weights
     from cnnlab.run.hook import Hook
     from cnnlab.train import Train
@@ -35,6 +36,7 @@ __all__ = [
     "Train",
     "UsageError",
     "__version__",
+    "add_head",
     "dataset_from_arrays",
     "layers",
     "load_keras_weights",
@@ -50,6 +52,7 @@ _HOMES = {
     "Hook": "cnnlab.run.hook",
     "Train": "cnnlab.train",
     "UsageError": "cnnlab.base.errors",
+    "add_head": "cnnlab.models.head",
     "dataset_from_arrays": "cnnlab.data.arrays",
     "load_keras_weights": "cnnlab.models.pretrained.keras_weights",
     "random_key": "cnnlab.layers.tower",

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's scripts and cnnlab
 
+from cnnlab.bottleneck.options import BottleneckOptions
 from cnnlab.checkpoint import CheckpointOptions
 from cnnlab.config.config import Config
 from cnnlab.config.help import Description, describe
@@ -58,6 +59,7 @@ COMMANDS: Final = (
     Command("predict", PredictOptions),
     Command("report", ReportOptions),
     Command("export", ExportOptions),
+    Command("bottleneck", BottleneckOptions, Config),
     Command("tune", TuneOptions, Config),
     Command("reproduce", ReproduceOptions),
     Command("checkpoint list|rename|diff", CheckpointOptions),

@@ -10,13 +10,13 @@ PACKAGE = Path(__file__).parent.parent / "cnnlab"
 ROOMS = ("base", "config", "data", "layers", "models", "graph", "run")  # from the ground up
 DOORS = (
     *("train", "predict", "evaluate", "report", "export", "tune", "reproduce", "catalogue"),
-    *("launch", "checkpoint", "port", "run_tf1"),
+    *("bottleneck", "launch", "checkpoint", "port", "run_tf1"),
     "__main__",
 )
-SEES_TRAIN = ("tune", "reproduce")
+SEES_TRAIN = ("bottleneck", "tune", "reproduce")
 SEES_KERNELS = ("graph.step", "graph.compiled_steps")
 REPEATED_STEMS = {"__init__", "__main__", "hooks", "options"}
-MAX_ENTRIES = 21
+MAX_ENTRIES = 22
 MAX_LINES = 300
 ONLY_HOMES = {
     "tensorflow": "base.tf1",
@@ -85,7 +85,7 @@ def why_forbidden(source: str, target: str) -> str | None:
     if there in DOORS:
         if there == "train" and here in SEES_TRAIN:
             return None
-        return "no door is imported, but train by tune and reproduce"
+        return "no door is imported, but train by bottleneck, tune and reproduce"
     if is_door(source):
         return None
     if {here, there} == {"data", "layers"}:

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "evaluate": "measure a trained network on all images of a split",
     "predict": "name the class of image files",
     "report": "write one HTML page about a run",
+    "bottleneck": "train a new head on the features of a trained network",
     "tune": "search for good options",
     "export": "write the network for other programs",
     "reproduce": "run recipes to their end and collect what they reach",

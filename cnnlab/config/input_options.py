@@ -17,7 +17,9 @@ Resize = Literal["stretch", "pad", "crop"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 # What a data set of pictures begins with; its path follows.
 PICTURES = ("folder:", "list:")
-Scaling = Literal["unit", "symmetric", "standardize", "normalize", "zca", "pca", "caffe", "torch"]
+Scaling = Literal[
+    "unit", "none", "symmetric", "standardize", "normalize", "zca", "pca", "caffe", "torch"
+]
 
 
 def is_pictures(dataset: str) -> bool:
@@ -139,6 +141,7 @@ class InputOptions(Options):
         "unit",
         "how the pixels x become the network's input\n"
         "unit: x/255\n"
+        "none: x, from 0 to 255\n"
         "symmetric: x/127.5 - 1\n"
         "standardize: mean 0 and standard deviation 1 in each image\n"
         "normalize: mean 0 and standard deviation 1 in each channel, over the training set\n"

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab.base.tf1 import tf
-from cnnlab.data.specs import ImageRange
+from cnnlab.data.specs import AS_GIVEN, ImageRange
 
 WHITE = 255
 
@@ -29,9 +29,9 @@ def grey_levels(images: Any, image_range: ImageRange | None) -> Any:
     Args:
         images: a tensor [batch, height, width, channels]: float32, in `image_range`. Without a
             range, uint8, which is returned unchanged.
-        image_range: (black, white), or None.
+        image_range: (black, white), or None. AS_GIVEN: the images are returned unchanged.
     """
-    if image_range is None:
+    if image_range is None or image_range == AS_GIVEN:
         return images
     black, white = image_range
     return (images - black) * (WHITE / (white - black))

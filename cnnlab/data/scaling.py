@@ -212,6 +212,7 @@ def scale(images: Any, scaling: str, statistics: InputStatistics | None = None) 
         images: uint8 or float [batch, height, width, channels], range [0, 255].
         scaling: one of
             'unit': x / 255, range [0, 1].
+            'none': x, range [0, 255].
             'symmetric': x / 127.5 - 1, range [-1, 1].
             'standardize': each image has mean 0 and standard deviation 1.
             'normalize': (x / 255 - mean) / stddev, both of the channel over the training set.
@@ -228,6 +229,8 @@ def scale(images: Any, scaling: str, statistics: InputStatistics | None = None) 
     floats = tf.cast(images, tf.float32)
     if scaling == "unit":
         return floats * (1 / 255)
+    if scaling == "none":
+        return floats
     if scaling == "symmetric":
         return floats * (2 / 255) - 1
     if scaling == "standardize":

@@ -35,6 +35,8 @@ LABEL_MODES: Final = ("fine", "coarse")
 
 Targets = Literal["classes", "labels", "values"]
 ImageRange = tuple[float, float]  # black and white
+# The range of numbers that are no pixels, such as features: they are used as they are.
+AS_GIVEN: Final[ImageRange] = (-math.inf, math.inf)
 Background = Literal["dark", "light"]
 
 
@@ -46,7 +48,7 @@ class DatasetSpec:
     class_names: one name per class, in the order of the labels; or per label or value.
     num_train, num_test: number of images before the validation split.
     targets: what the labels are; see `cnnlab.data.array_labels`.
-    image_range: (black, white) of float32 images; None: images are uint8, 0 to 255.
+    image_range: (black, white) of float32 images, or AS_GIVEN; None: images are uint8, 0 to 255.
     background: that of the training images, see `cnnlab.data.image_files.borders`; None: neither.
     divided: for pictures, a digest of which picture is in which split, if their folders do not
         decide it.

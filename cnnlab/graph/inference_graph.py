@@ -18,7 +18,7 @@ from cnnlab.graph.parts import Parts
 from cnnlab.graph.reach import describe_unreached
 from cnnlab.graph.update.losses import given_to_own, losses_of, probabilities_of
 from cnnlab.layers.data_start import DataStart
-from cnnlab.layers.tower import LayerDefaults, Tower, building, inference_kernels
+from cnnlab.layers.tower import Head, LayerDefaults, Tower, building, inference_kernels
 
 
 class InferenceGraph(NamedTuple):
@@ -35,6 +35,7 @@ class InferenceGraph(NamedTuple):
             None if it is a function of the user's that is not needed.
         loss: float32 scalar, their mean.
         features: float32 [batch, ...], the input of the last layer with weights.
+        head: the head of the network; None if the model does not say where it begins.
         activations: name to output of each layer.
         statistics: statistics of the training set that the scaling needs; None: it needs none.
         data_starts: the model's variables that start from training images.
@@ -51,6 +52,7 @@ class InferenceGraph(NamedTuple):
     losses: Any
     loss: Any
     features: Any
+    head: Head | None
     activations: dict[str, Any]
     statistics: InputStatistics | None
     data_starts: list[DataStart]
@@ -120,6 +122,7 @@ def build_inference_graph(
         losses=losses,
         loss=loss,
         features=logits if tower.features is None else tower.features,
+        head=tower.head,
         activations=tower.activations,
         statistics=statistics,
         data_starts=tower.data_starts,

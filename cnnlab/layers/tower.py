@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnnlab.base.errors import CnnlabError
 from cnnlab.base.randomness import StepKeys
@@ -20,6 +20,20 @@ from cnnlab.layers.legacy import watch_legacy_layers
 from cnnlab.layers.variables import LayerDefaults, Variables
 
 _current: ContextVar[Tower] = ContextVar("tower")
+
+
+class Head(NamedTuple):
+    """The last layers of a network, which turn its features into logits.
+
+    Attributes:
+        features: float32 [batch, features], what enters the head.
+        dense_units: the number of outputs of each hidden dense layer.
+        dropout: the fraction of elements to drop after each of them.
+    """
+
+    features: Any
+    dense_units: tuple[int, ...]
+    dropout: float
 
 
 class Tower(StepKeys):
@@ -36,6 +50,7 @@ class Tower(StepKeys):
         data_format: channels_last or channels_first, the layout of images between the layers.
         activations: name to output of each layer, in order.
         features: input of the last layer with weights, float32 [batch, ...]; None without one.
+        head: the head of the network; None if the model does not say where it begins.
         variables: makes the variables, and knows their regularizers.
         penalties: float32 scalars that training adds to the loss, complete when the tower is built.
         data_starts: in inference, the variables that start from training images.
@@ -59,6 +74,7 @@ class Tower(StepKeys):
         self.data_format = "channels_last"
         self.activations: dict[str, Any] = {}
         self.features: Any = None
+        self.head: Head | None = None
         self.variables = Variables(seed, average, self.defaults)
         self.data_starts: list[Any] = []
 

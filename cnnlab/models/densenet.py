@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cnnlab import layers
-from cnnlab.models.argument_types import DataFormat, Stem
+from cnnlab.models.argument_types import DataFormat, Rate, Stem
+from cnnlab.models.head import HiddenUnits, Pooling, add_head
 
 GROWTH = 32  # channels that each layer adds
 LAYERS = (6, 12, 24, 16)  # in each block
@@ -18,6 +19,9 @@ def densenet121(
     *,
     training: bool,
     stem: Stem = "imagenet",
+    pooling: Pooling = "average",
+    dense_units: HiddenUnits = (),
+    dropout: Rate = 0.0,
     data_format: DataFormat = "channels_last",
 ) -> Any:
     """Build a convolution, four dense blocks, global average pooling and a dense layer.
@@ -46,6 +50,7 @@ def densenet121(
         training: whether batch norm uses the batch's statistics.
         stem: imagenet: conv1 is 7x7 with stride 2, and a pooling layer follows it. cifar: conv1 is
             3x3 with stride 1, without a pooling layer.
+        pooling, dense_units, dropout: the head; see `cnnlab.models.head.add_head`.
         data_format: see `layers.arrange`.
 
     Returns:
@@ -88,5 +93,11 @@ def densenet121(
             x = layers.average_pooling2d(x, 2, 2, name=f"transition{block}/pool")
             # [b, 28, 28, 128], then [b, 14, 14, 256], then [b, 7, 7, 512]
     x = norm_relu(x, "norm")  # [b, 7, 7, 1024]
-    x = layers.global_average_pooling2d(x, name="mean")  # [b, 1024]
-    return layers.dense(x, num_classes, name="logits")
+    return add_head(
+        x,
+        num_classes,
+        training=training,
+        pooling=pooling,
+        dense_units=dense_units,
+        dropout=dropout,
+    )

@@ -12,6 +12,7 @@ from cnnlab import layers
 from cnnlab.base.tf1 import tf
 from cnnlab.layers.data_format import channel_axis, place_axes
 from cnnlab.models.argument_types import DataFormat, Rate, Stem
+from cnnlab.models.head import HiddenUnits, Pooling, add_head
 
 # Of each stage: side of the window, expansion factor, output channels, number of blocks, stride of
 # the first block.
@@ -31,6 +32,8 @@ def efficientnet_b0(
     num_classes: int,
     *,
     training: bool,
+    pooling: Pooling = "average",
+    dense_units: HiddenUnits = (),
     dropout: Rate = 0.2,
     drop_connect: Rate = 0.2,
     stem: Stem = "imagenet",
@@ -52,7 +55,7 @@ def efficientnet_b0(
         images: float32 [batch, height, width, channels].
         num_classes: number of logits.
         training: whether batch norm uses the batch's statistics, and layers drop.
-        dropout: fraction of the features to drop before the dense layer.
+        pooling, dense_units, dropout: the head; see `cnnlab.models.head.add_head`.
         drop_connect: probability to drop the last block for an image, so that only its shortcut
             remains. It grows in equal steps from 0 at the first block (Huang et al. 2016, arXiv
             1603.09382).
@@ -125,11 +128,12 @@ def efficientnet_b0(
                 x += shortcut
             channels, number = filters, number + 1
     x = swish(conv(x, 1280, "head"), "head")  # [b, 7, 7, 1280]
-    x = layers.global_average_pooling2d(x, name="mean")  # [b, 1280]
-    x = layers.dropout(x, dropout, training=training, name="dropout")
-    return layers.dense(
+    return add_head(
         x,
         num_classes,
+        training=training,
+        pooling=pooling,
+        dense_units=dense_units,
+        dropout=dropout,
         kernel_initializer=tf.variance_scaling_initializer(1 / 3, "fan_out", "uniform"),
-        name="logits",
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from cnnlab import layers
 from cnnlab.models.argument_types import DataFormat, Rate, Stem
+from cnnlab.models.head import HiddenUnits, Pooling, add_head
 
 # Table 1 of the paper. The filters of each module: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, and the
 # convolution after the pooling layer.
@@ -28,6 +29,8 @@ def inception_v1(
     *,
     training: bool,
     stem: Stem = "imagenet",
+    pooling: Pooling = "average",
+    dense_units: HiddenUnits = (),
     dropout: Rate = 0.4,
     data_format: DataFormat = "channels_last",
 ) -> Any:
@@ -52,7 +55,7 @@ def inception_v1(
         training: whether dropout is active.
         stem: imagenet: conv1 is 7x7 with stride 2, and a pooling layer follows it. cifar: conv1 is
             3x3 with stride 1, and the first pooling layer follows conv2.
-        dropout: the fraction of elements to drop before the dense layer, in [0, 1).
+        pooling, dense_units, dropout: the head; see `cnnlab.models.head.add_head`.
         data_format: see `layers.arrange`.
 
     Returns:
@@ -95,6 +98,11 @@ def inception_v1(
         if name in ("3a", "4a", "5a"):  # [b, 28, 28, 192], [b, 14, 14, 480], [b, 7, 7, 832]
             x = layers.max_pooling2d(x, 3, 2, padding="same", name=f"pool{int(name[0]) - 1}")
         x = module(x, name)
-    x = layers.global_average_pooling2d(x, name="mean")  # [b, 1024]
-    x = layers.dropout(x, dropout, training=training, name="dropout")
-    return layers.dense(x, num_classes, name="logits")
+    return add_head(
+        x,
+        num_classes,
+        training=training,
+        pooling=pooling,
+        dense_units=dense_units,
+        dropout=dropout,
+    )

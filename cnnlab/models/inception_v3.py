@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cnnlab import layers
-from cnnlab.models.argument_types import DataFormat, Stem
+from cnnlab.models.argument_types import DataFormat, Rate, Stem
+from cnnlab.models.head import HiddenUnits, Pooling, add_head
 
 # One convolution of a branch: its name, the number of filters, the size of the window.
 Step = tuple[str, int, Any]
@@ -17,6 +18,9 @@ def inception_v3(
     *,
     training: bool,
     stem: Stem = "imagenet",
+    pooling: Pooling = "average",
+    dense_units: HiddenUnits = (),
+    dropout: Rate = 0.0,
     data_format: DataFormat = "channels_last",
 ) -> Any:
     """Build five convolutions, eleven Inception modules, global average pooling and a dense layer.
@@ -40,6 +44,7 @@ def inception_v3(
         training: whether batch norm uses the batch's statistics.
         stem: imagenet: conv1 has stride 2, and pooling layers follow conv3 and conv5. cifar: conv1
             to conv5 keep the image's size, and a pooling layer follows conv5 only.
+        pooling, dense_units, dropout: the head; see `cnnlab.models.head.add_head`.
         data_format: see `layers.arrange`.
 
     Returns:
@@ -81,8 +86,14 @@ def inception_v3(
     )  # [b, 8, 8, 1280]
     x = net.module_split(x, "mixed9")  # [b, 8, 8, 2048]
     x = net.module_split(x, "mixed10")
-    x = layers.global_average_pooling2d(x, name="mean")  # [b, 2048]
-    return layers.dense(x, num_classes, name="logits")
+    return add_head(
+        x,
+        num_classes,
+        training=training,
+        pooling=pooling,
+        dense_units=dense_units,
+        dropout=dropout,
+    )
 
 
 class _Builder:

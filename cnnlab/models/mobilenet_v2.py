@@ -6,7 +6,8 @@ from typing import Any
 
 from cnnlab import layers
 from cnnlab.base.tf1 import tf
-from cnnlab.models.argument_types import DataFormat, Stem
+from cnnlab.models.argument_types import DataFormat, Rate, Stem
+from cnnlab.models.head import HiddenUnits, Pooling, add_head
 
 # Of each stage: expansion factor, output channels, number of blocks, stride of the first block.
 STAGES = (
@@ -27,6 +28,9 @@ def mobilenet_v2(
     *,
     training: bool,
     stem: Stem = "imagenet",
+    pooling: Pooling = "average",
+    dense_units: HiddenUnits = (),
+    dropout: Rate = 0.0,
     data_format: DataFormat = "channels_last",
 ) -> Any:
     """Build a convolution, 17 inverted residual blocks, a 1x1 convolution and a dense layer.
@@ -52,6 +56,7 @@ def mobilenet_v2(
         num_classes: number of logits.
         training: whether batch norm uses the batch's statistics.
         stem: imagenet: conv1 has stride 2. cifar: it has stride 1.
+        pooling, dense_units, dropout: the head; see `cnnlab.models.head.add_head`.
         data_format: see `layers.arrange`.
 
     Returns:
@@ -89,5 +94,11 @@ def mobilenet_v2(
                 x += shortcut
             channels, number = filters, number + 1
     x = normalized(conv(x, 1280, 1, 1, "head"), "head")  # [b, 7, 7, 1280]
-    x = layers.global_average_pooling2d(x, name="mean")  # [b, 1280]
-    return layers.dense(x, num_classes, name="logits")
+    return add_head(
+        x,
+        num_classes,
+        training=training,
+        pooling=pooling,
+        dense_units=dense_units,
+        dropout=dropout,
+    )

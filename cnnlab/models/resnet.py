@@ -40,7 +40,8 @@ from typing import Any
 from cnnlab import layers
 from cnnlab.base.tf1 import tf
 from cnnlab.layers.data_format import channel_axis
-from cnnlab.models.argument_types import DataFormat, Stem
+from cnnlab.models.argument_types import DataFormat, Rate, Stem
+from cnnlab.models.head import HiddenUnits, Pooling, add_head
 
 EPSILON = 1.001e-5  # as in Keras Applications
 
@@ -60,6 +61,9 @@ def _network(name: str, blocks: tuple[int, ...], *, has_bottlenecks: bool) -> An
         *,
         training: bool,
         stem: Stem = "imagenet",
+        pooling: Pooling = "average",
+        dense_units: HiddenUnits = (),
+        dropout: Rate = 0.0,
         data_format: DataFormat = "channels_last",
     ) -> Any:
         """Build a convolution, four stages of residual blocks, and a dense layer.
@@ -74,6 +78,7 @@ def _network(name: str, blocks: tuple[int, ...], *, has_bottlenecks: bool) -> An
             training: whether batch norm uses the batch's statistics.
             stem: imagenet: conv1 is 7x7 with stride 2, and a pooling layer follows it. cifar: conv1
                 is 3x3 with stride 1, without a pooling layer.
+            pooling, dense_units, dropout: the head; see `cnnlab.models.head.add_head`.
             data_format: see `layers.arrange`.
 
         Returns:
@@ -96,8 +101,14 @@ def _network(name: str, blocks: tuple[int, ...], *, has_bottlenecks: bool) -> An
                 projects = number == 1 and (has_bottlenecks or stage > 1)
                 x = block(x, filters, f"stage{stage}/block{number}", training, strides, projects)
         # [b, 7, 7, 512] or [b, 7, 7, 2048]
-        x = layers.global_average_pooling2d(x, name="mean")
-        return layers.dense(x, num_classes, name="logits")
+        return add_head(
+            x,
+            num_classes,
+            training=training,
+            pooling=pooling,
+            dense_units=dense_units,
+            dropout=dropout,
+        )
 
     network.__name__ = network.__qualname__ = name
     return network
@@ -116,6 +127,9 @@ def _small_network(name: str, blocks: int) -> Any:
         num_classes: int,
         *,
         training: bool,
+        pooling: Pooling = "average",
+        dense_units: HiddenUnits = (),
+        dropout: Rate = 0.0,
         data_format: DataFormat = "channels_last",
     ) -> Any:
         """Build a 3x3 convolution, three stages of residual blocks, and a dense layer.
@@ -128,6 +142,7 @@ def _small_network(name: str, blocks: int) -> Any:
             images: float32 [batch, height, width, channels].
             num_classes: number of logits.
             training: whether batch norm uses the batch's statistics.
+            pooling, dense_units, dropout: the head; see `cnnlab.models.head.add_head`.
             data_format: see `layers.arrange`.
 
         Returns:
@@ -141,8 +156,14 @@ def _small_network(name: str, blocks: int) -> Any:
                 strides = 2 if stage > 1 and number == 1 else 1
                 x = _basic(x, filters, f"stage{stage}/block{number}", training, strides, False)
         # [b, 8, 8, 64]
-        x = layers.global_average_pooling2d(x, name="mean")  # [b, 64]
-        return layers.dense(x, num_classes, name="logits")
+        return add_head(
+            x,
+            num_classes,
+            training=training,
+            pooling=pooling,
+            dense_units=dense_units,
+            dropout=dropout,
+        )
 
     network.__name__ = network.__qualname__ = name
     return network

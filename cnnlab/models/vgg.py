@@ -17,7 +17,8 @@ from __future__ import annotations
 from typing import Any
 
 from cnnlab import layers
-from cnnlab.models.argument_types import DataFormat, Rate, Units
+from cnnlab.models.argument_types import DataFormat, Rate
+from cnnlab.models.head import HiddenUnits, Pooling, add_head
 
 FILTERS = (64, 128, 256, 512, 512)
 
@@ -35,7 +36,8 @@ def _network(name: str, convolutions: tuple[int, ...]) -> Any:
         num_classes: int,
         *,
         training: bool,
-        dense_units: Units = 4096,
+        pooling: Pooling = "flatten",
+        dense_units: HiddenUnits = 4096,
         dropout: Rate = 0.5,
         batch_norm: bool = False,
         data_format: DataFormat = "channels_last",
@@ -49,7 +51,10 @@ def _network(name: str, convolutions: tuple[int, ...]) -> Any:
             images: float32 [batch, height, width, channels], at least 32x32.
             num_classes: number of logits.
             training: whether dropout is active and batch norm uses the batch's statistics.
-            dense_units: the number of outputs (>= 1) of each hidden dense layer.
+            pooling: average, max or flatten, after the last block; see
+                `cnnlab.models.head.add_head`.
+            dense_units: the number of outputs (>= 1) of each of the two hidden dense layers; or a
+                list with a number for each of any number of layers.
             dropout: the fraction of elements to drop after each hidden dense layer, in [0, 1).
             batch_norm: whether to add batch norm between each convolution and its relu. The paper
                 has none, but without it the deeper networks hardly start to learn on small images.
@@ -71,11 +76,15 @@ def _network(name: str, convolutions: tuple[int, ...]) -> Any:
                     )
                 x = layers.activate(x, "relu", name=f"{scope}_relu")
             x = layers.max_pooling2d(x, 2, 2, name=f"block{block}/pool")
-        x = layers.flatten(x, name="flatten")  # [b, height/32 * width/32 * 512]
-        for scope in ("dense1", "dense2"):
-            x = layers.dense(x, dense_units, activation="relu", name=scope)
-            x = layers.dropout(x, dropout, training=training, name=f"{scope}_dropout")
-        return layers.dense(x, num_classes, name="logits")
+        # [b, height/32, width/32, 512]
+        return add_head(
+            x,
+            num_classes,
+            training=training,
+            pooling=pooling,
+            dense_units=[dense_units] * 2 if isinstance(dense_units, int) else dense_units,
+            dropout=dropout,
+        )
 
     network.__name__ = network.__qualname__ = name
     return network

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab.data.specs import Background, ImageRange
+from cnnlab.data.specs import AS_GIVEN, Background, ImageRange
 
 MOST_IMAGES = 1000  # that decide about a training set, evenly spaced in it
 SHARE = 0.95
@@ -28,6 +28,8 @@ def background_of(images: npt.NDArray[Any], image_range: ImageRange | None) -> B
         images: [n, height, width, channels].
         image_range: (black, white); None: 0 and 255.
     """
+    if image_range == AS_GIVEN:
+        return None
     some = images[:: max(1, len(images) // MOST_IMAGES)]
     black, white = image_range or (0, 255)
     brightness = (_border_means(some) - black) / (white - black)
