@@ -15,6 +15,7 @@ from cnnlab.config.augmentations import SCALINGS
 from cnnlab.config.config import Config
 from cnnlab.config.input_options import is_pictures
 from cnnlab.config.keras_networks import with_their_scaling
+from cnnlab.config.loss_options import with_loss_of_class_mode
 from cnnlab.config.options import STRICT, option
 from cnnlab.config.resolve import with_recipe
 from cnnlab.models import ModelFunction
@@ -23,6 +24,7 @@ from cnnlab.run.own_code import find_any_model
 
 Head = Literal["dense", "svm", "sklearn_svm", "random_forest"]
 BY_SKLEARN: Final = ("sklearn_svm", "random_forest")
+_MACHINES: Final = ("svm", "sklearn_svm")
 DEFAULT_EPOCHS: Final = 50.0
 # Arguments of a model that make its head.
 OF_HEAD: Final = ("dense_units", "dropout")
@@ -132,16 +134,18 @@ def resolve_options(
     merged = with_recipe(given, BottleneckOptions)
     merged = {**_of_source(merged), **merged}
     head = str(merged.get("head", "dense"))
-    _check_loss(head, merged, given)
+    _check_head(head, given)
+    if head != "dense":
+        # Those of a recipe are for its own head.
+        merged["class_mode"] = given.get("class_mode")
+        merged["loss"] = given.get("loss", "hinge" if head in _MACHINES else "softmax")
     if merged.get("steps") is None and merged.get("epochs") is None:
         merged["epochs"] = DEFAULT_EPOCHS
     if head in BY_SKLEARN:
         merged.update(steps=1, epochs=None, batch_size=1)
-    if head in ("svm", "sklearn_svm"):
-        merged.setdefault("loss", "hinge")
     if head == "svm":
         merged.setdefault("l2", 1e-4)
-    options = opts.build(BottleneckOptions, with_their_scaling(merged))
+    options = opts.build(BottleneckOptions, with_their_scaling(with_loss_of_class_mode(merged)))
     if options.init_from is None:
         raise UsageError(
             "bottleneck needs the weights of the base: --init_from=imagenet, FILE or RUN"
@@ -190,18 +194,23 @@ def _of_source(merged: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _check_loss(head: str, merged: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    if head in ("svm", "sklearn_svm"):
-        loss = merged.get("loss", "hinge")
-        if loss not in ("hinge", "squared_hinge"):
-            raise UsageError(
-                f"--loss={loss} does not fit --head={head}, which has the loss hinge or "
-                "squared_hinge; leave --loss out, or use --head=dense"
-            )
-    if head in BY_SKLEARN and (named := [n for n in ("steps", "epochs") if given.get(n)]):
+def _check_head(head: str, given: Mapping[str, Any]) -> None:
+    """Refuse options that do not fit the head."""
+    loss = given.get("loss", "hinge")
+    if head in _MACHINES and loss not in ("hinge", "squared_hinge"):
         raise UsageError(
-            f"--{named[0]} has no meaning with --head={head}, which scikit-learn trains at once"
+            f"--loss={loss} does not fit --head={head}, which has the loss hinge or squared_hinge; "
+            "leave --loss out, or use --head=dense"
         )
+    if head not in BY_SKLEARN:
+        return
+    for name in ("steps", "epochs"):
+        if given.get(name) is not None:
+            raise UsageError(
+                f"--{name} has no meaning with --head={head}, which scikit-learn trains at once"
+            )
+    if given.get("class_mode") == "binary":
+        raise UsageError(f"--class_mode=binary does not fit --head={head}; leave it out")
 
 
 def _check_fixed_features(options: BottleneckOptions) -> None:
