@@ -68,10 +68,14 @@ def _sum_of(flat: Any, share: Share, key: Any) -> Any:
             input=flat, ordering_token=[], merge_op="Add", final_op="Id", **keys
         )
     gathered = tf.raw_ops.CollectiveGatherV2(input=flat, ordering_token=[], **keys)
-    buffers = tf.split(tf.ensure_shape(gathered, [share.workers * flat.shape[0]]), share.workers)
-    while len(buffers) > 1:
-        buffers = [a + b for a, b in zip(buffers[::2], buffers[1::2], strict=True)]
-    return buffers[0]
+    # Each level is one sum of slices, because TensorFlow would rewrite a tree of sums as one AddN,
+    # which adds in another order.
+    sums, left = gathered, share.workers
+    while left > 1:
+        left //= 2
+        pairs = tf.reshape(sums, [left, 2, flat.shape[0]])
+        sums = pairs[:, 0] + pairs[:, 1]
+    return tf.reshape(sums, flat.shape)
 
 
 def gather_rows(rows: Any, share: Share) -> Any:

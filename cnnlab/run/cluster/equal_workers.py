@@ -94,11 +94,11 @@ def check_equal(place: Place, facts: list[Facts]) -> None:
             chief, other = facts[0].get(kind, {}), others.get(kind, {})
             for name in {**chief, **other}:
                 if chief.get(name) != other.get(name):
-                    what = name if kind == "option" else f"{kind} of {name}"
-                    what = name if kind == "processor" else what
+                    named = {"option": f"{name}=", "processor": f"{name}: "}
+                    what = named.get(kind, f"{kind} of {name}: ")
                     raise UsageError(
-                        f"{place.name_of(index)} differs from worker 0: {what} is "
-                        f"{other.get(name)} there and {chief.get(name)} on worker 0; {remedy}"
+                        f"{place.name_of(index)} differs from worker 0: {what}{other.get(name)} "
+                        f"there and {chief.get(name)} on worker 0; {remedy}"
                     )
 
 

@@ -56,5 +56,5 @@ def test_workers_with_other_options_are_refused(tmp_path: Path) -> None:
     other = {"run": {"learning_rate": 0.2}}
     for code, output in workers.finish(workers.start(2, tmp_path, runs, of_worker={1: other})):
         assert code == 2, output
-        assert "differs from worker 0: --learning_rate is 0.2 there and 0.1 on worker 0" in output
+        assert "differs from worker 0: learning_rate=0.2 there and 0.1 on worker 0" in output
     assert not (tmp_path / "run").exists()
