@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cnnlab.base.tf1 import tf
     from cnnlab.config.config import Config
     from cnnlab.data.arrays import dataset_from_arrays
+    from cnnlab.data.example_stream import streamed
     from cnnlab.layers.tower import random_key
     from cnnlab.models import register_model
     from cnnlab.models.head import add_head
@@ -42,6 +43,7 @@ __all__ = [
     "load_keras_weights",
     "random_key",
     "register_model",
+    "streamed",
     "tf",
 ]
 
@@ -57,6 +59,7 @@ _HOMES = {
     "load_keras_weights": "cnnlab.models.pretrained.keras_weights",
     "random_key": "cnnlab.layers.tower",
     "register_model": "cnnlab.models",
+    "streamed": "cnnlab.data.example_stream",
     "tf": "cnnlab.base.tf1",
 }
 

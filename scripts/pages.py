@@ -29,6 +29,7 @@ from cnnlab.data.folders.picture_commands import ArrangeOptions, CheckOptions
 from cnnlab.data.show import ShowOptions
 from cnnlab.evaluate import EvaluateOptions
 from cnnlab.export import ExportOptions
+from cnnlab.launch.__main__ import LaunchOptions
 from cnnlab.port.port_options import PortOptions
 from cnnlab.predict import PredictOptions
 from cnnlab.report import ReportOptions
@@ -59,6 +60,7 @@ COMMANDS: Final = (
     Command("predict", PredictOptions),
     Command("report", ReportOptions),
     Command("export", ExportOptions),
+    Command("launch", LaunchOptions),
     Command("bottleneck", BottleneckOptions, Config),
     Command("tune", TuneOptions, Config),
     Command("reproduce", ReproduceOptions),

@@ -31,13 +31,14 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, hint: str = "") -> Iterator[BinaryIO]:
     """Replace a file's content like `write_atomically`, but let the block write it in pieces.
 
     If the block raises, the old file is kept.
 
     Args:
         path: the file; its folder must exist.
+        hint: what the user can do if it cannot be written.
 
     Yields:
         the binary file to write to.
@@ -46,7 +47,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         CnnlabError: the disk is full or the folder cannot be written. The old file is kept.
     """
     partial = _partial(path)
-    with translate_os_errors(path):
+    with translate_os_errors(path, hint):
         remove_if_possible(partial)  # of a killed process
         try:
             with new_file(partial, _mode_of(path)) as file:

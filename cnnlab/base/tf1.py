@@ -17,7 +17,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, BinaryIO, Final
@@ -162,7 +162,34 @@ def translate_op_errors(what: str) -> Iterator[None]:
     except tf.errors.ResourceExhaustedError as error:
         raise CnnlabError(f"{what}: not enough memory; try a smaller batch") from error
     except tf.errors.OpError as error:
+        for failure in _failures:
+            if _mark_of(failure) in str(error):
+                _failures.clear()
+                raise failure from None
         raise CnnlabError(f"{what}: {reason_of(error)}") from error
+
+
+_failures: list[CnnlabError] = []
+
+
+def failing_as_itself(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a Python function for an op, whose CnnlabErrors `translate_op_errors` raises again.
+
+    TensorFlow would turn them into an error of its own, of many lines.
+    """
+
+    def guarded(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except CnnlabError as error:
+            _failures.append(error)
+            raise RuntimeError(_mark_of(error)) from error
+
+    return guarded
+
+
+def _mark_of(failure: CnnlabError) -> str:
+    return f"cnnlab failure {id(failure)}"
 
 
 def reason_of(error: Exception) -> str:

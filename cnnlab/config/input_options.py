@@ -129,6 +129,24 @@ class InputOptions(Options):
         "skip: train without them; config.yaml lists them",
         group="data",
     )
+    cache: Literal["auto", "memory", "disk", "none"] = option(
+        "auto",
+        "where the decoded pixels of pictures are kept; the result of training is the same\n"
+        "memory: in memory, decoded when the run starts\n"
+        "disk: in a file in cache_dir, written once\n"
+        "none: nowhere; each picture is decoded whenever it is needed\n"
+        "auto: memory if they take less than a quarter of it, else disk",
+        group="data",
+        shapes_result=False,
+    )
+    cache_dir: str | None = option(
+        None,
+        "for pictures: folder of the files of --cache=disk, and of what --cache=none remembers",
+        default_text="the folder .cnnlab_cache beside the pictures",
+        group="data",
+        is_path=True,
+        shapes_result=False,
+    )
     augment: list[Any] = option(
         [],
         "augmentations of the training images, applied in this order, as in [flip, "

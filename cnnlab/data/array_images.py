@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab.base.errors import DataError
+from cnnlab.data.row_images import RowImages
 from cnnlab.data.specs import ImageRange
 
 _NARROWEST_BYTES = 4  # narrower integers than these, but uint8, have another white than 255
@@ -46,6 +47,8 @@ def pixels_of(which: str, images_like: npt.ArrayLike, image_range: ImageRange | 
     Raises:
         DataError: wrong type, range or shape.
     """
+    if isinstance(images_like, RowImages):  # checked when they are read
+        return images_like
     images = array_of(f"{which} images", images_like)
     images = _bytes(which, images) if image_range is None else _floats(which, images, image_range)
     if images.ndim == 3:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,12 @@ from cnnlab.data.array_labels import (
     targets_of,
 )
 from cnnlab.data.datasets import Dataset, Split
+from cnnlab.data.example_stream import ExampleStream, StreamLabels
 from cnnlab.data.from_files import arrays_of_table, is_table, splits_of_table
 from cnnlab.data.from_streams import arrays_of_function, arrays_of_tf_dataset, is_tf_dataset
 from cnnlab.data.image_files.borders import background_of
-from cnnlab.data.specs import DATASETS, DatasetSpec, Targets
+from cnnlab.data.indexed import arrays_of_indexed, is_indexed, mapped_images
+from cnnlab.data.specs import DATASETS, DatasetSpec, ImageRange, Targets
 
 # (images, labels), of the training set also with weights; or a `tf.data.Dataset`, a function that
 # returns an iterator, or a table of image files. A type could not say more: arrays have many types.
@@ -41,6 +44,8 @@ def dataset_of(data: Dataset | Pairs) -> Dataset:
         DataError: it is something else; or as for `dataset_from_arrays`.
     """
     if isinstance(data, Dataset):
+        if isinstance(data.train.images, ExampleStream):
+            return data
         splits = {"train": data.train, "validation": data.validation, "test": data.test}
         given = {which: split for which, split in splits.items() if split is not None}
         return _checked(data.spec, given)
@@ -72,6 +77,10 @@ def dataset_from_arrays(
     DataFrame of pandas with the columns path and label, or a list of (path, label). These are read
     once, in order, into memory.
 
+    Data that does not fit into memory is read while it trains, if it can be indexed: an object with
+    `len(data)` and `data[i]`, which is (image, label); or a `np.memmap` as images. A training set
+    that can only be read in order is given as `cnnlab.streamed(...)`.
+
     Args:
         train, test: (images, labels). Images are uint8 [n, height, width, channels] with 1, 3 or 4
             channels, or [n, height, width]. Integers of 32 or 64 bits are accepted, too, if all
@@ -99,8 +108,8 @@ def dataset_from_arrays(
             or out of range, or the name of an official data set.
     """
     given = {"train": train, "validation": validation, "test": test}
-    pairs = {which: _pair(which, pair) for which, pair in given.items() if pair is not None}
     whole = checked_range(image_range)
+    pairs = {which: _pair(which, one, whole) for which, one in given.items() if one is not None}
     images = {which: pixels_of(which, pair[0], whole) for which, pair in pairs.items()}
     labels = [read_labels(which, pair[1]) for which, pair in pairs.items()]
     kind = targets_of(labels[0]) if targets is None else checked_targets(targets)
@@ -112,11 +121,20 @@ def dataset_from_arrays(
         raise DataError(f"class_names has {twice} twice; give each class a name of its own")
     height, width, channels = images["train"].shape[1:]
     spec = DatasetSpec(name, (height, width, channels), names, 0, 0, kind, whole)
-    return _checked(spec, {which: (images[which], *pair[1:]) for which, pair in pairs.items()})
+    found = {which: (images[which], *pair[1:]) for which, pair in pairs.items()}
+    return _checked(spec, found, train if isinstance(train, ExampleStream) else None)
 
 
-def _checked(spec: DatasetSpec, pairs: Mapping[str, Pair]) -> Dataset:
-    """Return a data set with its splits checked, and their sizes in its spec."""
+def _checked(
+    spec: DatasetSpec, pairs: Mapping[str, Pair], stream: ExampleStream | None = None
+) -> Dataset:
+    """Return a data set with its splits checked, and their sizes in its spec.
+
+    Args:
+        spec: the facts about the data set, without its sizes.
+        pairs: the images and labels of each split.
+        stream: the training set, of which `pairs` has the first batch only.
+    """
     name = spec.name
     if name in DATASETS:  # commands that read a run's config.yaml would load the official files
         raise DataError(
@@ -125,17 +143,21 @@ def _checked(spec: DatasetSpec, pairs: Mapping[str, Pair]) -> Dataset:
         )
     splits = {which: check_fitting(which, pair, spec) for which, pair in pairs.items()}
     train, test = splits["train"], splits["test"]
+    background = background_of(train.images, spec.image_range)
+    if stream is not None:
+        stream.become(train, partial(check_fitting, "train", spec=spec))
+        train = Split(stream, StreamLabels(stream))
     spec = dataclasses.replace(
         spec,
         num_train=len(train.labels),
         num_test=len(test.labels),
-        background=background_of(train.images, spec.image_range),
+        background=background,
     )
     return Dataset(spec, train, test, splits.get("validation"))
 
 
-def _pair(which: str, pair: Pair) -> tuple[Any, ...]:
-    """Return (images, labels), or of the training set also with weights.
+def _pair(which: str, pair: Pair, image_range: ImageRange | None) -> tuple[Any, ...]:
+    """Return (images, labels), or of the training set also with weights; of a stream the first.
 
     Raises:
         DataError: it is something else.
@@ -144,6 +166,10 @@ def _pair(which: str, pair: Pair) -> tuple[Any, ...]:
         pair = arrays_of_table(which, pair)
     elif is_tf_dataset(pair):
         pair = arrays_of_tf_dataset(which, pair)
+    elif isinstance(pair, ExampleStream):
+        pair = _first_of_stream(which, pair)
+    elif is_indexed(pair):
+        pair = arrays_of_indexed(which, pair, image_range)
     elif callable(pair):
         pair = arrays_of_function(which, pair)
     elif isinstance(pair, Iterator):
@@ -157,7 +183,15 @@ def _pair(which: str, pair: Pair) -> tuple[Any, ...]:
             f"the {which} data is {_in_words(pair)}, expected (images, labels)"
             + ", or (images, labels, weights)" * (3 in sizes)
         )
-    return tuple(pair)
+    return (mapped_images(pair[0]), *pair[1:])
+
+
+def _first_of_stream(which: str, stream: ExampleStream) -> tuple[Any, ...]:
+    if which != "train":
+        raise DataError(
+            f"the {which} data is a stream, but only the training data can be one; give arrays"
+        )
+    return stream.first
 
 
 def check_fitting(which: str, pair: Pair, spec: DatasetSpec) -> Split:
@@ -172,7 +206,7 @@ def check_fitting(which: str, pair: Pair, spec: DatasetSpec) -> Split:
         DataError: wrong number of arrays, wrong types, shapes or ranges, no image, or an unknown
             class.
     """
-    images_like, labels_like, *weights_like = _pair(which, pair)
+    images_like, labels_like, *weights_like = _pair(which, pair, spec.image_range)
     images = pixels_of(which, images_like, spec.image_range)
     labels = read_labels(which, labels_like)
     if len(images) != len(labels) or not len(images):

@@ -10,7 +10,7 @@ A batch is a dict with only the parts that the run needs:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,7 @@ class BatchSource:
         has_example_weights: bool = False,
         class_counts: Sequence[int] | None = None,
         own_augmentations: OwnAugmentations | None = None,
+        read: Collection[str] = (),
     ) -> None:
         """Add the resident data to the default graph.
 
@@ -64,6 +65,8 @@ class BatchSource:
             has_example_weights: whether the data has a weight for each training example.
             class_counts: training images of each class, where the sampling needs them.
             own_augmentations: the user's functions in `config.augment`, by their positions.
+            read: the columns of the training set that are read row by row; see
+                `build_resident_data`.
         """
         self._own_augmentations = own_augmentations
         self._config, self._spec, self._num_train = config, spec, num_train
@@ -77,13 +80,14 @@ class BatchSource:
             num_train,
             has_weights=has_example_weights,
             num_class_weights=spec.num_classes if config.class_weights is not None else None,
+            read=read,
         )
         self.sampler = None
         if class_counts is not None:
             self.sampler = Sampler(config.sampling, class_counts)
 
     def fill(self, session: Any, train: Split) -> None:
-        """Copy the training set into the resident variables."""
+        """Copy the training set into the resident variables; prepare to read what is not there."""
         class_weights = None
         if self._config.class_weights is not None:
             class_weights = class_weight_array(
@@ -92,6 +96,8 @@ class BatchSource:
         self.data.fill(session, train.images, train.labels, train.weights, class_weights)
         if self.sampler is not None:
             self.sampler.fill(session, train.labels)
+        if self.data.reader is not None:
+            self.data.reader.read = train.images.start()
 
     def prepare(self, rows: Rows, step: Any) -> Batch:
         """Return the batch of a step, made of rows of the training set.

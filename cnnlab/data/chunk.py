@@ -37,19 +37,16 @@ class Chunk:
         self.steps = steps
         self._stream = make_chunk_stream(data, batch_size, seed, first_step, steps, sampler)
         local = {"trainable": False, "collections": [tf.GraphKeys.LOCAL_VARIABLES]}
-        kinds = {"images": data.images, "labels": data.labels}
-        if data.weights is not None:
-            kinds["weights"] = data.weights
         with tf.variable_scope("resident_data/chunk", use_resource=True):
             self._rows = {
                 name: tf.get_variable(
                     name,
-                    [steps, batch_size, *kind.shape[1:]],
-                    kind.dtype.base_dtype,
+                    [steps, batch_size, *shape],
+                    dtype,
                     tf.zeros_initializer(),
                     **local,
                 )
-                for name, kind in kinds.items()
+                for name, (dtype, shape) in data.kinds.items()
             }
             self._used = tf.get_variable(
                 "used", [], tf.int32, tf.constant_initializer(steps), **local

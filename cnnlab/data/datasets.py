@@ -36,13 +36,15 @@ _SPLIT_KEY: Final = 0x5641_4C49  # separates the split's random bits from other 
 class Split(NamedTuple):
     """Images and their labels, as the spec of their data set says.
 
-    images: uint8 [n, height, width, channels]; float32 if the spec has an image_range.
-    labels: int32 [n], classes; float32 [n, k] if the spec's targets are labels or values.
+    images: uint8 [n, height, width, channels]; float32 if the spec has an image_range. An array, or
+        `RowImages` if they are not in memory.
+    labels: int32 [n], classes; float32 [n, k] if the spec's targets are labels or values. Those of
+        a stream are unknown.
     weights: float32 [n], the weight of each example in the training loss; None if all are equal.
     """
 
-    images: npt.NDArray[Any]
-    labels: npt.NDArray[Any]
+    images: Any
+    labels: Any
     weights: npt.NDArray[np.float32] | None = None
 
 

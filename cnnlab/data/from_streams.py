@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,8 @@ def arrays_of_tf_dataset(which: str, dataset: Any) -> tuple[Any, ...]:
         DataError: it is infinite or too large, or its elements are something else.
         CnnlabError: the dataset fails.
     """
-    with translate_op_errors(f"the {which} data"), _elements(which, dataset) as elements:
+    check = partial(_check_finite, which)
+    with translate_op_errors(f"the {which} data"), _elements(which, dataset, check) as elements:
         return _stacked(which, elements)
 
 
@@ -53,22 +55,47 @@ def arrays_of_function(which: str, function: Callable[[], Any]) -> tuple[Any, ..
     Raises:
         DataError: it returns no iterator, or as for `arrays_of_tf_dataset`.
     """
+    return _stacked(which, _iterator_of(which, function))
+
+
+@contextlib.contextmanager
+def elements_of(which: str, source: Any) -> Iterator[Iterator[Any]]:
+    """Open an iterator over the elements of a `tf.data.Dataset`, or of a function's iterator.
+
+    Raises:
+        DataError: the function returns no iterator.
+    """
+    if not is_tf_dataset(source):
+        yield _iterator_of(which, source)
+        return
+    with _elements(which, source) as elements:
+        yield elements
+
+
+def _iterator_of(which: str, function: Callable[[], Any]) -> Iterator[Any]:
     try:
-        elements = iter(function())
+        return iter(function())
     except TypeError as error:
         raise DataError(
             f"the {which} data is a function that returns no iterator of (image, label): {error}"
         ) from error
-    return _stacked(which, elements)
 
 
 @contextlib.contextmanager
-def _elements(which: str, dataset: Any) -> Iterator[Iterator[Any]]:
-    """Open an iterator over the elements as NumPy arrays, with or without eager execution."""
+def _elements(
+    which: str, dataset: Any, check: Callable[[int], None] = lambda cardinality: None
+) -> Iterator[Iterator[Any]]:
+    """Open an iterator over the elements as NumPy arrays, with or without eager execution.
+
+    Args:
+        which: the name of the data in errors.
+        dataset: a `tf.data.Dataset`.
+        check: is called with its cardinality.
+    """
     graph = getattr(dataset._variant_tensor, "graph", None)  # None: made eagerly
     if graph is None:
         with tf.init_scope():
-            _check_finite(which, int(dataset.cardinality()))
+            check(int(dataset.cardinality()))
             yield dataset.as_numpy_iterator()
         return
     if graph.finalized:
@@ -79,10 +106,14 @@ def _elements(which: str, dataset: Any) -> Iterator[Iterator[Any]]:
     with building_in(graph):
         iterator = tf.data.make_initializable_iterator(dataset)
         element, cardinality = iterator.get_next(), dataset.cardinality()
-    with open_session(graph) as session:
-        _check_finite(which, int(session.run(cardinality)))
+    session = open_session(graph)
+    try:
+        check(int(session.run(cardinality)))
         session.run(iterator.initializer)
         yield _run_until_end(session, element)
+    finally:
+        # Not by `with`, which would start a thread: a stream may be left when Python is ending.
+        session.close()
 
 
 def _run_until_end(session: Any, element: Any) -> Iterator[Any]:
@@ -96,8 +127,8 @@ def _run_until_end(session: Any, element: Any) -> Iterator[Any]:
 def _check_finite(which: str, cardinality: int) -> None:
     if cardinality == _INFINITE:
         raise DataError(
-            f"the {which} data is an infinite tf.data.Dataset; leave out repeat(), or end it with "
-            "take(n)"
+            f"the {which} data is an infinite tf.data.Dataset; leave out repeat(), end it with "
+            "take(n), or train on cnnlab.streamed(dataset, examples_per_epoch=n)"
         )
 
 
@@ -108,7 +139,7 @@ def _stacked(which: str, elements: Iterator[Any]) -> tuple[Any, ...]:
     num_bytes = 0
     is_batched = False
     for number, element in enumerate(elements):
-        parts = _parts(which, element)
+        parts = parts_of(which, element)
         if not columns:
             columns = [[] for _ in parts]
             is_batched = parts[0].ndim == _BATCH_RANK
@@ -121,7 +152,8 @@ def _stacked(which: str, elements: Iterator[Any]) -> tuple[Any, ...]:
         if num_bytes > most_bytes:
             raise DataError(
                 f"the {which} data has more than {most_bytes / 2**30:.1f} GB after {number} "
-                "elements, half of the memory; end it earlier, or make the images smaller"
+                "elements, half of the memory; end it earlier, make the images smaller, or train "
+                "on cnnlab.streamed(data, examples_per_epoch=n)"
             )
         for column, part in zip(columns, parts, strict=True):
             column.append(part)
@@ -131,7 +163,12 @@ def _stacked(which: str, elements: Iterator[Any]) -> tuple[Any, ...]:
     return tuple(_joined(which, join, column) for column in columns)
 
 
-def _parts(which: str, element: Any) -> tuple[Any, ...]:
+def parts_of(which: str, element: Any) -> tuple[Any, ...]:
+    """Return the parts of an element, (image, label) or (image, label, weight), as arrays.
+
+    Raises:
+        DataError: it is something else.
+    """
     if not isinstance(element, (tuple, list)) or len(element) not in (2, 3):
         found = type(element).__name__
         cure = ""

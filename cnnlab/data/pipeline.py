@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cnnlab.base.randomness import derive_seed
-from cnnlab.base.tf1 import is_on_cpu, tf, tf2
+from cnnlab.base.tf1 import tf, tf2
 from cnnlab.data.resident import ResidentData, Rows
 from cnnlab.data.sampling import Sampler
 
@@ -43,12 +43,13 @@ class RowStream:
         """
         self._data, self._sampler = data, sampler
         # Data on a GPU stays there, and is gathered there.
-        self._has_rows = is_on_cpu(data.images.handle)
+        self._has_rows = data.is_on_cpu
         if self._has_rows:
             self._iterator = make_batch_stream(data, batch_size, seed, first_step, sampler)
         else:
-            num_images = int(data.images.shape[0])
-            self._iterator = make_index_stream(num_images, batch_size, seed, first_step, sampler)
+            self._iterator = make_index_stream(
+                data.num_images, batch_size, seed, first_step, sampler
+            )
 
     def next_rows(self) -> Rows:
         """Return the rows of the next batch; see `ResidentData.rows`."""
@@ -66,7 +67,7 @@ class RowStream:
 
         def fed() -> Rows:
             rows = {"indices": drawn["indices"], "images": images_ph, "labels": labels_ph}
-            if self._data.weights is not None:
+            if "weights" in self._data.kinds:
                 rows["weights"] = tf.ones([tf.shape(images_ph)[0]], tf.float32)
             return rows
 
@@ -115,12 +116,13 @@ def make_batch_stream(
     Returns:
         an iterator of the rows that `ResidentData.rows` returns.
     """
-    num_images, *image_shape = data.images.shape.as_list()
-    images_ahead = min(_BYTES_AHEAD // math.prod(image_shape), num_images)
+    _, image_shape = data.kinds["images"]
+    images_ahead = min(_BYTES_AHEAD // math.prod(image_shape), data.num_images)
     batches_ahead = max(1, images_ahead // batch_size)
-    orders = _orders(num_images, batch_size, seed, first_step, sampler)
+    orders = _orders(data.num_images, batch_size, seed, first_step, sampler)
     indices = orders.rebatch(batch_size * batches_ahead)
-    rows = indices.map(_rows_by_name(data, sampler)).prefetch(1)
+    # Reading files takes longer at some times than at others, so one more batch waits.
+    rows = indices.map(_rows_by_name(data, sampler)).prefetch(1 if data.reader is None else 2)
     return _iterator(rows.rebatch(batch_size) if batches_ahead > 1 else rows)
 
 
@@ -152,8 +154,7 @@ def make_chunk_stream(
             for name, values in rows.items()
         }
 
-    num_images = int(data.images.shape[0])
-    indices = _orders(num_images, batch_size, seed, first_step, sampler)
+    indices = _orders(data.num_images, batch_size, seed, first_step, sampler)
     return _iterator(indices.rebatch(batch_size * steps).map(chunk_of).prefetch(1))
 
 

@@ -1,18 +1,22 @@
 """The training set as variables of the graph, on the compute device.
 
-The images never enter the GraphDef: the variables are filled once, through placeholders.
+The images never enter the GraphDef: the variables are filled once, through placeholders. Images
+that are not in memory are read row by row instead, and have no variable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
-from cnnlab.base.tf1 import tf
+from cnnlab.base.tf1 import is_on_cpu, tf
 from cnnlab.data.grey_levels import image_type
+from cnnlab.data.row_reader import RowReader
 from cnnlab.data.specs import DatasetSpec
 
 Rows = dict[str, Any]  # some images, and what belongs to each; see `ResidentData.rows`
+Kind = tuple[Any, list[int]]  # the type, and the shape of one row
 
 
 def label_type(spec: DatasetSpec) -> Any:
@@ -26,23 +30,32 @@ def label_shape(spec: DatasetSpec) -> list[int]:
 
 
 class ResidentData(NamedTuple):
-    """The training set as variables of the graph.
+    """The training set in the graph.
 
-    images: uint8 [num_images, height, width, channels]; float32 if the images have a range.
-    labels: int64 [num_images]; float32 [num_images, k] if they are no classes.
-    weights: float32 [num_images], of the examples; None where there are none.
+    kinds: name of a column to its type and the shape of one row. The columns are images (uint8;
+        float32 if they have a range), labels (int64; float32 [k] if they are no classes), and
+        weights (float32) if the examples have weights.
+    variables: name of a column that is resident to its variable [num_images, ...].
+    reader: reads the other columns; None: there are none.
+    num_images: number of training images.
     class_weights: float32 [num_classes]; None where there are none.
     fill: function of a session and the NumPy arrays in this order; fills the variables.
     """
 
-    images: Any
-    labels: Any
-    weights: Any
+    kinds: dict[str, Kind]
+    variables: dict[str, Any]
+    reader: RowReader | None
+    num_images: int
     class_weights: Any
     fill: Callable[..., None]
 
+    @property
+    def is_on_cpu(self) -> bool:
+        """Whether a tf.data function can make the rows; else they are gathered on the device."""
+        return all(is_on_cpu(variable.handle) for variable in self.variables.values())
+
     def rows(self, indices: Any) -> Rows:
-        """Return some images, and what belongs to each.
+        """Return some images, and what belongs to each; all must be resident.
 
         Args:
             indices: int64 [batch].
@@ -55,17 +68,12 @@ class ResidentData(NamedTuple):
 
     def rows_by_name(self, indices: Any) -> Rows:
         """Return the same inside a tf.data function, which cannot capture variables; CPU only."""
-        return self._rows(indices, gather_by_name)
+        rows = self._rows(indices, gather_by_name)
+        return rows if self.reader is None else rows | self.reader.columns(indices)
 
     def _rows(self, indices: Any, gather: Callable[[Any, Any], Any]) -> Rows:
-        rows = {
-            "indices": indices,
-            "images": gather(self.images, indices),
-            "labels": gather(self.labels, indices),
-        }
-        if self.weights is not None:
-            rows["weights"] = gather(self.weights, indices)
-        return rows
+        columns = {name: gather(self.variables[name], indices) for name in self.variables}
+        return {"indices": indices, **columns}
 
 
 def gather_by_name(variable: Any, indices: Any) -> Any:
@@ -86,6 +94,7 @@ def build_resident_data(
     *,
     has_weights: bool = False,
     num_class_weights: int | None = None,
+    read: Collection[str] = (),
 ) -> ResidentData:
     """Add variables that hold the training set on the compute device.
 
@@ -97,19 +106,27 @@ def build_resident_data(
         num_images: number of training images.
         has_weights: whether each example has a weight.
         num_class_weights: number of classes, if each has a weight.
+        read: the columns that are read row by row.
     """
-    kinds: dict[str, tuple[Any, list[int]]] = {
-        "images": (image_type(spec.image_range), [num_images, *spec.image_shape]),
-        "labels": (label_type(spec), [num_images, *label_shape(spec)]),
+    kinds: dict[str, Kind] = {
+        "images": (image_type(spec.image_range), list(spec.image_shape)),
+        "labels": (label_type(spec), label_shape(spec)),
     }
     if has_weights:
-        kinds["weights"] = (tf.float32, [num_images])
+        kinds["weights"] = (tf.float32, [])
+    held = {
+        name: (dtype, [num_images, *shape])
+        for name, (dtype, shape) in kinds.items()
+        if name not in read
+    }
     if num_class_weights is not None:
-        kinds["class_weights"] = (tf.float32, [num_class_weights])
-    with tf.variable_scope("resident_data", use_resource=True):
+        held["class_weights"] = (tf.float32, [num_class_weights])
+    # A GPU's memory would be of no use to rows that are read on the CPU.
+    place = tf.device("/CPU:0") if read else contextlib.nullcontext()
+    with place, tf.variable_scope("resident_data", use_resource=True):
         placeholders = {
             name: tf.placeholder(dtype, shape, f"{name}_ph")
-            for name, (dtype, shape) in kinds.items()
+            for name, (dtype, shape) in held.items()
         }
         local = {"trainable": False, "collections": [tf.GraphKeys.LOCAL_VARIABLES]}
         variables = {
@@ -130,9 +147,10 @@ def build_resident_data(
         session.run(fill_op, {placeholders[name]: arrays[name] for name in placeholders})
 
     return ResidentData(
-        variables["images"],
-        variables["labels"],
-        variables.get("weights"),
+        kinds,
+        {name: variables[name] for name in kinds if name in variables},
+        RowReader({name: kinds[name] for name in read}) if read else None,
+        num_images,
         variables.get("class_weights"),
         fill,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -76,9 +77,9 @@ def build_statistics(
     if whitens and int(np.prod(input_shape)) > _MOST_WHITENED:
         shown = " x ".join(map(str, input_shape))
         raise UsageError(
-            f"--scaling={scaling} has a matrix of all values of an image, of which images of {shown} "
-            f"have {int(np.prod(input_shape))}; it is for at most {_MOST_WHITENED}, so choose a "
-            "smaller --image_size, or --scaling=normalize"
+            f"--scaling={scaling} has a matrix of all values of an image, of which images of "
+            f"{shown} have {int(np.prod(input_shape))}; it is for at most {_MOST_WHITENED}, so "
+            "choose a smaller --image_size, or --scaling=normalize"
         )
     size = int(np.prod(input_shape)) if whitens else image_shape[2]
     with tf.variable_scope("input_statistics", use_resource=True, reuse=tf.AUTO_REUSE):
@@ -94,8 +95,8 @@ def build_statistics(
 
     def fill(session: Any, images: npt.NDArray[Any]) -> None:
         top, left = ((a - b) // 2 for a, b in zip(image_shape[:2], input_shape[:2], strict=True))
-        views = images[:, top : top + input_shape[0], left : left + input_shape[1]]
         if whitens:
+            views = np.asarray(images)[:, top : top + input_shape[0], left : left + input_shape[1]]
             found = whitening(views, scaling, image_range)
         else:
             found = channel_moments(images, image_range)
@@ -132,7 +133,7 @@ def _moments_of_floats(images: npt.NDArray[np.float32], image_range: ImageRange)
     """Return mean and standard deviation of each channel, in grey levels."""
     channels, count = images.shape[3], images.size // images.shape[3]
     starts = range(0, len(images), _CHUNK)
-    parts = [images[i : i + _CHUNK].reshape(-1, channels) for i in starts]
+    parts = [np.asarray(images[i : i + _CHUNK]).reshape(-1, channels) for i in starts]
     mean = sum(part.sum(axis=0, dtype=np.float64) for part in parts) / count
     square = sum(np.square(part - mean).sum(axis=0) for part in parts) / count
     per_level = (image_range[1] - image_range[0]) / 255
@@ -140,11 +141,11 @@ def _moments_of_floats(images: npt.NDArray[np.float32], image_range: ImageRange)
 
 
 def _moments_of_bytes(images: npt.NDArray[np.uint8]) -> _Moments:
-    flat = images.reshape(len(images), -1)
-    totals, squares = (np.zeros(flat.shape[1], np.uint64) for _ in range(2))
-    step = min(max(1, _MOMENTS_BYTES // flat.shape[1]), _MOMENTS_ROWS)
-    for start in range(0, len(flat), step):
-        part = flat[start : start + step]
+    size = math.prod(images.shape[1:])
+    totals, squares = (np.zeros(size, np.uint64) for _ in range(2))
+    step = min(max(1, _MOMENTS_BYTES // size), _MOMENTS_ROWS)
+    for start in range(0, len(images), step):
+        part = np.asarray(images[start : start + step]).reshape(-1, size)
         # The narrowest integers that fit: exact, and faster than floats.
         totals += part.sum(axis=0, dtype=np.uint32)
         squares += np.square(part, dtype=np.uint16).sum(axis=0, dtype=np.uint32)
@@ -152,7 +153,7 @@ def _moments_of_bytes(images: npt.NDArray[np.uint8]) -> _Moments:
         sums.reshape(-1, images.shape[3]).sum(axis=0).astype(np.float64)
         for sums in (totals, squares)
     )
-    count = images.size // images.shape[3]
+    count = math.prod(images.shape[:3])
     mean = total / count
     return mean, np.sqrt(np.maximum(square / count - mean**2, 0))
 

@@ -114,6 +114,7 @@ def load_batches(
             has_example_weights=data.has_example_weights,
             class_counts=data.class_counts,
             own_augmentations=own,
+            read=data.read_columns,
         )
         step_ph = tf.placeholder(tf.int64, [], "step_ph")
         stream = RowStream(source.data, config.batch_size, config.seed, 0, source.sampler)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from cnnlab.base.errors import DataError, UsageError
+from cnnlab.base.errors import UsageError
 from cnnlab.config.config import Config
 from cnnlab.config.input_options import is_pictures
 from cnnlab.data.arrays import Pair, check_fitting
@@ -20,7 +21,9 @@ from cnnlab.data.datasets import (
     split_validation,
     validation_size,
 )
+from cnnlab.data.example_stream import ExampleStream
 from cnnlab.data.folders.picture_set import Pictures
+from cnnlab.data.row_images import RowImages
 from cnnlab.data.sampling import epoch_size
 from cnnlab.data.specs import DatasetSpec, dataset_spec
 from cnnlab.data.target_options import check_target_options, check_target_values
@@ -55,9 +58,8 @@ class TrainingData:
         self._of_pictures = arrays is None and is_pictures(config.dataset)
         self._pictures: Pictures | None = None
         self._recorded = spec
-        self._dataset = arrays
+        self._dataset = self._arrays = arrays
         self._is_given = self._is_loaded = arrays is not None
-        self._has_example_weights = arrays is not None and arrays.train.weights is not None
         self._splits: dict[str, Split] = {}
         self._class_counts: list[int] | None = None
         self._is_absent = spec is not None and not self._of_pictures
@@ -128,14 +130,31 @@ class TrainingData:
 
     @property
     def unofficial(self) -> Dataset | None:
-        """Arrays, pictures, or files that were not verified; None if the name says it all."""
-        is_named = not (self._is_given or self._of_pictures) and self._config.verify_data
-        return None if is_named else self._load()
+        """Arrays, or files that were not verified; None if name or pictures say it all."""
+        is_official = not self._is_given and self._config.verify_data
+        return None if self._of_pictures or is_official else self._load()
 
     @property
     def has_example_weights(self) -> bool:
         """Whether each training image has a weight; only arrays can have weights."""
-        return self._has_example_weights
+        has_array = self._arrays is not None and self._arrays.train.weights is not None
+        return has_array or "weights" in self.read_columns
+
+    @property
+    def read_columns(self) -> tuple[str, ...]:
+        """The columns of the training set that are read row by row while it trains."""
+        if self._of_pictures:
+            return () if self._list_pictures().place == "memory" else RowImages.read_columns
+        return (
+            () if self._arrays is None else getattr(self._arrays.train.images, "read_columns", ())
+        )
+
+    def fingerprints(self) -> dict[str, str] | None:
+        """Return digests of the pictures' files; None if the data is something else."""
+        if not self._of_pictures:
+            return None
+        self._load()  # finds the pictures that cannot be read
+        return self._list_pictures().fingerprints()
 
     def split(self, name: str) -> Split:
         """Return the images and labels of "train", "validation" or "test".
@@ -157,15 +176,11 @@ class TrainingData:
             self._splits[name] = self.split("test") if is_test else pictures.load(name)
         if name not in self._splits:
             dataset = self._load()
-            train, validation = split_validation(
-                dataset.train,
-                self._validation_split,
-                self._config.seed,
-                dataset.spec.num_classes,
-            )
-            held_out = dataset.validation or dataset.test
-            if len(validation.labels):
-                held_out = validation
+            train, held_out = dataset.train, dataset.validation or dataset.test
+            if self._validation_split:
+                train, held_out = split_validation(
+                    train, self._validation_split, self._config.seed, dataset.spec.num_classes
+                )
             self._splits = {"train": train, "validation": held_out, "test": dataset.test}
         return self._splits[name]
 
@@ -212,16 +227,16 @@ class TrainingData:
         config = self._config
         shape_after(config.augment, self.spec.image_shape)
         check_target_options(config, self.spec)
-        if self._is_given and self._dataset is not None:
+        images = self._dataset.train.images if self._dataset else None
+        if isinstance(images, ExampleStream):
+            images.say()
+        elif self._is_given and self._dataset is not None:
             check_target_values(config, self._dataset)
         check_class_weights(config.class_weights, self.spec.class_names)
-        if config.depends_on_length and config.warmup_steps:
-            length = self.schedule_length(config)
-            if config.warmup_steps >= length:
-                raise UsageError(
-                    f"--warmup_steps={config.warmup_steps} leaves nothing of the {length} steps "
-                    f"for --schedule={config.schedule}"
-                )
+        warmup = config.warmup_steps if config.depends_on_length else 0
+        if warmup and warmup >= (length := self.schedule_length(config)):
+            why = f"leaves nothing of the {length} steps for --schedule={config.schedule}"
+            raise UsageError(f"--warmup_steps={warmup} {why}")
 
     def files_of(self, name: str) -> list[str] | None:
         """Return the path of each image of a split, if they are pictures; else None."""
@@ -230,8 +245,7 @@ class TrainingData:
         self.split(name)  # finds the pictures that cannot be read
         pictures = self._list_pictures()
         is_test = name == "validation" and not pictures.has_validation
-        rows = pictures.rows_of("test" if is_test else name)
-        return [pictures.found[row].path for row in rows]
+        return pictures.files_of("test" if is_test else name)
 
     def _list_pictures(self) -> Pictures:
         """Return the pictures; in a run they must be those that the run was trained on.
@@ -242,37 +256,24 @@ class TrainingData:
         if self._pictures is None:
             then = self._recorded
             self._pictures = Pictures(self._config, then.image_shape[:2] if then else None)
-            now = self._pictures.spec
-            if then is not None and now.class_names != then.class_names:
-                raise DataError(
-                    f"{self._config.dataset} has other classes than the run: "
-                    f"{', '.join(now.class_names[:12])}; evaluate it with --images=DIR"
-                )
-            if then is not None and now.divided != then.divided:
-                raise DataError(
-                    f"{self._config.dataset} has other pictures than when the run began, so its "
-                    "split cannot be made again; bring back the files, or evaluate with "
-                    "--images=DIR"
-                )
+            if then is not None:
+                self._pictures.check_as_recorded(then)
         return self._pictures
 
     def _load(self) -> Dataset:
-        if self._dataset is None and self._of_pictures:
-            pictures = self._list_pictures()
-            self._dataset = pictures.load_all()
-            self._spec, self._is_loaded = self._dataset.spec, True
-            pictures.say_what_is_left_out()
-            self._check_sizes(self._spec)
-        if self._dataset is None:
-            config = self._config
-            self._dataset = load_dataset(
-                config.dataset,
-                config.data_dir,
-                label_mode=config.label_mode,
-                verify=config.verify_data,
-            )
-            self._spec, self._is_loaded = self._dataset.spec, True
-            self._check_sizes(self._spec)
+        if self._dataset is not None:
+            return self._dataset
+        config = self._config
+        if self._of_pictures:
+            self._dataset = self._list_pictures().load_all()
+        else:
+            options: dict[str, Any] = {
+                "label_mode": config.label_mode,
+                "verify": config.verify_data,
+            }
+            self._dataset = load_dataset(config.dataset, config.data_dir, **options)
+        self._spec, self._is_loaded = self._dataset.spec, True
+        self._check_sizes(self._spec)
         return self._dataset
 
     def _check_validation(self, is_given: bool) -> None:

@@ -65,12 +65,15 @@ class StepsMade(NamedTuple):
     last: of the last step's batch: logits float32 [batch, num_classes], and what losses need. See
         `cnnlab.data.batches.without_inputs`.
     init_ops: initialize the loop's own variables.
+    waited: float64 scalar, seconds in which all steps so far have waited for images that are read
+        while it trains; None: the images are resident.
     """
 
     made: Any
     objective: Any
     last: Batch
     init_ops: Sequence[Any] = ()
+    waited: Any = None
 
 
 # Adds a loop of steps. Its arguments: the inference graph, the global step before the first step

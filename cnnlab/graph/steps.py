@@ -5,6 +5,7 @@ It also reads ahead: while a step computes, the batch of the next one is drawn a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from cnnlab.base.tf1 import tf
@@ -26,6 +27,7 @@ def make_steps_one_by_one(context: StepContext, source: BatchSource, first_step:
     config = context.config
     with tf.name_scope("data/"):  # the scope of the training set, entered again
         stream = RowStream(source.data, config.batch_size, config.seed, first_step, source.sampler)
+        waiting = Waiting() if source.data.reader is not None else None
 
     def draw(step: Any) -> Batch:
         return source.prepare(stream.next_rows(), step)
@@ -40,12 +42,16 @@ def make_steps_one_by_one(context: StepContext, source: BatchSource, first_step:
             with tf.name_scope("next_batch"), tf.control_dependencies([batch["labels"]]):
                 next_batch = tf.cond(i + 1 < steps, lambda: draw(step + 1), lambda: dict(batch))
             last = {"logits": logits, **without_inputs(batch)}
-            with tf.control_dependencies([update_op]):
+            done = [update_op]
+            if waiting is not None:
+                done.append(waiting.add(done, next_batch.values()))
+            with tf.control_dependencies(done):
                 return i + 1, tf.identity(objective), last, next_batch
 
         shapes = source.shapes()
         with tf.name_scope("batch"):
             rows = stream.next_rows_unless_fed(inference.images_ph, inference.labels_ph)
+            counted = [waiting.add([start], rows.values())] if waiting is not None else []
             batch = source.prepare(rows, start)
             batch = {name: tf.ensure_shape(batch[name], shapes[name]) for name in shapes}
         last_shapes = {"logits": tf.TensorShape([None, context.num_classes])}
@@ -57,15 +63,47 @@ def make_steps_one_by_one(context: StepContext, source: BatchSource, first_step:
         }
         nothing["logits"] = tf.zeros([0, context.num_classes], tf.float32)
         # A step whose objective is not finite is the last one: nothing is built on broken weights.
+        with tf.control_dependencies(counted):
+            first = tf.constant(0)
         made, objective, last, _ = tf.while_loop(
             lambda i, objective, *_: tf.logical_and(i < steps, tf.is_finite(objective)),
             body,
-            (tf.constant(0), tf.constant(0.0), nothing, batch),
+            (first, tf.constant(0.0), nothing, batch),
             shape_invariants=(tf.TensorShape([]), tf.TensorShape([]), last_shapes, shapes),
             parallel_iterations=1,
             name="steps",
         )
         init_ops = [variable.initializer for variable in summary_variables()]
-        return StepsMade(made, objective, last, init_ops)
+        if waiting is None:
+            return StepsMade(made, objective, last, init_ops)
+        with tf.control_dependencies([made]):
+            waited = waiting.secs.read_value()
+        return StepsMade(made, objective, last, [*init_ops, waiting.secs.initializer], waited)
 
     return make_steps
+
+
+class Waiting:
+    """Counts for how long steps wait for their images, where these are read while it trains.
+
+    secs: local variable, float64 scalar, seconds in all steps so far.
+    """
+
+    def __init__(self) -> None:
+        with tf.variable_scope("waiting", use_resource=True):
+            self.secs = tf.get_variable(
+                "secs",
+                [],
+                tf.float64,
+                tf.zeros_initializer(),
+                trainable=False,
+                collections=[tf.GraphKeys.LOCAL_VARIABLES],
+            )
+
+    def add(self, since: Iterable[Any], until: Iterable[Any]) -> Any:
+        """Return an op that counts the time from when one is done until the other is."""
+        with tf.control_dependencies(list(since)):
+            begin = tf.timestamp()
+        with tf.control_dependencies(list(until)):
+            end = tf.timestamp()
+        return self.secs.assign_add(tf.maximum(end - begin, 0), read_value=False)

@@ -8,7 +8,7 @@ for the smallest networks many in one compiled operation (`cnnlab.graph.compiled
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from cnnlab.base.errors import UsageError
@@ -62,6 +62,8 @@ class TrainGraph(NamedTuple):
         layer_summaries: bytes scalar, the layers' statistics in inference; None unless configured.
         fill_data: function (session, train split) that makes the training set resident.
         plateau: the state of the schedule plateau; None with another schedule.
+        waited: float64 scalar, seconds in which steps have waited for images that are read while it
+            trains; None: the images are resident. Fetching it trains.
         variables: the network's own variables.
         init_op: initializes every variable.
         parts: the functions that the graph was built from.
@@ -82,6 +84,7 @@ class TrainGraph(NamedTuple):
     layer_summaries: Any
     fill_data: Callable[[Any, Split], None]
     plateau: Plateau | None
+    waited: Any
     variables: list[Any]
     init_op: Any
     parts: Parts
@@ -97,6 +100,7 @@ def build_train_graph(
     has_example_weights: bool = False,
     class_counts: Sequence[int] | None = None,
     share: Share = ALONE,
+    read: Collection[str] = (),
 ) -> TrainGraph:
     """Add the inference graph, the input stream and the loop of steps to the default graph.
 
@@ -110,6 +114,7 @@ def build_train_graph(
         has_example_weights: whether the training data has a weight for each image.
         class_counts: training images of each class, where the sampling needs them.
         share: which of the workers of the run gets this graph.
+        read: the columns of the training set that are read row by row; see `build_resident_data`.
 
     Raises:
         UsageError: the option trainable leaves no variable to train.
@@ -151,6 +156,7 @@ def build_train_graph(
             has_example_weights=has_example_weights,
             class_counts=class_counts,
             own_augmentations=parts.augmentations,
+            read=read,
         )
     if num_compiled := steps_to_compile(context, spec.image_shape):
         make_steps = make_compiled_steps(context, source, first_step, num_compiled)
@@ -181,6 +187,7 @@ def build_train_graph(
         layer_summaries=_build_summaries(config, inference),
         fill_data=source.fill,
         plateau=rate.plateau,
+        waited=steps.waited,
         variables=variables,
         init_op=_build_init_op(steps),
         parts=parts,

@@ -110,6 +110,7 @@ class StepState(NamedTuple):
     accuracy: accuracy on the same batch, in [0, 1]; NaN if the labels are real values.
     learning_rate: learning rate of the last step.
     step_secs: seconds that this process has spent in training steps.
+    waited_secs: how many of them it has waited for images; None if the images are resident.
     """
 
     step: int
@@ -118,6 +119,7 @@ class StepState(NamedTuple):
     accuracy: float
     learning_rate: float
     step_secs: float
+    waited_secs: float | None = None
 
 
 @dataclass

@@ -47,6 +47,11 @@ class SummaryHook(Hook):
             **({} if math.isnan(state.accuracy) else {"accuracy": state.accuracy}),
             learning_rate=state.learning_rate,
             images_per_sec=images / secs,
+            **(
+                {}
+                if state.waited_secs is None
+                else {"waiting": state.waited_secs / state.step_secs}
+            ),
             seconds=time.perf_counter() - self._started,
         )
         self._step, self._step_secs = state.step, state.step_secs

@@ -15,6 +15,7 @@ from cnnlab.base.tf1 import check_not_forked, config_pb2, on_calling_thread, tra
 from cnnlab.config.config import Config
 from cnnlab.config.training_options import Tta
 from cnnlab.data.datasets import Split
+from cnnlab.data.row_images import batches_of
 from cnnlab.graph.inference_graph import InferenceGraph
 from cnnlab.graph.update.losses import CROSS_ENTROPIES
 from cnnlab.run.metrics.sums import check_finite
@@ -133,7 +134,7 @@ class GraphSession:
                     raise EvaluationStoppedError
                 part = slice(start, start + batch_size)
                 with translate_op_errors("evaluation"):
-                    feeds = self._feeds(split.images[part], tta)
+                    feeds = self._feeds(np.asarray(split.images[part]), tta)
                     if self._fetches_losses:
                         feeds["labels_ph"] = split.labels[part]
                     found = self.run(fetches, feeds)
@@ -219,9 +220,9 @@ class GraphSession:
     def _fetch(self, images: npt.NDArray[Any], *names: str) -> list[npt.NDArray[np.float32]]:
         """Return outputs of the network for images, each float32 [n, num_classes]."""
         found = [[np.zeros((0, self._graph.logits.shape[1]), np.float32)] for _ in names]
-        for start in range(0, len(images), self._batch_size):
+        for batch in batches_of(images, self._batch_size):
             with translate_op_errors("prediction"):
-                feeds = self._feeds(images[start : start + self._batch_size], self._tta)
+                feeds = self._feeds(batch, self._tta)
                 outputs = self.run(names, feeds)
             for batches, name in zip(found, names, strict=True):
                 batches.append(outputs[name])

@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnnlab.base.denormals import can_flush, denormals_flushed
 from cnnlab.base.errors import NonFiniteError
@@ -19,6 +19,15 @@ TARGET_RUN_SECS = 0.1
 MAX_STEPS_PER_RUN = 1000
 # In shorter steps, passing operations between threads costs more than running them in parallel.
 SHORT_STEP_SECS = 1e-3
+
+
+class Figures(NamedTuple):
+    """What a session run returns; see `StepState`."""
+
+    loss: float
+    accuracy: float
+    learning_rate: float
+    waited_secs: float | None = None
 
 
 class Pacer:
@@ -78,7 +87,7 @@ def run_steps(run: Run, hooks: Sequence[Hook], total_steps: int) -> None:
         pacer.learn(plan.steps, secs)
         step += plan.steps
         step_secs += secs
-        state = StepState(step, total_steps, *figures, step_secs)
+        state = StepState(step, total_steps, *figures[:3], step_secs, figures.waited_secs)
         _call_hooks(run, hooks, state)
     if state is not None and step < total_steps:
         for hook in hooks:
@@ -97,19 +106,18 @@ def _prepare_training(run: Run) -> Callable[..., Any]:
         graph.train_loss,
         graph.train_accuracy,
         graph.learning_rate,
+        *(() if graph.waited is None else (graph.waited,)),
     )
     make_steps: Callable[..., Any]
     make_steps = run.session.make_callable(fetches, [graph.steps_ph], accept_options=True)
     return make_steps
 
 
-def _run_session(
-    run: Run, make_steps: Callable[..., Any], plan: RunPlan
-) -> tuple[tuple[float, float, float], float]:
+def _run_session(run: Run, make_steps: Callable[..., Any], plan: RunPlan) -> tuple[Figures, float]:
     """Make the planned steps.
 
     Returns:
-        loss, accuracy and learning rate of the last step; and the seconds that the steps took.
+        the figures of the last step; and the seconds that the steps took.
 
     Raises:
         NonFiniteError: the loss is not finite; names the step.
@@ -117,14 +125,14 @@ def _run_session(
     watched = contextlib.nullcontext() if run.cluster is None else run.cluster.steps_watched(plan)
     started = time.perf_counter()
     with translate_op_errors(f"training after step {plan.step}"), watched, denormals_flushed():
-        _, objective, loss, accuracy, learning_rate = make_steps(plan.steps, **plan.arguments)
+        _, objective, *figures = make_steps(plan.steps, **plan.arguments)
     secs = time.perf_counter() - started
     if not math.isfinite(objective):
         failed_step = int(run.session.run(run.train_graph.global_step))
         own = run.train_graph.parts.loss
         loss = "the loss" if own is None else f"the loss of {place_of(own)}"
         raise NonFiniteError(f"{loss} is {objective} at step {failed_step}")
-    return (float(loss), float(accuracy), float(learning_rate)), secs
+    return Figures(*map(float, figures)), secs
 
 
 def _call_hooks(run: Run, hooks: Sequence[Hook], state: StepState) -> None:

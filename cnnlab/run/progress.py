@@ -36,9 +36,8 @@ class ProgressHook(Hook):
     def after_run(self, run: Run, state: StepState) -> None:
         if self._bar is not None:
             self._bar.n = state.step
-            self._bar.set_postfix_str(
-                f"{_figures(state)}, {self._images_per_sec(run, state):.0f} images/s"
-            )
+            rate = f"{self._images_per_sec(run, state):.0f} images/s{_waited(state)}"
+            self._bar.set_postfix_str(f"{_figures(state)}, {rate}")
 
     def end(self, run: Run) -> None:
         if self._bar is not None:
@@ -56,13 +55,20 @@ class ProgressHook(Hook):
         return (
             f"step {state.step}/{state.total_steps}: {_figures(state)}, "
             f"learning rate {state.learning_rate:.3g}, "
-            f"{rate:.0f} images/s, {left:.0f} s left"
+            f"{rate:.0f} images/s{_waited(state)}, {left:.0f} s left"
         )
 
 
 def _figures(state: StepState) -> str:
     accuracy = "" if math.isnan(state.accuracy) else f", accuracy {state.accuracy:.3f}"
     return f"loss {state.loss:.4f}{accuracy}"
+
+
+def _waited(state: StepState) -> str:
+    """Return the share of time spent waiting for images, where they are read while it trains."""
+    if state.waited_secs is None:
+        return ""
+    return f", {state.waited_secs / state.step_secs:.0%} of the time waiting for images"
 
 
 def _is_notebook() -> bool:

@@ -86,6 +86,7 @@ class SessionOwner:
                     has_example_weights=self.data.has_example_weights,
                     class_counts=self.data.class_counts,
                     share=self._share,
+                    read=self.data.read_columns,
                 )
                 self._first_step = first_step
                 self._saver = make_saver(self._graph)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+
 from cnnlab.base.printing import is_quiet
 from cnnlab.run import hooks as standard
 from cnnlab.run.disk.run_directory import RunDirectory
@@ -67,8 +69,8 @@ def make_hooks(
         hooks.append(standard.ModelSummaryHook(summary_steps, log))
     if config.layer_summaries and run.is_chief:
         samples = {
-            "train": run.data.split("train").images[: config.batch_size].copy(),
-            "val": run.data.split(config.validate_on).images[: config.batch_size],
+            "train": np.array(run.data.split("train").images[: config.batch_size]),
+            "val": np.asarray(run.data.split(config.validate_on).images[: config.batch_size]),
         }
         hooks.append(standard.LayerSummaryHook(summary_steps, log, samples))
     if "images" in config.tensorboard and run.is_chief:

@@ -111,7 +111,7 @@ def test_nothing_of_the_data_is_in_the_graph() -> None:
         data = build_resident_data(spec_of((32, 32, 3)), 1000)
         make_batch_stream(data, 500, 1, 0)
         data.fill(session, images, labels)
-        found = session.run((data.images, data.labels))
+        found = session.run((data.variables["images"], data.variables["labels"]))
         assert np.array_equal(found[0], images)
         assert np.array_equal(found[1], labels)
         assert found[1].dtype == np.int64

@@ -12,7 +12,7 @@ from cnnlab.base.errors import UsageError
 from cnnlab.base.tf1 import tf
 from cnnlab.config import options as opts
 from cnnlab.config.config import Config
-from cnnlab.data import pipeline
+from cnnlab.data import resident
 from cnnlab.data.arrays import dataset_of
 from cnnlab.data.chunk import Chunk
 from cnnlab.data.class_balance import ClassBalance, read_balance
@@ -137,7 +137,7 @@ def test_rows_and_chunks_are_those_of_the_indices(
     sampling: str, is_on_gpu: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Images on a GPU are gathered outside the input stream; here that way runs on the CPU."""
-    monkeypatch.setattr(pipeline, "is_on_cpu", lambda _handle: not is_on_gpu)
+    monkeypatch.setattr(resident, "is_on_cpu", lambda _handle: not is_on_gpu)
     counts = [3, 17]
     labels, images = labels_of(counts), np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1)
     indices = drawn(sampling, counts, 12, batch_size=3).reshape(-1, 3)[:20]

@@ -133,6 +133,8 @@ def test_scaling_as_keras_prepares_pixels(name: str, mode: str) -> None:
 def test_images_too_large_to_be_whitened() -> None:
     """150 x 150 x 3 would need a matrix of 18 GB."""
     with tf.Graph().as_default():
-        with pytest.raises(UsageError, match=r"zca has a matrix .* 150 x 150 x 3 have 67500; it is fo"):
+        with pytest.raises(
+            UsageError, match=r"zca has a matrix .* 150 x 150 x 3 have 67500; it is fo"
+        ):
             scaling.build_statistics("zca", (150, 150, 3), (150, 150, 3))
         assert scaling.build_statistics("normalize", (150, 150, 3), (150, 150, 3)) is not None

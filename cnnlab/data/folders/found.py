@@ -11,6 +11,7 @@ from cnnlab.base.errors import DataError
 from cnnlab.data.image_files.image_paths import SUFFIXES
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
+CACHE_FOLDER: Final = ".cnnlab_cache"  # beside pictures; see `pixel_cache`
 # Files and folders that programs leave among pictures; those that begin with a dot count, too.
 _LITTER: Final = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx")
 _HEAD_BYTES: Final = 16
@@ -81,13 +82,13 @@ def _files_in(folder: str, hidden: list[str], above: tuple[str, ...]) -> Iterato
 
 
 def names_in(folder: str) -> list[str]:
-    """Return the names of the files and folders in a folder, sorted.
+    """Return the names of the files and folders in a folder, sorted, without cnnlab's own.
 
     Raises:
         DataError: it cannot be listed.
     """
     try:
-        return sorted(os.listdir(folder))
+        return sorted(name for name in os.listdir(folder) if name != CACHE_FOLDER)
     except OSError as error:
         raise DataError(
             f"the folder {folder} cannot be listed: {error.strerror}; check its permissions"

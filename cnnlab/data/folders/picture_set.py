@@ -1,46 +1,50 @@
-"""The pictures of folder:PATH and list:FILE.csv: which there are, and their decoded images."""
+"""The pictures of folder:PATH and list:FILE.csv: which there are, their splits and labels."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from cnnlab.base.errors import DataError, UsageError
-from cnnlab.base.printing import is_quiet, print_lines
+from cnnlab.base.printing import print_lines
 from cnnlab.config.config import Config
 from cnnlab.data.datasets import Dataset, Split
 from cnnlab.data.folders.class_folders import list_folder
 from cnnlab.data.folders.csv_list import list_csv
 from cnnlab.data.folders.dividing import divide
 from cnnlab.data.folders.found import TEST, TRAIN, VALIDATION, Found, Listing
+from cnnlab.data.folders.picture_reader import PictureReader, refuse_if_asked
 from cnnlab.data.image_files.borders import background_of
 from cnnlab.data.image_files.headers import read_header
-from cnnlab.data.image_files.images import read_image, unwarned
-from cnnlab.data.image_files.resizing import Resizing
+from cnnlab.data.image_files.images import unwarned
+from cnnlab.data.row_images import RowImages
 from cnnlab.data.specs import DatasetSpec
 
 _CHANNELS: Final = {"grayscale": 1, "rgb": 3, "rgba": 4}
-_BAR_AFTER_SECS: Final = 2
+_LARGEST_SHARE: Final = 0.25  # of the memory, that pictures fill with --cache=auto
 _GIB: Final = 2**30
 
 
 class Pictures:
-    """The pictures of a data set, listed and divided into splits at once, decoded when asked for.
+    """The pictures of a data set, listed and divided into splits at once, read when asked for.
 
     Attributes:
         listing: what is in the folder, or in the list.
         found: all pictures with their splits, sorted by name. Their index is their row.
         spec: the facts about the data set. With `--bad_files=skip` its sizes are only known, and
             `skipped` filled, after `load_all`.
+        place: "memory", "disk" or "none", where the pixels are kept; see the option cache.
+        reader: reads their images.
     """
+
+    place: str
 
     def __init__(self, config: Config, size: Sequence[int] | None = None) -> None:
         """List the pictures, and read their headers if the size is not given.
@@ -55,7 +59,6 @@ class Pictures:
                 different sizes, or need more memory than this machine has.
         """
         self._config = config
-        self._resizing = Resizing.of(config)
         self.listing = list_pictures(config.dataset)
         is_decided = all(one.split for one in self.listing.found)
         self.found = divide(
@@ -73,19 +76,16 @@ class Pictures:
             counts[TEST],
             divided=None if is_decided and not config.validation_split else _digest(self.found),
         )
+        self.reader = PictureReader(config, self.found, self.spec.image_shape, self._bad)
+        self.place = config.cache
+        if config.cache == "auto":
+            is_small = self._needed_bytes < _LARGEST_SHARE * _memory_bytes()
+            self.place = "memory" if is_small else "disk"
 
     @property
     def has_validation(self) -> bool:
         """Whether there is a validation set beside the test set."""
         return any(one.split == VALIDATION for one in self.found)
-
-    def decode(self, row: int) -> npt.NDArray[np.uint8]:
-        """Return the image of a row, uint8 [height, width, channels], inside an `unwarned` block.
-
-        Raises:
-            DataError: the file is missing or cannot be read.
-        """
-        return read_image(self.found[row].path, self.spec.image_shape, self._resizing)
 
     def rows_of(self, split: str) -> list[int]:
         """Return the rows of a split, without those of pictures that cannot be read."""
@@ -93,52 +93,42 @@ class Pictures:
             row for row, one in enumerate(self.found) if one.split == split and row not in self._bad
         ]
 
+    def files_of(self, split: str) -> list[str]:
+        """Return the paths of a split, without those of pictures that cannot be read."""
+        return [self.found[row].path for row in self.rows_of(split)]
+
     def load(self, split: str) -> Split:
-        """Decode the pictures of a split with several threads.
+        """Return the images and labels of a split; images that are kept in memory are decoded.
 
         Raises:
             DataError: a picture cannot be read, unless `--bad_files=skip` leaves it out; or then no
                 picture of a class is left for training.
         """
-        rows = self.rows_of(split)
-        images = np.empty((len(rows), *self.spec.image_shape), np.uint8)
-
-        def fill(place: int) -> DataError | None:
-            try:
-                images[place] = self.decode(rows[place])
-            except DataError as error:
-                return error
-            return None
-
-        bad: dict[int, DataError] = {}
-        pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="pictures")
-        try:
-            with unwarned():
-                errors = pool.map(fill, range(len(rows)))
-                for place, error in enumerate(_shown(errors, len(rows), split)):
-                    if error is None:
-                        continue
-                    self._refuse_if_asked(error)
-                    bad[place] = error
-        finally:
-            pool.shutdown(cancel_futures=True)
-        self._bad |= {rows[place]: error for place, error in bad.items()}
-        kept = [place for place in range(len(rows)) if place not in bad]
-        labels = np.array([self._labels[self.found[rows[i]].label] for i in kept], np.int32)
+        if self.place == "memory":
+            images: Any = self.reader.load(self.rows_of(split), split)
+        else:
+            from_cache = self.place == "disk"
+            read = self.reader.read_from_cache() if from_cache else self.reader.read_from_files()
+            rows = np.array(self.rows_of(split), np.int64)
+            images = RowImages(read, rows, self.spec.image_shape)
+        labels = np.array(
+            [self._labels[self.found[i].label] for i in self.rows_of(split)], np.int32
+        )
         if len(set(labels.tolist())) < len(self._labels) and split == TRAIN:
             name = next(name for name, i in self._labels.items() if i not in labels)
             raise DataError(f"no picture of the class {name} can be read; replace the files")
-        if not kept:
+        if not len(labels):
             raise DataError(f"no picture of the {split} set can be read; replace the files")
-        return Split(images if not bad else images[kept], labels)
+        return Split(images, labels)
 
     def load_all(self) -> Dataset:
-        """Decode all pictures, and complete `spec`.
+        """Return all pictures, and complete `spec`.
 
         Raises:
             DataError: see `load`.
         """
-        self._check_memory()
+        if self.place == "memory":
+            self._check_memory()
         train, test = self.load(TRAIN), self.load(TEST)
         validation = self.load(VALIDATION) if self.has_validation else None
         self.spec = dataclasses.replace(
@@ -148,9 +138,40 @@ class Pictures:
             background=background_of(train.images, None),
             skipped=tuple(self.found[row].path for row in sorted(self._bad)),
         )
+        self._say_what_is_left_out()
         return Dataset(self.spec, train, test, validation)
 
-    def say_what_is_left_out(self) -> None:
+    def fingerprints(self) -> dict[str, str]:
+        """Return a digest of the files of each split: their contents, labels and order of names."""
+        found = {}
+        for split in (TRAIN, VALIDATION, TEST):
+            rows = self.rows_of(split)
+            total = hashlib.blake2b(self.reader.contents.digests[rows].tobytes(), digest_size=16)
+            for row in rows:
+                total.update(f"{self.found[row].label}\0".encode("utf-8", "surrogateescape"))
+            if rows:
+                found[f"{split} images"] = total.hexdigest()
+        return found
+
+    def check_as_recorded(self, then: DatasetSpec) -> None:
+        """Raise DataError if a run was trained on other pictures.
+
+        Args:
+            then: the facts that the run has recorded.
+        """
+        name = self._config.dataset
+        if self.spec.class_names != then.class_names:
+            raise DataError(
+                f"{name} has other classes than the run: {', '.join(self.spec.class_names[:12])}; "
+                "evaluate it with --images=DIR"
+            )
+        if self.spec.divided != then.divided:
+            raise DataError(
+                f"{name} has other pictures than when the run began, so its split cannot be made "
+                "again; bring back the files, or evaluate with --images=DIR"
+            )
+
+    def _say_what_is_left_out(self) -> None:
         """Print a note about files that are not used, on stderr."""
         for kind, paths in (
             ("hidden", self.listing.hidden),
@@ -169,7 +190,7 @@ class Pictures:
                 try:
                     header = read_header(one.path)
                 except DataError as error:
-                    self._refuse_if_asked(error)
+                    refuse_if_asked(error, self._config)
                     self._bad[row] = error
                     continue
                 first = first or (one.path, header.height, header.width)
@@ -183,24 +204,22 @@ class Pictures:
             raise DataError(f"no picture of {self._config.dataset} can be read; replace the files")
         return first[1:]
 
-    def _refuse_if_asked(self, error: DataError) -> None:
-        """Raise the error of a picture, unless such pictures are to be skipped."""
-        if self._config.bad_files == "error":
-            raise DataError(
-                f"{error}; replace or remove it, or leave such files out with --bad_files=skip"
-            )
-
-    def _check_memory(self) -> None:
+    @property
+    def _needed_bytes(self) -> int:
+        """The memory that all images take."""
         # TensorFlow holds a copy of the training set while NumPy still has it.
         counts = Counter(one.split for one in self.found)
-        each = int(np.prod(self.spec.image_shape))
-        needed = each * (2 * counts[TRAIN] + counts[TEST] + counts[VALIDATION])
-        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        copies = 2 * counts[TRAIN] + counts[TEST] + counts[VALIDATION]
+        return copies * math.prod(self.spec.image_shape)
+
+    def _check_memory(self) -> None:
+        needed, there = self._needed_bytes, _memory_bytes()
         if needed > there:
             shape = " x ".join(map(str, self.spec.image_shape))
             raise DataError(
                 f"{len(self.found)} pictures of {shape} need {needed / _GIB:.1f} GiB, but this "
-                f"machine has {there / _GIB:.1f} GiB; choose a smaller --image_size"
+                f"machine has {there / _GIB:.1f} GiB; choose --cache=disk, --cache=none, or a "
+                "smaller --image_size"
             )
 
 
@@ -214,24 +233,13 @@ def list_pictures(dataset: str) -> Listing:
     return list_folder(path) if kind == "folder" else list_csv(path)
 
 
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def _digest(found: Sequence[Found]) -> str:
     """Return a digest of names, labels and splits, whatever their order."""
     total = hashlib.blake2b(digest_size=16)
     for line in sorted(f"{one.name}\0{one.label}\0{one.split}\0" for one in found):
         total.update(line.encode("utf-8", "surrogateescape"))
     return total.hexdigest()
-
-
-def _shown(results: Iterable[Any], total: int, split: str) -> Any:
-    """Return the results with a progress bar, which appears only if reading takes long."""
-    from tqdm import tqdm
-
-    return tqdm(
-        results,
-        f"reading {split}",
-        total,
-        leave=False,
-        delay=_BAR_AFTER_SECS,
-        disable=True if is_quiet() else None,
-        unit=" pictures",
-    )

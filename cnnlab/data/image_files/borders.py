@@ -8,6 +8,7 @@ neither. An image to predict has the opposite background if its border is on the
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,9 @@ import numpy.typing as npt
 
 from cnnlab.data.specs import AS_GIVEN, Background, ImageRange
 
-MOST_IMAGES = 1000  # that decide about a training set, evenly spaced in it
+# That decide about a training set, evenly spaced in it.
+MOST_IMAGES = 1000
+MOST_BYTES = 2**26
 SHARE = 0.95
 DARK, LIGHT = 0.25, 0.75
 OPPOSITE: Final[dict[Background, Background]] = {"dark": "light", "light": "dark"}
@@ -30,7 +33,8 @@ def background_of(images: npt.NDArray[Any], image_range: ImageRange | None) -> B
     """
     if image_range == AS_GIVEN:
         return None
-    some = images[:: max(1, len(images) // MOST_IMAGES)]
+    most = max(1, min(MOST_IMAGES, MOST_BYTES // math.prod(images.shape[1:])))
+    some = np.asarray(images[:: max(1, len(images) // most)])
     black, white = image_range or (0, 255)
     brightness = (_border_means(some) - black) / (white - black)
     if (brightness < DARK).mean() >= SHARE:

@@ -15,15 +15,16 @@ from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cnnlab.base.own_functions import OwnFunction
 from cnnlab.config.own_names import kind_of
 from cnnlab.data.datasets import Split
+from cnnlab.data.row_images import RowImages, batches_of
 from cnnlab.data.training_data import TrainingData
 
 _CODE = " code"
 _DIGEST_BYTES = 16
+_BATCH = 64  # images that are read at a time
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 _CONTAINERS = (tuple, list, set, frozenset, dict, CodeType)
 _LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF")
@@ -42,7 +43,12 @@ def fingerprints_of(data: TrainingData, own: Mapping[str, OwnFunction]) -> dict[
         for option, function in own.items()
         if kind_of(option) != "metrics"  # they do not shape the run
     }
-    if (dataset := data.unofficial) is not None:
+    if (of_pictures := data.fingerprints()) is not None:
+        found |= {
+            "class names": _digest(_parts_of(data.spec.class_names, set(), {})),
+            **of_pictures,
+        }
+    elif (dataset := data.unofficial) is not None:
         found["class names"] = _digest(_parts_of(dataset.spec.class_names, set(), {}))
         for fact, usual in (("targets", "classes"), ("image_range", None)):
             if (value := getattr(dataset.spec, fact)) != usual:
@@ -89,8 +95,16 @@ def _digest(parts: Iterator[Any]) -> str:
     return total.hexdigest()
 
 
-def _parts_of_array(array: npt.NDArray[Any]) -> Iterator[Any]:
+def _parts_of_array(array: Any) -> Iterator[Any]:
+    """Yield what images, labels or weights consist of; of a stream, its facts."""
+    if hasattr(array, "facts"):
+        yield array.facts
+        return
     yield f"{array.dtype.str} {array.shape}"
+    if isinstance(array, RowImages):  # too large to be read as a whole
+        for batch in batches_of(array, _BATCH):
+            yield np.ascontiguousarray(batch).reshape(-1).view(np.uint8)
+        return
     yield np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
 

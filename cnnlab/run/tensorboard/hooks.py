@@ -110,7 +110,7 @@ class ProjectorHook(Hook):
     def after_step(self, run: Run, state: StepState) -> None:
         split, graph = run.data.split(run.config.validate_on), run.train_graph.inference
         batch_size, features, guesses = run.config.smallest_eval_batch_size, [], []
-        images, labels = split.images[:MAX_IMAGES], split.labels[:MAX_IMAGES]
+        images, labels = np.asarray(split.images[:MAX_IMAGES]), split.labels[:MAX_IMAGES]
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
             fetched = (graph.features, graph.logits, graph.probabilities)

@@ -77,7 +77,7 @@ def test_without_a_validation_set_the_test_set_serves() -> None:
     data = TrainingData(config(), None)
     assert data.split("validation") is data.split("test")
     assert data.files_of("validation") == data.files_of("test")
-    with pytest.raises(UsageError, match="--restore_best needs a validation set"):
+    with pytest.raises(UsageError, match=r"--restore_best needs a validation set"):
         TrainingData(config(restore_best=True), None)
 
 
@@ -93,7 +93,9 @@ def test_the_set_of_evaluations_during_training() -> None:
     assert len(data.chosen("test", 41).labels) == 40
     given = data.chosen((some.images, some.labels), 7)
     np.testing.assert_array_equal(given.images, some.images[:7])
-    with pytest.raises(UsageError, match="--restore_best needs a val.*; leave out --validate_on=t"):
+    with pytest.raises(
+        UsageError, match=r"--restore_best needs a val.*; leave out --validate_on=t"
+    ):
         TrainingData(config(validate_on="test", restore_best=True), None)
 
 
@@ -151,7 +153,7 @@ def test_pictures_that_need_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> 
     real = os.sysconf
     monkeypatch.setattr(os, "sysconf", lambda name: 1 if name == "SC_PHYS_PAGES" else real(name))
     with pytest.raises(DataError, match=r"12 pictures of 9000 x 9000 x 3 need [45]"):
-        _ = TrainingData(config(image_size=9000), None).unofficial
+        _ = TrainingData(config(image_size=9000, cache="memory"), None).fingerprints()
 
 
 def test_a_run_refuses_the_split_of_other_pictures() -> None:
