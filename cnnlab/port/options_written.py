@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from cnnlab.port.full_names import FullNames, argument
 from cnnlab.port.losses_found import NotFoundError
+from cnnlab.port.minimizing_found import Minimizing
 from cnnlab.port.name_uses import bound_in
 from cnnlab.port.recognising import Recognised
-from cnnlab.port.training_found import Minimizing
 
 _OPTIMIZERS: Final[dict[str, tuple[str, dict[str, tuple[int, float | None]]]]] = {
     "tf.train.GradientDescentOptimizer": ("sgd", {}),

@@ -10,13 +10,12 @@ from cnnlab.port.constant_values import KnownArray
 from cnnlab.port.full_names import argument, dotted
 from cnnlab.port.inputs_found import Inputs
 from cnnlab.port.losses_found import Loss, NotFoundError, find_loss
+from cnnlab.port.minimizing_found import Minimizing, find_minimizing
 from cnnlab.port.story import Story
 from cnnlab.port.training_found import (
-    Minimizing,
     TrainingRun,
     count_steps,
     find_batch_size,
-    find_minimizing,
     find_training_run,
     repetitions,
 )

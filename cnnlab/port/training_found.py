@@ -1,4 +1,4 @@
-"""How a program trains: its optimizer, its session run, batch size, number of steps, data set."""
+"""How a program trains: its session run, batch size, number of steps, data set."""
 
 from __future__ import annotations
 
@@ -11,58 +11,13 @@ from typing import Any, Final
 
 from cnnlab.port.constant_values import KnownArray, UnknownError
 from cnnlab.port.full_names import argument, calls_of_methods
-from cnnlab.port.losses_found import NotFoundError
+from cnnlab.port.minimizing_found import Minimizing
 from cnnlab.port.story import Story
 
 MAX_STEPS: Final = 10**9
 _BATCH_NAME: Final = re.compile(
     r"(?i)^(flags\.|args\.)?(self\.)?(train_)?(mini)?_?(batch_?size|bs)$"
 )
-
-
-@dataclass(frozen=True)
-class Minimizing:
-    """The statement that minimizes the loss.
-
-    Attributes:
-        index: the item.
-        loss: the expression that is minimized.
-        optimizer: the call that makes the optimizer, and the item before which it is made.
-        counts: whether the optimizer counts steps in a variable.
-    """
-
-    index: int
-    loss: ast.expr
-    optimizer: ast.Call
-    optimizer_index: int
-    counts: bool
-
-
-def find_minimizing(story: Story) -> Minimizing:
-    """Return the statement that minimizes the loss.
-
-    Raises:
-        NotFoundError: there is none, or there are several.
-    """
-    found = []
-    for i, item in enumerate(story.items):
-        if not item.is_function:
-            calls = calls_of_methods(item.node, "minimize", "compute_gradients")
-            found += [(i, call) for call in calls]
-    if not found:
-        raise NotFoundError("an optimizer's minimize(loss); the program does not train a network")
-    losses = {ast.unparse(call.args[0] if call.args else call) for _, call in found}
-    if len(losses) > 1:
-        lines = ", ".join(str(call.lineno) for _, call in found)
-        raise NotFoundError(f"one loss; the program minimizes several, at lines {lines}")
-    i, call = found[0]
-    assert isinstance(call.func, ast.Attribute)
-    optimizer, place = story.resolved(call.func.value, i)
-    loss = argument(call, 0, "loss")
-    if not isinstance(optimizer, ast.Call) or loss is None:
-        raise NotFoundError(f"the optimizer that line {call.lineno} uses")
-    counts = argument(call, 1, "global_step") is not None or call.func.attr != "minimize"
-    return Minimizing(i, loss, optimizer, place, counts)
 
 
 @dataclass(frozen=True)

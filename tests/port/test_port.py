@@ -47,6 +47,41 @@ def test_options_are_those_of_the_program(name: str, tmp_path: Path) -> None:
     assert ("steps" in options) != ("epochs" in options)
 
 
+@pytest.mark.parametrize(
+    ("update", "missing"),
+    [
+        (
+            "pairs = opt.compute_gradients(cross_entropy)\n"
+            "pairs = [(tf.clip_by_value(g, -1., 1.), v) for g, v in pairs]\n"
+            "train_step = opt.apply_gradients(pairs)",
+            "applies gradients that are changed",
+        ),
+        (
+            "average = tf.train.ExponentialMovingAverage(0.99)\n"
+            "step = opt.minimize(cross_entropy)\n"
+            "with tf.control_dependencies([step]):\n"
+            "    train_step = average.apply(tf.trainable_variables())",
+            "without ExponentialMovingAverage",
+        ),
+        ("train_step = opt.minimize(cross_entropy, var_list=[W])", "an option for var_list="),
+        ("train_step = opt.apply_gradients(opt.compute_gradients(cross_entropy))", None),
+    ],
+)
+def test_no_script_leaves_out_what_the_update_does(
+    update: str, missing: str | None, tmp_path: Path
+) -> None:
+    program, old = (
+        PROGRAMS["softmax"],
+        "train_step = tf.train.GradientDescentOptimizer(0.01).minimize(cross_entropy)",
+    )
+    assert old in program
+    new = f"opt = tf.train.GradientDescentOptimizer(0.01)\n{update}"
+    (tmp_path / "old.py").write_text(program.replace(old, new))
+    answer = port(tmp_path / "old.py", out=tmp_path / "new.py")
+    assert (missing or "") in (answer["missing"] or "")
+    assert (tmp_path / "new.py").exists() == (missing is None)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_scripts_train(name: str, tmp_path: Path) -> None:
