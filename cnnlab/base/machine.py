@@ -28,9 +28,14 @@ def describe_machine() -> dict[str, Any]:
         "cpu": _cpu_name(),
         "cpu_features": cpu_features(),
         "cores": len(os.sched_getaffinity(0)),
-        "ram_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
+        "ram_gb": round(memory_bytes() / 2**30, 1),
         "system": platform.system(),
     }
+
+
+def memory_bytes() -> int:
+    """Return the size of this machine's memory."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _cpu_name() -> str:

@@ -7,7 +7,6 @@ run makes the same steps.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cnnlab.base.errors import CnnlabError, DataError
+from cnnlab.base.machine import memory_bytes
 from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import open_session, tf, translate_op_errors
 
@@ -134,7 +134,7 @@ def _check_finite(which: str, cardinality: int) -> None:
 
 def _stacked(which: str, elements: Iterator[Any]) -> tuple[Any, ...]:
     """Read all elements; return images, labels, and weights if there are any."""
-    most_bytes = _memory_bytes() * LARGEST_SHARE
+    most_bytes = memory_bytes() * LARGEST_SHARE
     columns: list[list[Any]] = []
     num_bytes = 0
     is_batched = False
@@ -187,7 +187,3 @@ def _joined(which: str, join: Callable[[Any], Any], parts: list[Any]) -> Any:
             f"one {parts[0].shape}; give all of them one shape"
         )
     return join(parts)
-
-
-def _memory_bytes() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab.base.errors import DataError
+from cnnlab.base.machine import memory_bytes
 from cnnlab.data.array_images import pixels_of
 from cnnlab.data.from_streams import parts_of
 from cnnlab.data.row_images import RowImages
@@ -44,7 +44,7 @@ def arrays_of_indexed(which: str, data: Any, image_range: ImageRange | None) -> 
     if not n:
         raise DataError(f"the {which} data has no example")
     first = parts_of(which, data[0])
-    keeps = n * first[0].nbytes < LARGEST_SHARE * _memory_bytes()
+    keeps = n * first[0].nbytes < LARGEST_SHARE * memory_bytes()
     images: list[npt.NDArray[Any]] = []
     others: list[tuple[Any, ...]] = []
 
@@ -74,14 +74,10 @@ def arrays_of_indexed(which: str, data: Any, image_range: ImageRange | None) -> 
 
 def mapped_images(images: Any) -> Any:
     """Return images of a `np.memmap`, which are to be read row by row if they are large."""
-    if not isinstance(images, np.memmap) or images.nbytes < LARGEST_SHARE * _memory_bytes():
+    if not isinstance(images, np.memmap) or images.nbytes < LARGEST_SHARE * memory_bytes():
         return images
     with_channels = images if images.ndim == 4 else images[..., None]
     if with_channels.ndim != 4 or with_channels.dtype != np.uint8:
         return images
     rows = np.arange(len(images))
     return RowImages(lambda some: np.asarray(with_channels[some]), rows, with_channels.shape[1:])
-
-
-def _memory_bytes() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

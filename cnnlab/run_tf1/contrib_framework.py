@@ -9,6 +9,7 @@ from cnnlab.run_tf1 import contrib_layers, scopes
 
 
 def names_of_framework() -> dict[str, Any]:
+    """Return what `tf.contrib.framework` had, by name."""
     return {
         "arg_scope": scopes.arg_scope,
         "add_arg_scope": scopes.add_arg_scope,

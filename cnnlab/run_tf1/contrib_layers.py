@@ -56,10 +56,16 @@ def collected(outputs: Tensor, collections: Any, scope: Any) -> Tensor:
 
 
 def pair(value: Any) -> list[int]:
+    """Return an integer, or a list of two, as [height, width]."""
     return [int(each) for each in value] if isinstance(value, list | tuple) else [int(value)] * 2
 
 
 def channels_of(inputs: Tensor, data_format: str) -> int:
+    """Return the number of channels of inputs [batch, ...] in a data format such as NHWC.
+
+    Raises:
+        ValueError: it is not known when the graph is built.
+    """
     size = inputs.shape.as_list()[1 if data_format.startswith("NC") else -1]
     if size is None:
         raise ValueError("`C` dimension must be known but is None")
@@ -67,6 +73,7 @@ def channels_of(inputs: Tensor, data_format: str) -> int:
 
 
 def four(values: Sequence[int], data_format: str) -> list[int]:
+    """Return [height, width] as the four numbers of a window or a stride of `tf.nn`."""
     return [1, 1, *values] if data_format.startswith("NC") else [1, *values, 1]
 
 
@@ -81,6 +88,7 @@ def variable_maker(inputs: Tensor, trainable: bool, collections: Any) -> Callabl
 
 
 def bound(function: Any, arguments: Any) -> Any:
+    """Return a function with keyword arguments bound; None stays None."""
     return None if function is None else functools.partial(function, **(arguments or {}))
 
 

@@ -8,6 +8,8 @@ from cnnlab.base.tf1 import tf
 
 
 def names_of_losses() -> dict[str, Any]:
+    """Return what `tf.contrib.losses` had, by name; its logits come before the labels."""
+
     def with_logits_first(loss: Any) -> Any:
         def contrib_loss(
             logits: Any, labels: Any, weights: Any = 1.0, *more: Any, **named: Any
@@ -31,6 +33,8 @@ def names_of_losses() -> dict[str, Any]:
 
 
 def names_of_metrics() -> dict[str, Any]:
+    """Return what `tf.contrib.metrics` had, by name; its predictions come before the labels."""
+
     def predictions_first(metric: Any) -> Any:
         def streaming(predictions: Any, labels: Any, *more: Any, **named: Any) -> Any:
             return metric(labels, predictions, *more, **named)

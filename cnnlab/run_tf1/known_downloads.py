@@ -1,7 +1,7 @@
 """Downloads of MNIST and CIFAR by old programs, answered from cnnlab's verified files.
 
-Their addresses are dead or slow today. The files have the official content: IDX files gzipped anew,
-CIFAR as the archive of binary files or of Python's pickles.
+Their addresses answer slowly or not at all today. The files have the official content: IDX files
+compressed again by gzip, CIFAR as the archive of binary files or of Python's pickles.
 """
 
 from __future__ import annotations

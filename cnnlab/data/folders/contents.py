@@ -93,12 +93,10 @@ class Contents:
             return known
         names = then["names"].tobytes().decode("utf-8", "surrogateescape").split("\0")
         places = {name: place for place, name in enumerate(names)}
-        for here, path in enumerate(self._paths):
-            there = places.get(path)
-            if there is not None and np.array_equal(then["stats"][there], self._stats[here]):
-                known[here] = True
-                self.digests[here] = then["digests"][there]
-                self.states[here] = then["states"][there]
+        there = np.array([places.get(path, -1) for path in self._paths], np.int64)
+        known = (there >= 0) & (then["stats"][there] == self._stats).all(axis=1)
+        self.digests[known] = then["digests"][there[known]]
+        self.states[known] = then["states"][there[known]]
         return known
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-import os
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
@@ -13,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from cnnlab.base.errors import DataError, UsageError
+from cnnlab.base.machine import memory_bytes
 from cnnlab.base.printing import print_lines
 from cnnlab.config.config import Config
 from cnnlab.data.datasets import Dataset, Split
@@ -79,7 +79,7 @@ class Pictures:
         self.reader = PictureReader(config, self.found, self.spec.image_shape, self._bad)
         self.place = config.cache
         if config.cache == "auto":
-            is_small = self._needed_bytes < _LARGEST_SHARE * _memory_bytes()
+            is_small = self._needed_bytes < _LARGEST_SHARE * memory_bytes()
             self.place = "memory" if is_small else "disk"
 
     @property
@@ -213,7 +213,7 @@ class Pictures:
         return copies * math.prod(self.spec.image_shape)
 
     def _check_memory(self) -> None:
-        needed, there = self._needed_bytes, _memory_bytes()
+        needed, there = self._needed_bytes, memory_bytes()
         if needed > there:
             shape = " x ".join(map(str, self.spec.image_shape))
             raise DataError(
@@ -231,10 +231,6 @@ def list_pictures(dataset: str) -> Listing:
     """
     kind, _, path = dataset.partition(":")
     return list_folder(path) if kind == "folder" else list_csv(path)
-
-
-def _memory_bytes() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _digest(found: Sequence[Found]) -> str:
