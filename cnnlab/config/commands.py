@@ -26,7 +26,7 @@ COMMANDS: Final = {
     "reproduce": "run recipes to their end and collect what they reach",
     "checkpoint": "list, rename and compare the variables of checkpoints",
     "run-tf1": "run an old program of TensorFlow 1, unchanged",
-    "port": "say what to change in a program of TensorFlow 1, and write a first script",
+    "port": "say what to change in an old program, and write a first script",
     "data": "list, fetch and show data sets; check and arrange pictures",
 }
 # These print tables of what can be named in options; `cnnlab.catalogue` has all of them.

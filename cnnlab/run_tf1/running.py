@@ -12,6 +12,7 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from cnnlab.base.errors import CnnlabError
+from cnnlab.base.printing import print_as_is
 from cnnlab.base.signals import Interrupted
 from cnnlab.config.cli import complain
 from cnnlab.run_tf1.noted import is_library
@@ -43,7 +44,7 @@ def run_program(program: Program, arguments: Sequence[str]) -> int:
 def _exit_code(code: Any) -> int:
     if code is None or isinstance(code, int):
         return code or 0
-    print(code, file=sys.stderr)
+    print_as_is(f"{code}\n", to_stderr=True)
     return 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import tf
 
 Tensor = Any
@@ -97,7 +98,7 @@ def train(
     The directory gets checkpoints and summaries as of slim; a run there goes on.
     """
     graph = graph or tf.get_default_graph()
-    with graph.as_default():
+    with building_in(graph):
         step = global_step if global_step is not None else tf.train.get_or_create_global_step()
         hooks: list[Any] = []
         if number_of_steps is not None:

@@ -42,6 +42,7 @@ def test_denormals_are_zero_in_steps() -> None:
         session=session,
         config=SimpleNamespace(steps_per_run=2),
         step=0,
+        cluster=None,
         control=SimpleNamespace(is_stopping=False),
     )
     loop.run_steps(train, [], 4)

@@ -76,7 +76,7 @@ def test_sizes_and_rates_are_positive(name: str, value: int) -> None:
         ("batch_size", 1.5),
         ("optimizer", "adamm"),
         ("schedule", "linear"),
-        ("scaling", "none"),
+        ("scaling", "nothing"),
         ("label_mode", "both"),
         ("steps_per_run", "automatic"),
         ("steps_per_run", 2.5),

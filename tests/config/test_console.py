@@ -17,7 +17,7 @@ from tests import commands
         (["--help"], 0, "usage: cnnlab COMMAND"),
         (["--version"], 0, f"cnnlab {__version__}\n"),
         (["trian"], 2, "error: unknown command trian; did you mean train?"),
-        (["q"], 2, "error: unknown command q; known: train, evaluate"),
+        (["q"], 2, "error: unknown command q; known: train, launch, evaluate"),
         (["train", "--help"], 0, "usage: python -m cnnlab.train"),
         (["data", "--help"], 0, "usage: python -m cnnlab.data"),
         (["models", "--help"], 0, "usage: cnnlab models"),

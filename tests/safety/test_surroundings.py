@@ -52,7 +52,7 @@ def test_both_ways_to_determinism_are_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("call", "home"),
-    [(".as_default()", "base/surroundings.py"), ("tf.Session(graph", "base/tf1.py")],
+    [(".as_default()", "base/surroundings.py"), ("tf.Session(target", "base/tf1.py")],
 )
 def test_one_home(call: str, home: str) -> None:
     package = ROOT / "cnnlab"
