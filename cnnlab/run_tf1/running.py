@@ -44,7 +44,7 @@ def run_program(program: Program, arguments: Sequence[str]) -> int:
 def _exit_code(code: Any) -> int:
     if code is None or isinstance(code, int):
         return code or 0
-    print_as_is(f"{code}\n", to_stderr=True)
+    print_as_is(str(code), to_stderr=True)
     return 1
 
 

@@ -109,7 +109,7 @@ def test_other_streams_are_refused(given: Any, why: str) -> None:
 
 
 def test_an_infinite_function_ends_at_half_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(from_streams, "_memory_bytes", lambda: 2 * 10 * (192 + 8))
+    monkeypatch.setattr(from_streams, "memory_bytes", lambda: 2 * 10 * (192 + 8))
 
     def forever() -> Iterator[Any]:
         while True:
