@@ -20,6 +20,7 @@ ALIASES: Final = {
     "batch": "batch_size",
     "bs": "batch_size",
     "epoch": "epochs",
+    "keep_checkpoint_every_n_hours": "keep_every_hours",
     "lr": "learning_rate",
     "wd": "weight_decay",
 }

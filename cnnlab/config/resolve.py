@@ -76,7 +76,7 @@ def differing_options(old: Config, new: Config) -> list[str]:
     }
     shaping.remove("summary_steps")
     if not (new.schedule == "plateau" or new.early_stopping or new.restore_best):
-        shaping -= {"eval_steps", "eval_examples", "validate_on"}
+        shaping -= {"eval_steps", "eval_examples", "eval_part", "validate_on"}
     if new.on_nan == "rollback":
         shaping.add("checkpoint_steps")  # decides how far back a rollback goes
     return [

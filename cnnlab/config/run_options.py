@@ -77,6 +77,13 @@ class RunOptions(WorkerOptions):
         group="run",
         ge=1,
     )
+    eval_part: Literal["first", "next"] = option(
+        "first",
+        "which eval_examples images an evaluation during training takes\n"
+        "first: the same ones in each evaluation\n"
+        "next: the next ones in turn; after the last image, the first ones again",
+        group="run",
+    )
     tta: Tta = option(
         "none",
         f"{TTA_HELP}\nused in the final test, and by the commands evaluate and predict",
@@ -114,6 +121,15 @@ class RunOptions(WorkerOptions):
         group="run",
         shapes_result=False,
         ge=1,
+    )
+    keep_every_hours: float | None = option(
+        None,
+        "also keep one checkpoint for each period of this length; only hours of training count, "
+        "not the time between a stop and the next start",
+        unit="hours",
+        group="run",
+        shapes_result=False,
+        gt=0,
     )
     on_nan: Literal["stop", "rollback"] = option(
         "stop",
@@ -226,6 +242,13 @@ class RunOptions(WorkerOptions):
         ge=1,
         le=1024,
     )
+
+    def eval_turn(self, step: int) -> int:
+        """Return which part of the images an evaluation after `step` (>= 1) takes, from 0 on.
+
+        It depends on the step alone, so a resumed run takes the same parts.
+        """
+        return 0 if self.eval_part == "first" else (step - 1) // self.eval_steps
 
     @pydantic.field_validator("steps_per_run", "eval_batch_size", "summary_steps")
     @classmethod

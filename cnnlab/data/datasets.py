@@ -152,6 +152,28 @@ class _Joined:
         return Split(self._images[: self._filled], self._labels[: self._filled])
 
 
+def part_of(split: Split, limit: int | None, turn: int = 0, *, is_sorted: bool = False) -> Split:
+    """Return at most `limit` images of a split, without their weights; None: all.
+
+    Args:
+        split: n images.
+        limit: number of images (>= 1).
+        turn: 0: the first images; 1: the next ones, and so on. After the last image follows the
+            first one.
+        is_sorted: whether the images are sorted by class. They are then taken at even distances,
+            and each turn begins one image later.
+    """
+    count = len(split.labels)
+    if limit is None or limit >= count:
+        return split
+    rows: Any = slice(limit)
+    if is_sorted:
+        rows = (np.arange(limit) * count // limit + turn) % count
+    elif turn:
+        rows = (np.arange(limit) + turn * limit) % count
+    return Split(split.images[rows], split.labels[rows])
+
+
 def validation_size(n: int, fraction: float) -> int:
     """Return the size of a validation split of `n` images: round(n * fraction).
 

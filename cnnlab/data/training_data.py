@@ -18,6 +18,7 @@ from cnnlab.data.datasets import (
     Dataset,
     Split,
     load_dataset,
+    part_of,
     split_validation,
     validation_size,
 )
@@ -184,13 +185,12 @@ class TrainingData:
             self._splits = {"train": train, "validation": held_out, "test": dataset.test}
         return self._splits[name]
 
-    def chosen(self, split: str | Split | Pair, limit: int | None = None) -> Split:
+    def chosen(self, split: str | Split | Pair, limit: int | None = None, turn: int = 0) -> Split:
         """Return a split by its name, or images and labels of the caller's, checked.
 
         Args:
             split: a name, or images and labels.
-            limit: return at most this many images: the first; or of a split of pictures, which are
-                sorted by class, evenly spaced ones. Default: all.
+            limit, turn: see `part_of`; a split of pictures is sorted by class.
 
         Raises:
             UsageError: as for `split`.
@@ -200,10 +200,7 @@ class TrainingData:
             found, is_sorted = self.split(split), self._of_pictures
         else:
             found, is_sorted = check_fitting("given", split, self.spec), False
-        if limit is None or limit >= len(found.labels):
-            return found
-        rows = np.arange(limit) * len(found.labels) // limit if is_sorted else slice(limit)
-        return Split(found.images[rows], found.labels[rows])
+        return part_of(found, limit, turn, is_sorted=is_sorted)
 
     def schedule_length(self, config: Config) -> int:
         """Return T, the length of the schedule of `config` in steps."""

@@ -195,6 +195,7 @@ class EvaluationHook(Hook):
             figures = run.evaluate(
                 run.config.validate_on,
                 limit=run.config.eval_examples,
+                turn=run.config.eval_turn(step),
                 tta="none",
                 should_stop=lambda: run.control.is_interrupted,
                 on_batch=self._pass_on if self._batch_listeners else None,

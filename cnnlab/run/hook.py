@@ -88,6 +88,7 @@ class Run(Protocol):
         tta: str | None = None,
         should_stop: Callable[[], bool] = ...,
         on_batch: Callable[[Any, Any], None] | None = None,
+        turn: int = 0,
     ) -> dict[str, Any]:
         """Evaluate the session's weights; see `cnnlab.Train.evaluate`."""
 

@@ -84,6 +84,7 @@ class RunLog:
             for name, value in figures.items()
             if name not in NOT_DRAWN
         ]
+        values.append(tf.Summary.Value(tag="global_step", simple_value=step))
         writer = self._writers[split]
         writer.add_summary(tf.Summary(value=values), step)
         writer.flush()

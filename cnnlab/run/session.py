@@ -99,6 +99,7 @@ class SessionOwner:
         tta: str | None = None,
         should_stop: Callable[[], bool] = lambda: False,
         on_batch: OnBatch | None = None,
+        turn: int = 0,
     ) -> dict[str, Any]:
         """Evaluate the session's weights; without a session, those of the run in save_dir.
 
@@ -110,6 +111,7 @@ class SessionOwner:
             tta: test-time augmentation: "none", "mirror" or "mirror_shift"; default: as configured.
             should_stop: called before each batch; True stops the evaluation.
             on_batch: called with the logits and probabilities of each batch.
+            turn: which images `limit` takes; see `TrainingData.chosen`.
 
         Returns:
             accuracy, loss, top5_accuracy and n; if not of classes, as `run.metrics.target_sums`.
@@ -120,7 +122,7 @@ class SessionOwner:
             CnnlabError: there is no session, and save_dir holds no checkpoint.
         """
         weights = self._weights()
-        chosen = self.data.chosen(split, limit)
+        chosen = self.data.chosen(split, limit, turn)
         sums = weights.evaluate(chosen, tta, should_stop, on_batch, self._complete)
         return sums.result()
 

@@ -22,7 +22,7 @@ Metric = Literal["accuracy", "loss"]
 # The metrics of trials with different values of these would be measured on different images.
 _WHAT_IS_MEASURED = (
     *("dataset", "label_mode", "validation_split", "validate_on", "verify_data"),
-    "eval_examples",
+    *("eval_examples", "eval_part"),
 )
 
 

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cnnlab import Hook, Train
@@ -76,6 +77,29 @@ def test_evaluation_uses_the_first_eval_examples_images(tmp_path: Path) -> None:
     ) as train:
         train.train()
     assert seen == [(2, "validation", 3, 3), (4, "validation", 3, 3), (4, "test", None, 7)]
+
+
+def test_each_evaluation_takes_the_next_images_in_turn(tmp_path: Path) -> None:
+    found: list[tuple[int, list[int]]] = []
+    taken: dict[str, Any] = {}
+
+    class Note(Hook):
+        def after_evaluation(self, run: Train, figures: dict[str, Any]) -> None:
+            found.append((run.step, taken["labels"].tolist()))
+
+    class Spy(Train):
+        def evaluate(self, split: Any = "test", limit: Any = None, **more: Any) -> Any:
+            taken["labels"] = self.data.chosen(split, limit, more.get("turn", 0)).labels
+            return super().evaluate(split, limit, **more)
+
+    options = {**small_run.OPTIONS, "eval_steps": 2, "eval_examples": 3, "eval_part": "next"}
+    options |= {"save_dir": str(tmp_path / "save"), "device": "cpu"}
+    for steps in (3, 7):  # the second call resumes
+        with Spy(model=small_run.linear, data=small_run.arrays(), hooks=[Note()], **options) as run:
+            run.train(steps=steps)
+    numbers = np.arange(7) % 4  # the labels of the test images
+    parts = {2: [0, 1, 2], 3: [3, 4, 5], 4: [3, 4, 5], 6: [6, 0, 1], 7: [2, 3, 4]}
+    assert found == [(step, numbers[rows].tolist()) for step, rows in parts.items()]
 
 
 def test_own_hooks_act_after_the_standard_ones(tmp_path: Path) -> None:

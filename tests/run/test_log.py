@@ -65,6 +65,8 @@ def test_tensorboard_reads_the_same_figures(split: str, run: Path) -> None:
         found = scalars(run / "save-logs" / split, tag)
         assert [step for step, _ in found] == [step for step, _ in expected]
         np.testing.assert_allclose([v for _, v in found], [v for _, v in expected], rtol=1e-6)
+    counted = scalars(run / "save-logs" / split, "global_step")
+    assert counted == [(step, step) for step, _ in found]
     assert "seconds" not in events(run / "save-logs" / split).Tags()["scalars"]
 
 

@@ -11,6 +11,8 @@ SAVE_DIR/
 
 from __future__ import annotations
 
+import bisect
+import math
 import os
 from collections.abc import Callable
 from functools import partial
@@ -163,7 +165,7 @@ class RunDirectory:
             log()
             is_last = step == total_steps
             protect = frozenset() if is_last else frozenset(self._regular_steps()[-1:])
-            self.checkpoints.commit(step, protect=protect)
+            self.checkpoints.commit(step, protect=protect | self._kept_by_time())
             self._prune_best(None if is_last else protect)
 
         if values:
@@ -206,6 +208,24 @@ class RunDirectory:
         if self._config.on_nan != "rollback":
             return []
         return [step for step in self.checkpoints.steps() if step % every_steps == 0]
+
+    def _kept_by_time(self) -> frozenset[int]:
+        """Return the steps of the checkpoints that keep_every_hours keeps.
+
+        As in `tf.train.Saver`: of the checkpoints in order, the first one later than a due time is
+        kept, and the due time advances by keep_every_hours. A checkpoint's time is that of the last
+        line of metrics.jsonl up to its step. So the choice is the same after a resume.
+        """
+        if self._config.keep_every_hours is None or self._config.max_to_keep is None:
+            return frozenset()
+        lines = [(n["step"], n["seconds"]) for n in read_metrics(self.path) if "seconds" in n]
+        kept: list[int] = []
+        for step in self.checkpoints.steps():
+            place = bisect.bisect_right(lines, (step, math.inf))
+            secs = lines[place - 1][1] if place else 0.0
+            if secs > 3600 * self._config.keep_every_hours * (len(kept) + 1):
+                kept.append(step)
+        return frozenset(kept)
 
     def _prune_best(self, anchors: frozenset[int] | None) -> None:
         """Delete best steps, but for the newest and those that a resumed run may need.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import yaml
 
 from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.machine import versions
+from cnnlab.base.tf1 import tf
 from cnnlab.config import options as opts
 from cnnlab.config.config import Config
 from cnnlab.data.specs import DATASETS
+from cnnlab.run.disk.checkpoint import Checkpoints
 from cnnlab.run.disk.config_file import config_text
 from cnnlab.run.disk.run_directory import RunDirectory
 
@@ -242,3 +245,27 @@ def test_overwriting_keeps_what_is_not_of_a_run() -> None:
     directory(overwrite=True, save_dir="linked").begin(0, 5, FACTS)
     assert not Path("linked/best").is_symlink()
     assert Path("elsewhere/model.ckpt-5.index").exists()
+
+
+def test_one_checkpoint_for_each_period_of_hours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kept ones are those of tf.train.Saver, also if each one is saved by a resumed run."""
+    minutes = [20, 40, 70, 71, 110, 130, 135, 200, 320, 330, 340]  # of training, at each checkpoint
+    now = 0.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    with tf.Graph().as_default():
+        variable = tf.get_variable("w", [], use_resource=True)
+        saver = tf.train.Saver([variable], max_to_keep=2, keep_checkpoint_every_n_hours=1)
+    for step, minute in enumerate(minutes, start=1):
+        now = 60.0 * minute
+        for folder in (SAVE, Path("theirs")):
+            folder.mkdir(exist_ok=True)
+            (folder / f"model.ckpt-{step}.index").touch()
+        with (SAVE / "metrics.jsonl").open("a") as file:
+            file.write(line(step, "train", seconds=now))
+        run = directory(max_to_keep=2, keep_checkpoint_every_n_hours=1, overwrite=True)
+        run.checkpoints._drop_oldest(run._kept_by_time())
+        saver._RecordLastCheckpoint(f"theirs/model.ckpt-{step}")
+        saver._MaybeDeleteOldCheckpoints()
+        theirs = Checkpoints(Path("theirs")).steps()
+        assert run.checkpoints.steps() == theirs, step
+    assert theirs == [3, 6, 8, 9, 10, 11]
