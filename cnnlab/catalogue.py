@@ -60,11 +60,12 @@ def _text_of_function(entry: Entry) -> str:
 
 
 def _recipe(name: str) -> Entry:
-    options, path = load_recipe(name), recipe_paths()[name]
+    options, path, about = load_recipe(name), recipe_paths()[name], load_about(name)
     return {
         "name": name,
         "description": source_of(path),
-        "claimed": load_about(name).get("claimed"),
+        "claimed": about.get("claimed"),
+        "aim": about.get("aim"),
         "path": str(path),
         "options": options,
     }

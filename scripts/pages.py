@@ -12,9 +12,9 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's scripts and cnnlab
 
@@ -23,7 +23,6 @@ from cnnlab.checkpoint import CheckpointOptions
 from cnnlab.config.config import Config
 from cnnlab.config.help import Description, describe
 from cnnlab.config.options import Options
-from cnnlab.config.recipes import load_about, recipe_paths, source_of
 from cnnlab.data.__main__ import DataOptions
 from cnnlab.data.folders.picture_commands import ArrangeOptions, CheckOptions
 from cnnlab.data.show import ShowOptions
@@ -39,9 +38,8 @@ from cnnlab.run_tf1.__main__ import RunTF1Options
 from cnnlab.tune.options import TuneOptions
 from scripts.bench.benchmarks_page import benchmarks_page
 from scripts.bench.markdown import GENERATED, filled
-from scripts.bench.report import machine_lines
 from scripts.bench.results import read_newest
-from scripts.transfer_study import transfer_section
+from scripts.results_page import results_page
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
@@ -126,76 +124,6 @@ def option_item(description: Description) -> list[str]:
     for choice in choices:
         lines += filled(choice, "  - ", "    ")
     return lines
-
-
-def results_page(
-    rows: Iterable[Mapping[str, Any]], transfer: Mapping[str, Any] | None = None
-) -> str:
-    """Return docs/results.md.
-
-    Args:
-        rows: those of results/reproduction.json.
-        transfer: the content of results/transfer.json, if it is there.
-    """
-    by_name = {row["system"]: row for row in rows}
-    lines = [
-        GENERATED.format(source="configs/ and results/"),
-        "",
-        "# Recipes and results",
-        "",
-        *filled(
-            "A recipe is a YAML file of options in `configs/`. Most of them follow a text on "
-            "convolutional networks. The letter names the text, and the claimed figure is the test "
-            "accuracy that the text states. The reached figure is the test accuracy after the last "
-            "step, as the mean over the seeds and for each seed 1, 2, ... Seconds and images/s are "
-            "means over the seeds. The last column is the number of the machine below."
-        ),
-        "",
-        "This command repeats a row and writes it to `results/reproduction.json`:",
-        "",
-        "    python -m cnnlab.reproduce RECIPE --seeds=3",
-        "",
-        "| text | recipe | claimed | reached | seeds | steps | seconds | images/s | commit | on |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    machines: list[list[str]] = []
-    for name in recipe_paths():
-        if name not in by_name:
-            continue
-        row = by_name[name]
-        machine = machine_lines({**row, "commit": None})
-        if machine not in machines:
-            machines.append(machine)
-        cells = [
-            str(row["text"] or ""),
-            f"`{name}`",
-            percent(row["claimed"]),
-            percent(row["reached"]),
-            ", ".join(map(percent, row["accuracies"])),
-            f"{row['steps']:,}",
-            f"{row['seconds']:,.0f}",
-            f"{row['images_per_sec']:,.0f}",
-            str(row["commit"] or ""),
-            str(machines.index(machine) + 1),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    for number, machine in enumerate(machines, start=1):
-        lines += ["", f"Machine {number}:", "", *machine]
-    if transfer is not None:
-        lines += ["", *transfer_section(transfer)]
-    lines += ["", "## The recipes", ""]
-    for name, path in recipe_paths().items():
-        about = load_about(name)
-        text = f", {about['text']}" if "text" in about else ""
-        state = "" if name in by_name else " Not measured yet."
-        item = f"[`{name}`](../configs/{path.name}){text}: {source_of(path)}{state}"
-        lines += filled(item, "- ", "  ")
-    return "\n".join(lines) + "\n"
-
-
-def percent(accuracy: float | None) -> str:
-    """Return an accuracy in [0, 1] as a cell; None: the text states none."""
-    return "none" if accuracy is None else f"{accuracy:.2%}"
 
 
 def pages() -> dict[Path, str]:

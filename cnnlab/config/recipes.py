@@ -1,8 +1,12 @@
 """Recipes: YAML files of options, found by name or path.
 
-Besides options, a recipe may have a mapping `about` with two keys. `text` is the letter of the text
-that the recipe comes from. `claimed` is the test accuracy in [0, 1] that the text states; it is
-absent if the text states none.
+Besides options, a recipe may have a mapping `about`, which no run reads. It may have these keys:
+
+- `text`: the letter of the text that the recipe comes from.
+- `claimed`: the test accuracy in [0, 1] that the text states; absent if the text states none.
+- `aim`: a test accuracy in [0, 1] that cnnlab wants to reach, where the text states none.
+- `better_than`: the recipe with the text's own settings, which this one exceeds.
+- `chosen`: who chose which settings, and on which images.
 
 A run's config.yaml is a recipe too: its options but those of one process, its folders and the name
 of its own recipe.
@@ -19,6 +23,8 @@ from cnnlab.base.errors import UsageError, nearest
 from cnnlab.config.yaml_text import read_yaml_mapping
 
 ABOUT = "about"
+ACCURACIES = ("claimed", "aim")  # keys of about
+PHRASES = ("text", "better_than", "chosen")  # the others
 # What a run's config.yaml says beside the options.
 FACTS_OF_RUN = ("data", "fingerprints", "code", "code_signature", "balance", "versions")
 # Options in config.yaml that concern one process only, so that no other process reads them.
@@ -50,7 +56,7 @@ def load_recipe(name: str) -> dict[str, Any]:
 
 
 def load_about(name: str) -> dict[str, Any]:
-    """Return a recipe's `about`: `text` and `claimed`, if they are there.
+    """Return a recipe's `about`; see above for its keys.
 
     Args:
         name: as for `load_recipe`.
@@ -59,10 +65,14 @@ def load_about(name: str) -> dict[str, Any]:
         UsageError: as for `load_recipe`, or `about` has other keys or a wrong value.
     """
     about = _read(name).get(ABOUT, {})
-    is_mapping = isinstance(about, dict) and set(about) <= {"text", "claimed"}
-    claimed = about.get("claimed", 0.0) if is_mapping else None
-    if not isinstance(claimed, float) or not 0 <= claimed <= 1:
-        raise UsageError(f"recipe {name}: about may only have text, and claimed from 0.0 to 1.0")
+    is_mapping = isinstance(about, dict) and set(about) <= {*ACCURACIES, *PHRASES}
+    figures = [about[key] for key in ACCURACIES if key in about] if is_mapping else [None]
+    is_right = all(isinstance(figure, float) and 0 <= figure <= 1 for figure in figures)
+    if not is_right or not all(isinstance(about.get(key, ""), str) for key in PHRASES):
+        raise UsageError(
+            f"recipe {name}: about may only have {', '.join(PHRASES)} and, from 0.0 to 1.0, "
+            f"{' and '.join(ACCURACIES)}"
+        )
     return dict(about)
 
 

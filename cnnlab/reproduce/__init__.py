@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,13 +141,33 @@ def run_recipes(names: Sequence[str], options: ReproduceOptions) -> Iterator[dic
                 result = train.train()
                 if train.control.stop_signal is not None:
                     raise cli.Exit(128 + train.control.stop_signal, None)
+                others = {} if options.quick else _other_accuracies(train, result)
+                tta = train.config.tta
             speed = _images_per_sec(_run_dir(name, seed, options))
-            results.append({"seed": seed, "images_per_sec": speed, **result})
+            results.append({"seed": seed, "images_per_sec": speed, **result, **others})
         about = load_about(name) if options.model is None else {}
-        row = row_of(_label(name, options), about, results, where)
+        row = row_of(_label(name, options), about, results, {"tta": tta, **where})
         if not options.quick:
             table.put(row)
         yield row
+
+
+def _other_accuracies(train: Train, result: Mapping[str, Any]) -> dict[str, float]:
+    """Return accuracies of a finished run that its result does not have.
+
+    Returns:
+        train_accuracy, on the whole training set as evaluation computes it: without dropout,
+        augmentation and test-time views. With test-time views also accuracy_without_views, on the
+        test set. Both are missing if the result is of the best weights, which need not be those of
+        the session.
+    """
+    if result.get("weights") == "best":
+        return {}
+    train.say("measuring the accuracy on the training set")
+    found = {"train_accuracy": train.evaluate("train", tta="none")["accuracy"]}
+    if train.config.tta != "none":
+        found["accuracy_without_views"] = train.evaluate("test", tta="none")["accuracy"]
+    return found
 
 
 def _run_dir(name: str, seed: int, options: ReproduceOptions) -> Path:

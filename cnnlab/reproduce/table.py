@@ -86,13 +86,14 @@ def row_of(
         name: the name of the recipe.
         about: the facts of the recipe's text, from `cnnlab.config.recipes.load_about`.
         results: for each seed: seed, step, accuracy (in [0, 1], on the test set), seconds,
-            images_per_sec.
-        where: machine, versions and commit.
+            images_per_sec; and, if measured, train_accuracy and accuracy_without_views.
+        where: tta (the test-time views of `accuracy`), machine, versions and commit.
 
     Returns:
-        system (the name), text, claimed (None if the text claims no accuracy), accuracies (of each
-        seed), steps, seeds, and the entries of `where`. Also means over the seeds: reached (the
-        accuracy), seconds and images_per_sec.
+        system (the name), text, claimed (None if the text claims no accuracy), aim (None if cnnlab
+        has none), accuracies (of each seed), train_accuracies and accuracies_without_views (None
+        if not measured), steps, seeds, and the entries of `where`. Also means over the seeds:
+        reached (the accuracy), seconds and images_per_sec.
     """
     accuracies = [result["accuracy"] for result in results]
     speeds = [result["images_per_sec"] for result in results]
@@ -106,8 +107,11 @@ def row_of(
         "system": name,
         "text": about.get("text"),
         "claimed": about.get("claimed"),
+        "aim": about.get("aim"),
         "reached": statistics.fmean(accuracies),
         "accuracies": accuracies,
+        "accuracies_without_views": _of_each(results, "accuracy_without_views"),
+        "train_accuracies": _of_each(results, "train_accuracy"),
         "steps": results[0]["step"],
         "seconds": round(statistics.fmean(result["seconds"] for result in results), 1),
         "images_per_sec": round(mean_speed, 1),
@@ -116,23 +120,40 @@ def row_of(
     }
 
 
+def _of_each(results: Sequence[Mapping[str, Any]], name: str) -> list[float] | None:
+    """Return the figure of each seed; None if a seed has none."""
+    figures = [result[name] for result in results if name in result]
+    return figures if len(figures) == len(results) else None
+
+
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the rows as a Markdown table, followed by the machines they were measured on."""
     lines = [
-        "| text | recipe | claimed | reached (seeds) | steps | seconds | images/s | commit |",
-        "|---|---|---|---|---|---|---|---|",
+        "| text | recipe | claimed | aim | reached (seeds) | train | steps | seconds | images/s "
+        "| commit |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     machines: list[str] = []
     for row in rows:
         if (machine := _machine_line(row)) not in machines:
             machines.append(machine)
-        claimed = "none" if row["claimed"] is None else f"{row['claimed']:.2%}"
+        stated = [row["claimed"], row["aim"]]
+        goals = ["none" if goal is None else f"{goal:.2%}" for goal in stated]
+        trained = statistics.fmean(row["train_accuracies"] or [math.nan])
         each = ", ".join(f"{accuracy:.2%}" for accuracy in row["accuracies"])
         reached = each if len(row["seeds"]) == 1 else f"{row['reached']:.2%} ({each})"
-        lines.append(
-            f"| {row['text'] or ''} | `{row['system']}` | {claimed} | {reached} | {row['steps']:,} "
-            f"| {row['seconds']:,.0f} | {row['images_per_sec']:,.0f} | {row['commit'] or ''} |"
-        )
+        cells = [
+            row["text"] or "",
+            f"`{row['system']}`",
+            *goals,
+            reached,
+            "" if math.isnan(trained) else f"{trained:.2%}",
+            f"{row['steps']:,}",
+            f"{row['seconds']:,.0f}",
+            f"{row['images_per_sec']:,.0f}",
+            row["commit"] or "",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", *machines]) + "\n"
 
 

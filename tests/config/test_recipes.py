@@ -1,15 +1,19 @@
 """Recipes are found by name or path. Those that come with the package are valid."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
 from cnnlab.base.errors import UsageError
-from cnnlab.config.recipes import load_recipe, recipe_paths
+from cnnlab.config.recipes import load_about, load_recipe, recipe_paths
 from cnnlab.config.resolve import resolve
 from cnnlab.data.augment import parse_augmentations
 from cnnlab.models import check_model_options, find_model
+from tests.commands import ROOT
 
+MEASURED = json.loads((ROOT / "results/reproduction.json").read_text(encoding="utf-8"))
 SHIPPED = ("cifar_cnn", "mnist_cnn", "mnist_convnet", "mnist_perceptron")
 
 
@@ -25,6 +29,41 @@ def test_a_shipped_recipe_is_valid_and_says_where_it_is_from(name: str) -> None:
     text = recipe_paths()[name].read_text()
     for part in ("# Source: ", f"# Command: python -m cnnlab.train --config={name}\n", "Expected"):
         assert part in text
+
+
+def test_a_shipped_recipe_says_who_chose_its_settings() -> None:
+    about = {name: load_about(name) for name in recipe_paths()}
+    for name, facts in about.items():
+        assert facts.get("text") in (*"ABCDEFGHIJKLMNOP", "records"), name
+        assert facts.get("chosen"), f"{name}: say in about who chose its settings on which images"
+        assert not {"claimed", "aim"} <= set(facts), f"{name}: an aim is for texts without a claim"
+        if "better_than" in facts:
+            assert about[facts["better_than"]]["text"] == facts["text"], name
+    for row in MEASURED:
+        facts = about[row["system"]]
+        assert (row["claimed"], row.get("aim")) == (facts.get("claimed"), facts.get("aim")), row
+
+
+def percentages(text: str) -> set[str]:
+    """Return the numbers before each "%", also those of a list such as "97.7, 97.8 and 97.9%"."""
+    lists = re.findall(r"(?:[\d.]+%?(?:,| and| to)\s+)*\d[\d.]*%", text)
+    return {number.rstrip(".") for found in lists for number in re.findall(r"\d[\d.]*", found)}
+
+
+def test_the_accuracies_in_a_recipes_comments_are_claims_aims_or_results() -> None:
+    assert percentages("97.73,\n97.85 and 98.0% of 3 seeds, 5 to 6") == {"97.73", "97.85", "98.0"}
+    about = [load_about(name) for name in recipe_paths()]
+    stated = {100 * facts[key] for facts in about for key in ("claimed", "aim") if key in facts}
+    for name, path in recipe_paths().items():
+        known = set(stated)
+        for row in (row for row in MEASURED if row["system"] == name):
+            for key in ("accuracies", "accuracies_without_views", "train_accuracies"):
+                known |= {100 * figure for figure in row.get(key) or []}
+            known.add(100 * row["reached"])
+        comments = "\n".join(re.findall(r"#(.*)", path.read_text(encoding="utf-8")))
+        for number in percentages(comments):
+            digits = len(number.partition(".")[2])
+            assert float(number) in {round(figure, digits) for figure in known}, (name, number)
 
 
 def test_the_texts_figures() -> None:

@@ -13,6 +13,7 @@ import pytest
 from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.config import recipes
 from cnnlab.config.recipes import load_about, load_recipe
+from cnnlab.evaluate import evaluate
 from cnnlab.reproduce import reproduce
 from cnnlab.reproduce.__main__ import main
 from cnnlab.reproduce.table import Table, listing, markdown, row_of
@@ -30,6 +31,7 @@ steps: 40
 summary_steps: 10
 eval_steps: 40
 checkpoint_steps: 10
+tta: mirror
 """
 
 
@@ -43,8 +45,9 @@ def _own_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def row(name: str = "tiny", accuracies: tuple[float, ...] = (0.5, 0.25)) -> dict[str, Any]:
+    figures = {"step": 40, "seconds": 2.0, "images_per_sec": 100.0, "train_accuracy": 0.75}
     results = [
-        {"seed": seed, "step": 40, "accuracy": accuracy, "seconds": 2.0, "images_per_sec": 100.0}
+        {"seed": seed, "accuracy": accuracy, **figures}
         for seed, accuracy in enumerate(accuracies, 1)
     ]
     machine = {"cpu": "C", "cpu_features": ["avx2"], "cores": 2, "ram_gb": 4.0, "system": "Linux"}
@@ -57,6 +60,7 @@ def test_a_row_has_the_mean_over_the_seeds() -> None:
     assert found["reached"] == 0.375
     assert found["accuracies"] == [0.5, 0.25]
     assert (found["claimed"], found["seeds"], found["steps"]) == (0.3, [1, 2], 40)
+    assert (found["train_accuracies"], found["accuracies_without_views"]) == ([0.75, 0.75], None)
 
 
 def test_a_table_keeps_other_rows_and_replaces_its_own(tmp_path: Path) -> None:
@@ -109,8 +113,9 @@ def test_a_run_without_throughput_is_named() -> None:
 
 def test_the_table_as_markdown() -> None:
     lines = markdown([row(), row("one", (0.5,))]).splitlines()
-    assert lines[2] == "| Q | `tiny` | 30.00% | 37.50% (50.00%, 25.00%) | 40 | 2 | 100 | abc |"
-    assert lines[3] == "| Q | `one` | 30.00% | 50.00% | 40 | 2 | 100 | abc |"
+    end = "75.00% | 40 | 2 | 100 | abc |"
+    assert lines[2] == f"| Q | `tiny` | 30.00% | none | 37.50% (50.00%, 25.00%) | {end}"
+    assert lines[3] == f"| Q | `one` | 30.00% | none | 50.00% | {end}"
     assert lines[5:] == ["C (avx2), 2 cores, 4.0 GB; python 3."]
 
 
@@ -134,7 +139,8 @@ def test_the_facts_of_a_recipes_text_are_not_options() -> None:
     assert load_about("tiny") == {"text": "Q", "claimed": 0.25}
     assert "about" not in load_recipe("tiny")
     path = recipes.recipe_paths()["tiny"]
-    for wrong in ("3", "{claimed: 2.0}", "{claimed: x}", "{colour: red}"):
+    wrongs = ("3", "{claimed: 2.0}", "{claimed: x}", "{colour: red}", "{aim: 9}", "{chosen: 3}")
+    for wrong in wrongs:
         path.write_text(f"about: {wrong}\n")
         with pytest.raises(UsageError, match="recipe tiny: about may only have"):
             load_about("tiny")
@@ -158,6 +164,13 @@ def test_it_runs_to_the_end_and_writes_the_result(capsys: Any) -> None:
     ]
     assert found["accuracies"] == [result["accuracy"] for result in results]
     assert found["accuracies"][0] != found["accuracies"][1]
+    for seed, accuracy in enumerate(found["train_accuracies"], 1):
+        measured = evaluate(f"save/reproduce/tiny/seed-{seed}", split="train", tta="none")
+        assert measured["accuracy"] == accuracy
+        assert measured["n"] > 1000
+    without = evaluate("save/reproduce/tiny/seed-1", tta="none")["accuracy"]
+    assert found["accuracies_without_views"][0] == without != found["accuracies"][0]
+    assert found["tta"] == "mirror"
     with pytest.raises(SystemExit):
         main(["--list", "--json", "--seeds=2"])
     other, tiny = json.loads(capsys.readouterr().out)

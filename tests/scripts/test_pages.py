@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,33 @@ def test_every_recipe_and_result_is_there() -> None:
     for name in recipe_paths():
         assert f"[`{name}`](../configs/{name}.yaml)" in text
     for row in ROWS:
-        assert f"| `{row['system']}` |" in text
+        assert row["system"] == re.sub("`|,.*", "", line_of(text, row["system"])[1])
         assert f"{row['reached']:.2%}" in text
+
+
+def line_of(text: str, name: str) -> list[str]:
+    """Return the cells of a recipe's row of the table."""
+    (line,) = (line for line in text.splitlines() if re.match(rf"\|[^|]*\| `{name}`", line))
+    return line.strip("| ").split(" | ")
+
+
+def test_a_row_says_whether_it_reaches_what_its_text_claims() -> None:
+    rows = {row["system"]: copy.deepcopy(row) for row in ROWS}
+    plain, better = rows["mnist_simple"], rows["mnist_simple_cosine"]
+    plain.update(accuracies=[0.5, 0.9], train_accuracies=[0.75, 0.85])
+    better.update(accuracies=[0.9902], tta="mirror", accuracies_without_views=[0.71])
+    text = pages.results_page(rows.values())
+    assert line_of(text, "mnist_simple")[1:8] == [
+        *("`mnist_simple`", "99.02%", "", "70.00% ± 28.28, **below**", "50.00%, 90.00%", ""),
+        "80.00% ± 7.07",
+    ]
+    found = line_of(text, "mnist_simple_cosine")
+    assert found[1] == "`mnist_simple_cosine`, exceeds `mnist_simple`"
+    assert found[4:8] == ["71.00%, **below**", "71.00%", "99.02%", "–"]
+    better.update(accuracies_without_views=[0.69])
+    assert "does **not** exceed" in line_of(pages.results_page(rows.values()), better["system"])[1]
+    better.update(accuracies_without_views=None)  # never compared: the other has no views
+    assert "meant to exceed" in line_of(pages.results_page(rows.values()), better["system"])[1]
 
 
 def test_a_changed_result_is_noticed() -> None:
@@ -98,7 +124,7 @@ def test_a_changed_result_is_noticed() -> None:
     assert "43.21%" in pages.results_page(rows)
     assert "43.21%" not in pages.results_page(ROWS)
     fewer = pages.results_page(rows[1:])
-    assert f"| `{rows[0]['system']}` |" not in fewer
+    assert f"| `{rows[0]['system']}`" not in fewer
     assert (
         fewer.count("Not measured yet.") == pages.results_page(rows).count("Not measured yet.") + 1
     )

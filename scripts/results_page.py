@@ -1,0 +1,153 @@
+"""docs/results.md: what the recipes reach, beside what their texts claim."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from cnnlab.config.recipes import load_about, recipe_paths, source_of
+from scripts.bench.markdown import GENERATED, filled
+from scripts.bench.report import machine_lines
+from scripts.transfer_study import transfer_section
+
+Row = Mapping[str, Any]
+COLUMNS: Final = (
+    "text",
+    "recipe",
+    "claimed",
+    "aim",
+    "test accuracy",
+    "seeds",
+    "with views",
+    "train",
+    "chosen",
+    "steps",
+    "seconds",
+    "images/s",
+    "commit",
+    "on",
+)
+UNKNOWN: Final = "–"
+
+
+def results_page(rows: Iterable[Row], transfer: Mapping[str, Any] | None = None) -> str:
+    """Return docs/results.md.
+
+    Args:
+        rows: those of results/reproduction.json.
+        transfer: the content of results/transfer.json, if it is there.
+    """
+    by_name = {row["system"]: row for row in rows}
+    about = {name: load_about(name) for name in recipe_paths()}
+    lines = [GENERATED.format(source="configs/ and results/"), "", *_introduction()]
+    lines += ["", f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+    machines: list[list[str]] = []
+    for name in sorted(filter(by_name.get, about), key=lambda name: _place(name, about)):
+        row = by_name[name]
+        machine = machine_lines({**row, "commit": None})
+        if machine not in machines:
+            machines.append(machine)
+        cells = [*_cells(name, about[name], by_name), str(machines.index(machine) + 1)]
+        lines.append(f"| {' | '.join(cells)} |")
+    for number, machine in enumerate(machines, start=1):
+        lines += ["", f"Machine {number}:", "", *machine]
+    if transfer is not None:
+        lines += ["", *transfer_section(transfer)]
+    lines += ["", "## The recipes", ""]
+    for name, path in recipe_paths().items():
+        text = f", {about[name]['text']}" if "text" in about[name] else ""
+        state = "" if name in by_name else " Not measured yet."
+        item = f"[`{name}`](../configs/{path.name}){text}: {source_of(path)}{state}"
+        lines += filled(item, "- ", "  ")
+    return "\n".join(lines) + "\n"
+
+
+def _introduction() -> list[str]:
+    paragraphs = (
+        "A recipe is a YAML file of options in `configs/`. Most of them follow a text on "
+        "convolutional networks, and the letter names the text. *Claimed* is the test accuracy "
+        "that the text states. *Aim* is a figure of cnnlab's where the text states none.",
+        "*Test accuracy* is measured after the last step, on all test images, each seen once: the "
+        "mean over the seeds and their standard deviation in percentage points. **Below** means: "
+        "below the claim or the aim. *Seeds* has the figure of each seed 1, 2, ... *With views* is "
+        "the test accuracy as the mean over several views of each test image (option `tta`), if "
+        "the recipe uses them. *Train* is the accuracy on the training set without dropout, "
+        f"augmentation and views. {UNKNOWN} means that older runs did not measure it.",
+        "*Chosen* says whose settings these are. Where cnnlab chose them on test images, the test "
+        "accuracy is too good by an unknown amount. A recipe that is meant to exceed another one "
+        "stands below it. Seconds and images/s are means over the seeds. The last column is the "
+        "number of the machine below.",
+    )
+    lines = ["# Recipes and results"]
+    for paragraph in paragraphs:
+        lines += ["", *filled(paragraph)]
+    command = "    python -m cnnlab.reproduce RECIPE --seeds=3"
+    repeats = "This command repeats a row and writes it to `results/reproduction.json`:"
+    return [*lines, "", repeats, "", command]
+
+
+def _place(name: str, about: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
+    """Return the sort key of a recipe: after the text's own recipe, and by its text."""
+    text, base = about[name].get("text", ""), about[name].get("better_than", name)
+    return text == "records", text, base, name != base, name
+
+
+def _cells(name: str, about: Mapping[str, Any], by_name: Mapping[str, Row]) -> list[str]:
+    """Return the cells of a row but the last, the number of the machine."""
+    row = by_name[name]
+    has_views = row.get("tta", "none") != "none"
+    seen_once = row.get("accuracies_without_views") if has_views else row["accuracies"]
+    figures = seen_once or row["accuracies"]
+    goal = about.get("claimed", about.get("aim"))
+    # As printed, so that no row is below a figure that it shows.
+    is_below = goal is not None and round(statistics.fmean(figures), 4) < goal
+    mark = ", **below**" if is_below else ""
+    train = row.get("train_accuracies")
+    return [
+        str(about.get("text", "")),
+        f"`{name}`{_compared(name, about.get('better_than'), by_name)}",
+        percent(about.get("claimed")),
+        percent(about["aim"]) if "aim" in about else "",
+        f"{spread(seen_once)}{mark}" if seen_once else UNKNOWN,
+        ", ".join(map(percent, figures)),
+        f"{spread(row['accuracies'])}{'' if seen_once else mark}" if has_views else "",
+        spread(train) if train else UNKNOWN,
+        str(about.get("chosen", "")),
+        f"{row['steps']:,}",
+        f"{row['seconds']:,.0f}",
+        f"{row['images_per_sec']:,.0f}",
+        str(row["commit"] or ""),
+    ]
+
+
+def _compared(name: str, other: str | None, by_name: Mapping[str, Row]) -> str:
+    """Return how a recipe compares with the one that it is meant to exceed."""
+    if other is None:
+        return ""
+    if other not in by_name:
+        return f", meant to exceed `{other}`"
+    mine, others = (figures_to_compare(by_name[system]) for system in (name, other))
+    kind = next((kind for kind in mine if kind in others), None)
+    if kind is None:
+        return f", meant to exceed `{other}`"
+    return f", {'exceeds' if mine[kind] > others[kind] else 'does **not** exceed'} `{other}`"
+
+
+def figures_to_compare(row: Row) -> dict[str, float]:
+    """Return the mean test accuracy by the test-time views it was measured with."""
+    means = {row.get("tta", "none"): statistics.fmean(row["accuracies"])}
+    if row.get("accuracies_without_views"):
+        means["none"] = statistics.fmean(row["accuracies_without_views"])
+    return dict(sorted(means.items(), key=lambda item: item[0] != "none"))
+
+
+def spread(accuracies: Sequence[float]) -> str:
+    """Return the mean of accuracies in [0, 1] and, of several, their standard deviation."""
+    mean = percent(statistics.fmean(accuracies))
+    if len(accuracies) == 1:
+        return mean
+    return f"{mean} ± {100 * statistics.stdev(accuracies):.2f}"
+
+
+def percent(accuracy: float | None) -> str:
+    """Return an accuracy in [0, 1] as a cell; None: the text states none."""
+    return "none" if accuracy is None else f"{accuracy:.2%}"
