@@ -85,7 +85,8 @@ class Training:
         Returns:
             False if the process ended before that.
         """
-        while self.is_running() and not self._has_begun(aim):
+        first_size: list[int] = []
+        while self.is_running() and not has_begun(aim, self.save_dir, first_size):
             time.sleep(POLL_SECS)
         deadline = time.monotonic() + delay_secs
         while self.is_running() and time.monotonic() < deadline:
@@ -96,17 +97,24 @@ class Training:
         self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         return self.code == -signal.SIGKILL
 
-    def _has_begun(self, aim: str) -> bool:
-        if aim == "saving":
-            return (self.save_dir / ".saving").exists()
-        if aim == "best":
-            return (self.save_dir / "best" / ".saving").exists()
-        if aim == "metrics":
-            size = _size(self.save_dir / "metrics.jsonl")
-            if not hasattr(self, "_first_size"):
-                self._first_size = size
-            return size > self._first_size
-        return True
+
+def has_begun(aim: str, save_dir: Path, first_size: list[int]) -> bool:
+    """Return whether the event that `aim` names has come.
+
+    Args:
+        aim: one of AIMS.
+        save_dir: the run directory.
+        first_size: an empty list for the first call, and the same one for the next calls.
+    """
+    if aim == "saving":
+        return (save_dir / ".saving").exists()
+    if aim == "best":
+        return (save_dir / "best" / ".saving").exists()
+    if aim == "metrics":
+        size = _size(save_dir / "metrics.jsonl")
+        first_size.append(size)
+        return size > first_size[0]
+    return True
 
 
 def delay_secs(aim: str, chance: random.Random, usual_secs: float) -> float:
