@@ -34,15 +34,16 @@ from cnnlab.base.errors import CnnlabError
 from cnnlab.base.machine import versions
 from cnnlab.base.tf1 import legacy_core, tf
 from scripts.safety.comparing import divergences
-from scripts.safety.killing import AIMS, POLL_SECS, delay_secs, has_begun
+from scripts.safety.killing import AIMS, delay_secs, has_begun
 
+POLL_SECS = 0.003
 LOST = 75  # exit code of a worker that has lost another one
 TIMEOUT_SECS = 60  # --worker_timeout_secs: also of workers that wait for one that never starts
 CLASSES, SIZE = 4, 8
 OPTIONS: dict[str, Any] = {
     "batch_size": 8,
     "micro_batches": 4,
-    "steps": 240,
+    "steps": 200,
     "summary_steps": 10,
     "eval_steps": 30,
     "checkpoint_steps": 20,
@@ -252,6 +253,7 @@ def torture(args: argparse.Namespace, work: Path) -> dict[str, Any]:
                 aims[aim] += 1
                 victims["chief" if victim == 0 else "other"] += 1
                 longest_end_secs = max(longest_end_secs, time.monotonic() - killed_at)
+                print(f"kill {kills}: worker {victim}, {aim}; codes {survivors}", file=sys.stderr)
                 for n, code in survivors.items():
                     kind = _end_of(code, victim, workers.logs[n])
                     ends[kind] += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -13,9 +13,11 @@ from cnnlab.base.errors import UsageError
 from cnnlab.base.machine import cpu_features, versions
 from cnnlab.base.tf1 import onednn_is_on, onednn_uses_avx512
 from cnnlab.config.config import Config
+from cnnlab.config.input_options import is_pictures
 from cnnlab.config.options import as_dict, fields_of
 from cnnlab.config.recipes import OF_ONE_PROCESS
 from cnnlab.config.values import plain
+from cnnlab.data.example_stream import ExampleStream
 from cnnlab.data.training_data import TrainingData
 from cnnlab.run.cluster.place import Place
 
@@ -27,6 +29,8 @@ _OF_ONE_WORKER: Final = {
     *("layer_summaries", "verify_data"),
 }
 
+_CODE: Final = " code"  # ends the names of fingerprints of code
+
 Facts = dict[str, dict[str, Any]]
 
 
@@ -35,7 +39,7 @@ def facts_of(config: Config, data: TrainingData, fingerprints: Mapping[str, str]
 
     Args:
         config: the resolved options.
-        data: the run's data, all of which is read.
+        data: the run's data. It is read only if it has no fingerprints.
         fingerprints: see `cnnlab.run.disk.fingerprint`.
     """
     fields = fields_of(Config)
@@ -44,12 +48,18 @@ def facts_of(config: Config, data: TrainingData, fingerprints: Mapping[str, str]
         for name, value in as_dict(config).items()
         if name not in _OF_ONE_WORKER and not fields[name].json_schema_extra["is_path"]
     }
+    if is_pictures(config.dataset):  # the folder may have another name on each machine
+        options["--dataset"] = config.dataset.partition(":")[0]
     found: Facts = {
         "option": options,
         "version": versions(),
-        "checksum": {name: _checksum(data, name) for name in ("train", "validation")},
-        "code": {name: text for name, text in fingerprints.items() if name.endswith(" code")},
+        "checksum": {name: one for name, one in fingerprints.items() if not _is_code(name)}
+        or {name: _checksum(data, name) for name in ("train", "validation")},
+        "code": {name[: -len(_CODE)]: one for name, one in fingerprints.items() if _is_code(name)},
     }
+    images = None if data.unofficial is None else data.unofficial.train.images
+    if isinstance(images, ExampleStream):  # its fingerprint has only its shape
+        found["checksum"]["the stream's first examples"] = _checksum_of(images.first)
     if config.reduce == "tree":  # only this promises the same bits
         found["processor"] = {
             "instruction sets": " ".join(cpu_features()) or "none known",
@@ -60,11 +70,18 @@ def facts_of(config: Config, data: TrainingData, fingerprints: Mapping[str, str]
     return found
 
 
+def _is_code(name: str) -> bool:
+    return name.endswith(_CODE)
+
+
 def _checksum(data: TrainingData, name: str) -> str:
     """Return the checksum of the images, labels and weights of a split."""
-    split = data.split(name)
+    return _checksum_of(data.split(name))
+
+
+def _checksum_of(arrays: Iterable[Any]) -> str:
     total = hashlib.blake2b(digest_size=8)
-    for array in (split.images, split.labels, split.weights):
+    for array in arrays:
         if array is not None:
             total.update(f"{array.dtype.str} {array.shape}".encode())
             total.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)

@@ -95,12 +95,14 @@ def _addresses_of(cluster: Mapping[str, Any]) -> tuple[str, ...]:
     (job, addresses), *_ = cluster.items()
     if not isinstance(addresses, list) or not addresses:
         raise UsageError(f"TF_CONFIG: {job} must be a list of addresses, as in {_EXAMPLE}")
+    seen = set()
     for address in addresses:
         found = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
         if found is None or not 1 <= int(found["port"]) <= _HIGHEST_PORT:
             raise UsageError(f"TF_CONFIG: {address!r} is no address; write host:port")
-        if addresses.count(address) > 1:
+        if (one := (found["host"].lower(), int(found["port"]))) in seen:
             raise UsageError(f"TF_CONFIG: two workers have the address {address}")
+        seen.add(one)
     if job == "chief" and len(addresses) > 1:
         raise UsageError("TF_CONFIG: there is more than one chief; list them under worker")
     return tuple(addresses)

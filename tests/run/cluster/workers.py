@@ -91,21 +91,46 @@ def train(
     }
 
 
+def fake(what: str) -> Any:
+    """Give this worker another version, other data or another processor; return its data."""
+    from cnnlab.run.cluster import equal_workers
+
+    data = small_run.arrays()
+    if what == "version":
+        versions = {**equal_workers.versions(), "numpy": "1.0"}
+        equal_workers.versions = lambda: versions  # type: ignore[assignment]
+    elif what == "data":
+        data[0][0][0] += 1
+    elif what == "processor":
+        equal_workers.cpu_features = lambda: ["sse2"]  # type: ignore[assignment]
+    return data
+
+
 def main() -> None:
-    from cnnlab.base.errors import CnnlabError
+    """Make the runs; go on after a refusal, and exit with its code at the end."""
+    from cnnlab.base.errors import CnnlabError, UsageError
+    from cnnlab.run.cluster import equal_workers
 
     folder, runs = Path(sys.argv[1]), json.loads(sys.argv[2])
     config = json.loads(os.environ.get("TF_CONFIG", "{}"))
     worker = config.get("task", {}).get("index", 0)
+    code, real = 0, dict(vars(equal_workers))
     for name, options in runs.items():
+        data = fake(options.pop("fake", ""))
         try:
-            with small_run.make(folder / name, **{**SIMPLE, **options}) as run:
+            with small_run.make(folder / name, data=data, **{**SIMPLE, **options}) as run:
                 result = run.train()
                 found = {**small_run.variables(run), **_figures(result)}
         except CnnlabError as error:
-            print(f"error: {error}")
-            sys.exit(error.exit_code)
-        (folder / f"{name}.{worker}.pickle").write_bytes(pickle.dumps(found))
+            print(f"{name}: error: {error}", flush=True)
+            code = error.exit_code
+            if not isinstance(error, UsageError):
+                break
+        else:
+            (folder / f"{name}.{worker}.pickle").write_bytes(pickle.dumps(found))
+        finally:
+            vars(equal_workers).update(real)
+    sys.exit(code)
 
 
 def _figures(result: dict[str, Any]) -> dict[str, Any]:
