@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab.config.recipes import recipe_paths
 from tests.commands import ROOT
 
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
@@ -25,10 +24,3 @@ def test_files_of_the_project_are_there(page: Path) -> None:
     )
     for name in names:
         assert (ROOT / name).exists(), name
-
-
-def test_the_map_of_the_texts_names_recipes() -> None:
-    rows = re.findall(r"^\|.*\|(.*)\|$", (ROOT / "docs" / "texts.md").read_text(), re.MULTILINE)
-    named = {name for row in rows for name in re.findall(r"`([a-z_0-9]+)`", row)}
-    assert named
-    assert named <= set(recipe_paths())
