@@ -61,6 +61,15 @@ def network(images: Any, num_classes: int, *, training: bool) -> Any:
     return layers.dense(x, num_classes, bias_regularizer=l2, name="logits")
 
 
+def normed(images: Any, num_classes: int, *, training: bool) -> Any:
+    """Build a network with batch norm of images and of features, and nothing that is random."""
+    x = layers.conv2d(images, 4, 3, padding="same", name="conv1")
+    x = layers.batch_normalization(x, training=training, momentum=0.9, name="norm1")
+    x = layers.dense(layers.flatten(layers.activate(x, "relu")), 8, name="dense1")
+    x = layers.batch_normalization(x, training=training, momentum=0.9, name="norm2")
+    return layers.dense(layers.activate(x, "relu"), num_classes, name="logits")
+
+
 def linear(images: Any, num_classes: int, *, training: bool) -> Any:
     """Build a single dense layer, the network that is built fastest."""
     del training

@@ -35,6 +35,10 @@ class Config(RunOptions):
     def _whole_batches(self) -> Config:
         if self.xla is True and self.micro_batches > 1:
             raise ValueError("--xla cannot compile the loop of --micro_batches; remove one of them")
+        if self.reduce_dtype == "bfloat16" and self.reduce == "ring":
+            raise ValueError(
+                "--reduce=ring would add in bfloat16; --reduce_dtype=bfloat16 needs --reduce=tree"
+            )
         return self
 
     @pydantic.model_validator(mode="after")

@@ -18,8 +18,23 @@ class WorkerOptions(StartOptions):
         "tree",
         "how several workers add their gradients\n"
         "tree: in a fixed order, so that any number of workers gives the same bits\n"
-        "ring: in the order of TensorFlow's ring, with less traffic from 4 workers on; other "
-        "numbers of workers differ in rounding",
+        "ring: in the order of TensorFlow's ring; other numbers of workers differ in rounding",
+        group="workers",
+    )
+    reduce_dtype: Literal["float32", "bfloat16"] = option(
+        "float32",
+        "type in which workers send gradients\n"
+        "float32: exact\n"
+        "bfloat16: half the traffic; the gradients of two parts (--micro_batches) are added in "
+        "float32, and each sum is rounded to 8 bits of precision, by one worker too, so that any "
+        "number of workers still gives the same bits; needs --reduce=tree",
+        group="workers",
+    )
+    sync_bn: bool = option(
+        False,
+        "batch norm over the whole batch of several workers, as one worker without "
+        "--micro_batches computes it, up to rounding; needs one part of the batch for each worker, "
+        "so a run resumes with the same number of workers only",
         group="workers",
     )
     worker_timeout_secs: float = option(

@@ -6,7 +6,8 @@ The sum has a fixed order, a binary tree over the parts:
 
 If the number of parts is an odd number times a power of two, each leaf of the tree is the sum of
 that odd number of parts, from the first to the last. A worker of several computes one subtree. So
-any number of workers gives the same bits.
+any number of workers gives the same bits. That holds for gradients that the workers send in
+bfloat16, too: every leaf and every sum of two is rounded, also where nothing is sent.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 
 from cnnlab.base.tf1 import tf
 from cnnlab.data.batches import Batch
-from cnnlab.graph.update.reduction import Share, sum_over_workers
+from cnnlab.graph.update.reduction import Share, rounded, sum_over_workers
 
 
 class PassResult(NamedTuple):
@@ -57,6 +58,7 @@ def build_micro_batches(
     num_classes: int,
     share: Share,
     state: Sequence[Any],
+    rounds: bool,
     apart: Callable[..., Any] | None,
 ) -> PassResult:
     """Add forward and backward passes over this worker's parts, and the sum over all workers.
@@ -73,6 +75,7 @@ def build_micro_batches(
         num_classes: number of classes.
         share: which worker this is.
         state: the variables that passes update besides the weights, such as moving averages.
+        rounds: whether the gradients are rounded to bfloat16 where two of them are added.
         apart: makes a call of the innermost body; None: it needs none.
 
     Returns:
@@ -120,6 +123,9 @@ def build_micro_batches(
             objective = tf.identity(factor * result.objective)
         return result.logits, objective, *gradients, *changes
 
+    def round_gradients(sums: Sequence[Any]) -> list[Any]:
+        return [rounded(one) if is_sent else one for one, is_sent in zip(sums, sent, strict=True)]
+
     def add_parts(j: Any, tree: list[int]) -> tuple[Any, ...]:
         """Add the loop over a subtree that begins at part j; return its logits and sums."""
         length, *inner = tree
@@ -128,6 +134,8 @@ def build_micro_batches(
         def body(i: Any, logits: Any, *sums: Any) -> tuple[Any, ...]:
             here = j + i * width
             new_logits, *new = add_parts(here, inner) if inner else one_part(here)
+            if rounds and length == 2:  # two halves of a tree, not the parts of a leaf
+                new = round_gradients(new)
             new_sums = [total + one for total, one in zip(sums, new, strict=True)]
             # To save memory, a part is finished before the next one begins.
             with tf.control_dependencies(new_sums):
@@ -153,9 +161,12 @@ def build_micro_batches(
         ([], tf.float32),
         *[(variable.shape, variable.dtype.base_dtype) for variable in (*variables, *state)],
     ]
+    sent = [rounds and 1 <= place <= len(variables) for place in range(len(kinds) - 1)]
     logits, *sums = add_parts(tf.constant(first), tree_of(own))
     if share.workers > 1:
-        sums = sum_over_workers(sums, share, step)
+        sums = sum_over_workers(sums, share, step, sent)
+    elif rounds:
+        sums = round_gradients(sums)
     objective, gradients, changes = (
         sums[0],
         sums[1 : 1 + len(variables)],

@@ -6,6 +6,7 @@ A step is a pure function of the variables, the step's number and its batch.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -20,9 +21,10 @@ from cnnlab.graph.update.losses import training_losses
 from cnnlab.graph.update.optimizers import build_update
 from cnnlab.graph.update.precision import LossScale
 from cnnlab.graph.update.rate import LearningRate
-from cnnlab.graph.update.reduction import ALONE, Share
+from cnnlab.graph.update.reduction import ALONE, Share, gather_buffers
 from cnnlab.layers.kernels.choice import Kernels, isolates_pools
 from cnnlab.layers.kernels.products import fast_product_gradients
+from cnnlab.layers.kernels.sync_batch_norm import Channel
 from cnnlab.layers.tower import LayerDefaults, Tower, building
 
 APART: Final = "apart"  # scope of calls of functions whose operations run under their own names
@@ -161,6 +163,7 @@ def build_plain_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any
             num_classes=context.num_classes,
             share=context.share,
             state=context.state,
+            rounds=context.config.reduce_dtype == "bfloat16",
             apart=_apart if context.kernels.isolates_step else None,
         )
     variables = tf.trainable_variables()
@@ -238,6 +241,7 @@ def build_training_logits(
         defaults=LayerDefaults.of(config),
         precision=config.precision,
         kernels=context.kernels,
+        new_channel=_channels_of(context, key_step),
     )
     replaces_gradients = context.kernels.replaces_gradients
     gradients = fast_product_gradients() if replaces_gradients else contextlib.nullcontext()
@@ -249,3 +253,19 @@ def build_training_logits(
     if known:  # inference has been built in this graph
         check_variables(known)
     return logits, tower
+
+
+def _channels_of(context: StepContext, key_step: Any) -> Callable[[], Channel | None]:
+    """Return a function that returns the way to the other workers of one more batch norm."""
+    share, numbers = context.share, itertools.count(step=2)
+    if share.workers == 1 or not context.config.sync_bn:
+        return lambda: None
+
+    def new_channel() -> Channel:
+        first, step = next(numbers), key_step // context.config.micro_batches
+        return Channel(
+            forward=lambda values: gather_buffers(values, share, step, first),
+            backward=lambda values: gather_buffers(values, share, step, first + 1),
+        )
+
+    return new_channel

@@ -7,7 +7,7 @@ also records their outputs and penalties.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from cnnlab.base.errors import CnnlabError
 from cnnlab.base.randomness import StepKeys
 from cnnlab.base.tf1 import tf
 from cnnlab.layers.kernels.choice import PLAIN, Kernels
+from cnnlab.layers.kernels.sync_batch_norm import Channel
 from cnnlab.layers.legacy import watch_legacy_layers
 from cnnlab.layers.variables import LayerDefaults, Variables
 
@@ -53,6 +54,8 @@ class Tower(StepKeys):
         head: the head of the network; None if the model does not say where it begins.
         variables: makes the variables, and knows their regularizers.
         penalties: float32 scalars that training adds to the loss, complete when the tower is built.
+        new_channel: returns the way to the other workers of one more batch norm; None: it sees this
+            worker's images only.
         data_starts: in inference, the variables that start from training images.
     """
 
@@ -65,12 +68,14 @@ class Tower(StepKeys):
         average: str | None = None,
         precision: str = "float32",
         kernels: Kernels = PLAIN,
+        new_channel: Callable[[], Channel | None] = lambda: None,
     ) -> None:
         super().__init__(seed, step)
         self.defaults = defaults or LayerDefaults()
         self.average = average
         self.precision = precision
         self.kernels = kernels
+        self.new_channel = new_channel
         self.data_format = "channels_last"
         self.activations: dict[str, Any] = {}
         self.features: Any = None

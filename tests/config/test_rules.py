@@ -35,6 +35,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"optimizer": "momentum", "beta1": 0.9}, "--beta1 has no meaning with --optimizer=momentum"),
     ({"optimizer": "adam", "rho": 0.9}, "--rho has no meaning with --optimizer=adam"),
     ({"optimizer": "adamw", "weight_decay_mode": "coupled"}, "coupled decay use --optimizer=adam"),
+    ({"reduce": "ring", "reduce_dtype": "bfloat16"}, "bfloat16 needs --reduce=tree"),
     ({"micro_batches": 3}, "--micro_batches=3 does not divide --batch_size=500"),
     ({"parameter_groups": {"(": 1}}, "( is not a regular expression"),
     ({"parameter_groups": {"bias": {"decay": 1}}}, "bias has decay; it takes rate, weight_d"),

@@ -17,12 +17,14 @@ from __future__ import annotations
 import functools
 from typing import Any, Final
 
+from cnnlab.base.errors import UsageError
 from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import legacy_normalization, tf, tf2
 from cnnlab.config.update_options import settings_of
 from cnnlab.layers import tower as towers
 from cnnlab.layers.kernels.choice import Kernels
 from cnnlab.layers.kernels.gradients import with_gradient
+from cnnlab.layers.kernels.sync_batch_norm import normalize_over_workers
 
 # The variance is the mean of the squares less the square of the mean. If it is a smaller share of
 # the mean of the squares than this, more than four of 24 bits would be lost.
@@ -48,9 +50,17 @@ def _layer_class(kernels: Kernels) -> Any:
                     self.moving_variance,
                     self.epsilon,
                 )
-            if training is not True or not kernels.normalizes_by_convolutions(self, inputs):
+            channel = towers.current().new_channel() if training is not False else None
+            if channel is not None:
+                if training is not True:
+                    raise UsageError(f"--sync_bn: parameter_groups cannot train {self.name} later")
+                outputs, mean, variance = normalize_over_workers(
+                    self, inputs, *_gamma_and_beta(self), channel
+                )
+            elif training is True and kernels.normalizes_by_convolutions(self, inputs):
+                outputs, mean, variance = normalize(inputs, *_gamma_and_beta(self), self.epsilon)
+            else:
                 return super().call(inputs, training=training, mask=mask)
-            outputs, mean, variance = normalize(inputs, *_gamma_and_beta(self), self.epsilon)
             for variable, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 self.add_update(tf.assign_sub(variable, (variable - value) * (1 - self.momentum)))
             return outputs

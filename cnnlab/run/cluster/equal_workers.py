@@ -119,6 +119,20 @@ def check_equal(place: Place, facts: list[Facts]) -> None:
                     )
 
 
+def check_sync_bn(place: Place, config: Config) -> None:
+    """Refuse batch norm over all workers where a worker has several parts, one after the other.
+
+    Raises:
+        UsageError: that is so.
+    """
+    if config.sync_bn and config.micro_batches != place.workers:
+        raise UsageError(
+            f"--sync_bn needs one part of the batch for each worker; there are "
+            f"--micro_batches={config.micro_batches} and {place.workers} worker"
+            f"{'s' * (place.workers > 1)}"
+        )
+
+
 def check_count(place: Place, config: Config) -> None:
     """Refuse a number of workers that cannot share the micro-batches.
 

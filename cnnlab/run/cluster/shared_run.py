@@ -11,7 +11,12 @@ from typing import Any, TypeVar
 from cnnlab.base.printing import notes_silenced
 from cnnlab.graph.update.reduction import ALONE
 from cnnlab.run.cluster.cluster import Cluster
-from cnnlab.run.cluster.equal_workers import check_count, check_equal, facts_of
+from cnnlab.run.cluster.equal_workers import (
+    check_count,
+    check_equal,
+    check_sync_bn,
+    facts_of,
+)
 from cnnlab.run.cluster.place import place_of
 from cnnlab.run.cluster.shared_evaluation import completed
 from cnnlab.run.cluster.sharing import NoLog, SharedDirectory
@@ -60,6 +65,7 @@ class SharedRun(HookedRun):
             WorkerLostError: one does not answer.
         """
         place = place_of()
+        check_sync_bn(place, self.config)
         if place.workers == 1:
             yield
             return

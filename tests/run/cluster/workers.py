@@ -41,7 +41,7 @@ def start(
     Args:
         count: number of workers.
         folder: of the runs.
-        runs: name to options of `small_run`.
+        runs: name to options of `small_run`; "network" is the name of one of its networks.
         of_worker: worker to its own runs, instead of `runs`.
     """
     addresses = free_addresses(count)
@@ -118,7 +118,8 @@ def main() -> None:
     for name, options in runs.items():
         data = fake(options.pop("fake", ""))
         try:
-            with small_run.make(folder / name, data=data, **{**SIMPLE, **options}) as run:
+            network = getattr(small_run, options.pop("network", "network"))
+            with small_run.make(folder / name, network, data, **{**SIMPLE, **options}) as run:
                 result = run.train()
                 found = {**small_run.variables(run), **_figures(result)}
         except CnnlabError as error:
