@@ -67,10 +67,11 @@ def _run(program: Program, arguments: Sequence[str], options: RunTF1Options) -> 
         sys.stderr.flush()
         os.execv(sys.executable, [sys.executable, program.path, *arguments])
     from cnnlab.run_tf1.closing_report import print_report
+    from cnnlab.run_tf1.display import prepare_display
     from cnnlab.run_tf1.running import run_program
-    from cnnlab.run_tf1.starting import become_tensorflow_1, prepare_display
+    from cnnlab.run_tf1.starting import become_tensorflow_1
 
-    prepare_display(program.imports)
+    prepare_display()
     become_tensorflow_1(os.path.abspath(options.data_dir))
     try:
         return run_program(program, arguments)

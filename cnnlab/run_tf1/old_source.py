@@ -43,6 +43,17 @@ _PYTHON2_MODULES: Final = frozenset(
         "copy_reg",
     ]
 )
+# Module -> the package that has it, where it has another name. Only these are advised: a package of
+# an unknown module's name may be anything.
+_ONE_NAME: Final = ["imageio", "matplotlib", "pandas", "scipy", "seaborn", "six", "tqdm", "h5py"]
+_PACKAGES: Final = {
+    "cv2": "opencv-python-headless",
+    "PIL": "Pillow",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "PyYAML",
+    **{name: name for name in _ONE_NAME},
+}
 # Names that only version 2 has, or only version 1.
 _ONLY_2: Final = re.compile(
     r"\btf\.(function|GradientTape|random\.(set_seed|normal|uniform)|config\.experimental|"
@@ -64,14 +75,12 @@ class Program(NamedTuple):
     code: what Python compiled.
     is_for_2: whether it was written for TensorFlow 2.
     is_unrelated: whether nothing in it imports TensorFlow or Keras.
-    imports: the first parts of the modules' names that it imports.
     """
 
     path: str
     code: Any
     is_for_2: bool
     is_unrelated: bool
-    imports: frozenset[str]
 
 
 def read_program(path: str) -> Program:
@@ -104,7 +113,6 @@ def read_program(path: str) -> Program:
         compile(source, path, "exec", dont_inherit=True),
         _is_for_2(source, names),
         not imports & {"tensorflow", "keras"} and not _has_own_modules(imports, file.parent),
-        imports,
     )
 
 
@@ -157,18 +165,18 @@ def _has_own_modules(imports: frozenset[str], folder: Path) -> bool:
     return any((folder / f"{name}.py").exists() or (folder / name).is_dir() for name in imports)
 
 
-def module_complaint(error: ModuleNotFoundError) -> str:
-    """Return what to do about a module that is not installed, as "; ...", or ""."""
+def module_complaint(error: ModuleNotFoundError, file: str) -> str:
+    """Return what to do about a module that is not found, or ""; `file` imports it."""
     name = (error.name or "").partition(".")[0]
     if name in _PYTHON2_MODULES:
         return f"{name} is a module of Python 2: convert the program, python -m lib2to3 -w FILE"
     if not name or name in sys.stdlib_module_names or importlib.util.find_spec(name):
         return ""
-    packages = {
-        "cv2": "opencv-python",
-        "PIL": "Pillow",
-        "skimage": "scikit-image",
-        "sklearn": "scikit-learn",
-    }
-    package = packages.get(name, name)
-    return f"the program needs the package {package}: pip install {package}"
+    if name == "tf":
+        return "only the program calls it tf: import tensorflow... in full, or use tf.NAME"
+    folder = Path(file).parent
+    if (folder / f"{name}.py").exists() or (folder / name / "__init__.py").exists():
+        return f"Python 2 found it beside {folder.name}/{Path(file).name}: from . import {name}"
+    if name in _PACKAGES:
+        return f"the program needs the package {_PACKAGES[name]}: pip install {_PACKAGES[name]}"
+    return f"{name} is neither installed nor beside the program; its authors say what it is"

@@ -50,7 +50,8 @@ def _exit_code(code: Any) -> int:
 
 def _complained(error: BaseException, program: Program) -> int:
     """Show an error of the program, and return the exit code."""
-    line = _line_of(error.__traceback__)
+    file, number = _place_of(error.__traceback__)
+    line = f"{os.path.basename(file)}:{number}" if file else ""
     if isinstance(error, CnnlabError):
         text = str(error)
         complain(text if not line or text.startswith(f"{line}:") else f"{line}: {text}")
@@ -58,7 +59,7 @@ def _complained(error: BaseException, program: Program) -> int:
     if isinstance(error, SyntaxError) and error.filename:
         complain(str(syntax_complaint(error, error.filename, _source_of(error.filename))))
         return 2
-    if isinstance(error, ModuleNotFoundError) and (hint := module_complaint(error)):
+    if isinstance(error, ModuleNotFoundError) and (hint := module_complaint(error, file)):
         complain(f"{line}: {error}: {hint}" if line else f"{error}: {hint}")
         return 1
     traceback.print_exception(type(error), error, _of_program(error.__traceback__))
@@ -69,13 +70,13 @@ def _source_of(file: str) -> str:
     return "".join(linecache.getlines(file))
 
 
-def _line_of(trace: TracebackType | None) -> str:
-    """Return the innermost line of the program's that an error passed, as "mnist.py:12"."""
-    found = ""
+def _place_of(trace: TracebackType | None) -> tuple[str, int]:
+    """Return the program's innermost file and line that an error passed; ("", 0): none."""
+    found = ("", 0)
     for frame, number in traceback.walk_tb(trace):
         file = frame.f_code.co_filename
         if not is_library(file):
-            found = f"{os.path.basename(file)}:{number}"
+            found = (file, number)
     return found
 
 

@@ -6,16 +6,17 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Set
 from typing import Any, Final
 
 from cnnlab.base.tf1 import tf
 from cnnlab.run_tf1 import old_data
+from cnnlab.run_tf1.after_import import after_import
 from cnnlab.run_tf1.held_constants import hold_large_constants
 from cnnlab.run_tf1.importing import OldFinder
 from cnnlab.run_tf1.known_downloads import answer_known_downloads
 from cnnlab.run_tf1.noted import stands_in
 from cnnlab.run_tf1.observing import has_gpu, observe_training
+from cnnlab.run_tf1.old_packages import OLD_PACKAGES
 from cnnlab.run_tf1.overlay import Lazy, OldModule, importable
 from cnnlab.run_tf1.python_names import names_of_scipy_misc, restore_python_names
 
@@ -44,28 +45,8 @@ def become_tensorflow_1(data_dir: str) -> None:
     observe_training(has_gpu=has_gpu())
     answer_known_downloads()
     restore_python_names()
+    after_import(OLD_PACKAGES)
     _install()
-
-
-def prepare_display(imports: Set[str]) -> None:
-    """Let matplotlib draw into files where there is no display; `imports`: the program's."""
-    if "matplotlib" not in imports and "pylab" not in imports:
-        return
-    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.name == "nt":
-        return
-    os.environ["MPLBACKEND"] = "Agg"
-    try:
-        matplotlib = importlib.import_module("matplotlib")
-    except ImportError:
-        return  # the program's own import says what to install
-    stands_in("the display of matplotlib", "none: figures are drawn, and not shown")
-    choose = matplotlib.use
-
-    def use(backend: str, *args: Any, **kwargs: Any) -> None:
-        is_for_files = backend.lower() in ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
-        choose(backend if is_for_files else "agg", *args, **kwargs)
-
-    vars(matplotlib)["use"] = use
 
 
 def _be_quiet() -> None:

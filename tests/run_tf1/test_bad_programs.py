@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cnnlab.run_tf1.old_source import module_complaint
 from tests.commands import assert_one_error_line, finish, start
 from tests.run_tf1.old_programs import run
 
@@ -22,6 +23,22 @@ def test_syntax_of_python_2(text: str, message: str) -> None:
     done = run(text)
     assert done.code == 2
     assert message in assert_one_error_line(done.stderr)
+
+
+def test_modules_that_are_not_found(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("")
+
+    def said(name: str) -> str:
+        return module_complaint(ModuleNotFoundError("", name=name), str(tmp_path / "data.py"))
+
+    assert said("cv2") == (
+        "the program needs the package opencv-python-headless: pip install opencv-python-headless"
+    )
+    assert said("data_aug.x").startswith("data_aug is neither installed nor beside the program")
+    assert said("beside").endswith("data.py: from . import beside")
+    assert said("tf.contrib").startswith("only the program calls it tf")
+    assert "Python 2" in said("cPickle")
+    assert said("json") == said("numpy") == ""
 
 
 def test_no_program(tmp_path: Path) -> None:
