@@ -8,6 +8,9 @@ Besides options, a recipe may have a mapping `about`, which no run reads. It may
 - `better_than`: the recipe with the text's own settings, which this one exceeds.
 - `chosen`: who chose which settings, and on which images.
 
+A mapping `space` is what `cnnlab tune` varies, as its option of this name. The other commands leave
+it out.
+
 A run's config.yaml is a recipe too: its options but those of one process, its folders and the name
 of its own recipe.
 """
@@ -23,6 +26,7 @@ from cnnlab.base.errors import UsageError, nearest
 from cnnlab.config.yaml_text import read_yaml_mapping
 
 ABOUT = "about"
+SPACE = "space"
 ACCURACIES = ("claimed", "aim")  # keys of about
 PHRASES = ("text", "better_than", "chosen")  # the others
 # What a run's config.yaml says beside the options.
@@ -51,8 +55,22 @@ def load_recipe(name: str) -> dict[str, Any]:
         UsageError: there is no such recipe, or the file is not a mapping of options.
     """
     values = _read(name)
-    values.pop(ABOUT, None)
-    return values
+    return {name: value for name, value in values.items() if name not in (ABOUT, SPACE)}
+
+
+def load_space(name: str) -> dict[str, Any]:
+    """Return a recipe's `space`, empty if it has none.
+
+    Args:
+        name: as for `load_recipe`.
+
+    Raises:
+        UsageError: as for `load_recipe`, or the space is not a mapping.
+    """
+    space = _read(name).get(SPACE, {})
+    if not isinstance(space, dict):
+        raise UsageError(f"recipe {name}: space must be a mapping, as in {{dropout: [0.1, 0.2]}}")
+    return space
 
 
 def load_about(name: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from cnnlab.config import options as opts
 from cnnlab.config.config import Config
 from cnnlab.config.keras_networks import with_their_scaling
 from cnnlab.config.loss_options import with_loss_of_class_mode
-from cnnlab.config.recipes import load_recipe
+from cnnlab.config.recipes import SPACE, load_recipe, load_space
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
@@ -40,7 +40,8 @@ def with_recipe(given: Mapping[str, Any], options_class: type[Config] = Config) 
 
     Args:
         given: option name to value.
-        options_class: as for `resolve`. A recipe has options of Config only.
+        options_class: as for `resolve`. A recipe has options of Config, and a space if this class
+            has one.
 
     Raises:
         UsageError: an option or the recipe is unknown.
@@ -51,7 +52,10 @@ def with_recipe(given: Mapping[str, Any], options_class: type[Config] = Config) 
         return given
     recipe = load_recipe(given["config"])
     opts.check_names(recipe, Config, f"recipe {given['config']}")
-    return override(opts.normalized(Config, recipe), given)
+    found = override(opts.normalized(Config, recipe), given)
+    if SPACE in opts.fields_of(options_class) and (space := load_space(given["config"])):
+        found.setdefault(SPACE, space)
+    return found
 
 
 def override(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ DIGITS = (
 F6_UNITS = 7 * 12
 
 
-def lenet5(images: Any, num_classes: int, *, training: bool) -> Any:
+def lenet5(images: Any, num_classes: int, *, training: bool, sigmoid: bool = False) -> Any:
     """Build LeNet-5 as it is usually built today.
 
     It differs from the published network in three places. Every map of C3 is connected to all maps
@@ -59,6 +59,8 @@ def lenet5(images: Any, num_classes: int, *, training: bool) -> Any:
             32x32 by mirroring the pixels at their edges.
         num_classes: number of logits.
         training: unused.
+        sigmoid: whether a sigmoid follows S2 and is the activation of F6, as in one of the texts.
+            The other activations stay tanh.
 
     Returns:
         The logits, float32 [batch, num_classes], unscaled.
@@ -67,11 +69,13 @@ def lenet5(images: Any, num_classes: int, *, training: bool) -> Any:
     x = _padded(images)  # [b, 32, 32, 1]
     x = layers.conv2d(x, 6, 5, activation=tf.nn.tanh, name="c1")  # [b, 28, 28, 6]
     x = layers.average_pooling2d(x, 2, 2, name="s2")  # [b, 14, 14, 6]
+    if sigmoid:
+        x = layers.activate(x, "sigmoid", name="s2_sigmoid")
     x = layers.conv2d(x, 16, 5, activation=tf.nn.tanh, name="c3")  # [b, 10, 10, 16]
     x = layers.average_pooling2d(x, 2, 2, name="s4")  # [b, 5, 5, 16]
     x = layers.conv2d(x, 120, 5, activation=tf.nn.tanh, name="c5")  # [b, 1, 1, 120]
     x = layers.flatten(x, name="flatten")  # [b, 120]
-    x = layers.dense(x, 84, activation=tf.nn.tanh, name="f6")
+    x = layers.dense(x, 84, activation=tf.nn.sigmoid if sigmoid else tf.nn.tanh, name="f6")
     return layers.dense(x, num_classes, name="logits")
 
 

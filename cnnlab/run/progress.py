@@ -36,8 +36,8 @@ class ProgressHook(Hook):
     def after_run(self, run: Run, state: StepState) -> None:
         if self._bar is not None:
             self._bar.n = state.step
-            rate = f"{self._images_per_sec(run, state):.0f} images/s{_waited(state)}"
-            self._bar.set_postfix_str(f"{_figures(state)}, {rate}")
+            rate = _speed(self._images_per_sec(run, state), run.config.batch_size)
+            self._bar.set_postfix_str(f"{_figures(state)}, {rate}{_waited(state)}")
 
     def end(self, run: Run) -> None:
         if self._bar is not None:
@@ -55,13 +55,17 @@ class ProgressHook(Hook):
         return (
             f"step {state.step}/{state.total_steps}: {_figures(state)}, "
             f"learning rate {state.learning_rate:.3g}, "
-            f"{rate:.0f} images/s{_waited(state)}, {left:.0f} s left"
+            f"{_speed(rate, run.config.batch_size)}{_waited(state)}, {left:.0f} s left"
         )
 
 
 def _figures(state: StepState) -> str:
     accuracy = "" if math.isnan(state.accuracy) else f", accuracy {state.accuracy:.3f}"
     return f"loss {state.loss:.4f}{accuracy}"
+
+
+def _speed(images_per_sec: float, batch_size: int) -> str:
+    return f"{images_per_sec:.0f} images/s, {batch_size / images_per_sec:.3g} s/batch"
 
 
 def _waited(state: StepState) -> str:

@@ -31,7 +31,7 @@ TRIAL_PATTERN = "trial-[0-9]*"
 
 
 def tune(
-    space: Mapping[str, Any] | str,
+    space: Mapping[str, Any] | str | None = None,
     *,
     model: str | ModelFunction | None = None,
     **options: Any,
@@ -44,7 +44,8 @@ def tune(
     So a study that was stopped or killed ends as if it had not been interrupted.
 
     Args:
-        space: what varies, as in `--space`; or the path of a YAML file.
+        space: what varies, as in `--space`; or the path of a YAML file. Default: the space of the
+            recipe that `config` names.
         model: your own model as a function, if a file that can be imported has it.
         **options: the options of `python -m cnnlab.tune`; see its `--help`.
 
@@ -57,7 +58,9 @@ def tune(
     """
     if model is not None:
         options["model"] = importable(describe(model), "model") if callable(model) else model
-    return run_search(resolve({**options, "space": space}, TuneOptions))
+    if space is not None:
+        options["space"] = space
+    return run_search(resolve(options, TuneOptions))
 
 
 def run_search(options: TuneOptions) -> dict[str, Any]:

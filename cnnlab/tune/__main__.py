@@ -17,8 +17,8 @@ def main(words: Sequence[str] | None = None) -> None:
         _tune_command,
         TuneOptions,
         words,
-        usage="python -m cnnlab.tune --space=SPACE [--config=RECIPE] [--trials=N] [--name=value "
-        "...]",
+        usage="python -m cnnlab.tune [--space=SPACE] [--config=RECIPE] [--trials=N] "
+        "[--name=value ...]",
         about="Search for the best options of a run, or resume the study in save_dir. All options "
         "of a run\nthat --space does not vary are the same for every trial.",
         resolve=lambda given: resolve(given, TuneOptions),

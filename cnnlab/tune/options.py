@@ -40,6 +40,7 @@ class TuneOptions(Config):
         "NAME: {low: 16, high: 128, step: 16}: 16, 32, ... or 128; whole numbers, because both "
         "ends are whole\n"
         "'NAME, NAME': [[adam, 1e-3], [sgd, 1e-2]]: options that vary together",
+        default_text="the space of the recipe, if it has one, as tune_mnist",
         group="search",
         is_path=True,
     )

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from cnnlab.base.errors import UsageError
+from cnnlab.config.config import Config
+from cnnlab.config.options import parse_text
 from cnnlab.config.recipes import load_about, load_recipe, recipe_paths
 from cnnlab.config.resolve import resolve
 from cnnlab.data.augment import parse_augmentations
 from cnnlab.models import check_model_options, find_model
+from cnnlab.tune.options import TuneOptions
 from tests.commands import ROOT
 
 MEASURED = json.loads((ROOT / "results/reproduction.json").read_text(encoding="utf-8"))
@@ -139,6 +142,30 @@ def test_the_recipe_of_the_record() -> None:
     assert c.parameter_groups["whitening/bias"] == {"weight_decay": 1, "steps": 3 * 48}
     assert (c.lookahead_decay, c.lookahead_steps) == (pytest.approx(0.95**5), 5)
     assert c.label_smoothing == 0.2
+
+
+def test_the_ablations_that_the_text_names() -> None:
+    """The comment of the recipe has their flags, which are valid."""
+    flags = re.findall(r"--(\w+)='(.*?)'", recipe_paths()["cifar_lrn"].read_text())
+    assert [name for name, _ in flags] == ["model_options", "model_options", "augment"]
+    for name, text in flags:
+        config = resolve({"config": "cifar_lrn", name: parse_text(name, text, Config)})
+        check_model_options(find_model(config.model), config.model_options)
+        parse_augmentations(config.augment)
+
+
+def test_a_recipe_has_the_space_of_a_search() -> None:
+    """Training leaves it out; the search takes it unless it is given another one."""
+    assert "space" not in load_recipe("tune_mnist")
+    options = resolve({"config": "tune_mnist"}, TuneOptions)
+    space = options.parsed_space()
+    points, left_out = space.grid(options.run_options(), resolve)
+    assert (space.grid_size, len(points), left_out) == (8, 8, "")
+    given = resolve({"config": "tune_mnist", "space": {"seed": [1, 2]}}, TuneOptions)
+    assert given.given_space() == {"seed": [1, 2]}
+    Path("wrong.yaml").write_text("space: [1]")
+    with pytest.raises(UsageError, match=r"recipe wrong\.yaml: space must be a mapping"):
+        resolve({"config": "wrong.yaml"}, TuneOptions)
 
 
 def test_a_recipe_by_path(tmp_path: Path) -> None:

@@ -70,6 +70,25 @@ def test_cifar_lrn_starts_and_is_penalized_as_in_its_source() -> None:
     assert not any("norm" in name for name in tower.activations)
 
 
+def test_lenet5_with_sigmoids() -> None:
+    """A sigmoid follows S2 and is in F6; the number of parameters is the same."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        images = tf.random.stateless_normal([2, 32, 32, 1], [1, 2])
+        tower = build("lenet5", images, 10, sigmoid=True)
+        session.run(tf.global_variables_initializer())
+        found = session.run(tower.activations)
+        weights = session.run({v.op.name: v for v in tf.trainable_variables()})
+    assert sum(value.size for value in weights.values()) == 61_706
+
+    def sigmoid(x: np.ndarray) -> np.ndarray:
+        return 1 / (1 + np.exp(-x))
+
+    np.testing.assert_allclose(found["s2_sigmoid"], sigmoid(found["s2"]), rtol=1e-5)
+    f6 = sigmoid(found["flatten"] @ weights["f6/kernel"] + weights["f6/bias"])
+    np.testing.assert_allclose(found["f6"], f6, rtol=1e-4)
+    assert found["c5"].min() < 0  # still tanh
+
+
 def test_channels_first_without_a_gpu_is_refused() -> None:
     options = {"data_format": "channels_first"}
     with (

@@ -20,7 +20,7 @@ from tests import small_run
 
 LINE = re.compile(
     r"step (\d+)/6: loss \d+\.\d{4}, accuracy \d\.\d{3}, learning rate 0\.0\d+, "
-    r"\d+ images/s, \d+ s left"
+    r"(?P<rate>\d+) images/s, (?P<secs>\d\.[\de-]+) s/batch, \d+ s left"
 )
 
 
@@ -30,8 +30,11 @@ def test_plain_lines_of_progress(tmp_path: Path, capsys: pytest.CaptureFixture[s
     ) as train:
         train.train()
     err = capsys.readouterr().err.splitlines()
-    progress = [match[1] for line in err if (match := LINE.fullmatch(line))]
-    assert progress == ["2", "4", "6"]
+    progress = [match for line in err if (match := LINE.fullmatch(line))]
+    assert [match[1] for match in progress] == ["2", "4", "6"]
+    for match in progress:  # the batch size is 6
+        rate, secs = float(match["rate"]), float(match["secs"])
+        assert rate * secs == pytest.approx(6, abs=secs / 2 + 0.05)  # both are rounded
     assert sum(line.startswith("step 3: validation accuracy 0.") for line in err) == 1
 
 
