@@ -6,13 +6,14 @@ whose first directory has the tag Orientation. TensorFlow's decoder ignores it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from cnnlab.base.tf1 import tf, tf2
+from cnnlab.data.image_files.images import MIRRORED, ORIENTATION, TURNED
 
 _HEAD_BYTES = 65_536  # EXIF is one of the first segments, and a segment is not longer
 _MARK = b"Exif\0\0"
-_ORIENTATION = 0x0112
 _ENTRY_BYTES = 12
 _DIRECTORY_AT = 4  # the place in the TIFF structure that has the place of the directory
 _FIRST_ENTRY = 2  # bytes after the start of the directory, which has the number of entries
@@ -45,7 +46,7 @@ def orientation_of(content: Any) -> Any:
     directory = tf.clip_by_value(number(_DIRECTORY_AT, 4), 0, last)
     entries = directory + _FIRST_ENTRY + _ENTRY_BYTES * tf.range(number(directory, 2))
     entries = tf.boolean_mask(entries, entries + _ENTRY_BYTES <= last)
-    found = tf.boolean_mask(number(entries + _VALUE, 2), tf.equal(number(entries, 2), _ORIENTATION))
+    found = tf.boolean_mask(number(entries + _VALUE, 2), tf.equal(number(entries, 2), ORIENTATION))
     orientation = tf.concat([found, [1]], axis=0)[0]
     return tf.where_v2(tf.logical_and(orientation >= 1, orientation <= 8), orientation, 1)
 
@@ -57,11 +58,20 @@ def upright(image: Any, orientation: Any) -> Any:
         image: [height, width, channels].
         orientation: int32 scalar from 1 to 8.
     """
-    image = tf.cond(orientation >= 5, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
-    for axis, mirrored in ((1, (2, 3, 6, 7)), (0, (3, 4, 7, 8))):
-        is_mirrored = tf.reduce_any(tf.equal(orientation, mirrored))
+    image = tf.cond(is_one_of(orientation, TURNED), _turn(image), _same(image))
+    for axis, mirrored in zip((1, 0), MIRRORED, strict=True):
+        is_mirrored = is_one_of(orientation, mirrored)
         image = tf.cond(is_mirrored, _mirror(image, axis), _same(image))
     return image
+
+
+def is_one_of(orientation: Any, some: Sequence[int]) -> Any:
+    """Return whether an orientation is one of some, boolean scalar."""
+    return tf.reduce_any(tf.equal(orientation, some))
+
+
+def _turn(image: Any) -> Any:
+    return lambda: tf.transpose(image, [1, 0, 2])
 
 
 def _mirror(image: Any, axis: int) -> Any:

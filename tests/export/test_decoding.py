@@ -103,6 +103,24 @@ def test_every_way_to_resize(resize: Any, interpolation: Any) -> None:
         assert difference.mean() <= limits[1], name
 
 
+@pytest.mark.parametrize("resize", ["stretch", "pad", "crop"])
+def test_jpeg_files_are_decoded_smaller_as_by_pillow(resize: Any) -> None:
+    names = []
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        for height, width in ((77, 51), (95, 301)):  # not multiples of a divisor
+            names.append(f"{orientation}.{height}.jpg")
+            picture(height, width).save(names[-1], exif=exif)
+    picture(203, 99).convert("CMYK").save("print.jpg")
+    names.append("print.jpg")
+    shape, resizing = (SIZE, 23, 3), Resizing(resize, "bicubic")
+    for name, image in zip(names, decoded(names, shape, resizing).astype(int), strict=True):
+        difference = np.abs(image - load_image(name, shape, resizing).astype(int))
+        assert difference.max() <= 4, name
+        assert difference.mean() <= 0.6, name
+
+
 @pytest.mark.parametrize("order", ["little", "big"])
 def test_photographs_are_turned_upright(order: str) -> None:
     names = []

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from cnnlab.base.errors import DataError
 from cnnlab.base.files import replacing, translate_os_errors
 
-_VERSION: Final = "1"  # of how pictures are decoded
+_VERSION: Final = "2"  # of how pictures are decoded
 _BLOCK_BYTES: Final = 2**25
 _GIB: Final = 2**30
 _CURE: Final = "choose another --cache_dir, a smaller --image_size, or --cache=none"

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from cnnlab.data.image_files.images import FORMATS, read_image
+from cnnlab.data.image_files.images import FORMATS, ORIENTATION, TURNED, read_image
 
-_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and its values that swap the sides
 _GREY = ("1", "L", "LA", "La", "I", "F")  # Pillow's modes; those of 16 bits begin with I
 
 
@@ -40,7 +39,7 @@ def read_header(file: str) -> Header:
     try:
         with Image.open(file, formats=FORMATS) as image:
             width, height = image.size
-            if image.getexif().get(_ORIENTATION) in _TURNED:
+            if image.getexif().get(ORIENTATION) in TURNED:
                 width, height = height, width
             return Header(width, height, image.mode, str(image.format))
     except Exception:  # of any kind: the reader has one line for each

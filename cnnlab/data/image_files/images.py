@@ -18,7 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cnnlab.base.errors import DataError
 from cnnlab.data.image_files.plain_png import decode_plain_png
-from cnnlab.data.image_files.resizing import Resizing
+from cnnlab.data.image_files.resizing import Resizing, Shrunk
 
 # Pillow reads more formats, but EPS would run Ghostscript, and rare formats are less well tested.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
@@ -41,6 +41,9 @@ AS_STRETCHED = Resizing()
 _SMALL_BYTES = 65_536  # in larger files, opening is a small part of the work
 MAX_PIXELS = 50_000_000  # a larger file is refused before it is decoded
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by the number of channels
+ORIENTATION = 0x0112  # the EXIF tag
+TURNED = (5, 6, 7, 8)  # its values that swap the sides
+MIRRORED = ((2, 3, 6, 7), (3, 4, 7, 8))  # those after which the columns, and rows, are mirrored
 INVISIBLE = 250  # and above: no ink that can be seen on white
 
 
@@ -77,9 +80,10 @@ def load_image(
     """Read an image file and convert it to the network's input shape.
 
     The image is rotated upright by its EXIF tag. Transparent parts become white, or black if the
-    ink is white. It is converted to grey, RGB or RGBA, and resized. Wider grey than 8 bits is
-    scaled to 8 bits, see `_eight_bits`. Of several frames or pages only the first is read. The
-    pixels of an image that already has the right size and mode do not change.
+    ink is white. It is converted to grey, RGB or RGBA, and resized. The decoder of JPEG files does
+    a part of the resizing, see `_shrink`. Wider grey than 8 bits is scaled to 8 bits, see
+    `_eight_bits`. Of several frames or pages only the first is read. The pixels of an image that
+    already has the right size and mode do not change.
 
     Args:
         path: a file of one of FORMATS.
@@ -116,7 +120,8 @@ def read_image(
                     f"{path} has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}; "
                     "make it smaller"
                 )
-            plain = resizing.apply(_plain(image, MODES[channels], path), height, width)
+            shrunk = _shrink(image, resizing, height, width)
+            plain = resizing.apply(_plain(image, MODES[channels], path), height, width, shrunk)
             pixels = np.frombuffer(plain.tobytes(), np.uint8)  # faster than np.array
     except FileNotFoundError:
         raise DataError(f"no image file {path}") from None
@@ -138,6 +143,30 @@ def _content(path: str | Path) -> bytes:
         return os.read(descriptor, _SMALL_BYTES)
     finally:
         os.close(descriptor)
+
+
+def _shrink(image: Image.Image, resizing: Resizing, height: int, width: int) -> Shrunk | None:
+    """Let the decoder of a JPEG file make the picture smaller, if it will be resized to much less.
+
+    The decoder leaves out the high frequencies before it computes pixels, which is a good filter
+    and much less work.
+
+    Args:
+        image: an image that is not decoded yet.
+        resizing, height, width: what will be done with it.
+
+    Returns:
+        what the decoder will do; None: it decodes the picture as it is.
+    """
+    if image.format not in ("JPEG", "MPO"):
+        return None
+    orientation = image.getexif().get(ORIENTATION, 1)
+    size = image.size[::-1] if orientation in TURNED else image.size
+    divisor = resizing.divisor(size, height, width)
+    smaller = (image.width // divisor, image.height // divisor)
+    if divisor == 1 or image.draft(None, smaller) is None:
+        return None
+    return Shrunk(size, divisor, (orientation in MIRRORED[0], orientation in MIRRORED[1]))
 
 
 def _plain(image: Image.Image, mode: str, path: str | Path) -> Image.Image:

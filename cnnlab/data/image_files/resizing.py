@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -15,6 +16,52 @@ _FILTERS: Final = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+DIVISORS: Final = (1, 2, 4, 8)  # by which libjpeg shrinks a picture while it decodes it
+
+
+class Part(NamedTuple):
+    """What is resized.
+
+    box: left, top, right and bottom of the part of the picture (pixels).
+    size: width and height that it gets (pixels).
+    """
+
+    box: tuple[int, int, int, int]
+    size: tuple[int, int]
+
+
+class Shrunk(NamedTuple):
+    """An upright picture that its decoder has made smaller.
+
+    The last pixel of a row or column may be only partly filled. So the picture is `size / divisor`
+    pixels wide and high, which need not be whole numbers.
+
+    size: width and height of the picture in its file, upright (pixels).
+    divisor: one of DIVISORS.
+    is_mirrored: whether the columns, and the rows, are in another order than in the file. The
+        pixel that is partly filled is then the first.
+    """
+
+    size: tuple[int, int]
+    divisor: int
+    is_mirrored: tuple[bool, bool]
+
+    def places(self, size: tuple[int, int], box: tuple[int, int, int, int]) -> Box:
+        """Return where a box of the picture is in its smaller copy.
+
+        Args:
+            size: width and height of the copy.
+            box: left, top, right and bottom in the picture (pixels).
+        """
+        x, y = (
+            is_mirrored * (now - then / self.divisor)
+            for is_mirrored, now, then in zip(self.is_mirrored, size, self.size, strict=True)
+        )
+        left, top, right, bottom = (place / self.divisor for place in box)
+        return x + left, y + top, x + right, y + bottom
 
 
 class Resizing(NamedTuple):
@@ -33,32 +80,62 @@ class Resizing(NamedTuple):
         """Return the way of a run."""
         return cls(config.resize, config.interpolation)
 
-    def apply(self, image: Image.Image, height: int, width: int) -> Image.Image:
+    def part(self, size: tuple[int, int], height: int, width: int) -> Part:
+        """Return which part of a picture is resized, and to what size.
+
+        Args:
+            size: width and height of the picture (pixels).
+            height, width: the new size (pixels).
+        """
+        new = _largest_fitting(size, (width, height)) if self.resize == "pad" else (width, height)
+        if self.resize != "crop":
+            return Part((0, 0, *size), new)
+        across, down = _largest_part(size, new)
+        left, top = (size[0] - across) // 2, (size[1] - down) // 2
+        return Part((left, top, left + across, top + down), new)
+
+    def divisor(self, size: tuple[int, int], height: int, width: int) -> int:
+        """Return by how much the decoder of a JPEG file shrinks a picture: 1, 2, 4 or 8.
+
+        It is the largest that leaves at least the new size. Args: as for `part`.
+        """
+        (left, top, right, bottom), (across, down) = self.part(size, height, width)
+        if self.interpolation == "nearest":
+            return 1
+        factor = min((right - left) // across, (bottom - top) // down)
+        return max(divisor for divisor in DIVISORS if divisor <= max(1, factor))
+
+    def apply(
+        self, image: Image.Image, height: int, width: int, shrunk: Shrunk | None = None
+    ) -> Image.Image:
         """Return an image of mode L, RGB or RGBA in another size; at its own size it is unchanged.
 
         Args:
             image: any size.
             height, width: the new size (pixels).
+            shrunk: says what the image is a smaller copy of; None: it is the picture itself.
         """
-        if image.size == (width, height):
+        if shrunk is None and image.size == (width, height):
             return image
-        if self.resize == "crop":
-            across, down = _largest_part(image.size, (width, height))
-            left, top = (image.width - across) // 2, (image.height - down) // 2
-            image = image.crop((left, top, left + across, top + down))
+        box, new = self.part(shrunk.size if shrunk else image.size, height, width)
+        fitted = self._sampled(image, shrunk.places(image.size, box) if shrunk else box, new)
         if self.resize != "pad":
-            return self._sampled(image, height, width)
-        across, down = _largest_fitting(image.size, (width, height))
+            return fitted
         padded = Image.new(image.mode, (width, height))
-        fitted = self._sampled(image, down, across)
-        padded.paste(fitted, ((width - across) // 2, (height - down) // 2))
+        padded.paste(fitted, ((width - new[0]) // 2, (height - new[1]) // 2))
         return padded
 
-    def _sampled(self, image: Image.Image, height: int, width: int) -> Image.Image:
+    def _sampled(self, image: Image.Image, box: Box, size: tuple[int, int]) -> Image.Image:
+        """Return a part of an image in another size."""
+        left, top = math.floor(box[0]), math.floor(box[1])
+        outer = (left, top, math.ceil(box[2]), math.ceil(box[3]))
+        if outer != (0, 0, *image.size):
+            image = image.crop(outer)
         if self.interpolation != "nearest":
-            return image.resize((width, height), _FILTERS[self.interpolation])
+            inner = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
+            return image.resize(size, _FILTERS[self.interpolation], inner)
         # Pillow adds up fractions of pixels, so its rounding errors choose between two neighbours.
-        rows, columns = nearest_places(image.height, height), nearest_places(image.width, width)
+        rows, columns = nearest_places(image.height, size[1]), nearest_places(image.width, size[0])
         return Image.fromarray(np.asarray(image)[rows][:, columns])
 
 

@@ -5,8 +5,9 @@ import pytest
 from PIL import Image
 
 from cnnlab.config.config import Config
+from cnnlab.config.input_options import Resize
 from cnnlab.config.options import build
-from cnnlab.data.image_files.images import load_image
+from cnnlab.data.image_files.images import _shrink, load_image
 from cnnlab.data.image_files.resizing import Resizing
 
 WIDE = (20, 40)  # height, width
@@ -57,3 +58,34 @@ def test_extreme_aspect_ratios(resize: str) -> None:
     found = load_image("thin.png", (8, 8, 1), Resizing(resize))  # type: ignore[arg-type]
     assert found.shape == (8, 8, 1)
     assert (found == 77).any()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("resize", ["stretch", "pad", "crop"])
+def test_jpeg_files_are_decoded_smaller_at_the_same_places(
+    resize: Resize, orientation: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    height, width = 203, 405  # not multiples of a divisor
+    y, x = np.mgrid[:height, :width]
+    waves = [np.sin(x / 40), np.cos(y / 30), np.sin((x + y) / 50)]
+    pixels = np.uint8(127.5 + 120 * np.stack(waves, axis=2))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save("waves.jpg", quality=98, subsampling=0, exif=exif)
+    for shape in ((24, 31, 3), (13, 11, 3), (99, 80, 3)):
+        resizing = Resizing(resize, "bicubic")
+        with Image.open("waves.jpg") as file:
+            smaller = _shrink(file, resizing, *shape[:2])
+        found = load_image("waves.jpg", shape, resizing).astype(int)
+        with monkeypatch.context() as patch:
+            patch.setattr(Resizing, "divisor", lambda *_: 1)
+            expected = load_image("waves.jpg", shape, resizing)
+        assert smaller is not None
+        assert smaller.divisor > 1
+        assert np.abs(found - expected).mean() < 0.7, shape
+
+
+def test_nearest_takes_pixels_of_the_file() -> None:
+    Image.effect_noise((64, 64), 90).save("noise.jpg")
+    found = load_image("noise.jpg", (8, 8, 1), Resizing("stretch", "nearest"))[..., 0]
+    np.testing.assert_array_equal(found, np.asarray(Image.open("noise.jpg"))[4::8, 4::8])
