@@ -1,7 +1,8 @@
 """The table of advice: what a name of TensorFlow 1 becomes in cnnlab, and why.
 
 Each row is a pattern of full names (a regular expression that must match from the start), a kind,
-what to write, and why. The first row that matches counts. The kinds:
+what to write, and why. The first row that matches counts. Names without a row are looked up in
+`cnnlab.base.old_names`. The kinds:
 
 change: it does not work in a model of cnnlab, or not on today's TensorFlow.
 check: it works, but something about it differs or is easy to get wrong.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from cnnlab.base.old_names import RENAMED, replacement_of
 from cnnlab.port.advice_on_networks import ROWS as ABOUT_NETWORKS
 from cnnlab.port.advice_on_training import ROWS as ABOUT_TRAINING
 
@@ -33,4 +35,11 @@ TABLE: Final = [
 
 def advice_for(full: str) -> Advice | None:
     """Return the advice about a full name, as "tf.nn.dropout"; None: it works as it is."""
-    return next((advice for pattern, advice in TABLE if pattern.match(full)), None)
+    for pattern, advice in TABLE:
+        if pattern.match(full):
+            return advice
+    if full.startswith("tf.") and (new := RENAMED.get(full.removeprefix("tf."))):
+        return Advice("change", f"tf.{new}", "a name from before TensorFlow 1.0")
+    if replacement := replacement_of(full):
+        return Advice("change", replacement, "today's TensorFlow has nothing of this name")
+    return None

@@ -141,8 +141,6 @@ ROWS: Final = [
         "Train",
         "there is no slim; its training loop, its data sets and its checkpoints are cnnlab's work",
     ),
-    (r"tf\.contrib\.learn\.", "change", "Train", "there is no contrib.learn"),
-    (r"tf\.contrib\.", "change", "TensorFlow's own operations", "there is no contrib today"),
     (
         r"keras\.(layers|models|Model|Sequential|optimizers|backend)|keras$",
         "change",

@@ -163,10 +163,4 @@ ROWS: Final = [  # Loss, optimizer, schedule.
     ),
     (r"tf\.(app\.run|app\.flags|flags)", "drop", "the options of cnnlab train", "or argparse"),
     (r"tf\.logging", "drop", "nothing", "cnnlab prints progress itself; --quiet silences it"),
-    (
-        r"tf\.(mul|sub|neg|pack|unpack|select|batch_matmul)$",
-        "change",
-        "multiply, subtract, negative, stack, unstack, where, matmul",
-        "names from before TensorFlow 1.0",
-    ),
 ]

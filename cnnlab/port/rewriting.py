@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from cnnlab.base.old_names import RENAMED as OLD_NAMES
 from cnnlab.port.full_names import FullNames, argument
 
 TRAINING: Final = "training"
@@ -18,13 +19,7 @@ FLAG: Final = re.compile(
 )
 # Old names of operations that TensorFlow 1.15 and today's `tf.compat.v1` do not have.
 RENAMED: Final = {
-    "tf.mul": "multiply",
-    "tf.sub": "subtract",
-    "tf.neg": "negative",
-    "tf.pack": "stack",
-    "tf.unpack": "unstack",
-    "tf.select": "where",
-    "tf.batch_matmul": "matmul",
+    **{f"tf.{old}": new for old, new in OLD_NAMES.items()},
     "tf.initialize_all_variables": "global_variables_initializer",
     "tf.contrib.layers.flatten": "layers.flatten",
     "tf.contrib.framework.get_or_create_global_step": "train.get_or_create_global_step",

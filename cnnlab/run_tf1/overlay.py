@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from cnnlab.base.errors import CnnlabError
-from cnnlab.run_tf1.gone import advice_for
+from cnnlab.base.old_names import replacement_of
 from cnnlab.run_tf1.noted import program_line, stands_in
 
 # Code of these packages sees today's TensorFlow, not the old one.
@@ -122,7 +122,9 @@ def missing(name: str, kind: type[CnnlabError] = MissingSymbol) -> CnnlabError:
     """Return the error of an old name that nothing stands in for, in one line."""
     place = program_line()
     text = f"{shown(name)} is not in today's TensorFlow, and nothing stands in for it"
-    return kind(f"{place}: {text}{advice_for(shown(name))}" if place else text + advice_for(name))
+    if advice := replacement_of(shown(name)):
+        text += f": {advice}"
+    return kind(f"{place}: {text}" if place else text)
 
 
 def shown(name: str) -> str:

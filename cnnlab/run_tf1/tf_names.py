@@ -6,6 +6,7 @@ import numbers
 from collections.abc import Callable
 from typing import Any, Final
 
+from cnnlab.base.old_names import RENAMED
 from cnnlab.base.tf1 import tf
 from cnnlab.run_tf1.noted import stands_in
 from cnnlab.run_tf1.observing import has_gpu, note_decay
@@ -13,26 +14,6 @@ from cnnlab.run_tf1.overlay import Lazy, OldModule, StandIn
 
 VERSION: Final = "1.15.5"  # the last release of version 1
 # old name -> today's, with the same arguments
-_RENAMED: Final = {
-    "mul": "multiply",
-    "sub": "subtract",
-    "neg": "negative",
-    "inv": "reciprocal",
-    "select": "where",
-    "pack": "stack",
-    "unpack": "unstack",
-    "complex_abs": "abs",
-    "listdiff": "setdiff1d",
-    "mod": "math.mod",
-    "batch_matmul": "matmul",
-    "batch_cholesky": "cholesky",
-    "batch_matrix_inverse": "matrix_inverse",
-    "batch_matrix_determinant": "matrix_determinant",
-    "batch_matrix_transpose": "matrix_transpose",
-    "merge_summary": "summary.merge",
-    "merge_all_summaries": "summary.merge_all",
-    "FastGFile": "gfile.FastGFile",
-}
 _OF_NN: Final = {
     "rnn": "static_rnn",
     "bidirectional_rnn": "static_bidirectional_rnn",
@@ -47,7 +28,7 @@ _OF_IMAGE: Final = {
 
 def root_stand_ins() -> dict[str, Any]:
     """Return what stands in for names of `tf`."""
-    renamed = {old: _renamed(new) for old, new in _RENAMED.items() if not hasattr(tf, old)}
+    renamed = {old: _renamed(new) for old, new in RENAMED.items() if not hasattr(tf, old)}
     return {
         **renamed,
         "__version__": VERSION,

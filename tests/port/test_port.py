@@ -10,6 +10,7 @@ import pytest
 
 from cnnlab import Train
 from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.old_names import replacement_of
 from cnnlab.port import port
 from cnnlab.port.__main__ import main
 from tests import commands
@@ -120,6 +121,16 @@ def test_notes_name_lines(tmp_path: Path) -> None:
         assert name in lines[by_name[name]["line"] - 1]
     assert "resumed run differs" in by_name["tf.nn.dropout"]["why"]
     assert [note["line"] for note in notes] == sorted(note["line"] for note in notes)
+
+
+def test_what_replaced_names_that_are_gone(tmp_path: Path) -> None:
+    """`cnnlab run-tf1` says the same of them, from the same tables."""
+    text = "import tensorflow as tf\nx = tf.placeholder(tf.float32)\ny = tf.mul(x, x)\n"
+    (tmp_path / "old.py").write_text(text + "tf.contrib.crf.crf_decode(y)\ntf.contrib.lite.go\n")
+    notes = {note["line"]: note["to"] for note in port(tmp_path / "old.py")["notes"]}
+    assert notes[3] == "tf.multiply"
+    assert notes[4] == replacement_of("tf.contrib.crf") != replacement_of("tf.contrib.other")
+    assert "--format=tflite" in notes[5]
 
 
 def test_penalties_and_sums_keep_their_factors(tmp_path: Path) -> None:

@@ -1,9 +1,32 @@
-"""Names of TensorFlow 1 that nothing stands in for, and what replaced them."""
+"""Names of TensorFlow 1 that today's does not have, and what replaced them.
+
+`cnnlab run-tf1` and `cnnlab port` both read these tables.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
+# Below `tf`: a name from before version 1.0, and the later one with the same arguments.
+RENAMED: Final = {
+    "mul": "multiply",
+    "sub": "subtract",
+    "neg": "negative",
+    "inv": "reciprocal",
+    "select": "where",
+    "pack": "stack",
+    "unpack": "unstack",
+    "complex_abs": "abs",
+    "listdiff": "setdiff1d",
+    "batch_matmul": "matmul",
+    "batch_cholesky": "cholesky",
+    "batch_matrix_inverse": "matrix_inverse",
+    "batch_matrix_determinant": "matrix_determinant",
+    "batch_matrix_transpose": "matrix_transpose",
+    "merge_summary": "summary.merge",
+    "merge_all_summaries": "summary.merge_all",
+    "FastGFile": "gfile.FastGFile",
+}
 # The longest prefix that matches counts.
 _GONE: Final = {
     "tf.estimator": "TensorFlow 2.16 removed estimators: write the session loop, or train with "
@@ -48,10 +71,10 @@ _GONE: Final = {
 }
 
 
-def advice_for(name: str) -> str:
-    """Return "; WHAT TO DO" for a name as programs write it, or "" if nothing is known."""
+def replacement_of(name: str) -> str:
+    """Return what replaced a name, written as in programs ("tf.contrib.crf"), or "" if unknown."""
     while name:
         if name in _GONE:
-            return f": {_GONE[name]}"
+            return _GONE[name]
         name = name.rpartition(".")[0]
     return ""
