@@ -64,6 +64,7 @@ legacy_normalization: Any = _LazyModule("tf_keras.src.legacy_tf_layers.normaliza
 legacy_pooling: Any = _LazyModule("tf_keras.src.legacy_tf_layers.pooling")
 mixed_precision: Any = _LazyModule("tf_keras.mixed_precision")
 keras_regularizers: Any = _LazyModule("tf_keras.regularizers")
+keras3: Any = _LazyModule("keras")  # only exports use it
 
 
 _loading = threading.RLock()  # a second thread would find TensorFlow half imported

@@ -18,6 +18,7 @@ from cnnlab.config.own_code_options import OwnCodeOptions
 from cnnlab.data.arrays import check_fitting_images
 from cnnlab.data.training_data import TrainingData
 from cnnlab.export.frozen_graph import frozen_graph
+from cnnlab.export.keras_model import build_keras_model, keras_file
 from cnnlab.export.onnx import convert_to_onnx, load_converter
 from cnnlab.export.program import IMAGES, Program, open_program
 from cnnlab.export.saved_model import SAVED_MODEL_FILE, save_saved_model
@@ -28,11 +29,13 @@ from cnnlab.run.disk.config_file import load_config, load_run_data
 from cnnlab.run.disk.weights_file import weights_to_npz
 from cnnlab.run.own_code import parts_of_run
 
-Format = Literal["saved_model", "tflite", "frozen", "onnx", "npz"]
+Format = Literal["saved_model", "keras", "keras_weights", "tflite", "frozen", "onnx", "npz"]
 DEFAULT_FOLDER = "export"  # in the run directory
 _MAX_DESCRIPTION_BYTES = 10_000_000
 _DEFAULT_NAMES = {
     "saved_model": "saved_model",
+    "keras": "model.keras",
+    "keras_weights": "model.weights.h5",
     "tflite": "model_{precision}.tflite",
     "frozen": "model.pb",
     "onnx": "model.onnx",
@@ -48,6 +51,8 @@ class ExportOptions(OwnCodeOptions):
         "saved_model",
         "format to write\n"
         "saved_model: a folder for TensorFlow and TensorFlow Serving\n"
+        "keras: a file with the whole model, which Keras 3 loads and can train on\n"
+        "keras_weights: a file with its weights only, which Keras 3 loads into the same layers\n"
         "tflite: a file for TensorFlow Lite\n"
         "frozen: a GraphDef with the weights as constants\n"
         "onnx: an ONNX file, converted by tf2onnx\n"
@@ -111,7 +116,7 @@ def export(
 
     Args:
         save_dir: a run directory.
-        format: saved_model, tflite, frozen, onnx or npz.
+        format: saved_model, keras, keras_weights, tflite, frozen, onnx or npz.
         out: the file to write, or the folder of a SavedModel; None: in save_dir/export.
         model: your own model, as its function or as FILE.py:NAME; default: the run's own copy.
         images: for precision int8, the images to measure the ranges of the activations on, such as
@@ -125,6 +130,8 @@ def export(
         - variables, only with npz: name to shape
         - inputs and outputs, with all other formats: name to dtype and shape, where None means any
           size. With frozen and onnx they also have the name of the tensor.
+        - layers, only with keras and keras_weights: the names of the model's layers. The last but
+          one gives the logits.
         - precision, only with tflite
 
     Raises:
@@ -169,6 +176,10 @@ def _export(
             weights = network_weights(program)
             content = weights_to_npz(weights)
             answer["variables"] = {name: list(value.shape) for name, value in weights.items()}
+        elif options.format in ("keras", "keras_weights"):
+            keras_model = build_keras_model(program)
+            content = keras_file(keras_model, only_weights=options.format == "keras_weights")
+            answer |= _keras_interface(keras_model)
         else:
             content = _model_file(options, program, calibration)
             answer |= _interface(options, program)
@@ -232,6 +243,19 @@ def _interface(options: ExportOptions, program: Program) -> dict[str, Any]:
         **({"precision": options.precision} if options.format == "tflite" else {}),
         "inputs": {IMAGES: described(program.images_ph)},
         "outputs": {name: described(tensor) for name, tensor in program.outputs.items()},
+    }
+
+
+def _keras_interface(model: Any) -> dict[str, Any]:
+    """Return what a program needs to know to call a model of Keras; see `export`."""
+
+    def described(name: str, tensor: Any) -> dict[str, Any]:
+        return {name: {"dtype": tensor.dtype, "shape": list(tensor.shape)}}
+
+    return {
+        "inputs": described(IMAGES, model.input),
+        "outputs": described(model.layers[-1].name, model.output),
+        "layers": [layer.name for layer in model.layers],
     }
 
 

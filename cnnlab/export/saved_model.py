@@ -54,7 +54,7 @@ def save_saved_model(program: Program, folder: Path) -> None:
             resizing = Resizing.of(program.config)
             images = decode_images(image_bytes_ph, program.spec.image_shape, resizing)
             images = in_range(images, program.spec.image_range)
-            outputs = build_outputs(program.config, program.spec, program.parts, images)
+            _, outputs = build_outputs(program.config, program.spec, program.parts, images)
             signatures[ENCODED] = _signature({IMAGE_BYTES: image_bytes_ph}, outputs)
         path = Path(scratch) / CLASS_NAMES_FILE
         names = map(for_terminal, program.spec.class_names)  # no newline in a line

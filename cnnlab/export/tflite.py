@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from cnnlab.base.errors import CnnlabError
 from cnnlab.base.tf1 import lite_errors, quiet_stderr, tf2
-from cnnlab.export.program import IMAGES, Program
+from cnnlab.export.program import IMAGES, Program, check_eager_mode
 from cnnlab.export.saved_model import SERVING, save_saved_model
 
 Precision = Literal["float32", "float16", "int8"]
@@ -39,11 +39,7 @@ def convert_to_tflite(
         CnnlabError: TensorFlow Lite lacks an operation of the network (the message names it) or
             cannot convert it, or eager mode is off.
     """
-    if not tf2.executing_eagerly():
-        raise CnnlabError(
-            "TensorFlow Lite's converter needs eager mode: do not export inside a graph's "
-            "as_default(), nor after disable_eager_execution()"
-        )
+    check_eager_mode("TensorFlow Lite's converter")
     with tempfile.TemporaryDirectory() as scratch, quiet_stderr():
         folder = Path(scratch) / "saved_model"
         save_saved_model(program, folder)

@@ -37,6 +37,7 @@ class InferenceGraph(NamedTuple):
         features: float32 [batch, ...], the input of the last layer with weights.
         head: the head of the network; None if the model does not say where it begins.
         activations: name to output of each layer.
+        training_only: settings that only training uses; see `cnnlab.layers.tower.Tower`.
         statistics: statistics of the training set that the scaling needs; None: it needs none.
         data_starts: the model's variables that start from training images.
         inputs: float32 [batch, height, width, channels], input of the network: cropped, scaled.
@@ -54,6 +55,7 @@ class InferenceGraph(NamedTuple):
     features: Any
     head: Head | None
     activations: dict[str, Any]
+    training_only: dict[str, dict[str, Any]]
     statistics: InputStatistics | None
     data_starts: list[DataStart]
     inputs: Any
@@ -124,6 +126,7 @@ def build_inference_graph(
         features=logits if tower.features is None else tower.features,
         head=tower.head,
         activations=tower.activations,
+        training_only=tower.training_only,
         statistics=statistics,
         data_starts=tower.data_starts,
         inputs=inputs,

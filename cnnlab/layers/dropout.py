@@ -47,7 +47,7 @@ def dropout(
     tower = towers.current()
     name, full_name = tower.layer_name(name, "dropout")
     if not training or rate == 0:
-        return inputs
+        return _without(inputs, name, {"rate": rate, "noise_shape": noise_shape})
     purpose = full_name if seed is None else f"{full_name}/{seed}"
     with tf.name_scope(name):
         outputs = tf.nn.experimental.stateless_dropout(
@@ -77,7 +77,7 @@ def spatial_dropout(
     tower = towers.current()
     name, full_name = tower.layer_name(name, "spatial_dropout")
     if not training or rate == 0:
-        return inputs
+        return _without(inputs, name, {"rate": rate, "is_spatial": True})
     shape = tf.shape(inputs)
     noise_shape = [shape[0], 1, 1, 1]
     noise_shape[channel_axis(inputs)] = shape[channel_axis(inputs)]
@@ -86,4 +86,13 @@ def spatial_dropout(
             inputs, rate, seed=tower.random_key(full_name), noise_shape=tf.stack(noise_shape)
         )
     tower.activations[full_name] = outputs
+    return outputs
+
+
+def _without(inputs: Any, name: str, settings: dict[str, Any]) -> Any:
+    """Return the inputs of a layer that drops nothing; an export learns what training drops."""
+    if not settings["rate"] or not towers.is_as_written() or towers.is_training():
+        return inputs
+    outputs = tf.identity(inputs, name)  # a tensor of its own, which tells where the layer is
+    towers.current().training_only[outputs.name] = settings
     return outputs

@@ -76,9 +76,11 @@ def batch_normalization(
     check_training(arguments.pop("training"), "batch_normalization")
     if axis is None:
         arguments["axis"] = channel_axis(inputs)
-    return apply_layer(
+    outputs = apply_layer(
         chosen(normalization_layer), "batch_normalization", arguments, training=training
     )
+    towers.current().training_only[outputs.name] = {"momentum": momentum}
+    return outputs
 
 
 def group_normalization(

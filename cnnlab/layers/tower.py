@@ -52,6 +52,8 @@ class Tower(StepKeys):
         activations: name to output of each layer, in order.
         features: input of the last layer with weights, float32 [batch, ...]; None without one.
         head: the head of the network; None if the model does not say where it begins.
+        training_only: name of a layer's output to settings that only training uses: the rate of
+            dropout, the momentum of batch norm. Inference graphs as written have the former.
         variables: makes the variables, and knows their regularizers.
         penalties: float32 scalars that training adds to the loss, complete when the tower is built.
         new_channel: returns the way to the other workers of one more batch norm; None: it sees this
@@ -80,6 +82,7 @@ class Tower(StepKeys):
         self.activations: dict[str, Any] = {}
         self.features: Any = None
         self.head: Head | None = None
+        self.training_only: dict[str, dict[str, Any]] = {}
         self.variables = Variables(seed, average, self.defaults)
         self.data_starts: list[Any] = []
 

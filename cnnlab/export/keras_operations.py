@@ -1,0 +1,68 @@
+"""Read the operations of a network: which there are, and what they are."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from cnnlab.base.tf1 import tf
+
+_SCOPE: Final = "/model/"  # that of a tower
+
+
+def operations_between(inputs: Any, last: Any) -> list[Any]:
+    """Return the operations on the way from a tensor to an operation, each after its inputs."""
+    from_inputs, found, stack = set(), [], [inputs]
+    while stack:
+        for user in stack.pop().consumers():
+            if user.name not in from_inputs:
+                from_inputs.add(user.name)
+                stack += user.outputs
+    seen, waiting = {inputs.op.name}, [last]
+    while waiting:
+        op = waiting.pop()
+        if op.name in from_inputs and op.name not in seen:
+            seen.add(op.name)
+            found.append(op)
+            waiting += [tensor.op for tensor in op.inputs]
+    return sorted(found, key=lambda op: op._id)  # in the order in which they were made
+
+
+def layer_of(op: Any) -> str:
+    """Return the name of the layer that an operation belongs to."""
+    name = op.name.partition(_SCOPE)[2] or op.name
+    layer, _, own = name.rpartition("/")
+    return layer.removesuffix("/batchnorm") or own
+
+
+def padding_of(op: Any) -> str:
+    return str(op.get_attr("padding").decode().lower())
+
+
+def constant_of(op: Any, position: int) -> Any:
+    """Return the value of an input that is a constant: a list or a number; None if it is not."""
+    value = tf.get_static_value(op.inputs[position])
+    return None if value is None else value.tolist()
+
+
+def variable_of(tensor: Any) -> str | None:
+    """Return the name of the variable that a tensor reads; None: it reads none."""
+    while tensor.op.type == "Identity":
+        tensor = tensor.op.inputs[0]
+    return tensor.op.inputs[0].op.name if tensor.op.type == "ReadVariableOp" else None
+
+
+def scale_and_offset(kind: str, number: float, *, is_first: bool) -> tuple[float, float] | None:
+    """Return (s, o) so that an operation on x and a number gives s * x + o; None: no such.
+
+    Args:
+        kind: the type of the operation.
+        number: the number.
+        is_first: whether x is the first of the two.
+    """
+    if kind == "Mul":
+        return number, 0.0
+    if kind == "AddV2":
+        return 1.0, number
+    if kind == "Sub":
+        return (1.0, -number) if is_first else (-1.0, number)
+    return (1 / number, 0.0) if kind == "RealDiv" and is_first and number else None
