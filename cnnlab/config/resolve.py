@@ -119,7 +119,7 @@ def graph_options_differ(old: Config, new: Config) -> bool:
         for name, field in opts.fields_of(Config).items()
         if field.json_schema_extra["group"] == "device"
     ]
-    extra += ["layer_summaries", "data_dir", "metrics", "verify_data"]
+    extra += ["inference_summaries", "layer_summaries", "data_dir", "metrics", "verify_data"]
     return bool(differing_options(old, new)) or any(
         getattr(old, name) != getattr(new, name) for name in extra
     )

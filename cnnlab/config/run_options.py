@@ -144,6 +144,13 @@ class RunOptions(WorkerOptions):
     max_rollbacks: int = option(
         3, "rollbacks allowed in a run; after these it stops", unit="rollbacks", group="run", ge=1
     )
+    inference_summaries: bool = option(
+        False,
+        "with each line of training metrics, also log inference_loss and inference_accuracy: those "
+        "of the next batch, before the network trains on it, with dropout off and not augmented",
+        group="run",
+        shapes_result=False,
+    )
     layer_summaries: bool = option(
         False,
         "log the mean, standard deviation, max, min and histogram of every layer's output, and a "

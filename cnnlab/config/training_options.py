@@ -17,7 +17,8 @@ from cnnlab.config.update_options import SCHEDULES_OF_LENGTH, UpdateOptions
 # Figures of evaluations and of training steps, and what else their records have.
 TAKEN_FIGURES = (
     *("accuracy", "exact_match", "loss", "mae", "mse", "n", "r2", "top5_accuracy"),
-    *("images_per_sec", "learning_rate", "seconds", "split", "step", "waiting"),
+    *("images_per_sec", "inference_accuracy", "inference_loss", "learning_rate"),
+    *("seconds", "split", "step", "waiting"),
     *("best", "finished", "rollbacks", "stopped_early", "weights"),
     *("accuracy_interval", "confusion_matrix", "dataset", "expected_calibration_error"),
     *("macro_average", "most_confused", "per_class", "per_label", "per_value", "pr_auc"),

@@ -158,6 +158,26 @@ def make_chunk_stream(
     return _iterator(indices.rebatch(batch_size * steps).map(chunk_of).prefetch(1))
 
 
+def rows_of_step(
+    data: ResidentData, batch_size: int, seed: int, step: Any, sampler: Sampler | None = None
+) -> Rows:
+    """Return the rows of the batch of any step, without a stream.
+
+    Args:
+        data, batch_size, seed, sampler: as for `make_batch_stream`; all columns must be resident.
+        step: int64 scalar tensor.
+    """
+    epoch_size = data.num_images if sampler is None else sampler.epoch_size
+    first = step * batch_size
+    orders = [
+        _order_of(first // epoch_size + i, data.num_images, seed, sampler)
+        for i in range(math.ceil(batch_size / epoch_size) + 1)  # the epochs that it may touch
+    ]
+    offset = first % epoch_size
+    drawn = tf.concat(orders, axis=0)[offset : offset + batch_size]
+    return data.rows(drawn if sampler is None else sampler.numbers(drawn))
+
+
 def _rows_by_name(data: ResidentData, sampler: Sampler | None) -> Callable[[Any], Rows]:
     """Return the function of a dataset from what `_orders` draws to the rows."""
     if sampler is None:
@@ -174,22 +194,25 @@ def _orders(
 
     The first one lacks the images that the steps before `first_step` have used.
     """
-    key = derive_seed(seed, "order of images")
     epoch_size = num_images if sampler is None else sampler.epoch_size
     first_epoch, first_offset = divmod(first_step * batch_size, epoch_size)
 
     def permutation_of(epoch: Any) -> Any:
-        if sampler is None:
-            order = tf.random.experimental.stateless_shuffle(
-                tf.range(num_images, dtype=tf.int64),
-                seed=tf.stack([epoch, tf.constant(key, tf.int64)]),
-            )
-        else:
-            order = sampler.order_of(epoch, seed)
+        order = _order_of(epoch, num_images, seed, sampler)
         already_taken = tf.where(tf.equal(epoch, first_epoch), first_offset, 0)
         return order[already_taken:]
 
     return tf.data.Dataset.range(first_epoch, _MAX_EPOCHS).map(permutation_of).prefetch(1)
+
+
+def _order_of(epoch: Any, num_images: int, seed: int, sampler: Sampler | None) -> Any:
+    """Return the order of an epoch, int64 [epoch size]; epoch: int64 scalar."""
+    if sampler is not None:
+        return sampler.order_of(epoch, seed)
+    key = derive_seed(seed, "order of images")
+    return tf.random.experimental.stateless_shuffle(
+        tf.range(num_images, dtype=tf.int64), seed=tf.stack([epoch, tf.constant(key, tf.int64)])
+    )
 
 
 def _iterator(dataset: Any) -> Any:

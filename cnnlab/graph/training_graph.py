@@ -16,6 +16,7 @@ from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
 from cnnlab.data.batches import Batch, BatchSource
 from cnnlab.data.datasets import Split
+from cnnlab.data.pipeline import rows_of_step
 from cnnlab.data.sampling import epoch_size
 from cnnlab.data.specs import DatasetSpec, Targets
 from cnnlab.graph.compiled_steps import make_compiled_steps, steps_to_compile
@@ -59,6 +60,8 @@ class TrainGraph(NamedTuple):
         rollbacks: int64 scalar variable, rollbacks so far; None unless configured.
         model_summaries: bytes scalar, the model's own `tf.summary` in the last step; None: it has
             no summaries.
+        next_rows: the rows of the next step's batch, as `ResidentData.rows` returns them; None
+            unless configured. Fetching them does not train.
         layer_summaries: bytes scalar, the layers' statistics in inference; None unless configured.
         fill_data: function (session, train split) that makes the training set resident.
         plateau: the state of the schedule plateau; None with another schedule.
@@ -81,6 +84,7 @@ class TrainGraph(NamedTuple):
     weights_are_finite: Any
     rollbacks: Any
     model_summaries: Any
+    next_rows: dict[str, Any] | None
     layer_summaries: Any
     fill_data: Callable[[Any, Split], None]
     plateau: Plateau | None
@@ -117,7 +121,8 @@ def build_train_graph(
         read: the columns of the training set that are read row by row; see `build_resident_data`.
 
     Raises:
-        UsageError: the option trainable leaves no variable to train.
+        UsageError: the option trainable leaves no variable to train, or the next batch is wanted
+            of images that are not in memory.
     """
     try_own_functions(parts, config, spec)
     global_step = tf.train.get_or_create_global_step()
@@ -184,6 +189,7 @@ def build_train_graph(
         weights_are_finite=_build_finite_check(),
         rollbacks=rate.rollbacks,
         model_summaries=next((v.read_value() for v in summary_variables()), None),
+        next_rows=_build_next_rows(config, source, global_step),
         layer_summaries=_build_summaries(config, inference),
         fill_data=source.fill,
         plateau=rate.plateau,
@@ -234,6 +240,21 @@ def _build_finite_check() -> Any:
         return tf.reduce_all(
             [tf.reduce_all(tf.is_finite(variable)) for variable in tf.trainable_variables()]
         )
+
+
+def _build_next_rows(
+    config: Config, source: BatchSource, global_step: Any
+) -> dict[str, Any] | None:
+    if not config.inference_summaries:
+        return None
+    if source.data.reader is not None:
+        raise UsageError(
+            "--inference_summaries needs training images in memory; leave it out, or for pictures "
+            "use --cache=memory"
+        )
+    with tf.name_scope("next_rows"):
+        step = global_step.read_value()
+        return rows_of_step(source.data, config.batch_size, config.seed, step, source.sampler)
 
 
 def _build_summaries(config: Config, inference: InferenceGraph) -> Any:

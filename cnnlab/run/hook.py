@@ -83,7 +83,7 @@ class Run(Protocol):
 
     def evaluate(
         self,
-        split: str,
+        split: Any,
         limit: int | None = None,
         tta: str | None = None,
         should_stop: Callable[[], bool] = ...,

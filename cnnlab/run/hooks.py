@@ -40,6 +40,7 @@ class SummaryHook(Hook):
     def after_step(self, run: Run, state: StepState) -> None:
         secs = state.step_secs - self._step_secs
         images = (state.step - self._step) * run.config.batch_size
+        inference = _inference_figures(run, state.step)
         self._log.write(
             "train",
             state.step,
@@ -52,9 +53,22 @@ class SummaryHook(Hook):
                 if state.waited_secs is None
                 else {"waiting": state.waited_secs / state.step_secs}
             ),
+            **inference,
             seconds=time.perf_counter() - self._started,
         )
         self._step, self._step_secs = state.step, state.step_secs
+
+
+def _inference_figures(run: Run, step: int) -> dict[str, float]:
+    """Return inference_loss and inference_accuracy of the next batch, if they are configured."""
+    if run.train_graph.next_rows is None:
+        return {}
+    rows = run.session.run(run.train_graph.next_rows)
+    figures = run.evaluate((rows["images"], rows["labels"]), tta="none")
+    found = {name: figures[name] for name in ("loss", "accuracy") if name in figures}
+    shown = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
+    run.say(f"step {step}: next training batch in inference: {shown}")
+    return {f"inference_{name}": value for name, value in found.items()}
 
 
 class ModelSummaryHook(Hook):

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from cnnlab.base.tf1 import tf
-from cnnlab.data.pipeline import make_batch_stream, make_index_stream
+from cnnlab.data.pipeline import make_batch_stream, make_index_stream, rows_of_step
 from cnnlab.data.resident import build_resident_data
 from cnnlab.data.specs import DatasetSpec
 
@@ -86,6 +86,19 @@ def test_images_collected_ahead_are_those_of_the_indices(
             if weights is not None:
                 assert np.array_equal(found["weights"], weights[indices])
             assert len(found) == 3 + has_weights
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(20, 6), (20, 20), (5, 5)])
+def test_the_batch_of_a_single_step(n: int, batch_size: int) -> None:
+    labels = np.arange(n)
+    with tf.Graph().as_default(), tf.Session() as session:
+        data = build_resident_data(spec_of((1, 1, 1)), n)
+        data.fill(session, np.zeros((n, 1, 1, 1), np.uint8), labels)
+        step = tf.placeholder(tf.int64, [])
+        rows = rows_of_step(data, batch_size, 1, step)
+        for number, indices in enumerate(batches(n, batch_size, 12)):
+            found = session.run(rows, {step: number})
+            assert found["indices"].tolist() == found["labels"].tolist() == indices.tolist()
 
 
 def test_two_sessions_find_their_own_data_by_name() -> None:

@@ -213,3 +213,31 @@ def test_lines_are_written_immediately(tmp_path: Path) -> None:
     log.write_summary("val", 2, tf.Summary(value=[]).SerializeToString())
     log.flush()
     log.close()
+
+
+def test_the_next_batch_in_inference(tmp_path: Path) -> None:
+    """The figures are those of the batch that the next step uses; the weights stay the same."""
+    found: list[tuple[int, float]] = []
+    drawn: dict[int, list[int]] = {}
+
+    class Look(Hook):
+        every_steps = 1
+
+        def after_step(self, train: Train, state: Any) -> None:
+            images, labels = small_run.arrays()[0]
+            rows = train.session.run(train.train_graph.next_rows)
+            drawn[state.step] = rows["indices"].tolist()
+            right = train.predict(images[rows["indices"]]).argmax(axis=1) == labels[rows["indices"]]
+            found.append((state.step, right.mean()))
+
+    options = {"summary_steps": 1, "steps": 5}
+    with small_run.make(
+        tmp_path / "on", inference_summaries=True, hooks=[Look()], **options
+    ) as train:
+        train.train()
+        weights = small_run.variables(train)
+        losses = train.evaluate(tuple(a[drawn[5]] for a in small_run.arrays()[0]))["loss"]
+    logged = [line for line in lines(tmp_path / "on") if line["split"] == "train"]
+    assert found == [(n["step"], pytest.approx(n["inference_accuracy"])) for n in logged]
+    assert logged[-1]["inference_loss"] == pytest.approx(losses)
+    small_run.assert_same_bits(weights, small_run.run(tmp_path / "off", **options))
