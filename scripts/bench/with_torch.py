@@ -50,7 +50,7 @@ class TorchContestant(Contestant):
         self._model = TorchNetwork(workload, dataset.train.images.shape[1:])
         if is_expert:
             self._model.to(memory_format=torch.channels_last)
-        self._optimizer = _make_optimizer(workload, self._model, fused=is_expert)
+        self._optimizer = make_optimizer(workload, self._model, fused=is_expert)
         self._schedule: Any = None
         if workload.decay_rate != 1:
             self._schedule = torch.optim.lr_scheduler.StepLR(
@@ -248,7 +248,8 @@ class _Function(nn.Module):
         self.forward = function
 
 
-def _make_optimizer(workload: Workload, model: nn.Module, *, fused: bool) -> torch.optim.Optimizer:
+def make_optimizer(workload: Workload, model: nn.Module, *, fused: bool) -> torch.optim.Optimizer:
+    """Return the optimizer of a workload; fused: one kernel updates all weights."""
     settings: dict[str, Any] = {"lr": workload.learning_rate}
     if fused:
         settings["fused"] = True
