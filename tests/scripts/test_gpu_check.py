@@ -1,4 +1,4 @@
-"""scripts/gpu_check.py: its checks are all made, whatever happens in one, and it says what failed."""
+"""scripts/gpu_check.py: all checks are made, whatever happens in one, and it says what failed."""
 
 import json
 from pathlib import Path
