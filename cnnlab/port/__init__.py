@@ -16,6 +16,7 @@ from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.files import read_text, write_output
 from cnnlab.port.advising import Note, loop_notes, notes_on, version_of
 from cnnlab.port.command_line_flags import flag_values
+from cnnlab.port.comments import attach_comments
 from cnnlab.port.first_script import write_script
 from cnnlab.port.flattening import Flattening
 from cnnlab.port.full_names import FullNames
@@ -122,7 +123,7 @@ def _parse(path: Path, source: str) -> ast.Module:
         CnnlabError: it is no Python 3; names the line.
     """
     try:
-        return ast.parse(source)
+        return attach_comments(ast.parse(source), source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         place = f"{path}:{line}" if line else str(path)

@@ -8,6 +8,7 @@ import copy
 import keyword
 from typing import Any, Final
 
+from cnnlab.port.comments import unparse
 from cnnlab.port.full_names import FullNames, dotted
 from cnnlab.port.input_functions import LABELS
 from cnnlab.port.inputs_found import IMAGES, placeholders_in
@@ -68,7 +69,7 @@ class _Script:
         parts = ["\n".join(head)]
         if self._outside:
             parts.append(lines_of(self._outside))
-        parts += [ast.unparse(model), *functions]
+        parts += [unparse(model), *functions]
         shown = "\n".join(f"    {key}={value}," for key, value in options)
         parts.append(f"OPTIONS = dict(\n{shown}\n)")
         parts.append(

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from cnnlab.port.comments import unparse
 from cnnlab.port.full_names import FullNames, argument
 from cnnlab.port.losses_found import NotFoundError
 from cnnlab.port.minimizing_found import Minimizing
@@ -246,7 +247,7 @@ def lines_of(statements: Iterable[ast.stmt]) -> str:
     """Return statements as text, with empty lines around functions."""
     parts = []
     for node in statements:
-        text = ast.unparse(node)
+        text = unparse(node)
         parts.append(
             f"\n\n{text}\n\n" if isinstance(node, ast.FunctionDef | ast.ClassDef) else text
         )

@@ -1,4 +1,4 @@
-"""What SciPy and scikit-learn accepted when programs of TensorFlow 1 were written."""
+"""What matplotlib, SciPy and scikit-learn accepted when programs of TensorFlow 1 were written."""
 
 from __future__ import annotations
 
@@ -40,7 +40,31 @@ def _restore_manifold(module: Any) -> None:
     module.TSNE.__init__ = init
 
 
+def _restore_canvas(module: Any) -> None:
+    def set_window_title(self: Any, title: str) -> None:
+        if self.manager is not None:
+            self.manager.set_window_title(title)
+
+    if not hasattr(module.FigureCanvasBase, "set_window_title"):
+        module.FigureCanvasBase.set_window_title = set_window_title
+
+
+def _restore_axes(module: Any) -> None:
+    """Let `axes.lines.remove(line)` work, where axes had plain lists of what they show."""
+    kind = module._AxesBase.ArtistList
+    if not hasattr(kind, "remove"):
+        kind.remove = lambda _artists, artist: artist.remove()
+
+
+def _restore_legend(module: Any) -> None:
+    if not hasattr(module.Legend, "draggable"):
+        module.Legend.draggable = module.Legend.set_draggable
+
+
 OLD_PACKAGES: Final[dict[str, Change]] = {
+    "matplotlib.axes._base": _restore_axes,
+    "matplotlib.backend_bases": _restore_canvas,
+    "matplotlib.legend": _restore_legend,
     "scipy.ndimage": _restore_ndimage,
     "sklearn.manifold": _restore_manifold,
 }

@@ -133,6 +133,15 @@ def test_what_replaced_names_that_are_gone(tmp_path: Path) -> None:
     assert "--format=tflite" in notes[5]
 
 
+def test_comments_stay_above_their_statements(tmp_path: Path) -> None:
+    text = PROGRAMS["softmax"].replace("W = tf", "#!x\n# The weights,\n# all zero.\nW = tf")
+    text = text.replace("sess.run(tf.init", "# Start.\nsess.run(tf.init")
+    (tmp_path / "old.py").write_text("def f():\n    # Inside.\n    return 1\n" + text)
+    script = port(tmp_path / "old.py")["script"]
+    assert "    # The weights,\n    # all zero.\n    W = tf.Variable(" in script
+    assert script.count("#") == 2  # of what the script does not need, none
+
+
 def test_penalties_and_sums_keep_their_factors(tmp_path: Path) -> None:
     assert ported("softmax", tmp_path)["loss"].__code__.co_consts[1] == 100  # a sum of 100 images
 
