@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from cnnlab.config.recipes import load_about, recipe_paths, source_of
+from cnnlab.config.resolve import differing_options, resolve
 from scripts.bench.markdown import GENERATED, filled
 from scripts.bench.report import machine_lines
 from scripts.transfer_study import transfer_section
@@ -74,7 +75,8 @@ def _introduction() -> list[str]:
         f"augmentation and views. {UNKNOWN} means that older runs did not measure it.",
         "*Chosen* says whose settings these are. Where cnnlab chose them on test images, the test "
         "accuracy is too good by an unknown amount. A recipe that is meant to exceed another one "
-        "stands below it. Seconds and images/s are means over the seeds. The last column is the "
+        "stands below it. *Other settings then* names options that the recipe has changed since "
+        "the run. Seconds and images/s are means over the seeds. The last column is the "
         "number of the machine below.",
     )
     lines = ["# Recipes and results"]
@@ -104,7 +106,7 @@ def _cells(name: str, about: Mapping[str, Any], by_name: Mapping[str, Row]) -> l
     train = row.get("train_accuracies")
     return [
         str(about.get("text", "")),
-        f"`{name}`{_compared(name, about.get('better_than'), by_name)}",
+        f"`{name}`{_compared(name, about.get('better_than'), by_name)}{_changes(name, row)}",
         percent(about.get("claimed")),
         percent(about["aim"]) if "aim" in about else "",
         f"{spread(seen_once)}{mark}" if seen_once else UNKNOWN,
@@ -130,6 +132,16 @@ def _compared(name: str, other: str | None, by_name: Mapping[str, Row]) -> str:
     if kind is None:
         return f", meant to exceed `{other}`"
     return f", {'exceeds' if mine[kind] > others[kind] else 'does **not** exceed'} `{other}`"
+
+
+def _changes(name: str, row: Row) -> str:
+    """Return which options had other values when the row was measured, or ""."""
+    if "options" not in row:
+        return ""
+    then, now = resolve(row["options"]), resolve({"config": name})
+    changed = [o for o in ("steps", "epochs") if getattr(then, o) != getattr(now, o)]
+    changed += differing_options(then, now)
+    return f"; **other settings then**: {', '.join(changed)}" if changed else ""
 
 
 def figures_to_compare(row: Row) -> dict[str, float]:

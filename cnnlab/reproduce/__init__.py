@@ -15,7 +15,7 @@ from cnnlab.base.own_functions import describe, importable
 from cnnlab.config import cli
 from cnnlab.config.config import Config
 from cnnlab.config.options import STRICT, Options, build, option
-from cnnlab.config.recipes import load_about, recipe_paths
+from cnnlab.config.recipes import load_about, load_recipe, recipe_paths
 from cnnlab.config.resolve import resolve
 from cnnlab.data.training_data import TrainingData
 from cnnlab.models import ModelFunction, check_model_options
@@ -146,7 +146,8 @@ def run_recipes(names: Sequence[str], options: ReproduceOptions) -> Iterator[dic
             speed = _images_per_sec(_run_dir(name, seed, options))
             results.append({"seed": seed, "images_per_sec": speed, **result, **others})
         about = load_about(name) if options.model is None else {}
-        row = row_of(_label(name, options), about, results, {"tta": tta, **where})
+        used = {"tta": tta, "options": load_recipe(name)}
+        row = row_of(_label(name, options), about, results, {**used, **where})
         if not options.quick:
             table.put(row)
         yield row

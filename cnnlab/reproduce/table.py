@@ -87,7 +87,8 @@ def row_of(
         about: the facts of the recipe's text, from `cnnlab.config.recipes.load_about`.
         results: for each seed: seed, step, accuracy (in [0, 1], on the test set), seconds,
             images_per_sec; and, if measured, train_accuracy and accuracy_without_views.
-        where: tta (the test-time views of `accuracy`), machine, versions and commit.
+        where: tta (the test-time views of `accuracy`), options (those of the recipe), machine,
+            versions and commit.
 
     Returns:
         system (the name), text, claimed (None if the text claims no accuracy), aim (None if cnnlab

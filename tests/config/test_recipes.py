@@ -108,6 +108,19 @@ def test_the_texts_figures_of_the_small_networks() -> None:
     assert (long.model, long.optimizer, long.batch_size) == ("cifar_lrn", "nesterov", 128)
 
 
+def test_the_texts_figures_of_the_networks_in_the_style_of_vgg() -> None:
+    for step, epochs in enumerate((20, 10, 10, 20), start=1):
+        config = resolve({"config": f"cifar_vgg{step}_text"})
+        assert (config.model, config.epochs) == (f"cifar_vgg{step}", epochs)
+        assert (config.optimizer, config.momentum, config.schedule) == ("momentum", 0.9, "constant")
+        assert (config.augment, config.tta, config.weight_decay, config.clip_norm) == (
+            *([], "none", 0, None),
+        )
+    for name in recipe_paths():  # what a text claims must be reached without test-time views
+        if load_about(name)["text"] != "records" and "claimed" in load_about(name):
+            assert resolve({"config": name}).tta == "none", name
+
+
 def test_the_texts_figures_of_pictures() -> None:
     xray = resolve({"config": "xray_cnn"})
     assert xray.dataset.endswith("/data/chest_xray")

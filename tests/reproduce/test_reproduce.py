@@ -171,6 +171,7 @@ def test_it_runs_to_the_end_and_writes_the_result(capsys: Any) -> None:
     without = evaluate("save/reproduce/tiny/seed-1", tta="none")["accuracy"]
     assert found["accuracies_without_views"][0] == without != found["accuracies"][0]
     assert found["tta"] == "mirror"
+    assert found["options"] == load_recipe("tiny")
     with pytest.raises(SystemExit):
         main(["--list", "--json", "--seeds=2"])
     other, tiny = json.loads(capsys.readouterr().out)

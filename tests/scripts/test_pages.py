@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from cnnlab.config import commands as console
 from cnnlab.config.config import Config
 from cnnlab.config.options import STRICT, fields_of, option
-from cnnlab.config.recipes import recipe_paths
+from cnnlab.config.recipes import load_recipe, recipe_paths
 from scripts import pages
 from scripts.bench.results import read_newest
 from tests.commands import ROOT, start_python
@@ -89,7 +89,7 @@ def test_every_recipe_and_result_is_there() -> None:
     for name in recipe_paths():
         assert f"[`{name}`](../configs/{name}.yaml)" in text
     for row in ROWS:
-        assert row["system"] == re.sub("`|,.*", "", line_of(text, row["system"])[1])
+        assert row["system"] == re.sub("`|[,;].*", "", line_of(text, row["system"])[1])
         assert f"{row['reached']:.2%}" in text
 
 
@@ -116,6 +116,16 @@ def test_a_row_says_whether_it_reaches_what_its_text_claims() -> None:
     assert "does **not** exceed" in line_of(pages.results_page(rows.values()), better["system"])[1]
     better.update(accuracies_without_views=None)  # never compared: the other has no views
     assert "meant to exceed" in line_of(pages.results_page(rows.values()), better["system"])[1]
+
+
+def test_a_row_says_which_settings_its_recipe_has_changed_since() -> None:
+    rows = {row["system"]: copy.deepcopy(row) for row in ROWS}
+    row = rows["mnist_simple"]
+    row["options"] = load_recipe("mnist_simple")
+    assert "then" not in line_of(pages.results_page([row]), "mnist_simple")[1]
+    row["options"] |= {"summary_steps": 7, "epochs": 3, "learning_rate": 0.5}
+    cell = line_of(pages.results_page([row]), "mnist_simple")[1]
+    assert cell == "`mnist_simple`; **other settings then**: epochs, learning_rate"
 
 
 def test_a_changed_result_is_noticed() -> None:
