@@ -43,7 +43,8 @@ class InputOptions(Options):
 
     dataset: str = option(
         "cifar10",
-        "data set: cifar10, cifar100, mnist, fashion_mnist or shapes; see cnnlab datasets\n"
+        "data set: cifar10, cifar100, mnist, fashion_mnist, mnist_distorted or shapes; see cnnlab "
+        "datasets\n"
         "folder:PATH: your pictures, PATH/train/CLASS/* with val/ and test/, or PATH/CLASS/*\n"
         "list:FILE.csv: your pictures, a table with the columns path, label and perhaps split",
         group="data",

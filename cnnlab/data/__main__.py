@@ -21,7 +21,7 @@ from cnnlab.data.folders.checking import Judge
 from cnnlab.data.grey_levels import in_range
 from cnnlab.data.image_files.image_reader import read_images
 from cnnlab.data.image_files.resizing import Resizing
-from cnnlab.data.specs import DATASETS, OFFICIAL_FILES, dataset_spec
+from cnnlab.data.specs import DATASETS, MADE_FROM, OFFICIAL_FILES, dataset_spec
 
 ACTIONS = ("list", "fetch", "verify", "show", "check", "arrange")
 
@@ -207,7 +207,7 @@ def _fetch(name: str, options: DataOptions) -> list[dict[str, Any]]:
 
 def _verify(name: str, options: DataOptions) -> list[dict[str, Any]]:
     found = verify_dataset(name, options.data_dir)
-    if not found and name not in OFFICIAL_FILES:
+    if not found and MADE_FROM.get(name, name) not in OFFICIAL_FILES:
         raise DataError(f"{name} has no files to verify: the program draws its images")
     if not found:
         raise DataError(

@@ -13,10 +13,11 @@ import numpy.typing as npt
 
 from cnnlab.base.aligned import aligned_empty
 from cnnlab.base.errors import DataError, UsageError
+from cnnlab.data.distorted import distort
 from cnnlab.data.files import formats, layouts, sources
 from cnnlab.data.files.download import Progress
 from cnnlab.data.shapes import draw_shapes
-from cnnlab.data.specs import DATASETS, LABEL_MODES, DatasetSpec, dataset_spec
+from cnnlab.data.specs import DATASETS, LABEL_MODES, MADE_FROM, DatasetSpec, dataset_spec
 
 __all__ = [
     "DATASETS",
@@ -94,6 +95,17 @@ def load_dataset(
             Split(*draw_shapes(n, stream=i)) for i, n in enumerate((spec.num_train, spec.num_test))
         )
         return Dataset(spec, train, test)
+    if name in MADE_FROM:
+        made_from = load_dataset(
+            MADE_FROM[name], data_dir, verify=verify, fetch=fetch, progress=progress
+        )
+        train, test = (
+            split._replace(images=distort(split.images, stream=i))
+            for i, split in enumerate((made_from.train, made_from.test))
+        )
+        return dataclasses.replace(
+            made_from, spec=dataclasses.replace(made_from.spec, name=name), train=train, test=test
+        )
     parts = layouts.find_parts(name, data_dir)
     if not parts and fetch:
         sources.fetch_dataset(name, data_dir, progress)

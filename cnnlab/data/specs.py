@@ -81,6 +81,9 @@ DATASETS: Final[dict[str, DatasetSpec]] = {
         DatasetSpec(
             "fashion_mnist", (28, 28, 1), _FASHION_CLASSES, 60000, 10000, background="dark"
         ),
+        DatasetSpec(
+            "mnist_distorted", (28, 28, 1), tuple("0123456789"), 60000, 10000, background="dark"
+        ),
         DatasetSpec("shapes", (32, 32, 3), SHAPES_CLASSES, 5000, 1000),
     )
 }
@@ -89,8 +92,11 @@ DESCRIPTIONS: Final = {
     "cifar100": "photographs; with --label_mode=coarse 20 classes",
     "mnist": "handwritten digits, white on black",
     "fashion_mnist": "pieces of clothing, white on black",
+    "mnist_distorted": "the digits of mnist, each rotated, scaled and shifted once and for all",
     "shapes": "simple shapes that the program draws; nothing is downloaded",
 }
+# Data sets that the program makes from the files of another one.
+MADE_FROM: Final = {"mnist_distorted": "mnist"}
 _CIFAR100_COARSE: Final = dataclasses.replace(
     DATASETS["cifar100"], class_names=tuple(_CIFAR100_COARSE_CLASSES.split())
 )

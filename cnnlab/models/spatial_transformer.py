@@ -1,4 +1,4 @@
-"""A spatial transformer in front of a small network (recipe `stn`).
+"""A spatial transformer in front of a small network (recipes `stn`, `stn_without`).
 
 Jaderberg et al. 2015, "Spatial Transformer Networks", arXiv 1506.02025.
 """
@@ -15,7 +15,7 @@ from cnnlab.base.tf1 import tf
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
-def stn(images: Any, num_classes: int, *, training: bool) -> Any:
+def stn(images: Any, num_classes: int, *, training: bool, transformer: bool = True) -> Any:
     """Build a localization network, the transformation that it predicts, and a classifier.
 
     The localization network predicts an affine transformation for each image, such as a rotation or
@@ -30,17 +30,30 @@ def stn(images: Any, num_classes: int, *, training: bool) -> Any:
         conv2           3*3*32*64 + 64      =  18,496
         dense1          5*5*64*128 + 128    = 204,928
         logits          128*10 + 10         =   1,290
+    Without the transformer it has the last four layers, 225,034 parameters.
 
     Args:
         images: float32 [batch, height, width, channels]; 0 is the background.
         num_classes: number of logits.
         training: unused.
+        transformer: whether to transform the images; else the classifier gets them unchanged.
 
     Returns:
         The logits, float32 [batch, num_classes], unscaled.
     """
     del training
     relu = {"activation": tf.nn.relu}
+    x = _transformed(images, relu) if transformer else images  # [b, 28, 28, 1]
+    x = layers.conv2d(x, 32, 3, name="conv1", **relu)  # [b, 26, 26, 32]
+    x = layers.max_pooling2d(x, 2, 2, name="pool1")  # [b, 13, 13, 32]
+    x = layers.conv2d(x, 64, 3, name="conv2", **relu)  # [b, 11, 11, 64]
+    x = layers.max_pooling2d(x, 2, 2, name="pool2")  # [b, 5, 5, 64]
+    x = layers.dense(layers.flatten(x, name="flatten"), 128, name="dense1", **relu)
+    return layers.dense(x, num_classes, name="logits")
+
+
+def _transformed(images: Any, relu: dict[str, Any]) -> Any:
+    """Build the localization network, and apply the transformation that it predicts."""
     x = layers.max_pooling2d(images, 2, 2, name="locate_pool1")  # [b, 14, 14, 1]
     x = layers.conv2d(x, 20, 5, padding="same", name="locate_conv1", **relu)
     x = layers.max_pooling2d(x, 2, 2, name="locate_pool2")  # [b, 7, 7, 20]
@@ -55,13 +68,7 @@ def stn(images: Any, num_classes: int, *, training: bool) -> Any:
         bias_initializer=tf.constant_initializer(IDENTITY),
         name="theta",
     )
-    x = transform(images, tf.reshape(matrices, [-1, 2, 3]))  # [b, 28, 28, 1]
-    x = layers.conv2d(x, 32, 3, name="conv1", **relu)  # [b, 26, 26, 32]
-    x = layers.max_pooling2d(x, 2, 2, name="pool1")  # [b, 13, 13, 32]
-    x = layers.conv2d(x, 64, 3, name="conv2", **relu)  # [b, 11, 11, 64]
-    x = layers.max_pooling2d(x, 2, 2, name="pool2")  # [b, 5, 5, 64]
-    x = layers.dense(layers.flatten(x, name="flatten"), 128, name="dense1", **relu)
-    return layers.dense(x, num_classes, name="logits")
+    return transform(images, tf.reshape(matrices, [-1, 2, 3]))
 
 
 def transform(images: Any, matrices: Any) -> Any:

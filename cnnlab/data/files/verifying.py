@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cnnlab.base.errors import DataError
 from cnnlab.data.files import layouts
-from cnnlab.data.specs import OFFICIAL_FILES, dataset_spec
+from cnnlab.data.specs import MADE_FROM, OFFICIAL_FILES, dataset_spec
 
 
 def files_present(name: str, root: Path, *, verify: bool) -> list[Path]:
@@ -31,6 +31,7 @@ def verify_dataset(name: str, data_dir: str | Path) -> list[tuple[str, str]]:
         UsageError: unknown data set.
         DataError: some files are missing.
     """
+    name = MADE_FROM.get(name, name)
     if dataset_spec(name).name not in OFFICIAL_FILES:
         return []
     results = []

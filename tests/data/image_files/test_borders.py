@@ -35,7 +35,7 @@ def test_photographs_and_shapes_have_neither() -> None:
     backgrounds = {name: spec.background for name, spec in DATASETS.items()}
     assert backgrounds == {
         **dict.fromkeys(("cifar10", "cifar100", "shapes")),
-        **dict.fromkeys(("mnist", "fashion_mnist"), "dark"),
+        **dict.fromkeys(("mnist", "fashion_mnist", "mnist_distorted"), "dark"),
     }
 
 
