@@ -24,9 +24,10 @@ _MOST_SHIFT: Final = np.float32(4)  # pixels
 
 
 def distort(images: npt.NDArray[np.uint8], *, stream: int) -> npt.NDArray[np.uint8]:
-    """Rotate each image by up to 45 degrees, scale it by 0.7 to 1.2, and shift it by up to 4 pixels.
+    """Rotate each image by up to 45 degrees, scale it by 0.7 to 1.2, and shift it.
 
-    The shift is along each axis. What is outside an image is black. Between pixels the value is interpolated bilinearly.
+    The shift is up to 4 pixels along each axis. What is outside an image is black. Between pixels
+    the value is interpolated bilinearly.
 
     Args:
         images: uint8 [n, height, width, 1].
