@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import UsageError
@@ -29,6 +31,8 @@ from cnnlab.graph.parts import Parts
 from cnnlab.models import ModelFunction
 from cnnlab.run.disk.config_file import load_config, load_run_data
 from cnnlab.run.metrics.scores import Outputs
+from cnnlab.run.metrics.target_sums import LabelSums
+from cnnlab.run.metrics.thresholds import HALF, best_thresholds, thresholds_of
 from cnnlab.run.own_code import parts_of_run, with_own
 from cnnlab.run.trained_model import TrainedModel, check_image_shape
 
@@ -83,6 +87,16 @@ class EvaluateOptions(OwnCodeOptions):
         unit="classes",
         group="output",
         ge=1,
+    )
+    thresholds: Literal["validation"] | float | list[float] | dict[str, float] | None = option(
+        None,
+        "for several labels an image: from which probability on a label counts as given\n"
+        "a number: for all labels\n"
+        "a list: one per label, in order\n"
+        "a mapping: {label: threshold}; 0.5 for the others\n"
+        "validation: for each label, the one with the highest F1 on the validation images",
+        default_text="0.5 for each",
+        group="output",
     )
     csv: str | None = option(
         None,
@@ -154,8 +168,9 @@ def evaluate(
 
         With several labels an image, there is no confusion matrix and what follows from it or from
         the rank of a class. per_class is per_label: each label on its own, predicted if its
-        probability is >= 1/2. accuracy is the fraction of right labels; exact_match is the fraction
-        of images whose labels are all right.
+        probability is at least its threshold. thresholds has these, by label. micro_average has
+        the figures of all decisions together. accuracy is the fraction of right labels; exact_match
+        is the fraction of images whose labels are all right.
 
         With real values: mse, mae, r2, loss, n, step, dataset, split, and per_value, the figures of
         each. See `cnnlab.run.metrics.target_sums`.
@@ -205,13 +220,16 @@ def _evaluate(
 ) -> dict[str, Any]:
     outputs = Outputs(len(data.split.labels), data.spec.num_classes)
     with TrainedModel(options.save_dir, config, data.spec, options.checkpoint, parts) as trained:
+        thresholds = _thresholds(options, config, trained)
         sums = trained.evaluate(data.split, outputs.add)
+    if thresholds is not None and isinstance(sums, LabelSums):
+        sums = sums.with_thresholds(outputs.probabilities, data.split.labels, thresholds)
     figures = {
         **sums.result(),
         "step": trained.step,
         "dataset": data.name,
         "split": data.split_name,
-        **figures_of(sums, outputs, data, options.top_k),
+        **figures_of(sums, outputs, data, options.top_k, thresholds),
     }
     if options.csv is not None:
         write_output(Path(options.csv), tables.class_csv(figures))
@@ -219,3 +237,24 @@ def _evaluate(
         text = tables.predictions_csv(data, outputs)
         write_output(Path(options.predictions), text)
     return figures
+
+
+def _thresholds(
+    options: EvaluateOptions, config: Config, trained: TrainedModel
+) -> npt.NDArray[np.float64] | None:
+    """Return the thresholds of the labels, float64 [labels]; None: those by default.
+
+    Raises:
+        UsageError: they do not fit the run, or there are no validation images.
+    """
+    if options.thresholds != "validation":
+        return thresholds_of(options.thresholds, trained.spec)
+    thresholds_of(HALF, trained.spec)  # checks that there are labels
+    data = load_run_data(config)
+    held_out = data.split("validation")
+    if held_out.images is data.split("test").images:
+        raise UsageError(
+            "--thresholds=validation needs a validation set, or it would choose them on the test "
+            "set; train with --validation_split=0.1"
+        )
+    return best_thresholds(trained.predict(held_out.images), held_out.labels)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from cnnlab.evaluate.evaluation_data import EvaluationData
 from cnnlab.run.metrics.mistakes import most_confused
 from cnnlab.run.metrics.per_class import (
+    FIGURES,
     averages,
     counts_against_others,
     per_class_figures,
@@ -20,9 +24,16 @@ from cnnlab.run.metrics.scores import (
 )
 from cnnlab.run.metrics.sums import EvaluationSums
 from cnnlab.run.metrics.target_sums import LabelSums, Sums, ValueSums
+from cnnlab.run.metrics.thresholds import HALF
 
 
-def figures_of(sums: Sums, outputs: Outputs, data: EvaluationData, top_k: int) -> dict[str, Any]:
+def figures_of(
+    sums: Sums,
+    outputs: Outputs,
+    data: EvaluationData,
+    top_k: int,
+    thresholds: npt.NDArray[np.float64] | None = None,
+) -> dict[str, Any]:
     """Return the figures; see `cnnlab.evaluate.evaluate`.
 
     Args:
@@ -30,6 +41,7 @@ def figures_of(sums: Sums, outputs: Outputs, data: EvaluationData, top_k: int) -
         outputs: of the network, for each image.
         data: the images.
         top_k: of the option top_k, for classes.
+        thresholds: float64 [labels], with which the sums were made; None: 1/2.
     """
     if isinstance(sums, EvaluationSums):
         return {
@@ -38,7 +50,7 @@ def figures_of(sums: Sums, outputs: Outputs, data: EvaluationData, top_k: int) -
             **_figures_of_classes(sums, outputs, data),
         }
     if isinstance(sums, LabelSums):
-        return _figures_of_labels(sums, outputs, data)
+        return _figures_of_labels(sums, outputs, data, thresholds)
     return _figures_of_values(sums, data)
 
 
@@ -64,16 +76,29 @@ def _figures_of_classes(
     }
 
 
-def _figures_of_labels(sums: LabelSums, outputs: Outputs, data: EvaluationData) -> dict[str, Any]:
+def _figures_of_labels(
+    sums: LabelSums,
+    outputs: Outputs,
+    data: EvaluationData,
+    thresholds: npt.NDArray[np.float64] | None,
+) -> dict[str, Any]:
+    if thresholds is None:
+        thresholds = np.full(data.spec.num_classes, HALF)
     areas = areas_under_curves(outputs.probabilities, data.split.labels)
     rows = per_label_figures(sums.counts, data.spec.class_names)
     per_label = [{**row, **area} for row, area in zip(rows, areas, strict=True)]
     macro, weighted = averages(per_label, sums.counts)
+    # The micro mean is over all decisions, as if all labels were one.
+    micro = per_label_figures(sums.counts.sum(axis=0, keepdims=True), ["micro"])[0]
+    flat = outputs.probabilities.reshape(-1, 1), data.split.labels.reshape(-1, 1)
+    micro |= areas_under_curves(*flat)[0]
     return {
         "roc_auc": macro["roc_auc"],
         "pr_auc": macro["pr_auc"],
         "macro_average": macro,
         "weighted_average": weighted,
+        "micro_average": {name: micro[name] for name in FIGURES},
+        "thresholds": dict(zip(data.spec.class_names, thresholds.tolist(), strict=True)),
         "per_label": per_label,
     }
 

@@ -18,7 +18,11 @@ from cnnlab.run.metrics.shown import in_words
 
 LARGEST_MATRIX = 20  # classes: a larger confusion matrix is too wide for a terminal
 VALUE_FIGURES = ("mse", "mae", "r2")
-MEANS = {"macro_average": "macro mean", "weighted_average": "weighted mean"}
+MEANS = {
+    "macro_average": "macro mean",
+    "weighted_average": "weighted mean",
+    "micro_average": "micro mean",  # of several labels only
+}
 
 
 def report(figures: Mapping[str, Any], own: Iterable[str] = ()) -> str:
@@ -69,8 +73,18 @@ def _table_of_classes(figures: Mapping[str, Any], what: str) -> str:
     found = figures[f"per_{what}"]
     rows = [[row["name"], str(row["support"]), *_decimals(row)] for row in found]
     rows.append([])
-    rows += [[title, str(figures["n"]), *_decimals(figures[key])] for key, title in MEANS.items()]
+    rows += [[title, str(figures["n"]), *_decimals(figures[key])] for key, title in _means(figures)]
+    if thresholds := figures.get("thresholds"):
+        columns.insert(1, "threshold")
+        for row in rows:
+            if row:
+                row.insert(1, f"{thresholds[row[0]]:.4g}" if row[0] in thresholds else "")
     return render_table(columns, rows)
+
+
+def _means(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the means that the figures have: their keys, and their titles."""
+    return [(key, title) for key, title in MEANS.items() if key in figures]
 
 
 def _table_of_values(figures: Mapping[str, Any]) -> str:
@@ -81,8 +95,9 @@ def _table_of_values(figures: Mapping[str, Any]) -> str:
 def class_csv(figures: Mapping[str, Any]) -> str:
     """Return the CSV text with a line per class or label: its name, support and FIGURES.
 
-    Two more lines, "macro mean" and "weighted mean", hold the means. The field of a figure that is
-    None is empty. With real values, a line per value has its name and VALUE_FIGURES.
+    More lines, "macro mean", "weighted mean" and with labels "micro mean", hold the means. A figure
+    that is None is an empty field. With real values, a line per value has its name and
+    VALUE_FIGURES.
     """
     if "per_value" in figures:
         found = figures["per_value"]
@@ -93,7 +108,7 @@ def class_csv(figures: Mapping[str, Any]) -> str:
     what = "label" if "per_label" in figures else "class"
     found = figures[f"per_{what}"]
     rows = [[row["name"], row["support"], *map(row.get, FIGURES)] for row in found]
-    for key, title in MEANS.items():
+    for key, title in _means(figures):
         rows.append([title, figures["n"], *map(figures[key].get, FIGURES)])
     return _csv([what, "support", *FIGURES], rows)
 

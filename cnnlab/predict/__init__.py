@@ -25,6 +25,7 @@ from cnnlab.data.specs import Background
 from cnnlab.models import ModelFunction
 from cnnlab.run.answers import answers_of
 from cnnlab.run.disk.config_file import load_config, load_run_data
+from cnnlab.run.metrics.thresholds import thresholds_of
 from cnnlab.run.own_code import parts_of_run
 from cnnlab.run.trained_model import TrainedModel, check_image_shape
 
@@ -69,6 +70,15 @@ class PredictOptions(OwnCodeOptions):
     )
     top: int = option(
         3, "number of classes to name for each image", unit="classes", group="output", ge=1
+    )
+    thresholds: float | list[float] | dict[str, float] | None = option(
+        None,
+        "for several labels an image: from which probability on a label counts as given\n"
+        "a number: for all labels\n"
+        "a list: one per label, in order\n"
+        "a mapping: {label: threshold}; 0.5 for the others",
+        default_text="0.5 for each",
+        group="output",
     )
     format: Literal["text", "json", "jsonl", "csv"] = option(
         "text",
@@ -137,8 +147,8 @@ def iter_predictions(
         on_warning: called with a text at the first image whose background is opposite to that of
             the training images; see `cnnlab.data.image_files.borders`.
         model: your own model, as its function or as FILE.py:NAME; default: the run's own copy.
-        **options: checkpoint, top, tta, batch_size, data_dir, device and invert, as for the
-            command; see `PredictOptions`.
+        **options: checkpoint, top, thresholds, tta, batch_size, data_dir, device and invert, as
+            for the command; see `PredictOptions`.
 
     Raises:
         UsageError: an option is wrong.
@@ -158,6 +168,7 @@ def iter_predictions(
     )
     parts = parts_of_run(config, model, trust=checked.trust)
     spec = load_run_data(config).spec
+    thresholds = thresholds_of(checked.thresholds, spec)
     check_image_shape(checked.save_dir, config, spec, checked.checkpoint, parts)
     paths = map(str, files)
     batch_size, resizing = config.smallest_eval_batch_size, Resizing.of(config)
@@ -168,7 +179,7 @@ def iter_predictions(
             return
         with TrainedModel(checked.save_dir, config, spec, checked.checkpoint, parts) as trained:
             for files, found in _prefetch(trained, chain([first], seen)):
-                yield from answers_of(files, found, spec, checked.top)
+                yield from answers_of(files, found, spec, checked.top, thresholds)
 
 
 def _seen(

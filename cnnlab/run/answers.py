@@ -1,8 +1,8 @@
 """What a network says about image files: one mapping for each, which depends on the labels.
 
 classes: file, class, probability, and top, a list of {class, probability}.
-labels: file, labels (the names of those whose probability is >= 1/2), and probabilities, a mapping
-    from every label to its probability.
+labels: file, labels (the names of those whose probability is at least the threshold, by default
+    1/2), and probabilities, a mapping from every label to its probability.
 values: file, and values, a mapping from every value's name to the predicted value.
 """
 
@@ -16,12 +16,17 @@ import numpy.typing as npt
 
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.run.inference import Ranked
+from cnnlab.run.metrics.thresholds import HALF
 
 Answer = dict[str, Any]
 
 
 def answers_of(
-    files: Sequence[str], found: Ranked | npt.NDArray[np.float32], spec: DatasetSpec, top: int
+    files: Sequence[str],
+    found: Ranked | npt.NDArray[np.float32],
+    spec: DatasetSpec,
+    top: int,
+    thresholds: npt.NDArray[np.float64] | None = None,
 ) -> Iterator[Answer]:
     """Yield the answer for each file.
 
@@ -30,6 +35,7 @@ def answers_of(
         found: of classes, their ranks; else float32 [n, k], probabilities of labels or values.
         spec: names the classes, labels or values.
         top: number of classes to name.
+        thresholds: float64 [k], of labels; default: 1/2 for each.
     """
     names = spec.class_names
     if isinstance(found, Ranked):
@@ -41,10 +47,11 @@ def answers_of(
             ]
             yield {"file": file, **named[0], "top": named}
         return
-    for file, row in zip(files, found.tolist(), strict=True):
+    least = np.full(len(names), HALF) if thresholds is None else thresholds
+    for file, row, is_given in zip(files, found.tolist(), found >= least, strict=True):
         of_names = dict(zip(names, row, strict=True))
         if spec.targets == "labels":
-            labels = [name for name, probability in of_names.items() if probability >= 0.5]
+            labels = [name for name, given in zip(names, is_given, strict=True) if given]
             yield {"file": file, "labels": labels, "probabilities": of_names}
         else:
             yield {"file": file, "values": of_names}

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from cnnlab.base.errors import DataError
 from cnnlab.data.folders.class_folders import SPLIT_FOLDERS
 from cnnlab.data.folders.examining import Examined, examine
-from cnnlab.data.folders.found import TRAIN, Found, Listing, files_in, is_picture
+from cnnlab.data.folders.found import TRAIN, Found, Listing, files_in, is_picture, labels_of
 from cnnlab.data.folders.similar import alike, joined
 
 MUST_REPAIR: Final = ("structure", "unreadable", "leakage", "contradiction")
@@ -83,7 +83,7 @@ def check_pictures(
         for one in good
         if one.frames > 1
     ]
-    faults += _imbalance(listed.found)
+    faults += [] if listed.has_several else _imbalance(listed.found)
     if judge is not None and good:
         faults += _doubts(good, *judge([one.found.path for one in good]))
     faults.sort(key=lambda fault: _ORDER.index(fault.kind))
@@ -172,7 +172,8 @@ def _facts(listed: Listing, good: Sequence[Examined]) -> dict[str, Any]:
     splits: dict[str, dict[str, int]] = {}
     for one in listed.found:
         counts = splits.setdefault(one.split or "all", {})
-        counts[one.label] = counts.get(one.label, 0) + 1
+        for label in labels_of(one, has_several=listed.has_several):
+            counts[label] = counts.get(label, 0) + 1
     sizes = Counter((one.width, one.height) for one in good)
     facts: dict[str, Any] = {
         "pictures": len(listed.found),

@@ -128,7 +128,7 @@ def _pictures(
 
 
 def _check_classes(root: str, found: Iterable[Found]) -> None:
-    check_labels(root, found)
+    check_labels(root, (one.label for one in found))
     known = {one.label for one in found if one.split in (None, TRAIN)}
     for one in found:
         if one.label not in known:
@@ -142,14 +142,16 @@ def _hint(one: Found, known: Iterable[str]) -> str:
     return nearest(one.label, known).replace("; did", ": did")
 
 
-def check_labels(where: str, found: Iterable[Found]) -> None:
-    """Check the names of the classes.
+def check_labels(where: str, names: Iterable[str], *, has_several: bool = False) -> None:
+    """Check the names of the classes, or of the labels if a picture has several.
 
     Raises:
-        DataError: there is only one, or two of them differ in case only.
+        DataError: there is only one class, or no label, or two of them differ in case only.
     """
-    labels = sorted({one.label for one in found})
-    if len(labels) == 1:
+    labels = sorted(set(names))
+    if not labels:
+        raise DataError(f"{where} has no label; write them into the column labels, as in a;b")
+    if len(labels) == 1 and not has_several:
         raise DataError(
             f"{where} has only the class {labels[0]}; a network needs at least two classes to tell "
             "apart"

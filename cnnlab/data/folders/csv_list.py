@@ -1,25 +1,39 @@
-"""Lists the pictures of list:FILE.csv, a table with the columns path, label and perhaps split."""
+"""Lists the pictures of list:FILE.csv, a table with the columns path, label and perhaps split.
+
+With the column labels instead of label, a picture has any number of labels, as in a;b.
+"""
 
 from __future__ import annotations
 
 import csv
+import itertools
 import os
 from pathlib import Path
 
 from cnnlab.base.errors import DataError
 from cnnlab.base.files import read_text
 from cnnlab.data.folders.class_folders import SPLIT_FOLDERS, check_labels
-from cnnlab.data.folders.found import TEST, TRAIN, VALIDATION, Found, Listing
+from cnnlab.data.folders.found import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Found,
+    Listing,
+    joined_labels,
+    labels_of,
+)
 
 _MAX_BYTES = 1_000_000_000
 _COLUMNS = ("path", "label", "split")
+_LABELS = "labels"  # instead of label
 
 
 def list_csv(file: str) -> Listing:
     """List the pictures that a table names.
 
     Its first line has the names of the columns; without it they are path, label, split. Relative
-    paths are from the folder of the table. A split is train, val (or valid, validation) or test.
+    paths are from the folder of the table. The column labels has any number of labels, separated by
+    ; or none. A split is train, val (or valid, validation) or test.
 
     Raises:
         DataError: the table is missing, has another form, or names a file that is missing, a file
@@ -50,15 +64,19 @@ def list_csv(file: str) -> Listing:
         found.append(one)
     if not found:
         raise DataError(f"{file} names no picture; give it rows of {','.join(columns)}")
-    check_labels(file, found)
-    known = {one.label for one in found if one.split in (None, TRAIN)}
-    for one in found:
-        if one.label not in known:
-            raise DataError(
-                f"{file}: {one.split} has the class {one.label}, which train has not; correct the "
-                "label of its rows, or add rows to train"
-            )
-    return Listing(sorted(found, key=lambda one: one.name), [], [])
+    has_several = _LABELS in columns
+    names = [labels_of(one, has_several=has_several) for one in found]
+    check_labels(file, itertools.chain(*names), has_several=has_several)
+    of_training = zip(found, names, strict=True)
+    known = {name for one, own in of_training if one.split in (None, TRAIN) for name in own}
+    for one, own in zip(found, names, strict=True):
+        for name in own:
+            if name not in known:
+                raise DataError(
+                    f"{file}: {one.split} has the {'label' if has_several else 'class'} {name}, "
+                    "which train has not; correct the label of its rows, or add rows to train"
+                )
+    return Listing(sorted(found, key=lambda one: one.name), [], [], has_several)
 
 
 def _columns(file: str, rows: list[tuple[int, list[str]]]) -> list[str]:
@@ -66,7 +84,7 @@ def _columns(file: str, rows: list[tuple[int, list[str]]]) -> list[str]:
     if not rows:
         return list(_COLUMNS[:2])
     first = [cell.lower() for cell in rows[0][1]]
-    if "path" in first and "label" in first:
+    if "path" in first and ("label" in first) != (_LABELS in first):
         del rows[0]
         return first
     if len(first) not in (2, 3):
@@ -79,7 +97,10 @@ def _columns(file: str, rows: list[tuple[int, list[str]]]) -> list[str]:
 
 def _picture(where: str, row: dict[str, str], folder: str) -> Found:
     name, label, split = (row.get(column, "") for column in _COLUMNS)
-    if not name or not label:
+    has_several = _LABELS in row
+    if has_several:
+        label = joined_labels(row[_LABELS])
+    if not name or not (label or has_several):
         raise DataError(f"{where} has no {'label' if name else 'path'}; add it or remove the line")
     path = os.path.join(folder, os.path.expanduser(name))
     if not os.path.exists(path):

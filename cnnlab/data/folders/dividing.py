@@ -9,16 +9,24 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from cnnlab.base.errors import DataError, UsageError
-from cnnlab.data.folders.found import TEST, TRAIN, VALIDATION, Found
+from cnnlab.data.folders.found import TEST, TRAIN, VALIDATION, Found, labels_of
+
+_NO_LABEL: Final = ""  # of pictures without any; they are divided, too
 
 
 def divide(
-    found: Sequence[Found], test_split: float, validation_split: float, group: str | None
+    found: Sequence[Found],
+    test_split: float,
+    validation_split: float,
+    group: str | None,
+    *,
+    has_several: bool = False,
 ) -> list[Found]:
     """Return the pictures with all their splits decided.
 
@@ -32,6 +40,8 @@ def divide(
         validation_split: fraction of each class that is trained on otherwise, in [0, 1).
         group: regular expression, found in the name of each picture; the pictures with the same
             match (its first group, if it has one) are never in two splits.
+        has_several: see `Listing`. The fractions are then of each label. A test or validation set
+            may lack a label.
 
     Raises:
         UsageError: a picture's name does not match `group`, or validation_split is given beside a
@@ -39,12 +49,13 @@ def divide(
         DataError: pictures of one group are in two splits, or a split would lack a class.
     """
     groups = [_group_of(one, group) for one in found]
+    classes = [labels_of(one, has_several=has_several) or [_NO_LABEL] for one in found]
     splits = [one.split for one in found]
     if None in splits:
         if any(splits):
             one = found[splits.index(None)]
             raise DataError(f"{one.name} has no split, but others have; give one to all or none")
-        splits = _held_out(found, groups, splits, None, TEST, test_split)
+        splits = _held_out(classes, groups, splits, None, TEST, test_split, may_lack=has_several)
         splits = [split or TRAIN for split in splits]
     if TEST not in splits:
         splits = [TEST if split == VALIDATION else split for split in splits]
@@ -55,7 +66,9 @@ def divide(
         )
     _check_groups(found, groups, splits)
     if validation_split:
-        splits = _held_out(found, groups, splits, TRAIN, VALIDATION, validation_split)
+        splits = _held_out(
+            classes, groups, splits, TRAIN, VALIDATION, validation_split, may_lack=has_several
+        )
     return [one._replace(split=split) for one, split in zip(found, splits, strict=True)]
 
 
@@ -86,36 +99,57 @@ def _check_groups(
 
 
 def _held_out(
-    found: Sequence[Found],
+    classes: Sequence[Sequence[str]],
     groups: Sequence[str],
     splits: Sequence[str | None],
     source: str | None,
     target: str,
     fraction: float,
+    *,
+    may_lack: bool,
 ) -> list[str | None]:
-    """Move about a fraction of each class from one split to another, whole groups only."""
-    labels = sorted({one.label for one in found})
+    """Move about a fraction of each class from one split to another, whole groups only.
+
+    Args:
+        classes: the classes of each picture; several, if it has labels.
+        groups: the group of each picture.
+        splits: the split of each picture.
+        source, target: the splits.
+        fraction: of each class.
+        may_lack: whether the target may have nothing of a class.
+    """
+    labels = sorted({name for own in classes for name in own})
     index = {label: i for i, label in enumerate(labels)}
     members: dict[str, list[int]] = {}
     for i, name in enumerate(groups):
         if splits[i] == source:
             members.setdefault(name, []).append(i)
     counts = {
-        name: np.bincount([index[found[i].label] for i in rows], minlength=len(labels))
+        name: np.bincount(
+            [index[label] for i in rows for label in classes[i]], minlength=len(labels)
+        )
         for name, rows in members.items()
     }
     total = np.sum(list(counts.values()), axis=0)
     missing = _quotas(total, fraction)
     moved = list(splits)
+
+    def turn(name: str) -> tuple[int, bytes, str]:
+        # Rare labels first: once the frequent ones have their quotas, no picture of both may move.
+        rarest = int(total[counts[name] > 0].min()) if may_lack else 0
+        return rarest, _hash(f"{target}/{name}"), name
+
     # A group moves if the numbers of moved pictures then are closer to the quotas.
-    for name in sorted(members, key=lambda name: (_hash(f"{target}/{name}"), name)):
+    for name in sorted(members, key=turn):
         if np.abs(missing - counts[name]).sum() < np.abs(missing).sum():
             missing = missing - counts[name]
             for i in members[name]:
                 moved[i] = target
     for label in labels:
-        in_split = [moved[i] for i, one in enumerate(found) if one.label == label]
-        for which in (target, source):
+        in_split = [moved[i] for i, own in enumerate(classes) if label in own]
+        if label == _NO_LABEL:
+            continue
+        for which in (source,) if may_lack else (target, source):
             if which not in in_split:
                 raise _empty(label, which or TRAIN, in_split, target)
     return moved

@@ -11,6 +11,7 @@ from cnnlab.base.errors import DataError
 from cnnlab.data.image_files.image_paths import SUFFIXES
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
+BETWEEN: Final = ";"  # several labels of a picture
 CACHE_FOLDER: Final = ".cnnlab_cache"  # beside pictures; see `pixel_cache`
 # Files and folders that programs leave among pictures; those that begin with a dot count, too.
 _LITTER: Final = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx")
@@ -26,7 +27,7 @@ class Found(NamedTuple):
 
     path: where the file is.
     name: its path below the data set's folder, with / between folders. It decides the split.
-    label: the name of its class.
+    label: the name of its class; of several labels, their names, joined as `joined_labels` says.
     split: TRAIN, VALIDATION or TEST; None: it is still to be decided.
     """
 
@@ -42,11 +43,23 @@ class Listing(NamedTuple):
     found: the pictures.
     hidden: the hidden files and folders, which are left out.
     others: the files that are no pictures, by name and content, which are left out.
+    has_several: whether a picture has any number of labels, instead of one class.
     """
 
     found: list[Found]
     hidden: list[str]
     others: list[str]
+    has_several: bool = False
+
+
+def joined_labels(text: str) -> str:
+    """Return labels that are separated by ; in one form: sorted, each once."""
+    return BETWEEN.join(sorted({name.strip() for name in text.split(BETWEEN)} - {""}))
+
+
+def labels_of(one: Found, *, has_several: bool) -> list[str]:
+    """Return the labels of a picture; if it has a class, that alone."""
+    return [name for name in one.label.split(BETWEEN) if name] if has_several else [one.label]
 
 
 def is_hidden(name: str) -> bool:

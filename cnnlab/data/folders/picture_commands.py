@@ -104,7 +104,13 @@ def check_command(
         listed = list_pictures(dataset)
         if config is None or dataset != config.dataset:
             return listed
-        divided = divide(listed.found, config.test_split, config.validation_split, config.group)
+        divided = divide(
+            listed.found,
+            config.test_split,
+            config.validation_split,
+            config.group,
+            has_several=listed.has_several,
+        )
         return listed._replace(found=divided)
 
     checked = check_pictures(path, listing, options.near, judge)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from cnnlab.data.datasets import Dataset, Split
 from cnnlab.data.folders.class_folders import list_folder
 from cnnlab.data.folders.csv_list import list_csv
 from cnnlab.data.folders.dividing import divide
-from cnnlab.data.folders.found import TEST, TRAIN, VALIDATION, Found, Listing
+from cnnlab.data.folders.found import TEST, TRAIN, VALIDATION, Found, Listing, labels_of
 from cnnlab.data.folders.picture_reader import PictureReader, refuse_if_asked
 from cnnlab.data.image_files.borders import background_of
 from cnnlab.data.image_files.headers import read_header
@@ -61,11 +62,17 @@ class Pictures:
         self._config = config
         self.listing = list_pictures(config.dataset)
         is_decided = all(one.split for one in self.listing.found)
+        several = self.listing.has_several
         self.found = divide(
-            self.listing.found, config.test_split, config.validation_split, config.group
+            self.listing.found,
+            config.test_split,
+            config.validation_split,
+            config.group,
+            has_several=several,
         )
         self._bad: dict[int, DataError] = {}
-        self._labels = {name: i for i, name in enumerate(sorted({o.label for o in self.found}))}
+        own = [labels_of(one, has_several=several) for one in self.found]
+        self._labels = {name: i for i, name in enumerate(sorted(set(itertools.chain(*own))))}
         size = size or config.image_size or self._common_size()
         counts = Counter(one.split for one in self.found)
         self.spec = DatasetSpec(
@@ -74,6 +81,7 @@ class Pictures:
             tuple(self._labels),
             counts[TRAIN],
             counts[TEST],
+            "labels" if several else "classes",
             divided=None if is_decided and not config.validation_split else _digest(self.found),
         )
         self.reader = PictureReader(config, self.found, self.spec.image_shape, self._bad)
@@ -111,12 +119,17 @@ class Pictures:
             read = self.reader.read_from_cache() if from_cache else self.reader.read_from_files()
             rows = np.array(self.rows_of(split), np.int64)
             images = RowImages(read, rows, self.spec.image_shape)
-        labels = np.array(
-            [self._labels[self.found[i].label] for i in self.rows_of(split)], np.int32
-        )
-        if len(set(labels.tolist())) < len(self._labels) and split == TRAIN:
-            name = next(name for name, i in self._labels.items() if i not in labels)
-            raise DataError(f"no picture of the class {name} can be read; replace the files")
+        several = self.listing.has_several
+        own = [labels_of(self.found[i], has_several=several) for i in self.rows_of(split)]
+        lost = self._labels.keys() - set(itertools.chain(*own))
+        if lost and split == TRAIN:
+            what = "label" if several else "class"
+            raise DataError(f"no picture of the {what} {min(lost)} can be read; replace the files")
+        labels = np.zeros((len(own), len(self._labels)), np.float32)
+        for row, names in zip(labels, own, strict=True):
+            row[[self._labels[name] for name in names]] = 1
+        if not several:
+            labels = labels.argmax(axis=1).astype(np.int32)
         if not len(labels):
             raise DataError(f"no picture of the {split} set can be read; replace the files")
         return Split(images, labels)

@@ -55,12 +55,12 @@ def areas_under_curves(
     areas = []
     for index in range(probabilities.shape[1]):
         is_positive = labels == index if labels.ndim == 1 else labels[:, index] == 1
-        hits, misses = _counts_above(probabilities[:, index], is_positive)
+        hits, misses = counts_above(probabilities[:, index], is_positive)
         areas.append({"roc_auc": roc_auc(hits, misses), "pr_auc": average_precision(hits, misses)})
     return areas
 
 
-def _counts_above(
+def counts_above(
     scores: npt.NDArray[np.float32], is_positive: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Count the positives and negatives with a score >= t, for each score t in descending order.

@@ -15,6 +15,8 @@ from cnnlab.run.metrics.sums import EvaluationSums, check_finite
 class LabelSums:
     """Sums of several labels an image. A label is predicted if its probability is >= 1/2.
 
+    `with_thresholds` has other thresholds.
+
     Attributes:
         counts: int64 [labels, 4], numbers of images: true positives, false positives, false
             negatives, true negatives.
@@ -49,12 +51,32 @@ class LabelSums:
         """
         check_finite(logits)
         assert losses is not None
-        truth, predicted = labels >= 0.5, logits >= 0
+        self._count(labels, logits >= 0)
+        self.loss_sum += float(losses.sum(dtype=np.float64))
+        self.n += len(labels)
+
+    def with_thresholds(
+        self,
+        probabilities: npt.NDArray[np.float32],
+        labels: npt.NDArray[np.float32],
+        thresholds: npt.NDArray[np.float64],
+    ) -> LabelSums:
+        """Return the sums of the same images with other thresholds.
+
+        Args:
+            probabilities, labels: of all images, float32 [n, labels].
+            thresholds: float64 [labels]; a label is predicted if its probability is not below.
+        """
+        other = LabelSums(len(self.counts))
+        other._count(labels, probabilities >= thresholds)
+        other.loss_sum, other.own, other.n = self.loss_sum, self.own, self.n
+        return other
+
+    def _count(self, labels: npt.NDArray[np.float32], predicted: npt.NDArray[np.bool_]) -> None:
+        truth = labels >= 0.5
         pairs = ((truth, predicted), (~truth, predicted), (truth, ~predicted), (~truth, ~predicted))
         self.counts += np.stack([(a & b).sum(axis=0) for a, b in pairs], axis=1)
         self.num_exact += int((truth == predicted).all(axis=1).sum())
-        self.loss_sum += float(losses.sum(dtype=np.float64))
-        self.n += len(labels)
 
     def result(self) -> dict[str, Any]:
         """Return accuracy, exact_match, loss, n and own; the figures are NaN if n is 0.

@@ -35,6 +35,16 @@ def test_each_class_gives_its_fraction() -> None:
         divide(pictures({"a": 100, "b": 10, "c": 1}), 0.2, 0, None)
 
 
+def test_each_of_several_labels_gives_its_fraction() -> None:
+    found = pictures({"a": 40, "a;b": 40, "": 20})
+    divided = divide(found, 0.2, 0, None, has_several=True)
+    in_test = Counter(one.label for one in divided if one.split == "test")
+    assert in_test == {"a": 8, "a;b": 8, "": 4}
+    once = [*found, Found("/p/c.png", "c.png", "a;c", None)]
+    with pytest.raises(DataError, match="the train set would have nothing of the class c"):
+        divide(once, 0.2, 0, None, has_several=True)
+
+
 def test_the_order_of_files_does_not_matter() -> None:
     found = pictures({"a": 40, "b": 30})
     shuffled = random.Random(1).sample(found, len(found))

@@ -8,6 +8,7 @@ import pytest
 from cnnlab.base.errors import DataError
 from cnnlab.data.folders.class_folders import list_folder
 from cnnlab.data.folders.csv_list import list_csv
+from cnnlab.data.folders.found import labels_of
 from tests.data.folders.pictures import write, write_folder
 
 
@@ -139,9 +140,19 @@ def test_a_table_without_names_of_columns() -> None:
     ]
 
 
+def test_a_table_with_several_labels() -> None:
+    listing = list_csv(table("path,labels\nx/0.jpg,b; a;\nx/1.png,\nx/2.jpg,a\n"))
+    assert listing.has_several
+    found = [labels_of(one, has_several=True) for one in listing.found]
+    assert found == [["a", "b"], [], ["a"]]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("path,labels\nx/0.jpg,\nx/1.png,;\n", "has no label; write them into the column"),
+        ("path,labels,label,split\nx/0.jpg,a,b,\n", "has 4 columns and no line with their names"),
+        ("path,labels,split\nx/0.jpg,a,train\nx/1.png,a;b,val\n", "validation has the label b"),
         ("path,label\nx/0.jpg,a\nx/9.jpg,b\n", "line 3: there is no file .*x/9.jpg"),
         ("path,label\nx/0.jpg,a\nx/0.jpg,b\n", "names x/0.jpg in the lines 2 and 3"),
         ("path,label,split\nx/0.jpg,a,train\nx/1.png,b,vali\n", "line 3 has the split vali"),
