@@ -41,7 +41,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["dataset", "image_shape", "classes", "train", "test"]
-    assert lines[2] == "cifar100       32x32x3          100  50000  10000"
+    assert lines[2] == "cifar100         32x32x3          100  50000  10000"
 
 
 @pytest.mark.parametrize("words", [["cifar10"], ["--dataset=cifar10"]])

@@ -184,6 +184,14 @@ def test_parameters_and_names(name: str) -> None:
     assert sum(trained) == parameters
 
 
+def test_the_spatial_transformer_can_be_left_out() -> None:
+    with tf.Graph().as_default():
+        build("stn", tf.zeros([2, *MNIST]), 10, **resolve({"config": "stn_without"}).model_options)
+        sizes = {v.op.name: int(np.prod(v.shape)) for v in tf.trainable_variables()}
+    assert sum(sizes.values()) == 225_034
+    assert {name.split("/")[0] for name in sizes} == {"conv1", "conv2", "dense1", "logits"}
+
+
 def test_parameters_of_the_recipe_cats_dogs() -> None:
     options = resolve({"config": "cats_dogs"}).model_options
     with tf.Graph().as_default():
