@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from cnnlab.base.tf1 import tf
+
+# Values of a histogram, which TensorFlow counts one by one. More would take longer than a step.
+MOST_VALUES: Final = 2**16
+_GOLDEN: Final = 0.6180339887498949
 
 
 def build_layer_summaries(activations: dict[str, Any]) -> Any:
     """Add mean, sd, max, min and histogram of each layer's output, and each weight's histogram.
+
+    A histogram is of at most MOST_VALUES values, the other statistics are of all.
 
     Args:
         activations: name to output of each layer, float32 [batch, ...].
@@ -30,8 +36,20 @@ def build_layer_summaries(activations: dict[str, Any]) -> Any:
             # Raw ops, because those of tf.summary put the name scope in front of the tag.
             tag = f"{name}/{statistic}"
             summaries.append(tf.raw_ops.ScalarSummary(tags=tag, values=value))
-        summaries.append(tf.raw_ops.HistogramSummary(tag=f"{name}/histogram", values=output))
+        summaries.append(_histogram(f"{name}/histogram", output))
     for variable in tf.trainable_variables():
-        tag = f"weights/{variable.op.name}"
-        summaries.append(tf.raw_ops.HistogramSummary(tag=tag, values=variable))
+        summaries.append(_histogram(f"weights/{variable.op.name}", variable.read_value()))
     return tf.summary.merge(summaries)
+
+
+def _histogram(tag: str, values: Any) -> Any:
+    """Return the histogram of the values; of more than MOST_VALUES, of so many of them.
+
+    These are at places that multiples of the golden ratio spread evenly, over all channels too.
+    """
+    flat = tf.reshape(values, [-1])
+    size = tf.size(flat, out_type=tf.int64)
+    multiples = tf.cast(tf.range(MOST_VALUES), tf.float64) * _GOLDEN
+    places = tf.cast((multiples - tf.floor(multiples)) * tf.cast(size, tf.float64), tf.int64)
+    shown = tf.cond(size > MOST_VALUES, lambda: tf.gather(flat, places), lambda: flat)
+    return tf.raw_ops.HistogramSummary(tag=tag, values=shown)

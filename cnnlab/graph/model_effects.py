@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from cnnlab.base.errors import CnnlabError, UsageError
@@ -121,6 +122,16 @@ class Summaries:
         new = [summary for summary in collection if id(summary) not in self._known]
         collection[:] = [summary for summary in collection if id(summary) in self._known]
         return [summary for summary in new if summary.graph is graph]
+
+
+@contextmanager
+def collections_kept() -> Iterator[None]:
+    """Forget what the block adds to the collections of the default graph."""
+    graph = tf.get_default_graph()
+    before = {key: list(tf.get_collection_ref(key)) for key in graph.get_all_collection_keys()}
+    yield
+    for key in graph.get_all_collection_keys():
+        tf.get_collection_ref(key)[:] = before.get(key, [])
 
 
 def summary_variables() -> list[Any]:

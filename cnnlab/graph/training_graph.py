@@ -8,6 +8,7 @@ for the smallest networks many in one compiled operation (`cnnlab.graph.compiled
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
@@ -25,11 +26,11 @@ from cnnlab.graph.inference_graph import (
     build_inference_graph,
 )
 from cnnlab.graph.layer_summaries import build_layer_summaries
-from cnnlab.graph.model_effects import summary_variables
+from cnnlab.graph.model_effects import collections_kept, summary_variables
 from cnnlab.graph.own_results import Own
 from cnnlab.graph.own_trials import try_own_functions
 from cnnlab.graph.parts import Parts
-from cnnlab.graph.step import StepContext, StepsMade, choose_kernels
+from cnnlab.graph.step import StepContext, StepsMade, build_training_logits, choose_kernels
 from cnnlab.graph.steps import make_steps_one_by_one
 from cnnlab.graph.update.averages import Averages, network_variables, updated_by_passes
 from cnnlab.graph.update.losses import training_losses
@@ -62,7 +63,8 @@ class TrainGraph(NamedTuple):
             no summaries.
         next_rows: the rows of the next step's batch, as `ResidentData.rows` returns them; None
             unless configured. Fetching them does not train.
-        layer_summaries: bytes scalar, the layers' statistics in inference; None unless configured.
+        layer_summaries: split to bytes scalar, the layers' statistics for the fed images: train: of
+            a forward pass of training, with dropout on; val: in inference. None unless configured.
         fill_data: function (session, train split) that makes the training set resident.
         plateau: the state of the schedule plateau; None with another schedule.
         waited: float64 scalar, seconds in which steps have waited for images that are read while it
@@ -85,7 +87,7 @@ class TrainGraph(NamedTuple):
     rollbacks: Any
     model_summaries: Any
     next_rows: dict[str, Any] | None
-    layer_summaries: Any
+    layer_summaries: dict[str, Any] | None
     fill_data: Callable[[Any, Split], None]
     plateau: Plateau | None
     waited: Any
@@ -190,7 +192,7 @@ def build_train_graph(
         rollbacks=rate.rollbacks,
         model_summaries=next((v.read_value() for v in summary_variables()), None),
         next_rows=_build_next_rows(config, source, global_step),
-        layer_summaries=_build_summaries(config, inference),
+        layer_summaries=_build_summaries(context, inference),
         fill_data=source.fill,
         plateau=rate.plateau,
         waited=steps.waited,
@@ -245,7 +247,8 @@ def _build_finite_check() -> Any:
 def _build_next_rows(
     config: Config, source: BatchSource, global_step: Any
 ) -> dict[str, Any] | None:
-    if not config.inference_summaries:
+    is_wanted = config.inference_summaries or config.layer_summaries
+    if not is_wanted or (source.data.reader is not None and not config.inference_summaries):
         return None
     if source.data.reader is not None:
         raise UsageError(
@@ -257,8 +260,17 @@ def _build_next_rows(
         return rows_of_step(source.data, config.batch_size, config.seed, step, source.sampler)
 
 
-def _build_summaries(config: Config, inference: InferenceGraph) -> Any:
-    if not config.layer_summaries:
+def _build_summaries(context: StepContext, inference: InferenceGraph) -> dict[str, Any] | None:
+    if not context.config.layer_summaries:
         return None
+    # Apart from the steps: no other workers take part, and XLA compiles nothing of it.
+    kernels = dataclasses.replace(context.kernels, compiler=None)
+    apart = context._replace(share=ALONE, kernels=kernels)
     with tf.name_scope("layer_summaries"):
-        return build_layer_summaries(inference.activations)
+        with collections_kept():
+            step, labels = context.global_step.read_value(), inference.labels_ph
+            _, tower = build_training_logits(apart, inference.inputs, step, labels)
+        return {
+            "train": build_layer_summaries(tower.activations),
+            "val": build_layer_summaries(inference.activations),
+        }

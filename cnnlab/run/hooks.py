@@ -11,6 +11,7 @@ import numpy as np
 
 from cnnlab.base.errors import NonFiniteError
 from cnnlab.base.tf1 import on_calling_thread, tf
+from cnnlab.data.datasets import Split
 from cnnlab.run.disk.run_directory import RunDirectory
 from cnnlab.run.hook import Hook, Run, StepState
 from cnnlab.run.log import RunLog
@@ -61,8 +62,9 @@ class SummaryHook(Hook):
 
 def _inference_figures(run: Run, step: int) -> dict[str, float]:
     """Return inference_loss and inference_accuracy of the next batch, if they are configured."""
-    if run.train_graph.next_rows is None:
+    if not run.config.inference_summaries:
         return {}
+    assert run.train_graph.next_rows is not None
     rows = run.session.run(run.train_graph.next_rows)
     figures = run.evaluate((rows["images"], rows["labels"]), tta="none")
     found = {name: figures[name] for name in ("loss", "accuracy") if name in figures}
@@ -92,25 +94,37 @@ class ModelSummaryHook(Hook):
 
 
 class LayerSummaryHook(Hook):
-    """Writes the statistics and histograms of each layer's output, always on the same images."""
+    """Writes the statistics and histograms of each layer's output for a batch of one split.
 
-    def __init__(self, every_steps: int, log: RunLog, samples: dict[str, Any]) -> None:
+    Of the split train they are those of a forward pass of training, with dropout on, for the batch
+    of the next step if the training images are in memory. Of the split val they are those of
+    inference, always for the same images.
+    """
+
+    def __init__(self, every_steps: int, log: RunLog, split: str, sample: Split) -> None:
         """Prepare to write the summaries.
 
         Args:
             every_steps: steps between two summaries.
             log: receives the summaries.
-            samples: split to uint8 images [batch, height, width, channels].
+            split: train or val.
+            sample: the images where no batch is drawn, and their labels.
         """
         self.every_steps = every_steps
         self._log = log
-        self._samples = samples
+        self._split = split
+        self._sample = sample
 
     def after_step(self, run: Run, state: StepState) -> None:
-        for split, images in self._samples.items():
-            feed = {run.images_ph: images}
-            summary = run.session.run(run.train_graph.layer_summaries, feed)
-            self._log.write_summary(split, state.step, summary)
+        graph = run.train_graph
+        assert graph.layer_summaries is not None
+        images, labels = self._sample.images, self._sample.labels
+        if self._split == "train" and graph.next_rows is not None:
+            rows = run.session.run(graph.next_rows)
+            images, labels = rows["images"], rows["labels"]
+        feed = {graph.inference.images_ph: images, graph.inference.labels_ph: labels}
+        summary = run.session.run(graph.layer_summaries[self._split], feed)
+        self._log.write_summary(self._split, state.step, summary)
 
 
 class CheckpointHook(Hook):

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from cnnlab.base.printing import is_quiet
+from cnnlab.data.datasets import Split
 from cnnlab.run import hooks as standard
 from cnnlab.run.disk.run_directory import RunDirectory
 from cnnlab.run.evaluating import (
@@ -68,11 +69,13 @@ def make_hooks(
     if run.train_graph.model_summaries is not None:
         hooks.append(standard.ModelSummaryHook(summary_steps, log))
     if config.layer_summaries and run.is_chief:
-        samples = {
-            "train": np.array(run.data.split("train").images[: config.batch_size]),
-            "val": np.asarray(run.data.split(config.validate_on).images[: config.batch_size]),
-        }
-        hooks.append(standard.LayerSummaryHook(summary_steps, log, samples))
+        for split, every_steps, name in (
+            ("train", summary_steps, "train"),
+            ("val", config.eval_steps, config.validate_on),
+        ):
+            images, labels = run.data.split(name)[:2]
+            sample = Split(np.array(images[: config.batch_size]), labels[: config.batch_size])
+            hooks.append(standard.LayerSummaryHook(every_steps, log, split, sample))
     if "images" in config.tensorboard and run.is_chief:
         hooks.append(InputImagesHook(log))
     if "projector" in config.tensorboard and run.is_chief:

@@ -93,10 +93,10 @@ def test_layer_statistics_and_histograms(run: Path) -> None:
 
 def test_layer_statistics_are_right(tmp_path: Path) -> None:
     """NumPy computes the same five statistics of the logits."""
-    images = small_run.arrays()[0][0][:6]
     options = {"layer_summaries": True, "summary_steps": 3, "steps": 3}
     with small_run.make(tmp_path / "save", small_run.linear, **options) as train:
         train.train()
+        images = train.session.run(train.train_graph.next_rows)["images"]
         logits = train.session.run(train.logits, {train.images_ph: images}).astype(np.float64)
     folder = tmp_path / "save-logs/train"
     for name, expected in {
@@ -213,6 +213,16 @@ def test_lines_are_written_immediately(tmp_path: Path) -> None:
     log.write_summary("val", 2, tf.Summary(value=[]).SerializeToString())
     log.flush()
     log.close()
+
+
+def test_layers_are_shown_with_dropout_on_training_images(run: Path) -> None:
+    """dropout1 drops 0.3 in training; in inference it is no layer. val is at the evaluations."""
+    before, after = (scalars(run / "save-logs/train", f"{n}/max") for n in ("flatten", "dropout1"))
+    assert [step for step, _ in before] == [4, 8, 12]
+    ratios = [b / a for (_, a), (_, b) in zip(before, after, strict=True)]
+    assert max(ratios) == pytest.approx(1 / 0.7, rel=1e-5)
+    assert [step for step, _ in scalars(run / "save-logs/val", "flatten/max")] == [6, 12]
+    assert "dropout1/max" not in events(run / "save-logs/val").Tags()["scalars"]
 
 
 def test_the_next_batch_in_inference(tmp_path: Path) -> None:

@@ -34,6 +34,9 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "random_crop": Augmentation(
         geometry.random_crop, moves_only=True, evaluation_view=geometry.central_crop
     ),
+    "scale_jitter": Augmentation(
+        geometry.scale_jitter, evaluation_view=geometry.central_scaled_crop
+    ),
     "rotate": Augmentation(geometry.rotate),
     "shear": Augmentation(geometry.shear),
     "zoom": Augmentation(geometry.zoom),
@@ -124,6 +127,13 @@ def shape_after(entries: list[Any], image_shape: tuple[int, int, int]) -> tuple[
                 raise UsageError(
                     f"--augment: random_crop of {given['size']} from images of {height} x {width}; "
                     "use a smaller size"
+                )
+            height = width = given["size"]
+        if name == "scale_jitter":
+            if given["size"] > given["lower"]:
+                raise UsageError(
+                    f"--augment: scale_jitter crops {given['size']} pixels, but the short side may "
+                    f"have only {given['lower']}; use lower >= size"
                 )
             height = width = given["size"]
         is_reflected = name in AUGMENTATIONS and given.get("mode") == "reflect"

@@ -30,6 +30,7 @@ _OUTSIDE = {
     "plateau": "optimizer/plateau",
     "rollbacks": "optimizer/rollbacks",
     "layer_summaries": "metrics/layer_summaries",
+    "next_rows": "input/next_rows",
     "global_step": "training/global_step",
 }
 # These nodes have an edge to every variable, which would hide all other edges.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from PIL import Image
 
 from cnnlab.base.randomness import Origin, StepKeys
 from cnnlab.config.augmentations import MIXING
@@ -40,6 +41,7 @@ def shares_of(found: np.ndarray, *candidates: np.ndarray) -> list[float]:
     return [which.mean() for which in is_which]
 
 
+CROPS = {"random_crop": {"size": 7}, "scale_jitter": {"size": 7, "lower": 8, "upper": 13}}
 ALONE = [n for n in AUGMENTATIONS if n not in MIXING and n != "alternating_flip"]
 
 
@@ -47,11 +49,11 @@ ALONE = [n for n in AUGMENTATIONS if n not in MIXING and n != "alternating_flip"
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_types_sizes_and_keys(name: str, dtype: Any) -> None:
     """Type and shape are kept. The same step gives the same result, another step another one."""
-    arguments = {"size": 7} if name in ("random_crop", "cutout") else {}
+    arguments = CROPS.get(name, {"size": 7} if name == "cutout" else {})
     images = IMAGES.astype(dtype)
     found = call(name, images, **arguments)
     assert found.dtype == dtype
-    size = (7, 7) if name == "random_crop" else (HEIGHT, WIDTH)
+    size = (7, 7) if name in CROPS else (HEIGHT, WIDTH)
     assert found.shape == (COUNT, *size, 3)
     np.testing.assert_array_equal(found, call(name, images, **arguments))
     assert (found != call(name, images, step=1, **arguments)).any()
@@ -59,13 +61,13 @@ def test_types_sizes_and_keys(name: str, dtype: Any) -> None:
 
 @pytest.mark.parametrize("name", [n for n in ALONE if n not in ("saturation", "hue")])
 def test_grey_images(name: str) -> None:
-    arguments = {"size": 7} if name == "random_crop" else {}
+    arguments = CROPS.get(name, {})
     assert call(name, IMAGES[..., :1], **arguments).shape[-1] == 1
 
 
 @pytest.mark.parametrize("name", ALONE)
 def test_random_numbers_do_not_depend_on_the_batch_size(name: str) -> None:
-    arguments = {"size": 7} if name == "random_crop" else {}
+    arguments = CROPS.get(name, {})
     whole, part = call(name, **arguments), call(name, IMAGES[:9], **arguments)
     np.testing.assert_array_equal(whole[:9], part)
 
@@ -108,6 +110,41 @@ def test_random_crop_and_its_central_view() -> None:
     assert sum(share > 0 for share in shares) > 20
     central = evaluation_view(tf.constant(IMAGES), ["flip", {"random_crop": {"size": 7}}])
     np.testing.assert_array_equal(central.numpy(), IMAGES[:, 1:8, 3:10])
+
+
+def test_scale_jitter_keeps_straight_lines_and_stays_inside() -> None:
+    """The pixels are a linear function of their place, so a window tells its place and scale."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+    images = np.broadcast_to(
+        np.stack([rows, columns, 0 * rows], axis=2), (500, HEIGHT, WIDTH, 3)
+    ).copy()
+    found = call("scale_jitter", images, size=7, lower=10, upper=20)[..., :2]
+    inner = found[:, 1:-1, 1:-1]  # the outermost pixels may lie beyond the centre of a pixel
+    steps = np.diff(inner[..., 0], axis=1), np.diff(inner[..., 1], axis=2)
+    scales = 1 / steps[0][:, 0, 0]
+    for step in steps:  # the same along both axes, everywhere
+        np.testing.assert_allclose(step, (1 / scales)[:, None, None] + 0 * step, atol=1e-4)
+    # The short side is 10.
+    assert 1 <= scales.min() < 1.05
+    assert 1.95 < scales.max() <= 2.001
+    assert abs(scales.mean() - 1.5) < 0.05
+    for axis, length in ((0, HEIGHT), (1, WIDTH)):
+        middles = found[:, 3, 3, axis] + 0.5  # between 0 and the length
+        room = length - 7 / scales
+        shares = (middles - 3.5 / scales) / np.maximum(room, 1e-9)
+        assert shares.min() > -1e-3
+        assert shares.max() < 1.001
+        assert shares[room > 1].min() < 0.05 < 0.95 < shares[room > 1].max()
+
+
+def test_scale_jitter_s_view_in_evaluation() -> None:
+    """By Pillow: the image at the mean length, and its centre."""
+    entries = ["flip", {"scale_jitter": {"size": 12, "lower": 14, "upper": 26}}]
+    found = evaluation_view(tf.constant(IMAGES[:3]), entries).numpy()
+    for image, view in zip(IMAGES, found, strict=False):
+        large = Image.fromarray(image).resize((28, 20), Image.Resampling.BILINEAR)
+        expected = np.asarray(large, np.float32)[4:16, 8:20]
+        np.testing.assert_allclose(view, expected, atol=1.01)  # Pillow rounds after each axis
 
 
 def test_transform_equals_numpy_for_quarter_turns() -> None:

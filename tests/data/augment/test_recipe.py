@@ -54,6 +54,10 @@ def test_shapes_and_entries_that_do_not_fit_them() -> None:
     assert shape_after(["flip", {"random_crop": {"size": 24}}], (32, 28, 3)) == (24, 24, 3)
     with pytest.raises(UsageError, match="random_crop of 33 from images of 32 x 40"):
         shape_after([{"random_crop": {"size": 33}}], (32, 40, 3))
+    jitter = {"size": 24, "lower": 28, "upper": 40}
+    assert shape_after([{"scale_jitter": jitter}], (10, 12, 3)) == (24, 24, 3)
+    with pytest.raises(UsageError, match="scale_jitter crops 24 pixels, but .* only 20"):
+        shape_after([{"scale_jitter": {**jitter, "lower": 20}}], (32, 40, 3))
     with pytest.raises(UsageError, match="hue needs colour images with 3 channels; these have 1"):
         shape_after(["hue"], (28, 28, 1))
     with pytest.raises(UsageError, match="translate cannot reflect 8 pixels of images of 8 x 9"):
