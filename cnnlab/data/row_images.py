@@ -75,14 +75,16 @@ class RowImages:
         return self._read(self._rows).astype(dtype or self.dtype, copy=False)
 
 
-def batches_of(images: Any, batch_size: int) -> Iterator[Any]:
+def batches_of(images: Any, batch_size: int, starts: Sequence[int] | None = None) -> Iterator[Any]:
     """Yield the images in batches; while the caller works on one, a thread reads the next.
 
     Args:
         images: an array [n, ...], whose batches are views of it; or `RowImages`.
         batch_size: images in a batch; the last one may have fewer.
+        starts: the first image of each batch; default: all batches, in order.
     """
-    parts = [slice(start, start + batch_size) for start in range(0, len(images), batch_size)]
+    starts = range(0, len(images), batch_size) if starts is None else starts
+    parts = [slice(start, start + batch_size) for start in starts]
     if not isinstance(images, RowImages):
         yield from (images[part] for part in parts)
         return

@@ -129,14 +129,14 @@ class GraphSession:
         fetches += ["probabilities"] * (on_batch is not None or measured == "probabilities")
 
         def compute(starts: Sequence[int]) -> Iterator[Found]:
-            for start in starts:
+            batches = batches_of(split.images, batch_size, starts)
+            for start, images in zip(starts, batches, strict=True):
                 if should_stop():
                     raise EvaluationStoppedError
-                part = slice(start, start + batch_size)
                 with translate_op_errors("evaluation"):
-                    feeds = self._feeds(np.asarray(split.images[part]), tta)
+                    feeds = self._feeds(images, tta)
                     if self._fetches_losses:
-                        feeds["labels_ph"] = split.labels[part]
+                        feeds["labels_ph"] = split.labels[start : start + batch_size]
                     found = self.run(fetches, feeds)
                 yield found
 
