@@ -52,7 +52,8 @@ def open_program(
 ) -> Iterator[Program]:
     """Build the program of a run and load the weights; the session closes at the end of the block.
 
-    No operation is placed on a device, so that the export runs on any machine.
+    No operation is placed on a device, and channels are last, so that the export runs on any
+    machine.
 
     Args:
         save_dir: a run directory.
@@ -70,7 +71,7 @@ def open_program(
     with building_in(graph):
         shape = [None, *spec.image_shape]
         images_ph = tf.placeholder(image_type(spec.image_range), shape, IMAGES)
-        network, outputs = build_outputs(config, spec, parts, images_ph)
+        network, outputs = build_outputs(config, spec, parts.with_channels_last(), images_ph)
         saver = make_saver(graph)
     # Not `with tf.Session(...)`: inside it eager mode is off, but TensorFlow's converters need it.
     with contextlib.closing(open_session(graph, session_config(config))) as session:

@@ -14,7 +14,7 @@ from cnnlab.config.config import Config
 from cnnlab.config.references import references_in
 from cnnlab.graph.one_unit import logits_of_both
 from cnnlab.graph.small_images import naming_small_images
-from cnnlab.models import ModelFunction, find_model
+from cnnlab.models import MODELS, ModelFunction, find_model
 
 OwnFunctions = Mapping[str, Callable[..., Any]]  # by option; see `own_names`
 
@@ -68,6 +68,16 @@ class Parts(NamedTuple):
             {place: function for place, function in augmentations.items() if function is not None},
             config.has_one_unit,
         )
+
+    def with_channels_last(self) -> Self:
+        """Return the parts of the same network with channels last, which any machine computes.
+
+        The user's own models are not changed, because their data_format may mean something else.
+        """
+        if "data_format" not in self.model_options or self.model not in MODELS.values():
+            return self
+        options = {**self.model_options, "data_format": "channels_last"}
+        return self._replace(model_options=options)
 
     @property
     def takes_labels(self) -> bool:

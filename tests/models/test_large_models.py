@@ -143,7 +143,12 @@ def test_channels_first_gives_the_same_logits(name: str, training: bool) -> None
     (last, shapes, at_last), (first, other_shapes, at_first) = found
     assert shapes == other_shapes
     assert at_last[1:] == [*at_first[2:], at_first[1]]
-    np.testing.assert_allclose(first, last, rtol=1e-3, atol=1e-4 * np.abs(last).max())
+    # With channels first, oneDNN's batch norm adds the squares of a channel one after the other, so
+    # that variances are wrong by up to 2e-5. The 52 batch norms of mobilenet_v2, the last ones over
+    # 8 values, make 30 times as much of it. Compared with float64, its logits are wrong by 2.2e-4
+    # of the largest with channels first, and by 3e-5 with channels last.
+    most = 5e-4 if training and name == "mobilenet_v2" else 1e-4
+    np.testing.assert_allclose(first, last, rtol=1e-3, atol=most * np.abs(last).max())
 
 
 def test_channels_first_without_a_kernel(monkeypatch: pytest.MonkeyPatch) -> None:

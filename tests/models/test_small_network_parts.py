@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.errors import UsageError
 from cnnlab.base.tf1 import tf
 from cnnlab.layers.tower import Tower, building
 from cnnlab.models import MODELS, check_model_options
@@ -87,16 +87,6 @@ def test_lenet5_with_sigmoids() -> None:
     f6 = sigmoid(found["flatten"] @ weights["f6/kernel"] + weights["f6/bias"])
     np.testing.assert_allclose(found["f6"], f6, rtol=1e-4)
     assert found["c5"].min() < 0  # still tanh
-
-
-def test_channels_first_without_a_gpu_is_refused() -> None:
-    options = {"data_format": "channels_first"}
-    with (
-        tf.Graph().as_default(),
-        tf.device("/cpu:0"),
-        pytest.raises(CnnlabError, match="channels_first needs a GPU; on the CPU use data_form"),
-    ):
-        build("cifar_two_conv", tf.zeros([2, *CIFAR]), 10, **options)
 
 
 def test_channels_first_has_the_same_variables() -> None:

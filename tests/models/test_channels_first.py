@@ -1,0 +1,74 @@
+"""Channels first on a CPU: training, evaluation, prediction and export give the same figures."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnnlab import Hook, Train
+from cnnlab.base.tf1 import onednn_is_on, tf
+from cnnlab.export import export
+from tests import small_run
+
+pytestmark = pytest.mark.skipif(
+    not onednn_is_on(), reason="this CPU computes channels_first with oneDNN only"
+)
+CIFAR_STEM = {"stem": "cifar"}
+
+
+class Losses(Hook):
+    """Keeps the loss of each step."""
+
+    every_steps = 1
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def after_step(self, train: Any, state: Any) -> None:
+        self.losses.append(float(state.loss))
+
+
+def figures_of(folder: Path, data: Any, **options: Any) -> tuple[list[float], float, Any]:
+    """Train, and return the losses of the steps, that of the test set, and probabilities."""
+    losses = Losses()
+    with Train(
+        data=data,
+        save_dir=folder,
+        log_dir=f"{folder}-logs",
+        hooks=[losses],
+        learning_rate=0.001,
+        seed=2,
+        eval_steps=1000,
+        summary_steps=1000,
+        **options,
+    ) as train:
+        result = train.train()
+        return losses.losses, result["loss"], train.predict(data[1][0])
+
+
+def test_all_commands(tmp_path: Path) -> None:
+    data = small_run.arrays()
+    found = {}
+    for layout in ("channels_last", "channels_first"):
+        options = {"data_format": layout}
+        found[layout] = figures_of(
+            tmp_path / layout,
+            data,
+            model="cifar_two_conv",
+            model_options=options,
+            batch_size=6,
+            steps=6,
+        )
+    assert len(found["channels_first"][0]) == 6
+    for last, first in zip(found["channels_last"], found["channels_first"], strict=True):
+        np.testing.assert_allclose(first, last, rtol=1e-4)
+    # The exported program has channels last, which any machine computes.
+    export(tmp_path / "channels_first", format="frozen", out=tmp_path / "frozen.pb")
+    graph_def = tf.GraphDef.FromString((tmp_path / "frozen.pb").read_bytes())
+    formats = [node.attr["data_format"].s for node in graph_def.node if "Pool" in node.op]
+    assert formats == [b"NHWC"]
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.import_graph_def(graph_def, name="")
+        outputs = session.run("probabilities:0", {"images:0": data[1][0]})
+    np.testing.assert_allclose(outputs, found["channels_first"][2], rtol=1e-4)
