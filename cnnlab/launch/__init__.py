@@ -16,7 +16,9 @@ from typing import IO, Any, Final
 
 from cnnlab.base.printing import print_error
 from cnnlab.base.safe_text import for_terminal
+from cnnlab.base.signals import SAVE_SIGNAL, STOP_SIGNALS
 
+SIGNALS: Final = 128  # exit codes above this one name a signal
 TRY_AGAIN: Final = 75  # exit code of a worker that has lost another one
 GRACE_SECS: Final = 10.0  # for the others to name a lost worker and to save
 LONGEST_SAVE_SECS: Final = 60.0
@@ -26,7 +28,8 @@ def launch(command: Sequence[str], workers: int, restarts: int = 0) -> int:
     """Start workers on this machine; return the exit code of the first one that failed, or 0.
 
     If one ends with an error, all others are ended. A worker that was killed, or that lost another
-    one, is a reason to start all again.
+    one, is a reason to start all again. A worker that a signal has asked to stop is not: all save
+    and stop, with 128 and the signal's number.
 
     Args:
         command: the words after `cnnlab`, as ["train", "--steps=100"].
@@ -34,8 +37,8 @@ def launch(command: Sequence[str], workers: int, restarts: int = 0) -> int:
         restarts: how often all workers are started again (>= 0).
     """
     for left in range(restarts, -1, -1):
-        code, is_stopped = _run(command, workers)
-        if code == 0 or is_stopped or not (code == TRY_AGAIN or code > 128):
+        code, is_lost = _run(command, workers)
+        if not is_lost:
             return code
         if left:
             print_error(f"launch: exit code {code}; starting all workers again, {left} times left")
@@ -55,13 +58,15 @@ def free_addresses(count: int) -> list[str]:
 
 
 def _run(command: Sequence[str], workers: int) -> tuple[int, bool]:
-    """Run all workers once; return the exit code, and whether a signal to this process ended it."""
+    """Run all workers once; return the exit code, and whether a worker was lost."""
     addresses = free_addresses(workers)
     processes: list[subprocess.Popen[bytes]] = []
     printers: list[threading.Thread] = []
     with _signals_passed_on(processes) as got:
         try:
             for worker in range(workers):
+                if got:
+                    break
                 task = {"type": "worker", "index": worker}
                 config = {"cluster": {"worker": addresses}, "task": task}
                 process = subprocess.Popen(
@@ -74,52 +79,60 @@ def _run(command: Sequence[str], workers: int) -> tuple[int, bool]:
                 )
                 processes.append(process)
                 printers.append(_print_lines(process.stderr, worker))
-            code = _first_failure(processes, got)
-            _end(processes, is_told=bool(got))
+            code = _first_failure(processes)
+            is_stopping = bool(got) or code > SIGNALS
+            _end(processes, LONGEST_SAVE_SECS if is_stopping else GRACE_SECS)
         finally:
             for process in processes:
                 process.kill()
                 process.wait()
             for printer in printers:
                 printer.join(timeout=1)
-    return code, bool(got)
+    if got and (code or len(processes) < workers):
+        code = SIGNALS + got[0]
+    return SIGNALS - code if code < 0 else code, not got and (code < 0 or code == TRY_AGAIN)
 
 
-def _first_failure(processes: Sequence[subprocess.Popen[bytes]], got: Sequence[int]) -> int:
+def _first_failure(processes: Sequence[subprocess.Popen[bytes]]) -> int:
     """Wait until all have ended or one has failed; return its exit code, 0 if none failed."""
     while True:
         codes = [process.poll() for process in processes]
-        failed = [code for code in codes if code]
-        if failed and not got:
+        if failed := [code for code in codes if code]:
             # A killed worker is the cause; the others only say that it is lost.
-            code = next((code for code in failed if code != TRY_AGAIN), failed[0])
-            return 128 - code if code < 0 else code
+            return next((code for code in failed if code != TRY_AGAIN), failed[0])
         if None not in codes:
-            code = next(iter(failed), 0)
-            return 128 - code if code < 0 else code
+            return 0
         time.sleep(0.05)
 
 
-def _end(processes: Sequence[subprocess.Popen[bytes]], *, is_told: bool) -> None:
-    """Wait for the workers that are left, then end them."""
-    deadline = time.monotonic() + (LONGEST_SAVE_SECS if is_told else GRACE_SECS)
+def _end(processes: Sequence[subprocess.Popen[bytes]], longest_secs: float) -> None:
+    """Wait for the workers that are left; the caller ends those that take longer."""
+    deadline = time.monotonic() + longest_secs
     while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
         time.sleep(0.05)
 
 
 @contextmanager
 def _signals_passed_on(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[list[int]]:
-    """Pass SIGINT and SIGTERM on to the workers inside the block; yield those that came."""
+    """Pass signals on to the workers inside the block; yield those that ask to stop.
+
+    SIGUSR1, which saves a checkpoint, goes to the chief only.
+    """
     got: list[int] = []
 
     def pass_on(number: int, _frame: Any) -> None:
-        got.append(number)
-        for process in processes:
+        if number != SAVE_SIGNAL:
+            got.append(number)
+        for process in processes[: 1 if number == SAVE_SIGNAL else None]:
             if process.poll() is None:
                 process.send_signal(number)
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, pass_on) for number in numbers}
+    numbers = [one for one in (*STOP_SIGNALS, SAVE_SIGNAL) if one is not None]
+    before = {
+        number: signal.signal(number, pass_on)
+        for number in numbers
+        if signal.getsignal(number) is not signal.SIG_IGN or number == SAVE_SIGNAL
+    }
     try:
         yield got
     finally:

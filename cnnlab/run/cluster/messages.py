@@ -21,6 +21,7 @@ from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import open_session, reason_of, tf
 from cnnlab.run.cluster.lost import PATIENCE_SECS, lost_workers
 from cnnlab.run.cluster.place import Place
+from cnnlab.run.cluster.watchdog import Watchdog
 
 MESSAGES_GRAPH: Final = 2  # numbers that are equal on all workers, one for each kind of graph
 GROUP: Final = 2
@@ -77,6 +78,9 @@ class Messages:
                     shape=self._length_ph, T=tf.int32, name="sent", **group
                 )
         self._session = open_session(graph, session_config_of(place), server.target)
+        self._watchdog = Watchdog(
+            lambda what: self._loss(what, is_late=True), WorkerLostError.exit_code
+        )
 
     def _gather(self, values: Any, name: str) -> Any:
         return tf.raw_ops.CollectiveGatherV2(
@@ -118,25 +122,33 @@ class Messages:
             tf.errors.InternalError,
             tf.errors.FailedPreconditionError,
         )
+        self._watchdog.begin(what, self._timeout_secs)
         try:
             yield
         except lost_kinds as error:
-            lost = lost_workers(self.place)
-            if self.place.workers > 2:  # the others ask too, and must not miss this one
-                time.sleep(PATIENCE_SECS)
-            names = ", ".join(self.place.name_of(index) for index in lost)
+            self._watchdog.end()
             is_late = isinstance(error, tf.errors.DeadlineExceededError)
-            if lost:
-                who = f"{names} {'does' if len(lost) == 1 else 'do'} not answer"
-            elif is_late:
-                who = "all workers answer, but one is too slow (see --worker_timeout_secs)"
-            else:
-                who = f"a worker failed: {reason_of(error)}"
-            waited = f" after {self._timeout_secs:g} seconds" if is_late else ""
-            raise WorkerLostError(
-                f"{what}{waited}: {who}; start all workers again, and the run resumes from its "
-                "last checkpoint"
-            ) from error
+            raise WorkerLostError(self._loss(what, is_late=is_late, error=error)) from error
+        finally:
+            self._watchdog.end()
+
+    def _loss(self, what: str, *, is_late: bool, error: Exception | None = None) -> str:
+        """Return the line that names the workers that do not answer."""
+        lost = lost_workers(self.place)
+        if self.place.workers > 2:  # the others ask too, and must not miss this one
+            time.sleep(PATIENCE_SECS)
+        names = ", ".join(self.place.name_of(index) for index in lost)
+        if lost:
+            who = f"{names} {'does' if len(lost) == 1 else 'do'} not answer"
+        elif is_late or error is None:
+            who = "all workers answer, but one is too slow (see --worker_timeout_secs)"
+        else:
+            who = f"a worker failed: {reason_of(error)}"
+        waited = f" after {self._timeout_secs:g} seconds" if is_late else ""
+        return (
+            f"{what}{waited}: {who}; start all workers again, and the run resumes from its last "
+            "checkpoint"
+        )
 
     def _run(self, fetch: Any, feeds: dict[Any, Any], what: str) -> Any:
         length = max(len(values) for values in feeds.values())
@@ -212,6 +224,7 @@ class Messages:
 
     def close(self) -> None:
         """Free the session."""
+        self._watchdog.close()
         self._session.close()
 
 

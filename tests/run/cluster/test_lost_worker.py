@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from cnnlab.run.cluster import watchdog
 from tests import small_run
 from tests.run.cluster import workers
 
@@ -48,6 +50,38 @@ def test_a_stopped_worker_is_named_after_the_timeout(tmp_path: Path) -> None:
     processes[1].communicate()
     assert processes[0].returncode == 75, output
     assert "after 20 seconds: worker 1 (127.0.0.1:" in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_worker_that_never_comes_is_named_after_the_timeout(lost: int, tmp_path: Path) -> None:
+    processes = workers.start(2, tmp_path, {"run": {**LONG["run"], "worker_timeout_secs": 10}})
+    processes[lost].kill()
+    code, output = workers.finish(processes)[1 - lost]
+    assert code == 75, output
+    assert f"waiting for all workers after 10 seconds: worker {lost} (127.0.0.1:" in output
+
+
+def test_the_watchdog_ends_what_tensorflow_does_not(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    codes: list[int] = []
+    ended = threading.Event()
+
+    def leave(code: int) -> None:
+        codes.append(code)
+        ended.set()
+        dog.close()
+
+    monkeypatch.setattr(watchdog, "GRACE_SECS", 0.0)
+    monkeypatch.setattr(watchdog.os, "_exit", leave)
+    dog = watchdog.Watchdog(lambda what: f"{what}: worker 0 does not answer", 75, poll_secs=0.01)
+    for timeout_secs, is_over in ((60.0, False), (0.05, True)):
+        dog.begin("step 3", timeout_secs)
+        assert ended.wait(timeout=10 if is_over else 0.1) is is_over
+        dog.end()
+    assert codes == [75]
+    assert "error: step 3: worker 0 does not answer" in capfd.readouterr().err
 
 
 @pytest.mark.slow
