@@ -20,7 +20,9 @@ GRACE_SECS: Final = 5.0  # for TensorFlow to end the call itself, as it does nea
 class Watchdog:
     """Ends this process if a call that it was informed of takes much longer than its timeout."""
 
-    def __init__(self, reason: Callable[[str], str], exit_code: int, poll_secs: float = 1.0) -> None:
+    def __init__(
+        self, reason: Callable[[str], str], exit_code: int, poll_secs: float = 1.0
+    ) -> None:
         """Start the thread.
 
         Args:

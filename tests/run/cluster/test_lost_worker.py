@@ -23,6 +23,7 @@ def wait_for_checkpoint(folder: Path) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_named_and_the_run_resumes_alone(tmp_path: Path) -> None:
     processes = workers.start(2, tmp_path, LONG)
     wait_for_checkpoint(tmp_path)
