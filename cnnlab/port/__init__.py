@@ -18,6 +18,7 @@ from cnnlab.port.advising import Note, loop_notes, notes_on, version_of
 from cnnlab.port.command_line_flags import flag_values
 from cnnlab.port.comments import attach_comments
 from cnnlab.port.first_script import write_script
+from cnnlab.port.flag_arguments import name_flags
 from cnnlab.port.flattening import Flattening
 from cnnlab.port.full_names import FullNames
 from cnnlab.port.losses_found import NotFoundError
@@ -96,6 +97,7 @@ def _script(path: Path, source: str) -> tuple[str, list[tuple[int, str]]]:
         with_own_modules(tree, path.parent, lambda module: _parse(module, _read(module)))
     except CnnlabError as error:
         raise NotFoundError(f"a module that can be read: {error}") from error
+    name_flags(tree)
     names = FullNames(tree)
     story = Story(Flattening(tree, names).items, names, flag_values(tree, names))
     found = recognise(story, source)

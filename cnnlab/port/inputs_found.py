@@ -12,6 +12,7 @@ from cnnlab.port.constant_values import KnownArray
 from cnnlab.port.full_names import FullNames, argument, dotted
 from cnnlab.port.input_functions import IMAGES_OF_INPUT, LABELS
 from cnnlab.port.losses_found import Loss, NotFoundError
+from cnnlab.port.pipelines_found import after_maps
 from cnnlab.port.rewriting import FLAG, TRAINING
 from cnnlab.port.story import Story
 from cnnlab.port.training_found import TrainingRun, all_feeds
@@ -30,6 +31,7 @@ class Inputs:
             for target, call in placeholders_in(story.items[i].node, story.names):
                 if LABELS not in ast.unparse(call):
                     self._calls[target] = (i, call)
+        self._of_pipeline = _array_of_pipeline(story)
         self.fed = self._fed_images()
 
     def _fed_images(self) -> KnownArray | None:
@@ -37,7 +39,7 @@ class Inputs:
         for target, (i, call) in self._calls.items():
             shape = self._story.value(argument(call, 1, "shape"), i)
             if IMAGES_OF_INPUT in ast.unparse(call):
-                return _array_of_pipeline(self._story)
+                return self._of_pipeline
             if isinstance(shape, list | tuple) and len(shape) > 1 and self._run is not None:
                 fed = self._run.feeds.get(target)
                 value = self._story.value(fed, self._run.index) if fed is not None else None
@@ -48,6 +50,8 @@ class Inputs:
     def find_dataset(self, source: str, notes: list[tuple[int, str]]) -> str:
         """Return the data set: that of the fed arrays, or the one that the text names."""
         if self.fed is not None:
+            if self.fed is self._of_pipeline:
+                self.fed = after_maps(self._story, self.fed, notes)
             return self.fed.dataset
         arrays = [v for v in self._story.known[-1].values() if hasattr(v, "train")]
         if arrays:

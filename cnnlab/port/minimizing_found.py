@@ -40,7 +40,7 @@ def find_minimizing(story: Story) -> Minimizing:
             calls = calls_of_methods(item.node, "minimize", "compute_gradients")
             found += [(i, call) for call in calls]
     if not found:
-        raise NotFoundError("an optimizer's minimize(loss); the program does not train a network")
+        raise NotFoundError(f"an optimizer's minimize(loss); {_other_training(story)}")
     losses = {ast.unparse(call.args[0] if call.args else call) for _, call in found}
     if len(losses) > 1:
         lines = ", ".join(str(call.lineno) for _, call in found)
@@ -54,6 +54,18 @@ def find_minimizing(story: Story) -> Minimizing:
     _check_plain(story, i, call)
     counts = argument(call, 1, "global_step") is not None or call.func.attr != "minimize"
     return Minimizing(i, loss, optimizer, place, counts)
+
+
+def _other_training(story: Story) -> str:
+    """Return how a program trains that minimizes nothing itself."""
+    for item in story.items:
+        for call in ast.walk(item.node):
+            full = story.names.of_call(call)
+            if full.endswith((".create_train_op", ".optimize_loss")):
+                return f"line {call.lineno} trains with {full}"  # type: ignore[attr-defined]
+        for call in () if item.is_function else calls_of_methods(item.node, "fit"):
+            return f"line {call.lineno} trains with fit, as Keras does"
+    return "the program does not train a network"
 
 
 def _check_plain(story: Story, index: int, call: ast.Call) -> None:

@@ -120,9 +120,9 @@ def _find_length(found: Recognised, run: TrainingRun | None, fed: KnownArray | N
     held = _held_out(found)
     if held:
         found.options["validation_split"] = held
-    estimator = _estimator_steps(story)
-    if estimator is not None:
-        found.options["steps"] = estimator
+    stated = _stated_steps(story)
+    if stated is not None:
+        found.options["steps"] = stated
         return
     if run is None:
         raise NotFoundError("a session run of the training operation")
@@ -148,11 +148,17 @@ def _held_out(found: Recognised) -> float:
     return 0.0
 
 
-def _estimator_steps(story: Story) -> int | None:
-    """Return the steps of `estimator.train(steps=...)`; None: the program has no estimator."""
+def _stated_steps(story: Story) -> int | None:
+    """Return the steps of `estimator.train(steps=...)` or of a StopAtStepHook; None: neither."""
     for i, item in enumerate(story.items):
         for call in ast.walk(item.node):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+            if not isinstance(call, ast.Call):
+                continue
+            if story.names.of_call(call) == "tf.train.StopAtStepHook":
+                value = story.value(argument(call, 0, "num_steps", "last_step"), i)
+                if isinstance(value, int) and value > 0:
+                    return value
+            if isinstance(call.func, ast.Attribute):
                 steps = argument(call, None, "steps", "max_steps")
                 if call.func.attr == "train" and steps is not None:
                     value = story.value(steps, i)

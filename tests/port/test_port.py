@@ -142,6 +142,26 @@ def test_comments_stay_above_their_statements(tmp_path: Path) -> None:
     assert script.count("#") == 2  # of what the script does not need, none
 
 
+def test_a_pipeline_a_flag_by_position_and_a_hook(tmp_path: Path) -> None:
+    """The worked port of the guide: what its map does is named, and True becomes training."""
+    answer = port(commands.ROOT / "docs/guide/ports/monitored_old.py", out=tmp_path / "new.py")
+    assert answer["script"].count("net(images, is_training=training)") == 1
+    assert "255" not in answer["script"].partition("OPTIONS")[0]  # the pixels are 0 to 1
+    options = runpy.run_path(str(tmp_path / "new.py"))["OPTIONS"]
+    assert (options["steps"], options["batch_size"]) == (1500, 128)
+    assert "augment() of Dataset.map does is left out" in str(answer["assumed"])
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("slim", "line 39 trains with tf.contrib.slim.learning.create_train_op"), ("keras", "fit")],
+)
+def test_other_ways_to_train_are_named(name: str, reason: str) -> None:
+    missing = port(commands.ROOT / f"docs/guide/ports/{name}_old.py")["missing"]
+    assert missing.startswith("an optimizer's minimize(loss); ")
+    assert reason in missing
+
+
 def test_penalties_and_sums_keep_their_factors(tmp_path: Path) -> None:
     assert ported("softmax", tmp_path)["loss"].__code__.co_consts[1] == 100  # a sum of 100 images
 
