@@ -111,10 +111,26 @@ def first_weights(inference: InferenceGraph) -> tuple[str, Any] | None:
         for op in operations:
             if op.type in (*CONVOLUTIONS, *MATRIX_PRODUCTS):
                 seen = op.inputs[0].op
-                while seen.type in ("Reshape", "Identity", "Pad"):
+                image = inference.inputs.op  # may be a Reshape itself
+                while seen.name != image.name and seen.type in ("Reshape", "Identity", "Pad"):
                     seen = seen.inputs[0].op
-                return (name, op.inputs[1]) if seen.name == inference.inputs.op.name else None
+                return (name, op.inputs[1]) if seen.name == image.name else None
     return None
+
+
+def window_weights(inference: InferenceGraph) -> list[tuple[str, Any]]:
+    """Return the weights of the convolutions with windows of more than one pixel, in order.
+
+    Returns:
+        for each the layer's name, and float32 [height, width, input channels, filters]; of a
+        depthwise convolution [height, width, channels, filters of a channel].
+    """
+    return [
+        (name, op.inputs[1])
+        for name, operations in operations_by_layer(inference).items()
+        for op in operations
+        if op.type in CONVOLUTIONS and max(op.inputs[1].shape.as_list()[:2]) > 1
+    ]
 
 
 def last_feature_maps(inference: InferenceGraph) -> tuple[str, Any] | None:

@@ -21,7 +21,7 @@ from cnnlab.data.class_balance import BalanceRow, read_balance
 from cnnlab.data.datasets import Split
 from cnnlab.data.grey_levels import displayable_levels
 from cnnlab.data.specs import DatasetSpec
-from cnnlab.graph.model_summary import Layer, first_weights, summarize
+from cnnlab.graph.model_summary import Layer, first_weights, summarize, window_weights
 from cnnlab.models import ModelFunction
 from cnnlab.report.examples import Example, examples_at, least_sure
 from cnnlab.report.saliency import SaliencyMaps, build_saliency, run_saliency
@@ -37,6 +37,8 @@ from cnnlab.run.metrics.target_sums import LabelSums, Sums
 from cnnlab.run.own_code import parts_of_run
 from cnnlab.run.trained_model import TrainedModel
 
+MAX_SLICED = 8  # convolutions whose filters are shown by depth
+MAX_CHANNELS, MAX_FILTERS = 8, 16  # of each of them
 STUDIED_OF_EACH = 2  # of the worst mistakes, and of the least sure images; the default
 
 
@@ -51,6 +53,20 @@ class Selection(NamedTuple):
     model: str | ModelFunction | None = None
     trust: bool = False
     data: Pair | None = None
+
+
+class Slices(NamedTuple):
+    """The weights of a convolution, or the first of them.
+
+    Attributes:
+        layer: its name.
+        shape: of all its weights, [height, width, input channels, filters].
+        weights: float32, of the first MAX_CHANNELS input channels and MAX_FILTERS filters.
+    """
+
+    layer: str
+    shape: tuple[int, ...]
+    weights: npt.NDArray[np.float32]
 
 
 class Studied(NamedTuple):
@@ -102,6 +118,7 @@ class RunFacts:
             convolution.
         filters: the first layer's name and its weights, float32 [height, width, channels, filters];
             None: the first layer with weights does not see the image.
+        slices: the convolutions from the first to the last, at most MAX_SLICED of them.
     """
 
     save_dir: Path
@@ -124,6 +141,7 @@ class RunFacts:
     studied: list[Studied]
     cam_layer: str | None
     filters: tuple[str, npt.NDArray[np.float32]] | None
+    slices: list[Slices]
 
 
 def load_facts(save_dir: Path, selection: Selection) -> RunFacts:
@@ -162,6 +180,7 @@ def load_facts(save_dir: Path, selection: Selection) -> RunFacts:
         studied, cam_layer = _study(trained, split, chosen)
         weights = first_weights(trained.graph)
         filters = (weights[0], trained.session.run(weights[1])) if weights else None
+        slices = _slices(trained)
     return RunFacts(
         save_dir=save_dir,
         config=config,
@@ -187,7 +206,21 @@ def load_facts(save_dir: Path, selection: Selection) -> RunFacts:
         studied=studied,
         cam_layer=cam_layer,
         filters=_as_pictures(filters, tuple(trained.graph.inputs.shape.as_list()[1:])),
+        slices=slices,
     )
+
+
+def _slices(trained: TrainedModel) -> list[Slices]:
+    """Return the weights of the convolutions, or of some at even distances, first and last too."""
+    found = window_weights(trained.graph)
+    if len(found) > MAX_SLICED:
+        places = np.linspace(0, len(found) - 1, MAX_SLICED).round().astype(int)
+        found = [found[place] for place in places]
+    values = trained.session.run([weights for _, weights in found])
+    return [
+        Slices(name, array.shape, array[:, :, :MAX_CHANNELS, :MAX_FILTERS].copy())
+        for (name, _), array in zip(found, values, strict=True)
+    ]
 
 
 def _examples(

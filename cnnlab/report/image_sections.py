@@ -19,6 +19,7 @@ from cnnlab.report.tiles import (
     montage,
     overlay_pixels,
     png_bytes,
+    slice_pixels,
     weight_tiles,
 )
 
@@ -27,6 +28,7 @@ Pictures = dict[str, bytes]  # PNG files by name
 TILE_PIXELS = 136
 ACTIVATION_PIXELS = 256
 FILTER_SHEET_PIXELS = 560
+SLICE_SHEET_PIXELS = 320
 MAX_FILTERS = 64
 
 
@@ -79,6 +81,25 @@ def filters(facts: RunFacts, pictures: Pictures) -> Filters | None:
         pictures["filters"] = png_bytes(sheet)
     size = size_text((height, width))
     return Filters(layer, number, len(tiles), size, is_grey, are_classes, items)
+
+
+def slices(facts: RunFacts, pictures: Pictures) -> list[Tile]:
+    """Return the filters of each convolution by depth. Add their sheet to `pictures`."""
+    tiles = []
+    for layer, shape, weights in facts.slices:
+        rows, columns = weights.shape[2:]
+        lines = (
+            f"{layer}: {shape[3]} filters of {size_text(shape[:3])}",
+            f"rows: {_part(rows, shape[2])} channels; columns: {_part(columns, shape[3])} filters",
+        )
+        tiles.append(Tile(enlarged(slice_pixels(weights), SLICE_SHEET_PIXELS), lines))
+    if tiles:
+        pictures["filters_by_depth"] = draw_sheet(tiles, min(2, len(tiles)))
+    return tiles
+
+
+def _part(shown: int, number: int) -> str:
+    return f"all {number}" if shown == number else f"the first {shown} of {number}"
 
 
 def studied_tiles(facts: RunFacts, pictures: Pictures) -> list[StudiedTiles]:

@@ -119,6 +119,7 @@ class RunPage:
         balance: what training makes of each class; no rows: it treats all images alike.
         mistakes, least_sure: images of the split.
         filters: None: the first layer with weights does not see the image.
+        slices: the filters of each convolution by depth.
         studied: the images with saliency maps and activations.
         cam_layer: the layer that Grad-CAM weighs; None: the network has no convolution.
         layers: of the network.
@@ -150,6 +151,7 @@ class RunPage:
     mistakes: list[Tile]
     least_sure: list[Tile]
     filters: Filters | None
+    slices: list[Tile]
     studied: list[StudiedTiles]
     cam_layer: str | None
     layers: Table

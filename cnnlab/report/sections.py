@@ -9,7 +9,14 @@ from cnnlab.config.options import as_dict, fields_of
 from cnnlab.config.recipes import OF_ONE_PROCESS
 from cnnlab.report.facts import RunFacts
 from cnnlab.report.figures import Curve, css_width, draw_confusion, draw_curves
-from cnnlab.report.image_sections import Pictures, filters, gallery, size_text, studied_tiles
+from cnnlab.report.image_sections import (
+    Pictures,
+    filters,
+    gallery,
+    size_text,
+    slices,
+    studied_tiles,
+)
 from cnnlab.report.page import Comparison, Picture, RunPage, Table
 from cnnlab.run.metrics.mistakes import most_confused
 
@@ -36,7 +43,15 @@ FIGURES = {
 SPLIT_WORDS = {"train": "training", "val": "validation"}
 PICTURES = (
     *QUANTITIES,
-    *("confusion", "mistakes", "least_sure", "filters", "activations", "saliency"),
+    *(
+        "confusion",
+        "mistakes",
+        "least_sure",
+        "filters",
+        "filters_by_depth",
+        "activations",
+        "saliency",
+    ),
 )
 # Two runs always differ in these.
 NOT_COMPARED = (*OF_ONE_PROCESS, "save_dir", "log_dir")
@@ -69,6 +84,7 @@ def run_page(facts: RunFacts, pictures: Pictures) -> RunPage:
         mistakes=gallery(facts, facts.mistakes, "mistakes", pictures),
         least_sure=gallery(facts, facts.least_sure, "least_sure", pictures),
         filters=filters(facts, pictures),
+        slices=slices(facts, pictures),
         studied=studied_tiles(facts, pictures),
         cam_layer=facts.cam_layer,
         layers=_layers(facts),

@@ -93,6 +93,21 @@ def weight_tiles(weights: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     return np.rint(127.5 * (shares + 1)).astype(np.uint8)
 
 
+def slice_pixels(weights: npt.NDArray[np.float32]) -> Pixels:
+    """Draw the filters of a convolution slice by slice: a row an input channel, a column a filter.
+
+    A filter is scaled by its largest weight. White is 0, red is positive, blue is negative.
+
+    Args:
+        weights: float32 [height, width, channels, filters].
+    """
+    largest = np.abs(weights).max(axis=(0, 1, 2))
+    shares = weights / np.where(largest > 0, largest, 1)
+    height, width, channels, filters = weights.shape
+    tiles = np.moveaxis(shares, (2, 3), (0, 1)).reshape(channels * filters, height, width)
+    return montage(coloured(tiles, -1, 1, SIGNED_COLOURS), columns=filters)
+
+
 def map_pixels(output: npt.NDArray[np.float32]) -> Pixels:
     """Draw the first feature maps of one image on one scale, from the lowest to the highest value.
 

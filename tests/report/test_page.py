@@ -51,6 +51,7 @@ def run_page(text: str) -> RunPage:
         "is_finished": True,
         "curves": [picture],
         "confusion": picture,
+        "slices": [tile],
         "filters": Filters(text, 3, 2, text, True, True, [tile]),
         "studied": [StudiedTiles(text, [tile], [tile])],
     }

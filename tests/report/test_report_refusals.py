@@ -151,6 +151,10 @@ def test_a_convolutional_network_with_everything_on(tmp_path: Path) -> None:
     assert "where the feature maps of conv3_relu are evidence for the class" in page.text
     assert "<i>run" in page.text
     assert "704 more parameters are not trained" in page.text
+    assert "conv1: 64 filters of 5x5x3" in page.text
+    assert "rows: all 3 channels; columns: the first 16 of 64 filters" in page.text
+    assert "rows: the first 8 of 64 channels" in page.text
+    assert {"filters.png", "filters_by_depth.png"} <= set(answer["pictures"])
     # The image beside a saliency map is the part that the network saw.
     studied = [png for png, alt in page.images if alt.startswith("gradient")]
     with Image.open(io.BytesIO(studied[0])) as image:

@@ -13,6 +13,7 @@ from cnnlab.report.tiles import (
     montage,
     overlay_pixels,
     png_bytes,
+    slice_pixels,
     weight_tiles,
 )
 
@@ -50,6 +51,16 @@ def test_weights_are_scaled_each_by_itself() -> None:
     assert red[0] > red[2] + 50
     assert min(white) > 240
     assert blue[2] > blue[0] + 50
+
+
+def test_slices_of_filters() -> None:
+    weights = np.zeros((1, 2, 2, 3), np.float32)  # two channels, three filters
+    weights[0, :, 1, 2] = [4, -4]  # the second row, the third column
+    pixels = slice_pixels(weights).astype(int)
+    assert pixels.shape == (3, 8, 3)
+    assert pixels[2, 6, 0] > pixels[2, 6, 2] + 50  # red
+    assert pixels[2, 7, 2] > pixels[2, 7, 0] + 50  # blue
+    assert pixels[0, [0, 1, 3, 4, 6, 7]].min() > 240
 
 
 def test_feature_maps() -> None:
