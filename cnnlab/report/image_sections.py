@@ -90,7 +90,8 @@ def slices(facts: RunFacts, pictures: Pictures) -> list[Tile]:
         rows, columns = weights.shape[2:]
         lines = (
             f"{layer}: {shape[3]} filters of {size_text(shape[:3])}",
-            f"rows: {_part(rows, shape[2])} channels; columns: {_part(columns, shape[3])} filters",
+            f"rows: {_part(rows, shape[2])} channels",
+            f"columns: {_part(columns, shape[3])} filters",
         )
         tiles.append(Tile(enlarged(slice_pixels(weights), SLICE_SHEET_PIXELS), lines))
     if tiles:

@@ -152,7 +152,8 @@ def test_a_convolutional_network_with_everything_on(tmp_path: Path) -> None:
     assert "<i>run" in page.text
     assert "704 more parameters are not trained" in page.text
     assert "conv1: 64 filters of 5x5x3" in page.text
-    assert "rows: all 3 channels; columns: the first 16 of 64 filters" in page.text
+    assert "rows: all 3 channels" in page.text
+    assert "columns: the first 16 of 64 filters" in page.text
     assert "rows: the first 8 of 64 channels" in page.text
     assert {"filters.png", "filters_by_depth.png"} <= set(answer["pictures"])
     # The image beside a saliency map is the part that the network saw.
