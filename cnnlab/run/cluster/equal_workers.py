@@ -25,8 +25,8 @@ from cnnlab.run.cluster.place import Place
 _OF_ONE_WORKER: Final = {
     *OF_ONE_PROCESS,
     *("config", "device", "gpu_memory_fraction", "gpu_allow_growth", "inter_op_threads"),
-    *("steps_per_run", "max_to_keep", "keep_every", "trace_steps", "worker_timeout_secs"),
-    *("layer_summaries", "verify_data"),
+    *("steps_per_run", "max_to_keep", "keep_every", "keep_every_hours"),
+    *("trace_steps", "worker_timeout_secs", "layer_summaries", "verify_data"),
 }
 
 _CODE: Final = " code"  # ends the names of fingerprints of code
