@@ -14,6 +14,7 @@ from typing import Any
 from cnnlab.base.errors import CnnlabError
 from cnnlab.base.printing import print_as_is
 from cnnlab.base.signals import Interrupted
+from cnnlab.base.tf1 import tf
 from cnnlab.config.cli import complain
 from cnnlab.run_tf1.noted import is_library
 from cnnlab.run_tf1.old_source import Program, module_complaint, syntax_complaint
@@ -62,8 +63,23 @@ def _complained(error: BaseException, program: Program) -> int:
     if isinstance(error, ModuleNotFoundError) and (hint := module_complaint(error, file)):
         complain(f"{line}: {error}: {hint}" if line else f"{error}: {hint}")
         return 1
+    if reason := _plain_reason(error):
+        complain(f"{line}: {reason}" if line else reason)
+        return 1
     traceback.print_exception(type(error), error, _of_program(error.__traceback__))
     return 1
+
+
+def _plain_reason(error: BaseException) -> str:
+    """Return what is missing where a traceback would say no more, or ""."""
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return f"{error.filename}: there is no such file or folder, and the program needs it"
+    text = str(error)
+    if isinstance(error, tf.errors.NotFoundError) and "No such file or directory" in text:
+        return f"a file that the program needs is not there: {text.splitlines()[0][:200]}"
+    if "no display name" in text or "connect to display" in text:
+        return "the program opens a window, and there is no display: xvfb-run provides one"
+    return ""
 
 
 def _source_of(file: str) -> str:

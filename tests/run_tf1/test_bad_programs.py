@@ -111,6 +111,12 @@ def test_errors_of_the_program_are_its_own(tmp_path: Path) -> None:
     assert "helper.py:1: a print statement is Python 2" in assert_one_error_line(done.stderr)
     done = run("import tensorflow as tf\nimport cPickle\n")
     assert "cPickle is a module of Python 2" in assert_one_error_line(done.stderr)
+    done = run("import tensorflow as tf\ndef f():\n    open('data/no.csv')\nf()\n")
+    assert assert_one_error_line(done.stderr) == (
+        "old.py:3: data/no.csv: there is no such file or folder, and the program needs it"
+    )
+    done = run("import tensorflow as tf\nlist(tf.python_io.tf_record_iterator('no.tfrecords'))\n")
+    assert "old.py:2: a file that the program needs" in assert_one_error_line(done.stderr)
     done = run("import tensorflow as tf, sys\nsys.exit('bye')\n")
     assert (done.code, done.stderr) == (1, "bye\n")
 
