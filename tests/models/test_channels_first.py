@@ -72,3 +72,40 @@ def test_all_commands(tmp_path: Path) -> None:
         tf.import_graph_def(graph_def, name="")
         outputs = session.run("probabilities:0", {"images:0": data[1][0]})
     np.testing.assert_allclose(outputs, found["channels_first"][2], rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("resnet20", {}),
+        ("vgg11", {"dense_units": 32}),
+        ("alexnet", {"dense_units": 32, **CIFAR_STEM}),
+        ("squeezenet", {"dropout": 0.0, **CIFAR_STEM}),  # masks of images depend on the layout
+        *(
+            (name, CIFAR_STEM)
+            for name in (
+                *("resnet18", "inception_v1", "inception_v3", "densenet121"),
+                *("mobilenet_v2", "efficientnet_b0"),
+            )
+        ),
+    ],
+)
+def test_other_models(name: str, options: dict[str, Any], tmp_path: Path) -> None:
+    data = small_run.arrays(size=32)
+    found = {}
+    for layout in ("channels_last", "channels_first"):
+        found[layout], *_ = figures_of(
+            tmp_path / layout,
+            data,
+            model=name,
+            model_options={"data_format": layout, **options},
+            batch_size=8,
+            steps=20,
+            optimizer="momentum",
+        )
+    last, first = found["channels_last"], found["channels_first"]
+    assert len(first) == 20
+    # Each step makes the difference of the roundings larger.
+    np.testing.assert_allclose(first[:2], last[:2], rtol=1e-3)
+    np.testing.assert_allclose(first, last, rtol=2e-2)
