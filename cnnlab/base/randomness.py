@@ -42,10 +42,18 @@ class StepKeys:
         seed: the run's seed.
         step: int64 scalar tensor; None where nothing random may be drawn, as in inference.
         origin: which images of the training set the batch holds; None where that is unknown.
+        first_row: int32 scalar tensor, the position in the batch of the first image that is
+            augmented, where a worker has only its own images; None: it has all.
     """
 
-    def __init__(self, seed: int, step: Any = None, origin: Origin | None = None) -> None:
-        self.seed, self.step, self.origin = seed, step, origin
+    def __init__(
+        self,
+        seed: int,
+        step: Any = None,
+        origin: Origin | None = None,
+        first_row: Any = None,
+    ) -> None:
+        self.seed, self.step, self.origin, self.first_row = seed, step, origin, first_row
         self._uses: Counter[str] = Counter()
         self._taken: set[str] = set()
 
@@ -89,3 +97,16 @@ class StepKeys:
             raise CnnlabError(f"{purpose} draws random numbers, which inference does not have")
         purpose_key = derive_seed(self.seed, self._numbered(purpose))
         return tf.stack([tf.constant(purpose_key, tf.int64), self.step])
+
+    def uniform(self, shape: list[Any], key: Any, *limits: Any) -> Any:
+        """Return `tf.random.stateless_uniform(shape, key, *limits)` for the images that are there.
+
+        Args:
+            shape: the number of these images, then the numbers for each.
+            key: see `random_key`.
+            *limits: minval, maxval and dtype.
+        """
+        if self.first_row is None:
+            return tf.random.stateless_uniform(shape, key, *limits)
+        whole = [self.first_row + shape[0], *shape[1:]]
+        return tf.random.stateless_uniform(whole, key, *limits)[self.first_row :]

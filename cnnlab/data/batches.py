@@ -25,6 +25,7 @@ from cnnlab.data.augment import Mixed, OwnAugmentations, augment_and_mix
 from cnnlab.data.augment.recipe import scaling_of, shape_after
 from cnnlab.data.datasets import Split
 from cnnlab.data.grey_levels import grey_levels
+from cnnlab.data.own_rows import OwnRows
 from cnnlab.data.resident import Rows, build_resident_data, label_shape
 from cnnlab.data.sampling import Sampler
 from cnnlab.data.scaling import InputStatistics, scale
@@ -39,6 +40,7 @@ class BatchSource:
     Attributes:
         data: the training set, resident on the compute device.
         sampler: draws the epochs; None: each is a permutation of the training set.
+        own: the images of a batch that are prepared; None: all.
         input_shape: (height, width, channels) of the network's input.
         has_weights: whether batches have weights.
     """
@@ -54,6 +56,7 @@ class BatchSource:
         class_counts: Sequence[int] | None = None,
         own_augmentations: OwnAugmentations | None = None,
         read: Collection[str] = (),
+        own: OwnRows | None = None,
     ) -> None:
         """Add the resident data to the default graph.
 
@@ -67,7 +70,9 @@ class BatchSource:
             own_augmentations: the user's functions in `config.augment`, by their positions.
             read: the columns of the training set that are read row by row; see
                 `build_resident_data`.
+            own: the images of a batch that are prepared; None: all.
         """
+        self.own = own
         self._own_augmentations = own_augmentations
         self._config, self._spec, self._num_train = config, spec, num_train
         self._scaling = scaling_of(config.augment, config.scaling)
@@ -102,6 +107,8 @@ class BatchSource:
     def prepare(self, rows: Rows, step: Any) -> Batch:
         """Return the batch of a step, made of rows of the training set.
 
+        Its inputs are those of the images that are there, its other parts those of all.
+
         Args:
             rows: images, labels, and weights if there are any; see `ResidentData.rows`.
             step: int64 scalar, the step whose random numbers are drawn.
@@ -116,7 +123,13 @@ class BatchSource:
                 is_class = labels.shape.rank == 1
                 targets = tf.one_hot(labels, self._spec.num_classes) if is_class else labels
             images = grey_levels(rows["images"], self._spec.image_range)
-            keys = StepKeys(self._config.seed, step, self._origin(rows, step))
+            origin, first_row = self._origin(rows, step), None
+            if self.own is not None:
+                first_row, end = self.own.bounds(tf.shape(labels)[0])
+                if origin is not None:
+                    indices, epochs = (one[first_row:end] for one in origin[:2])
+                    origin = Origin(indices, epochs, origin.num_train)
+            keys = StepKeys(self._config.seed, step, origin, first_row)
             mixed = augment_and_mix(
                 Mixed(images, targets, weights), self._config.augment, keys, self._own_augmentations
             )
@@ -141,7 +154,8 @@ class BatchSource:
         """Return the origin of the images; fed images count as the first of the training set."""
         if not any("alternating_flip" in entry for entry in self._config.augment):
             return None
-        batch = tf.shape(rows["images"], out_type=tf.int64)[0]
+        name = "images" if self.own is None else "labels"
+        batch = tf.shape(rows[name], out_type=tf.int64)[0]
         places = tf.range(batch)
         # A fed batch may have any size, so there are as many indices as images.
         known = tf.concat([rows["indices"], places], axis=0)[:batch]

@@ -14,6 +14,7 @@ from typing import Any
 
 from cnnlab.base.randomness import derive_seed
 from cnnlab.base.tf1 import tf, tf2
+from cnnlab.data.own_rows import OwnRows
 from cnnlab.data.resident import ResidentData, Rows
 from cnnlab.data.sampling import Sampler
 
@@ -31,6 +32,7 @@ class RowStream:
         seed: int,
         first_step: int,
         sampler: Sampler | None = None,
+        own: OwnRows | None = None,
     ) -> None:
         """Add the stream to the default graph.
 
@@ -40,12 +42,13 @@ class RowStream:
             seed: the run's seed.
             first_step: the step whose batch comes first (>= 0).
             sampler: draws the epochs; None: each is a permutation.
+            own: the images of a batch that its rows have; None: all. The other columns are whole.
         """
-        self._data, self._sampler = data, sampler
+        self._data, self._sampler, self._own = data, sampler, own
         # Data on a GPU stays there, and is gathered there.
         self._has_rows = data.is_on_cpu
         if self._has_rows:
-            self._iterator = make_batch_stream(data, batch_size, seed, first_step, sampler)
+            self._iterator = make_batch_stream(data, batch_size, seed, first_step, sampler, own)
         else:
             self._iterator = make_index_stream(
                 data.num_images, batch_size, seed, first_step, sampler
@@ -56,7 +59,8 @@ class RowStream:
         drawn = self._iterator.get_next()
         if self._has_rows:
             return drawn
-        return self._data.rows(drawn if self._sampler is None else self._sampler.numbers(drawn))
+        indices = drawn if self._sampler is None else self._sampler.numbers(drawn)
+        return self._data.rows(indices, self._own)
 
     def next_rows_unless_fed(self, images_ph: Any, labels_ph: Any) -> Rows:
         """Return the images that are fed if there are any, else the rows of the next batch.
@@ -66,7 +70,8 @@ class RowStream:
         drawn = self.next_rows()
 
         def fed() -> Rows:
-            rows = {"indices": drawn["indices"], "images": images_ph, "labels": labels_ph}
+            images = images_ph if self._own is None else self._own.of(images_ph)
+            rows = {"indices": drawn["indices"], "images": images, "labels": labels_ph}
             if "weights" in self._data.kinds:
                 rows["weights"] = tf.ones([tf.shape(images_ph)[0]], tf.float32)
             return rows
@@ -105,24 +110,26 @@ def make_batch_stream(
     seed: int,
     first_step: int,
     sampler: Sampler | None = None,
+    own: OwnRows | None = None,
 ) -> Any:
     """Return an iterator over the same batches with their images, prefetched by a thread.
 
     The data must be in the CPU's memory. A dataset cannot capture variables, so it finds them by
     name.
 
-    Args: as for `make_index_stream`.
+    Args: as for `make_index_stream`; and
+        own: the images of a batch that are returned; None: all.
 
     Returns:
         an iterator of the rows that `ResidentData.rows` returns.
     """
     _, image_shape = data.kinds["images"]
     images_ahead = min(_BYTES_AHEAD // math.prod(image_shape), data.num_images)
-    batches_ahead = max(1, images_ahead // batch_size)
+    batches_ahead = max(1, images_ahead // batch_size) if own is None else 1
     orders = _orders(data.num_images, batch_size, seed, first_step, sampler)
     indices = orders.rebatch(batch_size * batches_ahead)
     # Reading files takes longer at some times than at others, so one more batch waits.
-    rows = indices.map(_rows_by_name(data, sampler)).prefetch(1 if data.reader is None else 2)
+    rows = indices.map(_rows_by_name(data, sampler, own)).prefetch(1 if data.reader is None else 2)
     return _iterator(rows.rebatch(batch_size) if batches_ahead > 1 else rows)
 
 
@@ -178,11 +185,15 @@ def rows_of_step(
     return data.rows(drawn if sampler is None else sampler.numbers(drawn))
 
 
-def _rows_by_name(data: ResidentData, sampler: Sampler | None) -> Callable[[Any], Rows]:
+def _rows_by_name(
+    data: ResidentData, sampler: Sampler | None, own: OwnRows | None = None
+) -> Callable[[Any], Rows]:
     """Return the function of a dataset from what `_orders` draws to the rows."""
-    if sampler is None:
+    if sampler is None and own is None:
         return data.rows_by_name
-    return lambda places: data.rows_by_name(sampler.numbers_by_name(places))
+    if sampler is None:
+        return lambda indices: data.rows_by_name(indices, own)
+    return lambda places: data.rows_by_name(sampler.numbers_by_name(places), own)
 
 
 def _orders(

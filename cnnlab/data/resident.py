@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from cnnlab.base.tf1 import is_on_cpu, tf
 from cnnlab.data.grey_levels import image_type
+from cnnlab.data.own_rows import OwnRows
 from cnnlab.data.row_reader import RowReader
 from cnnlab.data.specs import DatasetSpec
 
@@ -54,25 +55,37 @@ class ResidentData(NamedTuple):
         """Whether a tf.data function can make the rows; else they are gathered on the device."""
         return all(is_on_cpu(variable.handle) for variable in self.variables.values())
 
-    def rows(self, indices: Any) -> Rows:
+    def rows(self, indices: Any, own: OwnRows | None = None) -> Rows:
         """Return some images, and what belongs to each; all must be resident.
 
         Args:
             indices: int64 [batch].
+            own: the images of the batch that are returned; None: all.
 
         Returns:
             indices, images [batch, height, width, channels], labels [batch, ...], and weights
             float32 [batch] if there are any.
         """
-        return self._rows(indices, tf.gather)
+        return self._rows(indices, tf.gather, own)
 
-    def rows_by_name(self, indices: Any) -> Rows:
+    def rows_by_name(self, indices: Any, own: OwnRows | None = None) -> Rows:
         """Return the same inside a tf.data function, which cannot capture variables; CPU only."""
-        rows = self._rows(indices, gather_by_name)
-        return rows if self.reader is None else rows | self.reader.columns(indices)
+        rows = self._rows(indices, gather_by_name, own)
+        if self.reader is None:
+            return rows
+        if own is None or list(self.reader.kinds) == ["images"]:
+            return rows | self.reader.columns(indices if own is None else own.of(indices))
+        columns = self.reader.columns(indices)  # images and labels are read together
+        return rows | columns | {"images": own.of(columns["images"])}
 
-    def _rows(self, indices: Any, gather: Callable[[Any, Any], Any]) -> Rows:
-        columns = {name: gather(self.variables[name], indices) for name in self.variables}
+    def _rows(
+        self, indices: Any, gather: Callable[[Any, Any], Any], own: OwnRows | None = None
+    ) -> Rows:
+        places = {"images": indices if own is None else own.of(indices)}
+        columns = {
+            name: gather(variable, places.get(name, indices))
+            for name, variable in self.variables.items()
+        }
         return {"indices": indices, **columns}
 
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from cnnlab.base.tf1 import tf
 from cnnlab.data.batches import Batch
+from cnnlab.data.own_rows import OwnRows
 from cnnlab.graph.update.reduction import Share, rounded, sum_over_workers
 
 
@@ -59,6 +60,7 @@ def build_micro_batches(
     share: Share,
     state: Sequence[Any],
     rounds: bool,
+    own: OwnRows | None,
     apart: Callable[..., Any] | None,
 ) -> PassResult:
     """Add forward and backward passes over this worker's parts, and the sum over all workers.
@@ -69,13 +71,15 @@ def build_micro_batches(
 
     Args:
         build_pass: adds the pass over one part.
-        batch: the whole batch. A fed one may have fewer images than parts; it makes fewer parts.
+        batch: the whole batch, or of its inputs only `own`. A fed one may have fewer images than
+            parts; it makes fewer parts.
         step: int64 scalar, 0 for the first step.
         count: number of parts, a multiple of `share.workers`.
         num_classes: number of classes.
         share: which worker this is.
         state: the variables that passes update besides the weights, such as moving averages.
         rounds: whether the gradients are rounded to bfloat16 where two of them are added.
+        own: the images whose inputs the batch has; None: all.
         apart: makes a call of the innermost body; None: it needs none.
 
     Returns:
@@ -83,8 +87,9 @@ def build_micro_batches(
     """
     size = tf.shape(batch["labels"])[0]
     parts = tf.minimum(count, size)
-    own = count // share.workers
-    first = share.worker * own
+    parts_here = count // share.workers
+    first = share.worker * parts_here
+    offset = 0 if own is None else own.bounds(size)[0]
     variables = tf.trainable_variables()
     starts = [variable.read_value() for variable in state]
     parts_of_none: list[Any] = []
@@ -93,12 +98,14 @@ def build_micro_batches(
         # A fed batch need not be divisible.
         start, end = size * j // parts, size * (j + 1) // parts
         part = {name: tensor[start:end] for name, tensor in batch.items()}
+        if own is not None:
+            part["inputs"] = batch["inputs"][start - offset : end - offset]
         part["inputs"] = tf.ensure_shape(part["inputs"], batch["inputs"].shape)
         factor = tf.cast(end - start, tf.float32) / tf.cast(size, tf.float32)
         result = build_pass(
             part,
             step * count + tf.cast(j, tf.int64),
-            lambda: j + 1 >= tf.minimum(parts, first + own),
+            lambda: j + 1 >= tf.minimum(parts, first + parts_here),
         )
         parts_of_none[:] = [gradient is None for gradient in result.gradients]
         gradients = [
@@ -162,7 +169,7 @@ def build_micro_batches(
         *[(variable.shape, variable.dtype.base_dtype) for variable in (*variables, *state)],
     ]
     sent = [rounds and 1 <= place <= len(variables) for place in range(len(kinds) - 1)]
-    logits, *sums = add_parts(tf.constant(first), tree_of(own))
+    logits, *sums = add_parts(tf.constant(first), tree_of(parts_here))
     if share.workers > 1:
         sums = sum_over_workers(sums, share, step, sent)
     elif rounds:

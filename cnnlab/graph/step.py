@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from cnnlab.base.tf1 import tf, tf2
 from cnnlab.config.config import Config
 from cnnlab.data.batches import Batch
+from cnnlab.data.own_rows import OwnRows
 from cnnlab.graph.micro_batches import PassResult, build_micro_batches
 from cnnlab.graph.model_effects import Summaries, check_random_numbers, updates_of
 from cnnlab.graph.parts import Parts, check_variables
@@ -44,6 +45,7 @@ class StepContext(NamedTuple):
     is_last: returns a bool scalar, whether the step is the last one of its session run.
     state: the network's variables that passes update without gradients, such as moving averages.
     share: which of the workers of the run has this graph.
+    own: the images whose inputs batches have; None: all.
     """
 
     config: Config
@@ -57,6 +59,7 @@ class StepContext(NamedTuple):
     is_last: Callable[[], Any] = lambda: tf.constant(False)
     state: Sequence[Any] = ()
     share: Share = ALONE
+    own: OwnRows | None = None
 
 
 class StepsMade(NamedTuple):
@@ -164,6 +167,7 @@ def build_plain_step(context: StepContext, batch: Batch, step: Any) -> tuple[Any
             share=context.share,
             state=context.state,
             rounds=context.config.reduce_dtype == "bfloat16",
+            own=context.own,
             apart=_apart if context.kernels.isolates_step else None,
         )
     variables = tf.trainable_variables()

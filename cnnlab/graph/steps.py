@@ -26,7 +26,9 @@ def make_steps_one_by_one(context: StepContext, source: BatchSource, first_step:
     """
     config = context.config
     with tf.name_scope("data/"):  # the scope of the training set, entered again
-        stream = RowStream(source.data, config.batch_size, config.seed, first_step, source.sampler)
+        stream = RowStream(
+            source.data, config.batch_size, config.seed, first_step, source.sampler, source.own
+        )
         waiting = Waiting() if source.data.reader is not None else None
 
     def draw(step: Any) -> Batch:

@@ -17,6 +17,7 @@ from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
 from cnnlab.data.batches import Batch, BatchSource
 from cnnlab.data.datasets import Split
+from cnnlab.data.own_rows import OwnRows, can_be_prepared_alone
 from cnnlab.data.pipeline import rows_of_step
 from cnnlab.data.sampling import epoch_size
 from cnnlab.data.specs import DatasetSpec, Targets
@@ -153,6 +154,7 @@ def build_train_graph(
         choose_kernels(config, inference.logits),
         state=updated_by_passes(variables),
         share=share,
+        own=_own_rows(config, share),
     )
     with tf.name_scope("data"):
         source = BatchSource(
@@ -164,6 +166,7 @@ def build_train_graph(
             class_counts=class_counts,
             own_augmentations=parts.augmentations,
             read=read,
+            own=context.own,
         )
     if num_compiled := steps_to_compile(context, spec.image_shape):
         make_steps = make_compiled_steps(context, source, first_step, num_compiled)
@@ -200,6 +203,14 @@ def build_train_graph(
         init_op=_build_init_op(steps),
         parts=parts,
     )
+
+
+def _own_rows(config: Config, share: Share) -> OwnRows | None:
+    """Return the images that this worker prepares; None: all of each batch."""
+    if share.workers == 1 or not can_be_prepared_alone(config):
+        return None
+    parts = config.micro_batches // share.workers
+    return OwnRows(share.worker * parts, parts, config.micro_batches)
 
 
 def _build_init_op(steps: StepsMade) -> Any:

@@ -25,7 +25,7 @@ def cutout(images: Any, keys: StepKeys, size: Annotated[int, Field(ge=1)] = 8) -
     """
     shape = tf.shape(images)
     key = keys.random_key("augment/cutout")
-    draws = tf.random.stateless_uniform([shape[0], 2], key)
+    draws = keys.uniform([shape[0], 2], key)
     centres = tf.cast(draws * tf.cast(shape[1:3], tf.float32), tf.int32)
     corners = centres - size // 2
     inside = boxes(corners, corners + size, shape[1], shape[2])

@@ -23,14 +23,14 @@ def flip(images: Any, keys: StepKeys) -> Any:
         images: [batch, height, width, channels], any dtype.
         keys: the source of the random key.
     """
-    draws = tf.random.stateless_uniform([tf.shape(images)[0]], keys.random_key("augment/flip"))
+    draws = keys.uniform([tf.shape(images)[0]], keys.random_key("augment/flip"))
     return tf.where_v2(draws[:, None, None, None] < 0.5, images[:, :, ::-1], images)
 
 
 def vertical_flip(images: Any, keys: StepKeys) -> Any:
     """Mirror each image top to bottom with probability 1/2; see `flip`."""
     key = keys.random_key("augment/vertical_flip")
-    draws = tf.random.stateless_uniform([tf.shape(images)[0]], key)
+    draws = keys.uniform([tf.shape(images)[0]], key)
     return tf.where_v2(draws[:, None, None, None] < 0.5, images[:, ::-1], images)
 
 
@@ -72,7 +72,7 @@ def pad_and_crop(
         mode: what the padding contains: zeros, the image mirrored at its edge pixels, or the
             nearest edge pixel.
     """
-    return _shift(images, keys.random_key("augment/pad_and_crop"), pixels, mode)
+    return _shift(images, keys, "augment/pad_and_crop", pixels, mode)
 
 
 def translate(
@@ -86,12 +86,13 @@ def translate(
     The same operation as `pad_and_crop`, but with another default. Texts that call it a translation
     mirror the image at its edges. The others pad with zeros.
     """
-    return _shift(images, keys.random_key("augment/translate"), pixels, mode)
+    return _shift(images, keys, "augment/translate", pixels, mode)
 
 
-def _shift(images: Any, key: Any, pixels: int, mode: str) -> Any:
+def _shift(images: Any, keys: StepKeys, purpose: str, pixels: int, mode: str) -> Any:
+    key = keys.random_key(purpose)
     shape = tf.shape(images)
-    offsets = tf.random.stateless_uniform([shape[0], 2], key, 0, 2 * pixels + 1, tf.int32)
+    offsets = keys.uniform([shape[0], 2], key, 0, 2 * pixels + 1, tf.int32)
     if mode == "nearest":
         rows, columns = (
             tf.clip_by_value(offsets[:, i, None] - pixels + tf.range(length), 0, length - 1)
@@ -122,7 +123,7 @@ def random_crop(images: Any, keys: StepKeys, size: Annotated[int, Field(ge=1)] =
     """
     shape = tf.shape(images)
     key = keys.random_key("augment/random_crop")
-    draws = tf.random.stateless_uniform([shape[0], 2], key)  # [0, 1)
+    draws = keys.uniform([shape[0], 2], key)  # [0, 1)
     room = tf.cast(shape[1:3] - size + 1, tf.float32)
     offsets = tf.minimum(tf.cast(draws * room, tf.int32), shape[1:3] - size)
     windows = _windows(images, offsets, size, size)
