@@ -88,9 +88,12 @@ def _introduction() -> list[str]:
 
 
 def _place(name: str, about: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
-    """Return the sort key of a recipe: after the text's own recipe, and by its text."""
-    text, base = about[name].get("text", ""), about[name].get("better_than", name)
-    return text == "records", text, base, name != base, name
+    """Return the sort key of a recipe: by its text, and after the recipe that it exceeds."""
+    chain = [name]
+    while (base := about[chain[0]].get("better_than")) in about and base not in chain:
+        chain.insert(0, base)
+    text = about[name].get("text", "")
+    return text == "records", text, chain
 
 
 def _cells(name: str, about: Mapping[str, Any], by_name: Mapping[str, Row]) -> list[str]:

@@ -118,6 +118,20 @@ def test_a_row_says_whether_it_reaches_what_its_text_claims() -> None:
     assert "meant to exceed" in line_of(pages.results_page(rows.values()), better["system"])[1]
 
 
+def test_a_recipe_stands_below_the_one_it_exceeds() -> None:
+    names = ["cifar_vgg4_modern", "cifar_vgg4", "cifar_vgg4_text", "airbench94", "cifar_vgg2"]
+    row = ROWS[0] | {"options": {}}
+    text = pages.results_page([row | {"system": name} for name in names])
+    found = re.findall(r"^\| \w+ \| `(\w+)`", text, re.MULTILINE)
+    assert found == [
+        "cifar_vgg2",
+        "cifar_vgg4_text",
+        "cifar_vgg4",
+        "cifar_vgg4_modern",
+        "airbench94",
+    ]
+
+
 def test_a_row_says_which_settings_its_recipe_has_changed_since() -> None:
     rows = {row["system"]: copy.deepcopy(row) for row in ROWS}
     row = rows["mnist_simple"]
