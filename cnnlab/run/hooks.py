@@ -11,7 +11,6 @@ import numpy as np
 
 from cnnlab.base.errors import NonFiniteError
 from cnnlab.base.tf1 import on_calling_thread, tf
-from cnnlab.data.datasets import Split
 from cnnlab.run.disk.run_directory import RunDirectory
 from cnnlab.run.hook import Hook, Run, StepState
 from cnnlab.run.log import RunLog
@@ -97,18 +96,18 @@ class LayerSummaryHook(Hook):
     """Writes the statistics and histograms of each layer's output for a batch of one split.
 
     Of the split train they are those of a forward pass of training, with dropout on, for the batch
-    of the next step if the training images are in memory. Of the split val they are those of
-    inference, always for the same images.
+    of the next step if the training images are in memory. Otherwise, a model that takes labels gets
+    zeros. Of the split val they are those of inference, always for the same images.
     """
 
-    def __init__(self, every_steps: int, log: RunLog, split: str, sample: Split) -> None:
+    def __init__(self, every_steps: int, log: RunLog, split: str, sample: Any) -> None:
         """Prepare to write the summaries.
 
         Args:
             every_steps: steps between two summaries.
             log: receives the summaries.
             split: train or val.
-            sample: the images where no batch is drawn, and their labels.
+            sample: the images where no batch is drawn, [batch, height, width, channels].
         """
         self.every_steps = every_steps
         self._log = log
@@ -118,11 +117,12 @@ class LayerSummaryHook(Hook):
     def after_step(self, run: Run, state: StepState) -> None:
         graph = run.train_graph
         assert graph.layer_summaries is not None
-        images, labels = self._sample.images, self._sample.labels
+        images, labels_ph = self._sample, graph.inference.labels_ph
+        labels = np.zeros([len(images), *labels_ph.shape[1:]])
         if self._split == "train" and graph.next_rows is not None:
             rows = run.session.run(graph.next_rows)
             images, labels = rows["images"], rows["labels"]
-        feed = {graph.inference.images_ph: images, graph.inference.labels_ph: labels}
+        feed = {graph.inference.images_ph: images, labels_ph: labels}
         summary = run.session.run(graph.layer_summaries[self._split], feed)
         self._log.write_summary(self._split, state.step, summary)
 

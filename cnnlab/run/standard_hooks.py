@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 
 from cnnlab.base.printing import is_quiet
-from cnnlab.data.datasets import Split
 from cnnlab.run import hooks as standard
 from cnnlab.run.disk.run_directory import RunDirectory
 from cnnlab.run.evaluating import (
@@ -73,8 +72,7 @@ def make_hooks(
             ("train", summary_steps, "train"),
             ("val", config.eval_steps, config.validate_on),
         ):
-            images, labels = run.data.split(name)[:2]
-            sample = Split(np.array(images[: config.batch_size]), labels[: config.batch_size])
+            sample = np.array(run.data.split(name).images[: config.batch_size])
             hooks.append(standard.LayerSummaryHook(every_steps, log, split, sample))
     if "images" in config.tensorboard and run.is_chief:
         hooks.append(InputImagesHook(log))

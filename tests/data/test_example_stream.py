@@ -68,6 +68,22 @@ def test_images_of_a_mapped_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert_same(expected, trained(data, tmp_path / "mapped", 6))
 
 
+def test_summaries_of_images_that_are_not_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of layers are of the first images; the next batch cannot be drawn a second time."""
+    monkeypatch.setattr(indexed, "LARGEST_SHARE", 0)
+    data = dataset_from_arrays(Indexed(), TEST)
+    with Train(data=data, save_dir=tmp_path / "layers", layer_summaries=True, **OPTIONS) as train:
+        assert train.train(steps=2)["finished"]
+        assert train.train_graph.next_rows is None
+    with (
+        Train(data=data, save_dir=tmp_path / "rows", inference_summaries=True, **OPTIONS) as train,
+        pytest.raises(UsageError, match="inference_summaries needs training images in memory"),
+    ):
+        train.train(steps=2)
+
+
 def test_batches_of_a_stream_come_in_its_order(capfd: pytest.CaptureFixture[str]) -> None:
     data = dataset_from_arrays(streamed(examples, examples_per_epoch=N), TEST)
     assert (data.spec.num_train, data.spec.class_names) == (N, ("0", "1", "2"))
