@@ -11,7 +11,7 @@ import numpy as np
 
 from cnnlab.base.tf1 import tf
 
-TIMING_FIELDS = ("images_per_sec", "seconds")
+TIMING_FIELDS = ("images_per_sec", "seconds", "waiting")
 
 
 def divergences(expected: Path, found: Path) -> list[str]:
