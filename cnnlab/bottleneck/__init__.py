@@ -1,9 +1,10 @@
 """Transfer learning on stored features: a function, and the command `python -m cnnlab.bottleneck`.
 
 The base, the layers of a trained network before its head, computes the features of every image
-once. A head is trained on them. Then base and head are joined to one run directory. This is what
-training the head through the frozen base gives, up to rounding, but the base computes once and not
-in every epoch.
+once. A head is trained on them: the layers of `cnnlab.add_head`, or else the last dense layer.
+Then base and head are joined to one run directory. This is what training the head through the
+frozen base gives, up to rounding, but the base computes once and not in every epoch. Dropout in the
+base is off.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def bottleneck(
 
     Args:
         save_dir: the run directory.
-        model: the network: a name, or your own function that ends with `cnnlab.add_head`.
+        model: the network: a name, or your own function. It ends with `cnnlab.add_head`, or with a
+            dense layer, which is then the head.
         data: arrays, as for `Train`; default: what the option dataset names.
         **options: the other options of the command; see its `--help`.
 
@@ -170,7 +172,8 @@ class _Work:
         """Train the head by a run of its own, in HEAD_DIR."""
         joined = self._joined
         folder = self._directory.path / HEAD_DIR
-        with make_head_run(joined.config, joined.parting, joined.data.spec, splits, folder) as head:
+        spec, start = joined.data.spec, joined.head_start()
+        with make_head_run(joined.config, joined.parting, spec, splits, folder, start) as head:
             result = head.train()
             facts["head_secs"] = result["seconds"]
             if not result["finished"]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cnnlab.base.surroundings import building_in
 from cnnlab.bottleneck.features import Features
 from cnnlab.bottleneck.joined_run import Parting
 from cnnlab.config.config import Config
@@ -22,8 +24,34 @@ _OF_PICTURES = ("image_size", "group", "init_from", "init_skip", "init_step", "t
 _SHOWING_IMAGES = ("images", "projector")
 
 
+class HeadRun(Train):
+    """A run whose variables start from given values.
+
+    Attributes:
+        start: name of a variable to its value.
+    """
+
+    start: Mapping[str, npt.NDArray[Any]]
+
+    def _initialize_variables(self, session: Any) -> dict[Any, Any]:
+        loaded = super()._initialize_variables(session)
+        if self._first_step == 0:
+            with building_in(self.graph):
+                given = {
+                    variable.initial_value: self.start[variable.op.name]
+                    for variable in self.train_graph.variables
+                }
+            session.run(self.train_graph.init_op, given)
+        return loaded
+
+
 def make_head_run(
-    config: Config, parting: Parting, spec: DatasetSpec, splits: Mapping[str, Split], folder: Path
+    config: Config,
+    parting: Parting,
+    spec: DatasetSpec,
+    splits: Mapping[str, Split],
+    folder: Path,
+    start: Mapping[str, npt.NDArray[Any]],
 ) -> Train:
     """Return the run that trains a head with the same options, seeds and batches as `config`.
 
@@ -33,6 +61,7 @@ def make_head_run(
         spec: the facts about the images.
         splits: train, test and perhaps validation, with features [n, 1, features, 1] as images.
         folder: the run directory of the head.
+        start: name of each variable of the head to the value from which it starts.
     """
     train, test = splits["train"], splits["test"]
     facts = DatasetSpec(
@@ -58,11 +87,9 @@ def make_head_run(
         label_mode="fine",
         log_dir=None,
         save_dir=str(folder),
-        model="feature_head",
-        model_options={
-            "dense_units": list(parting.head.dense_units),
-            "dropout": parting.head.dropout,
-        },
+        model="feature_head" if parting.head.last is None else "last_layer",
+        model_options=parting.head.last
+        or {"dense_units": list(parting.head.dense_units), "dropout": parting.head.dropout},
         parameter_groups={
             pattern: settings
             for pattern, settings in config.parameter_groups.items()
@@ -70,7 +97,9 @@ def make_head_run(
         },
         tensorboard=[part for part in config.tensorboard if part not in _SHOWING_IMAGES],
     )
-    return Train(data=Dataset(facts, train, test, splits.get("validation")), **options)
+    run = HeadRun(data=Dataset(facts, train, test, splits.get("validation")), **options)
+    run.start = start
+    return run
 
 
 def as_images(features: Features) -> npt.NDArray[np.float32]:

@@ -19,13 +19,11 @@ from cnnlab.base.files import write_atomically
 from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import tf
 from cnnlab.bottleneck.features import Base, needed_by
-from cnnlab.config.arguments import options_of
 from cnnlab.config.options import replace
 from cnnlab.graph.inference_graph import build_inference_graph
 from cnnlab.graph.parts import Parts
 from cnnlab.graph.update.averages import network_variables
 from cnnlab.layers.tower import Head
-from cnnlab.models import MODELS
 from cnnlab.run.disk.checkpoint import Checkpoints
 from cnnlab.run.disk.metrics_file import METRICS_FILE
 from cnnlab.run.disk.run_directory import RunDirectory
@@ -64,7 +62,7 @@ class JoinedRun(Train):
         """Find out where the head begins, and freeze what is before it.
 
         Raises:
-            UsageError: the model does not say where its head begins, or an option does not fit.
+            UsageError: the network has no head, nothing before its head, or an option does not fit.
         """
         self.parting = self._find_parting()
         pattern = self.parting.pattern
@@ -98,6 +96,15 @@ class JoinedRun(Train):
         inference = self.train_graph.inference
         assert inference.head is not None
         return Base(self.config.model, session, inference.images_ph, inference.head.features)
+
+    def head_start(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the values from which the head's variables start, by name."""
+        session = self.session
+        with building_in(self.graph):
+            network = {variable.op.name: variable for variable in network_variables()}
+        found: dict[str, npt.NDArray[Any]]
+        found = session.run({name: network[name] for name in self.parting.head_variables})
+        return found
 
     def load_head(self, values: Mapping[str, npt.NDArray[Any]]) -> None:
         """Set variables of the session: those of the head, of its optimizer, and the step.
@@ -154,9 +161,25 @@ class JoinedRun(Train):
             directory: of the joined run.
             weights: float32 [features, num_classes].
             bias: float32 [num_classes].
+
+        Raises:
+            UsageError: the network's last layer has no bias.
         """
+        last = self.parting.head.last or {"name": "logits", "use_bias": True, "factor": 1.0}
+        if not last["use_bias"]:
+            raise UsageError(
+                f"the last layer of --model={self.config.model} has no bias, which "
+                "--head=sklearn_svm needs; choose --head=svm"
+            )
+        name, factor = last["name"], np.float32(last["factor"])
         self._start_writing(directory, 1)
-        self.load_head({"logits/kernel": weights, "logits/bias": bias, "global_step": np.array(1)})
+        self.load_head(
+            {
+                f"{name}/kernel": weights / factor,
+                f"{name}/bias": bias / factor,
+                "global_step": np.array(1),
+            }
+        )
         directory.checkpoints.save(self.saver, self.session, 1)
 
     def _start_writing(self, directory: RunDirectory, total_steps: int) -> None:
@@ -186,17 +209,19 @@ class JoinedRun(Train):
             head = inference.head
             if head is None:
                 raise UsageError(
-                    f"--model={self.config.model} does not say where its head begins; "
-                    f"{', '.join(_with_heads())} do, and so does a model of your own that ends "
-                    "with cnnlab.add_head"
+                    f"--model={self.config.model} has no head for bottleneck: it does not end in a "
+                    "plain dense layer, without activation and regularizer, whose outputs are the "
+                    "logits; end a model of your own with layers.dense or cnnlab.add_head"
                 )
             of_base = {op.name for op in needed_by(head.features.op)}
             network = {v.op.name: v.handle.op.name for v in network_variables()}
-        return Parting(
-            head,
-            tuple(name for name, op in network.items() if op in of_base),
-            tuple(name for name, op in network.items() if op not in of_base),
-        )
+        base = tuple(name for name, op in network.items() if op in of_base)
+        if not base:
+            raise UsageError(
+                f"--model={self.config.model} has no weights before its head, so there are no "
+                "features to compute; train it with cnnlab train"
+            )
+        return Parting(head, base, tuple(name for name in network if name not in base))
 
 
 def logits_of(train: Train, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -205,8 +230,3 @@ def logits_of(train: Train, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]
     found: npt.NDArray[np.float32]
     found = train.session.run(inference.logits, {inference.images_ph: images})
     return found
-
-
-def _with_heads() -> list[str]:
-    """Return the names of the models that have a head of `cnnlab.models.head`."""
-    return [name for name, model in MODELS.items() if "pooling" in options_of(model)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -10,7 +10,6 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import UsageError
 from cnnlab.config import options as opts
-from cnnlab.config.arguments import options_of
 from cnnlab.config.augmentations import SCALINGS
 from cnnlab.config.config import Config
 from cnnlab.config.input_options import is_pictures
@@ -19,6 +18,7 @@ from cnnlab.config.loss_options import with_loss_of_class_mode
 from cnnlab.config.options import STRICT, option
 from cnnlab.config.resolve import with_recipe
 from cnnlab.models import ModelFunction
+from cnnlab.models.head import has_own_head
 from cnnlab.run.disk.config_file import CONFIG_FILE, load_config, load_run_data
 from cnnlab.run.own_code import find_any_model
 
@@ -44,7 +44,7 @@ class BottleneckOptions(Config):
         "dense",
         "what is trained on the features\n"
         "dense: hidden layers and logits, as model_options says; by default one of 1024 with a "
-        "dropout of 0.3\n"
+        "dropout of 0.3. Models that do not choose hidden layers get their last layer only\n"
         "svm: a linear support vector machine, trained by the hinge loss\n"
         "sklearn_svm: the same, by scikit-learn's LinearSVC on standardized features\n"
         "random_forest: scikit-learn's; its figures are stored, but it cannot be joined to a base",
@@ -132,7 +132,10 @@ def resolve_options(
         UsageError: an option is wrong or missing.
     """
     merged = with_recipe(given, BottleneckOptions)
-    merged = {**_of_source(merged), **merged}
+    source = _of_source(merged, model)
+    merged = {**source, **merged}
+    if "scaling" in source and "scaling" not in given:  # a recipe's is for its own weights
+        merged["scaling"] = source["scaling"]
     head = str(merged.get("head", "dense"))
     _check_head(head, given)
     if head != "dense":
@@ -151,25 +154,21 @@ def resolve_options(
             "bottleneck needs the weights of the base: --init_from=imagenet, FILE or RUN"
         )
     _check_fixed_features(options)
-    known = options_of(model or find_any_model(options.model))
-    return opts.replace(options, model_options=_with_head(options, known))
+    if not has_own_head(model or find_any_model(options.model)):
+        return options
+    return opts.replace(options, model_options=_with_head(options))
 
 
-def _with_head(options: BottleneckOptions, known: Collection[str]) -> dict[str, Any]:
-    """Return the model's options, with those of the head where the user gives none.
-
-    Args:
-        options: all options.
-        known: the names of the model's options.
-    """
+def _with_head(options: BottleneckOptions) -> dict[str, Any]:
+    """Return the model's options, with those of the head where the user gives none."""
     given, head = options.model_options, _HEADS[options.head]
     if options.head != "dense" and (wrong := [name for name in OF_HEAD if given.get(name)]):
         # A recipe for the dense head may serve for the others too.
         given = {name: value for name, value in given.items() if name not in wrong}
-    return {**{name: value for name, value in head.items() if name in known}, **given}
+    return {**head, **given}
 
 
-def _of_source(merged: Mapping[str, Any]) -> dict[str, Any]:
+def _of_source(merged: Mapping[str, Any], model: ModelFunction | None) -> dict[str, Any]:
     """Return what the run that init_from names decides, unless the user does.
 
     These are the model and its options but for the head, and how pixels become its input.
@@ -184,7 +183,9 @@ def _of_source(merged: Mapping[str, Any]) -> dict[str, Any]:
     run = load_config(folder)
     found: dict[str, Any] = {}
     if merged.get("model", run.model) == run.model:
-        kept = {name: v for name, v in run.model_options.items() if name not in OF_HEAD}
+        kept = dict(run.model_options)
+        if has_own_head(model or find_any_model(run.model)):
+            kept = {name: value for name, value in kept.items() if name not in OF_HEAD}
         found.update(model=run.model, model_options=kept)
     entry = run.augment[-1] if run.augment and isinstance(run.augment[-1], str) else ""
     found["scaling"] = entry if entry in SCALINGS else run.scaling

@@ -25,6 +25,19 @@ def options_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     }
 
 
+def accepts(function: Callable[..., Any], name: str, value: Any) -> bool:
+    """Return whether a function has an option of a name, which may have a value."""
+    if name not in options_of(function):
+        return False
+    try:
+        pydantic.TypeAdapter(_hints_of(function).get(name, Any)).validate_python(value, strict=True)
+    except pydantic.ValidationError:
+        return False
+    except pydantic.PydanticSchemaGenerationError:
+        pass
+    return True
+
+
 def describe_arguments(function: Callable[..., Any]) -> list[dict[str, str]]:
     """Return name, type, range and default of each option of a function, as `--help` has them."""
     hints = _hints_of(function)

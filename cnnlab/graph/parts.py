@@ -14,6 +14,8 @@ from cnnlab.config.config import Config
 from cnnlab.config.references import references_in
 from cnnlab.graph.one_unit import logits_of_both
 from cnnlab.graph.small_images import naming_small_images
+from cnnlab.layers import tower as towers
+from cnnlab.layers.last_layer import head_of_last_layer
 from cnnlab.models import MODELS, ModelFunction, find_model
 
 OwnFunctions = Mapping[str, Callable[..., Any]]  # by option; see `own_names`
@@ -110,6 +112,9 @@ class Parts(NamedTuple):
         with user_code(), naming_small_images(images):
             logits = self.model(images, num_outputs, **given)
         _check_logits(logits, num_outputs, self.model)
+        tower = towers.current()
+        if not training and tower.head is None:
+            tower.head = head_of_last_layer(tower, logits)
         return logits_of_both(logits) if self.has_one_unit else logits
 
 

@@ -42,8 +42,7 @@ def apply_layer(layer_class: Any, kind: str, arguments: dict[str, Any], **call: 
     name, full_name = tower.layer_name(arguments.pop("name"), kind, reuse)
     regularizers = {weight: arguments.pop(f"{weight}_regularizer", None) for weight in WEIGHTS}
     _resolve_names(arguments, tower.defaults)
-    if kind in KINDS_WITH_KERNEL:
-        tower.features = inputs
+    given = inputs
     if "data_format" in arguments and arguments["data_format"] is None:
         is_image = kind in KINDS_OF_IMAGES
         arguments["data_format"] = tower.data_format if is_image else "channels_last"
@@ -65,6 +64,16 @@ def apply_layer(layer_class: Any, kind: str, arguments: dict[str, Any], **call: 
             if (variable := getattr(layer, attribute, None)) is not None:  # None: use_bias=False
                 tower.variables.penalties.add(variable, regularizer)
     tower.activations[full_name] = outputs
+    if kind in KINDS_WITH_KERNEL:
+        scope = tf.get_variable_scope().name
+        tower.weighted = towers.WeightedLayer(
+            kind,
+            f"{scope}/{name}" if scope else name,
+            given,
+            outputs,
+            use_bias=arguments.get("use_bias", True),
+            is_plain=arguments.get("activation") is None and not any(regularizers.values()),
+        )
     return outputs
 
 

@@ -46,8 +46,11 @@ def dropout(
     check_training(training, "dropout")
     tower = towers.current()
     name, full_name = tower.layer_name(name, "dropout")
+    is_simple = rate > 0 and noise_shape is None and seed is None
     if not training or rate == 0:
-        return _without(inputs, name, {"rate": rate, "noise_shape": noise_shape})
+        outputs = _without(inputs, name, {"rate": rate, "noise_shape": noise_shape})
+        tower.dropped = towers.Dropped(full_name, rate, outputs) if is_simple else None
+        return outputs
     purpose = full_name if seed is None else f"{full_name}/{seed}"
     with tf.name_scope(name):
         outputs = tf.nn.experimental.stateless_dropout(

@@ -30,11 +30,46 @@ class Head(NamedTuple):
         features: float32 [batch, features], what enters the head.
         dense_units: the number of outputs of each hidden dense layer.
         dropout: the fraction of elements to drop after each of them.
+        last: the options of the model `last_layer` that is this head; None: it is `feature_head`.
     """
 
     features: Any
     dense_units: tuple[int, ...]
     dropout: float
+    last: dict[str, Any] | None = None
+
+
+class WeightedLayer(NamedTuple):
+    """A layer with a kernel.
+
+    Attributes:
+        kind: as "conv2d".
+        scope: of its variables.
+        inputs, outputs: float32 [batch, ...].
+        use_bias: whether it has a bias.
+        is_plain: whether it has neither an activation nor a regularizer.
+    """
+
+    kind: str
+    scope: str
+    inputs: Any
+    outputs: Any
+    use_bias: bool
+    is_plain: bool
+
+
+class Dropped(NamedTuple):
+    """A dropout layer.
+
+    Attributes:
+        name: its full name.
+        rate: the fraction of elements to drop.
+        outputs: float32 [batch, ...]; in inference they are the layer's inputs.
+    """
+
+    name: str
+    rate: float
+    outputs: Any
 
 
 class Tower(StepKeys):
@@ -50,8 +85,9 @@ class Tower(StepKeys):
         kernels: how layers are computed; see `cnnlab.layers.kernels.choice`.
         data_format: channels_last or channels_first, the layout of images between the layers.
         activations: name to output of each layer, in order.
-        features: input of the last layer with weights, float32 [batch, ...]; None without one.
-        head: the head of the network; None if the model does not say where it begins.
+        weighted: the last layer with a kernel so far; None without one.
+        dropped: the last dropout so far that only has a rate; None without one.
+        head: the head of the network; None if it is not known.
         training_only: name of a layer's output to settings that only training uses: the rate of
             dropout, the momentum of batch norm. Inference graphs as written have the former.
         variables: makes the variables, and knows their regularizers.
@@ -80,7 +116,8 @@ class Tower(StepKeys):
         self.new_channel = new_channel
         self.data_format = "channels_last"
         self.activations: dict[str, Any] = {}
-        self.features: Any = None
+        self.weighted: WeightedLayer | None = None
+        self.dropped: Dropped | None = None
         self.head: Head | None = None
         self.training_only: dict[str, dict[str, Any]] = {}
         self.variables = Variables(seed, average, self.defaults)
@@ -112,6 +149,11 @@ class Tower(StepKeys):
             )
         full_name = self.unique_name(prefix + (name or kind))
         return full_name.removeprefix(prefix), full_name
+
+    @property
+    def features(self) -> Any:
+        """The input of the last layer with a kernel, float32 [batch, ...]; None without one."""
+        return None if self.weighted is None else self.weighted.inputs
 
     @property
     def penalties(self) -> list[Any]:

@@ -22,7 +22,7 @@ from cnnlab.models.cifar_two_conv import cifar_two_conv
 from cnnlab.models.cifar_vgg import cifar_vgg1, cifar_vgg2, cifar_vgg3, cifar_vgg4
 from cnnlab.models.densenet import densenet121
 from cnnlab.models.efficientnet import efficientnet_b0
-from cnnlab.models.head import feature_head
+from cnnlab.models.head import feature_head, last_layer
 from cnnlab.models.inception_v1 import inception_v1
 from cnnlab.models.inception_v3 import inception_v3
 from cnnlab.models.lenet import lenet5, lenet5_1998
@@ -79,6 +79,7 @@ MODELS: dict[str, ModelFunction] = {
     "efficientnet_b0": efficientnet_b0,
     # What `cnnlab bottleneck` trains.
     "feature_head": feature_head,
+    "last_layer": last_layer,
 }
 
 

@@ -6,12 +6,13 @@ records where the head begins, so that `cnnlab bottleneck` can compute the featu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from cnnlab import layers
 from cnnlab.base.errors import UsageError
 from cnnlab.base.tf1 import tf
+from cnnlab.config.arguments import accepts
 from cnnlab.layers import tower as towers
 from cnnlab.layers.building import apply_function
 from cnnlab.layers.data_format import place_axes
@@ -114,3 +115,46 @@ def feature_head(
         dense_units=dense_units,
         dropout=dropout,
     )
+
+
+def last_layer(
+    images: Any,
+    num_classes: int,
+    *,
+    training: bool,
+    name: str = "logits",
+    use_bias: bool = True,
+    factor: float = 1.0,
+    dropout: Rate = 0.0,
+    dropout_name: str = "dropout",
+) -> Any:
+    """Build the last dense layer of a network alone, over features that were computed before.
+
+    `cnnlab bottleneck` trains it where a network does not end with `add_head`. Layers have the
+    names that they have in the network, so their variables and the masks of dropout are the same.
+
+    Args:
+        images: float32 [batch, 1, features, 1], the features.
+        num_classes: number of logits.
+        training: whether dropout is active.
+        name: of the dense layer.
+        use_bias: whether it has a bias.
+        factor: of its outputs.
+        dropout: the fraction of features to drop, in [0, 1).
+        dropout_name: of the dropout layer.
+
+    Returns:
+        The logits, float32 [batch, num_classes], unscaled.
+    """
+    x = layers.flatten(images, name="flatten")
+    x = layers.dropout(x, dropout, training=training, name=dropout_name)
+    x = layers.dense(x, num_classes, use_bias=use_bias, name=name)
+    return x if factor == 1 else x * factor
+
+
+def has_own_head(model: Callable[..., Any]) -> bool:
+    """Return whether the options of a model choose the hidden layers of its head.
+
+    They do if the model passes its `dense_units` to `add_head`, where a head may have none.
+    """
+    return accepts(model, "dense_units", [])

@@ -35,9 +35,25 @@ def base(
 
 
 def without_head(images: Any, num_classes: int, *, training: bool) -> Any:
-    """Build a network that does not say where its head begins."""
+    """Build a network that does not end in a dense layer."""
+    del training
+    x = layers.conv2d(images, num_classes, 3, name="conv1")
+    return layers.global_average_pooling2d(x)
+
+
+def without_base(images: Any, num_classes: int, *, training: bool) -> Any:
+    """Build a network that is a head only."""
     del training
     return layers.dense(layers.flatten(images), num_classes, name="logits")
+
+
+def unmarked(images: Any, num_classes: int, *, training: bool, dropout: float = 0.4) -> Any:
+    """Build a network that ends in a dense layer, without `add_head`."""
+    x = layers.conv2d(images, 4, 3, strides=2, activation="relu", name="conv1")
+    x = layers.dense(layers.flatten(x), 6, activation="relu", name="dense1")
+    x = layers.dropout(x, dropout, training=training, name="drop")
+    start = {"kernel_initializer": "normal", "bias_initializer": "ones", "use_bias": dropout < 0.5}
+    return 0.5 * layers.dense(x, num_classes, name="classes/out", **start)
 
 
 def arrays(seed: int = 3, *, num_classes: int = 2, size: int = 8) -> Any:

@@ -16,7 +16,15 @@ from cnnlab.bottleneck.features import Base
 from cnnlab.evaluate import evaluate
 from cnnlab.export import export
 from tests import commands
-from tests.bottleneck.small_base import OPTIONS, arrays, base, train_source, without_head
+from tests.bottleneck.small_base import (
+    OPTIONS,
+    arrays,
+    base,
+    train_source,
+    unmarked,
+    without_base,
+    without_head,
+)
 
 HEAD = {"dense_units": [5], "dropout": 0.3}
 
@@ -61,6 +69,26 @@ def test_it_equals_training_through_the_frozen_base(source: str) -> None:
     assert not (found["dense1/kernel"] == values("joined/head", 14)["dense1/kernel"] * 0).all()
     assert result["accuracy"] == expected["accuracy"]
     assert result["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+
+
+def test_the_last_dense_layer_is_the_head_of_other_networks(tmp_path: Path) -> None:
+    """Its start, its dropout and its factor are those of the network."""
+    source = str(tmp_path / "source")
+    with Train(model=unmarked, data=arrays(8, num_classes=4), save_dir=source, **OPTIONS) as train:
+        train.train()
+    made = make(source, model=unmarked, seed=5)
+    pattern = r"^classes/out/"
+    given = {"init_from": source, "init_skip": pattern, "trainable": pattern, "seed": 5, **OPTIONS}
+    with Train(model=unmarked, data=arrays(), save_dir="frozen", **given) as train:
+        expected = train.train()
+    found, wanted = values("joined", 14), values("frozen", 14)
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-5, err_msg=name)
+    assert (found["dense1/kernel"] == values(source, 14)["dense1/kernel"]).all()
+    assert (made["accuracy"], made["bottleneck"]["features"]) == (expected["accuracy"], 6)
+    by_sklearn = make(source, "svm", model=unmarked, head="sklearn_svm", epochs=None)
+    assert evaluate("svm", model=unmarked, data=arrays()[1])["accuracy"] == by_sklearn["accuracy"]
 
 
 def test_the_joined_run_is_like_any_other(source: str) -> None:
@@ -242,7 +270,12 @@ def test_the_speed_beside_the_frozen_base(source: str) -> None:
         (
             {"model": without_head, "model_options": {}},
             UsageError,
-            "does not say where its head begins; vgg11, .*mobilenet_v2.* do",
+            "has no head for bottleneck: it does not end in a plain dense layer",
+        ),
+        (
+            {"model": without_base, "model_options": {}},
+            UsageError,
+            "has no weights before its head, so there are no features",
         ),
         (
             {"model_options": {"filters": 6}},

@@ -8,6 +8,7 @@ import pytest
 from cnnlab import add_head
 from cnnlab.base.errors import UsageError
 from cnnlab.base.tf1 import tf
+from cnnlab.graph.parts import Parts
 from cnnlab.layers.tower import Tower, building
 from cnnlab.models import MODELS, check_model_options, find_model
 
@@ -75,6 +76,47 @@ def test_the_networks_say_where_their_head_begins(name: str) -> None:
     assert tower.head is not None
     assert tower.head.dense_units == (7,)
     assert names[-4:] == ["dense1/kernel", "dense1/bias", "logits/kernel", "logits/bias"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "one_unit"),
+    [
+        ("airbench94", (24, 24, 3), False),
+        ("cifar_cnn", (24, 24, 3), False),
+        ("mnist_cnn", (12, 12, 1), True),
+        ("stn", (28, 28, 1), False),
+    ],
+)
+def test_the_last_layer_is_the_head_of_small_networks(
+    name: str, shape: tuple[int, ...], one_unit: bool
+) -> None:
+    """The model `last_layer` shares the variables of the logits, and has the same logits."""
+    images = np.random.default_rng(3).normal(size=(2, *shape)).astype(np.float32)
+    parts = Parts(MODELS[name], has_one_unit=one_unit)
+    with tf.Graph().as_default(), tf.Session() as session:
+        with building(Tower(0)) as tower:
+            logits = parts.build_logits(tf.constant(images), 2, training=False)
+        assert tower.head is not None
+        options = tower.head.last
+        assert options is not None
+        check_model_options(MODELS["last_layer"], options)
+        network = tf.global_variables()
+        features = tower.head.features[:, None, :, None]
+        with building(Tower(0)):
+            alone = MODELS["last_layer"](features, 2 - one_unit, training=False, **options)
+        assert tf.global_variables() == network
+        session.run(tf.global_variables_initializer())
+        found, expected = session.run([alone, logits])
+    expected = expected[:, 1:] - expected[:, :1] if one_unit else expected
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["lenet5_1998", "squeezenet"])
+def test_other_last_layers_are_no_head(name: str) -> None:
+    """Distances to fixed points, and a convolution."""
+    with tf.Graph().as_default(), building(Tower(0)) as tower:
+        Parts(MODELS[name]).build_logits(tf.zeros([1, 64, 64, 3]), 4, training=False)
+    assert tower.head is None
 
 
 def test_arguments_are_checked() -> None:
