@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import cnnlab
+from cnnlab.base.tf1 import tf
 from tests.commands import finish, start
 
 CATS_DOGS = r"--pattern=(?P<label>[a-z]+)\.(?P<number>\d+)\.jpg"
@@ -96,3 +97,80 @@ def test_cats_and_dogs(recipe: str, tmp_path: Path) -> None:
     figures = run(tmp_path, "evaluate", "--save_dir=run")
     assert [row["name"] for row in figures["per_class"]] == ["cat", "dog"]
     assert figures["accuracy"] == result["accuracy"]
+
+
+@pytest.fixture(scope="module")
+def vgg16(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, str]:
+    """Return Keras's VGG-16 with random weights and without its head, and the file it wrote."""
+    from tf_keras.applications import VGG16
+
+    network = VGG16(weights=None, include_top=False, input_shape=(150, 150, 3))
+    path = str(tmp_path_factory.mktemp("keras") / "vgg16.h5")
+    network.save_weights(path)
+    return network, path
+
+
+@pytest.fixture
+def few_cats_and_dogs(tmp_path: Path) -> Path:
+    """Return a folder with data/cats_dogs of 5 training and 2 test pictures of each class."""
+    for split, count in (("train", 5), ("test", 2)):
+        for label, level in (("cat", 80), ("dog", 170)):
+            for i in range(count):
+                draw(tmp_path / f"data/cats_dogs/{split}/{label}/{i}.jpg", (150, 150), level)
+    return tmp_path
+
+
+def variables(save_dir: Path) -> dict[str, Any]:
+    """Return the variables of the newest checkpoint."""
+    reader = tf.train.load_checkpoint(str(save_dir))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+TINY = ("--steps=2", "--batch_size=5", "--device=cpu", "--eval_steps=2", "--summary_steps=1")
+
+
+@pytest.mark.slow
+def test_bottleneck(few_cats_and_dogs: Path, vgg16: tuple[Any, str]) -> None:
+    """The features are those that Keras computes, from its own form of the pixels."""
+    from tf_keras.applications.vgg16 import preprocess_input
+
+    network, file = vgg16
+    words = ("--config=bottleneck", f"--init_from={file}", *TINY)
+    result = run(few_cats_and_dogs, "bottleneck", *words, "--save_dir=joined")
+    assert (result["step"], result["n"], result["bottleneck"]["features"]) == (2, 4, 8192)
+    found = np.load(few_cats_and_dogs / result["bottleneck"]["files"]["test"])
+    paths = sorted(few_cats_and_dogs.glob("data/cats_dogs/test/*/*.jpg"))
+    pixels = np.stack([np.asarray(Image.open(path), np.float32) for path in paths])
+    expected = network.predict(preprocess_input(pixels), verbose=0).reshape(4, 8192)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+    frozen = run(few_cats_and_dogs, "train", *words, "--save_dir=frozen")  # the same, but slow
+    assert frozen["loss"] == pytest.approx(result["loss"], rel=1e-3)
+    found = variables(few_cats_and_dogs / "frozen")
+    trained = sum(value.size for name, value in found.items() if name.endswith("/Adam_1"))
+    assert trained == 8192 * 1024 + 1024 + 1024 * 2 + 2
+    binary = run(few_cats_and_dogs, "bottleneck", *words, "--class_mode=binary", "--save_dir=one")
+    assert binary["bottleneck"]["stored_before"] == ["train", "test"]
+    assert variables(few_cats_and_dogs / "one")["logits/kernel"].shape == (1024, 1)
+
+
+@pytest.mark.slow
+def test_fine_tune(few_cats_and_dogs: Path, vgg16: tuple[Any, str]) -> None:
+    """The last block and the head train, with the parameters that the text counts."""
+    network, file = vgg16
+    words = ("--config=fine_tune", f"--init_from={file}", *TINY, "--save_dir=tuned")
+    earlier = "--parameter_groups={block5: {from: 1}}"  # the recipe's 250 steps are too many here
+    result = run(few_cats_and_dogs, "train", *words, earlier, "--learning_rate=0.01")
+    assert (result["step"], result["n"]) == (2, 4)
+    found = variables(few_cats_and_dogs / "tuned")
+    sizes = {n: v.size for n, v in found.items() if n.endswith("/Momentum")}
+    assert sum(size for name, size in sizes.items() if "block5/" in name) == 7_079_424
+    assert sum(size for name, size in sizes.items() if "block" not in name) == 2_097_922
+    assert sum(sizes.values()) == 7_079_424 + 2_097_922
+    for layer in network.layers:
+        for variable, value in zip(("kernel", "bias"), layer.get_weights(), strict=False):
+            name = f"{layer.name.replace('_', '/')}/{variable}"
+            assert np.array_equal(found[name], value) == ("block5" not in name), name
+    config = (few_cats_and_dogs / "tuned/config.yaml").read_text()
+    assert "scaling: caffe" in config
+    assert run(few_cats_and_dogs, "evaluate", "--save_dir=tuned")["loss"] == result["loss"]

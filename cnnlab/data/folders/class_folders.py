@@ -120,7 +120,8 @@ def _pictures(
                 f"the class {label} has no picture in {os.path.join(folder, label)}; add some, or "
                 "remove the folder"
             )
-        names = (os.path.relpath(path, root).replace(os.sep, "/") for path in pictures)
+        start = len(os.path.join(root, ""))
+        names = (path[start:].replace(os.sep, "/") for path in pictures)
         found += [
             Found(path, name, label, split) for path, name in zip(pictures, names, strict=True)
         ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,7 @@ from cnnlab.base.files import write_atomically
 DIGEST_BYTES: Final = 16
 UNKNOWN, GOOD, BAD = 0, 1, 2
 _PIECE_BYTES: Final = 2**20
+_DIGESTS_AT_A_TIME: Final = 64
 Shown = Callable[[Iterable[Any]], Iterable[Any]]
 
 
@@ -54,7 +55,7 @@ class Contents:
         self.states = np.zeros(len(paths), np.uint8)
         new = np.flatnonzero(~self._recall()).tolist()
         if new:
-            found = pool.map(_digest_of, [paths[place] for place in new])
+            found = in_groups(pool, _digest_of, [paths[place] for place in new], _DIGESTS_AT_A_TIME)
             for place, digest in zip(new, shown(found), strict=True):
                 self.digests[place] = np.frombuffer(digest, np.uint8)
 
@@ -100,12 +101,30 @@ class Contents:
         return known
 
 
+def in_groups(
+    pool: Executor, function: Callable[[Any], Any], work: Sequence[Any], size: int
+) -> Iterator[Any]:
+    """Yield the results of a function, in order; each task of the pool does several.
+
+    A task for each of a million files would take gigabytes and most of the time.
+
+    Args:
+        pool: threads.
+        function: called with each element of `work`.
+        work: the arguments.
+        size: number of elements (>= 1) of a task.
+    """
+    groups = [work[start : start + size] for start in range(0, len(work), size)]
+    for results in pool.map(lambda group: [function(one) for one in group], groups):
+        yield from results
+
+
 def _stat_of(path: str) -> tuple[int, int]:
     """Return size and time of change, in nanoseconds."""
     try:
         found = os.stat(path)
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+        raise _unreadable(path, error) from error
     return found.st_size, found.st_mtime_ns
 
 
@@ -116,5 +135,12 @@ def _digest_of(path: str) -> bytes:
             while piece := file.read(_PIECE_BYTES):
                 total.update(piece)
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+        raise _unreadable(path, error) from error
     return total.digest()
+
+
+def _unreadable(path: str, error: OSError) -> DataError:
+    return DataError(
+        f"{path} cannot be read: {error.strerror}; bring it back, or check its permissions, and "
+        "the same command goes on"
+    )

@@ -6,6 +6,7 @@ With the column labels instead of label, a picture has any number of labels, as 
 from __future__ import annotations
 
 import csv
+import functools
 import itertools
 import os
 from pathlib import Path
@@ -58,7 +59,7 @@ def list_csv(file: str) -> Listing:
                 f"{file}, line {line} has {len(row)} cells, expected {len(columns)}: "
                 f"{','.join(columns)}; put a path with a comma into quotation marks"
             )
-        earlier = lines_of.setdefault(os.path.realpath(one.path), line)
+        earlier = lines_of.setdefault(_real_path(one.path), line)
         if earlier != line:
             raise DataError(f"{file} names {one.name} in the lines {earlier} and {line}; keep one")
         found.append(one)
@@ -76,7 +77,24 @@ def list_csv(file: str) -> Listing:
                     f"{file}: {one.split} has the {'label' if has_several else 'class'} {name}, "
                     "which train has not; correct the label of its rows, or add rows to train"
                 )
+    if all(one.split == TRAIN for one in found):
+        raise DataError(
+            f"{file} has rows for {TRAIN} only; give some of them the split {TEST}, or leave the "
+            "split empty in all lines, so that --test_split of them are held out"
+        )
     return Listing(sorted(found, key=lambda one: one.name), [], [], has_several)
+
+
+def _real_path(path: str) -> str:
+    """Return a path without links; quick for a million files in few folders."""
+    if os.path.islink(path):
+        return os.path.realpath(path)
+    return os.path.join(_real_folder(os.path.dirname(path)), os.path.basename(path))
+
+
+@functools.cache
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 def _columns(file: str, rows: list[tuple[int, list[str]]]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -124,34 +125,37 @@ def _held_out(
     for i, name in enumerate(groups):
         if splits[i] == source:
             members.setdefault(name, []).append(i)
-    counts = {
-        name: np.bincount(
-            [index[label] for i in rows for label in classes[i]], minlength=len(labels)
-        )
-        for name, rows in members.items()
-    }
-    total = np.sum(list(counts.values()), axis=0)
-    missing = _quotas(total, fraction)
+    numbers = [[index[label] for label in own] for own in classes]
+    total = np.bincount(
+        [k for rows in members.values() for i in rows for k in numbers[i]], minlength=len(labels)
+    )
+    missing = _quotas(total, fraction).tolist()
     moved = list(splits)
 
     def turn(name: str) -> tuple[int, bytes, str]:
         # Rare labels first: once the frequent ones have their quotas, no picture of both may move.
-        rarest = int(total[counts[name] > 0].min()) if may_lack else 0
+        rarest = min(int(total[k]) for i in members[name] for k in numbers[i]) if may_lack else 0
         return rarest, _hash(f"{target}/{name}"), name
 
-    # A group moves if the numbers of moved pictures then are closer to the quotas.
+    # A group moves if the numbers of moved pictures then are closer to the quotas. There may be a
+    # million groups, most of one picture, so only the classes of a group are looked at.
     for name in sorted(members, key=turn):
-        if np.abs(missing - counts[name]).sum() < np.abs(missing).sum():
-            missing = missing - counts[name]
+        counts = Counter(k for i in members[name] for k in numbers[i])
+        if sum(abs(missing[k] - n) - abs(missing[k]) for k, n in counts.items()) < 0:
+            for k, n in counts.items():
+                missing[k] -= n
             for i in members[name]:
                 moved[i] = target
+    there: dict[str, Counter[str | None]] = {label: Counter() for label in labels}
+    for own, split in zip(classes, moved, strict=True):
+        for label in own:
+            there[label][split] += 1
     for label in labels:
-        in_split = [moved[i] for i, own in enumerate(classes) if label in own]
         if label == _NO_LABEL:
             continue
         for which in (source,) if may_lack else (target, source):
-            if which not in in_split:
-                raise _empty(label, which or TRAIN, in_split, target)
+            if not there[label][which]:
+                raise _empty(label, which or TRAIN, there[label].total(), target)
     return moved
 
 
@@ -160,9 +164,9 @@ def _quotas(total: npt.NDArray[np.int64], fraction: float) -> npt.NDArray[np.int
     return np.clip(np.floor(total * fraction + 0.5).astype(np.int64), 1, np.maximum(total - 1, 1))
 
 
-def _empty(label: str, which: str, in_split: Sequence[str | None], target: str) -> DataError:
+def _empty(label: str, which: str, pictures: int, target: str) -> DataError:
     return DataError(
-        f"the {which} set would have nothing of the class {label}, which has {len(in_split)} "
+        f"the {which} set would have nothing of the class {label}, which has {pictures} "
         f"pictures; add pictures of it, or choose another --{target}_split"
     )
 

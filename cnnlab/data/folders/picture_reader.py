@@ -17,7 +17,7 @@ import numpy.typing as npt
 from cnnlab.base.errors import CnnlabError, DataError
 from cnnlab.base.printing import is_quiet, print_lines
 from cnnlab.config.config import Config
-from cnnlab.data.folders.contents import BAD, GOOD, UNKNOWN, Contents
+from cnnlab.data.folders.contents import BAD, GOOD, UNKNOWN, Contents, in_groups
 from cnnlab.data.folders.found import CACHE_FOLDER, Found
 from cnnlab.data.folders.pixel_cache import cache_path, open_cache, write_cache
 from cnnlab.data.image_files.images import read_image, unwarned
@@ -25,6 +25,7 @@ from cnnlab.data.image_files.resizing import Resizing
 from cnnlab.data.row_images import Read
 
 _BAR_AFTER_SECS: Final = 2
+_DECODED_AT_A_TIME: Final = 16  # by one thread
 _BLOCK_BYTES: Final = 2**25  # of pixels that are decoded at a time, where they are not kept
 
 
@@ -33,6 +34,7 @@ class PictureReader:
 
     Attributes:
         bad: row to error of each picture that cannot be read, as far as it is known.
+        films: the files with several frames among those that were decoded.
     """
 
     def __init__(
@@ -51,8 +53,10 @@ class PictureReader:
             bad: see the class.
         """
         self._config, self._found, self._shape, self.bad = config, found, image_shape, bad
+        self.films: set[str] = set()
         self._resizing = Resizing.of(config)
-        self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="pictures")
+        self._threads = len(os.sched_getaffinity(0))
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="pictures")
         kind, _, path = config.dataset.partition(":")
         beside = Path(path) if kind == "folder" else Path(path).parent
         self._folder = Path(config.cache_dir) if config.cache_dir else beside / CACHE_FOLDER
@@ -65,7 +69,7 @@ class PictureReader:
         Raises:
             DataError: the file is missing or cannot be read.
         """
-        return read_image(self._found[row].path, self._shape, self._resizing)
+        return read_image(self._found[row].path, self._shape, self._resizing, self.films)
 
     @cached_property
     def contents(self) -> Contents:
@@ -164,7 +168,9 @@ class PictureReader:
             return None
 
         with unwarned():
-            errors: Iterable[Any] = self._pool.map(fill, range(len(rows)))
+            # So few at a time that all threads have work to do with the rows of a batch, too.
+            size = min(_DECODED_AT_A_TIME, 1 + len(rows) // (4 * self._threads))
+            errors: Iterable[Any] = in_groups(self._pool, fill, range(len(rows)), size)
             for row, error in zip(
                 rows.tolist(), _shown(errors, what, "picture", len(rows)), strict=True
             ):

@@ -119,17 +119,18 @@ class Pictures:
             read = self.reader.read_from_cache() if from_cache else self.reader.read_from_files()
             rows = np.array(self.rows_of(split), np.int64)
             images = RowImages(read, rows, self.spec.image_shape)
+        self._say_films()
         several = self.listing.has_several
         own = [labels_of(self.found[i], has_several=several) for i in self.rows_of(split)]
         lost = self._labels.keys() - set(itertools.chain(*own))
         if lost and split == TRAIN:
             what = "label" if several else "class"
             raise DataError(f"no picture of the {what} {min(lost)} can be read; replace the files")
-        labels = np.zeros((len(own), len(self._labels)), np.float32)
-        for row, names in zip(labels, own, strict=True):
-            row[[self._labels[name] for name in names]] = 1
-        if not several:
-            labels = labels.argmax(axis=1).astype(np.int32)
+        labels: Any = np.array([self._labels[names[0]] for names in own if not several], np.int32)
+        if several:
+            labels = np.zeros((len(own), len(self._labels)), np.float32)
+            for row, names in zip(labels, own, strict=True):
+                row[[self._labels[name] for name in names]] = 1
         if not len(labels):
             raise DataError(f"no picture of the {split} set can be read; replace the files")
         return Split(images, labels)
@@ -183,6 +184,16 @@ class Pictures:
                 f"{name} has other pictures than when the run began, so its split cannot be made "
                 "again; bring back the files, or evaluate with --images=DIR"
             )
+
+    def _say_films(self) -> None:
+        """Print a note about files with several frames, once."""
+        if films := sorted(self.reader.films):
+            print_lines(
+                f"note: {len(films)} pictures have several frames, and only the first is used, "
+                f"such as {films[0]}",
+                to_stderr=True,
+            )
+            self.reader.films.clear()
 
     def _say_what_is_left_out(self) -> None:
         """Print a note about files that are not used, on stderr."""

@@ -102,9 +102,15 @@ def load_image(
 
 
 def read_image(
-    path: str | Path, image_shape: tuple[int, int, int], resizing: Resizing = AS_STRETCHED
+    path: str | Path,
+    image_shape: tuple[int, int, int],
+    resizing: Resizing = AS_STRETCHED,
+    films: set[str] | None = None,
 ) -> npt.NDArray[np.uint8]:
-    """Read an image as `load_image` does, but inside a caller's `unwarned` block."""
+    """Read an image as `load_image` does, but inside a caller's `unwarned` block.
+
+    A set `films` gets the path if the file has several frames or pages.
+    """
     height, width, channels = image_shape
     try:
         status = os.stat(path)
@@ -120,6 +126,8 @@ def read_image(
                     f"{path} has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}; "
                     "make it smaller"
                 )
+            if films is not None and getattr(image, "is_animated", False):
+                films.add(str(path))
             shrunk = _shrink(image, resizing, height, width)
             plain = resizing.apply(_plain(image, MODES[channels], path), height, width, shrunk)
             pixels = np.frombuffer(plain.tobytes(), np.uint8)  # faster than np.array

@@ -102,10 +102,13 @@ def start_values(config: Config, variables: list[Any]) -> dict[Any, Any]:
         for name, signature in ours.items()
         if theirs.get(name) == signature and name not in skipped
     ]
-    if not names:
+    # A bias that happens to fit, such as that of the logits, is not the network.
+    kernels = [name for name in ours if name not in skipped and len(ours[name].shape) > 1]
+    if not names or (kernels and not set(kernels) & set(names)):
         raise CnnlabError(
-            f"--init_from={config.init_from}: no variable there has the name and shape of one of "
-            f"this model: {listed(list(_network_part(theirs)), 'there: ')}; "
+            f"--init_from={config.init_from}: no {'kernel' if names else 'variable'} there "
+            "has the name and shape of one of this model: "
+            f"{listed(list(_network_part(theirs)), 'there: ')}; "
             f"{listed([name for name in ours if name not in skipped], 'here: ')}"
         )
     _say_what_is_loaded(config, theirs, ours, names, skipped)

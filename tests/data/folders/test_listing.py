@@ -159,6 +159,7 @@ def test_a_table_with_several_labels() -> None:
         ("path,label\nx/0.jpg,a\nx/1.png,\n", "line 3 has no label"),
         ("path,label\nx/0.jpg,a\nx/1.png,b,c,d\n", "line 3 has 4 cells, expected 2"),
         ("path,label\n", "names no picture"),
+        ("path,label,split\nx/0.jpg,a,train\nx/1.png,b,train\n", "has rows for train only; give"),
         ("x/0.jpg\n", "has 1 columns and no line with their names"),
         ("path,label\nx/0.jpg,a\nx/1.png,A\n", "differ in case only"),
         (

@@ -210,10 +210,12 @@ def test_a_giant_is_refused_before_it_is_decoded() -> None:
         TrainingData(config(image_size=8), None).split("train")
 
 
-def test_the_first_frame_of_a_film() -> None:
+def test_the_first_frame_of_a_film(capsys: pytest.CaptureFixture[str]) -> None:
     write_folder("p", {"a": 2, "b": 2})
     frames = [Image.new("RGB", (9, 9), (i % 256, 200, 0)) for i in range(300)]
     for path in Path("p/a").iterdir():
         frames[0].save(path, "GIF", save_all=True, append_images=frames[1:])
     train = TrainingData(config(image_size=9, test_split=0.5, batch_size=1), None).split("train")
     assert np.abs(train.images[0].astype(int) - [0, 200, 0]).max() <= 2
+    note = "note: 1 pictures have several frames, and only the first is used, such as "
+    assert note in capsys.readouterr().err
