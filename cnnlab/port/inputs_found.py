@@ -18,6 +18,7 @@ from cnnlab.port.story import Story
 from cnnlab.port.training_found import TrainingRun, all_feeds
 
 IMAGES: Final = "images"  # the argument of the model function
+_OF_VECTORS: Final = ("tf.matmul", "tf.layers.dense", "tf.contrib.layers.fully_connected")
 _PLACEHOLDERS: Final = ("tf.placeholder", "tf.placeholder_with_default")
 
 
@@ -86,7 +87,8 @@ class Inputs:
             given = argument(call, 1, "shape")
             own = self._story.value(given, i)
             if IMAGES_OF_INPUT in ast.unparse(call):
-                own = (None, *shape) if self.fed is None else self.fed.shape
+                flat = (math.prod(shape),) if self._is_flat(target) else shape
+                own = (None, *flat) if self.fed is None else self.fed.shape
                 found[target] = self._images(target, own, call.lineno, shape, dataset)
                 has_images = True
             elif "bool" in dtype or FLAG.match(target.rpartition(".")[2]) or self._is_flag(call):
@@ -106,6 +108,14 @@ class Inputs:
         if not has_images:
             raise NotFoundError("a placeholder of images that the network reads")
         return found
+
+    def _is_flat(self, target: str) -> bool:
+        """Return whether the first layer that reads images of unknown shape takes vectors."""
+        for item in self._story.items:
+            for call in () if item.is_function else ast.walk(item.node):
+                if isinstance(call, ast.Call) and call.args and dotted(call.args[0]) == target:
+                    return self._story.names.of_call(call) in _OF_VECTORS
+        return False
 
     def _is_flag(self, call: ast.Call) -> bool:
         default = argument(call, 0, "input")

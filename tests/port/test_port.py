@@ -152,6 +152,18 @@ def test_a_pipeline_a_flag_by_position_and_a_hook(tmp_path: Path) -> None:
     assert "augment() of Dataset.map does is left out" in str(answer["assumed"])
 
 
+def test_vectors_of_an_unknown_pipeline(tmp_path: Path) -> None:
+    """Where the program reads files of its own, its first layer says what it makes of them."""
+    text = PROGRAMS["softmax"].replace(
+        "x = tf.placeholder(tf.float32, [None, 784])",
+        "data = tf.data.Dataset.from_tensor_slices(read_mnist()).batch(100)\n"
+        "x, y_ = data.make_one_shot_iterator().get_next()",
+    )
+    text = text.replace("y_ = tf.placeholder(tf.float32, [None, 10])\n", "")
+    (tmp_path / "old.py").write_text(text.replace(", feed_dict={x: batch_xs, y_: batch_ys}", ""))
+    assert "tf.reshape(images, [-1, 784])" in port(tmp_path / "old.py")["script"]
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [("slim", "line 39 trains with tf.contrib.slim.learning.create_train_op"), ("keras", "fit")],
