@@ -1,13 +1,13 @@
-"""Check on a GPU, in about five minutes, that cnnlab trains there, computes the same, and how fast.
+"""Check on a GPU that cnnlab trains there, that it computes the same, and how fast it is.
 
     python scripts/gpu_check.py                 # on the GPU that TensorFlow sees
     python scripts/gpu_check.py --device=cpu    # a tiny form, to see that the checks work
 
-Checks: the placement of operations; training of three networks in three precisions, with and
-without XLA, beside PyTorch if it is installed; the losses of 20 steps as on the CPU (without TF32);
-the bits of a run that stops and resumes (with deterministic operations); evaluation; export. A
-check that fails does not stop the others. Writes a JSON file and prints tables. The exit code is 1
-if a check failed.
+It is meant to take about five minutes; it has not run on a GPU yet. Checks: the placement of
+operations; training of three networks in three precisions, with and without XLA, beside PyTorch if
+it is installed; the losses of 20 steps as on the CPU (without TF32); the bits of a run that stops
+and resumes (with deterministic operations); evaluation; export. A check that fails does not stop
+the others. Writes a JSON file and prints tables. The exit code is 1 if a check failed.
 """
 
 import argparse
