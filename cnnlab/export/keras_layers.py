@@ -17,6 +17,7 @@ from cnnlab.export.keras_operations import (
     constant_of,
     layer_of,
     operations_between,
+    operations_of_gelu,
     padding_of,
     scale_and_offset,
     variable_of,
@@ -100,8 +101,12 @@ class KerasLayers:
             self._made[op.outputs[0].name] = keras3.ops.erf(self._input(op, first))
         elif kind in _PASSING:
             self._pass_on(op)
-        elif (found := self._batch_norm(op)) is not None:
+        elif (found := batch_norm_of(op, self._next(op) or op)) is not None:
             self._normalize(op, found)
+        elif operations := operations_of_gelu(op, self._next(op) or op):
+            self._included.update(one.name for one in operations)
+            x, last = op.inputs[1], operations[-1]
+            self._add(op, "Activation", inputs=[x], last=last, activation="gelu")
         else:
             self._arithmetic(op)
 
@@ -143,10 +148,6 @@ class KerasLayers:
             settings["activation"], last = _ACTIVATIONS[after.type], after
             self._included.add(after.name)
         self._add(op, name, inputs=[images], last=last, variables=variables, **settings)
-
-    def _batch_norm(self, op: Any) -> Normalization | None:
-        after = self._next(op)
-        return batch_norm_of(op, after) if after is not None else batch_norm_of(op, op)
 
     def _normalize(self, op: Any, found: Normalization) -> None:
         """Add a batch norm."""

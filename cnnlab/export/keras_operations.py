@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+
 from cnnlab.base.tf1 import tf
 
 _SCOPE: Final = "/model/"  # that of a tower
@@ -66,3 +68,27 @@ def scale_and_offset(kind: str, number: float, *, is_first: bool) -> tuple[float
     if kind == "Sub":
         return (1.0, -number) if is_first else (-1.0, number)
     return (1 / number, 0.0) if kind == "RealDiv" and is_first and number else None
+
+
+def operations_of_gelu(op: Any, after: Any) -> list[Any]:
+    """Return the operations of a gelu as exports have it, 0.5 * x * (1 + erf(x * sqrt(0.5))).
+
+    Args:
+        op: the first of them, 0.5 * x.
+        after: the next operation, which alone uses its output.
+
+    Returns:
+        all of them, the last one last; none if they are something else.
+    """
+    if op.type != "Mul" or after.type != "Mul" or after.inputs[0] is not op.outputs[0]:
+        return []
+    add = after.inputs[1].op
+    if add.type != "AddV2" or add.inputs[1].op.type != "Erf":
+        return []
+    erf = add.inputs[1].op
+    scaled = erf.inputs[0].op
+    if scaled.type != "Mul" or scaled.inputs[0] is not op.inputs[1]:
+        return []
+    numbers = [constant_of(op, 0), constant_of(add, 0), constant_of(scaled, 1)]
+    is_gelu = None not in numbers and np.allclose(numbers, [0.5, 1, 0.5**0.5])
+    return [op, scaled, erf, add, after] if is_gelu else []

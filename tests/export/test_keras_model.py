@@ -105,6 +105,7 @@ def test_keras_loads_the_whole_model(run: Path) -> None:
         np.testing.assert_allclose(found, expected["probabilities"], atol=1e-6)
     assert [model.get_layer(name).rate for name in ("drop_maps", "drop")] == [0.1, 0.25]
     assert model.get_layer("norm").momentum == 0.7
+    assert model.get_layer("activation").activation.__name__ == "gelu"
     assert "a_conv" in [layer.name for layer in model.layers]
     described = json.loads((run / "run/export/model.keras.json").read_text())
     assert described["inputs"] == {"images": {"dtype": "float32", "shape": [None, 8, 8, 3]}}
