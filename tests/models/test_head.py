@@ -11,6 +11,7 @@ from cnnlab.base.tf1 import tf
 from cnnlab.graph.parts import Parts
 from cnnlab.layers.tower import Tower, building
 from cnnlab.models import MODELS, check_model_options, find_model
+from cnnlab.models.head import has_own_head
 
 IMAGES = np.random.default_rng(1).normal(size=(2, 5, 4, 3)).astype(np.float32)
 WITH_HEAD = {"vgg16": 32, "resnet20": 32, "resnet50": 32, "mobilenet_v2": 32, "inception_v3": 75}
@@ -117,6 +118,13 @@ def test_other_last_layers_are_no_head(name: str) -> None:
     with tf.Graph().as_default(), building(Tower(0)) as tower:
         Parts(MODELS[name]).build_logits(tf.zeros([1, 64, 64, 3]), 4, training=False)
     assert tower.head is None
+
+
+def test_only_some_models_choose_the_layers_of_their_head() -> None:
+    """Hidden layers of the others are part of the base, whatever their option is called."""
+    found = {name for name in MODELS if has_own_head(find_model(name))}
+    assert {"vgg16", "resnet20", "mobilenet_v2"} <= found
+    assert not {"alexnet", "cifar_vgg1", "mnist_mlp", "mnist_cnn"} & found
 
 
 def test_arguments_are_checked() -> None:

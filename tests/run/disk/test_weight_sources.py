@@ -120,6 +120,7 @@ def test_a_checkpoint_of_tensorflow_1(as_file: bool, tmp_path: Path) -> None:
         ({"init_from": "c", "init_map": {"b$": "a"}}, CnnlabError, "gives x/a and x/b the same"),
         ({"init_from": "c", "init_map": {"b$": r"\3"}}, UsageError, "--init_map: b.*reference 3"),
         ({"init_from": "c"}, CnnlabError, "no variable there has the name and shape of one of"),
+        ({"init_from": "bias"}, CnnlabError, "no kernel there has the name and shape of one of"),
         ({"init_from": "c", "init_step": 3}, UsageError, "no meaning: --init_from=c is a checkp"),
         ({"init_from": "damaged"}, CnnlabError, "checkpoint damaged is damaged: "),
     ],
@@ -131,6 +132,7 @@ def test_what_cannot_be_loaded(
     Path("text.keras").write_text("dear")
     write(Path("n.h5"), vgg_like())
     checkpoint(Path("c"), {"x/a": np.zeros(3, np.float32), "x/b": np.ones(3, np.float32)})
+    checkpoint(Path("bias"), {"conv1/bias": np.zeros(4, np.float32)})  # as another network may
     Path("damaged.index").write_text("dear")
     with pytest.raises(error, match=message) as caught:
         small_run.run(tmp_path / "run", **options)
