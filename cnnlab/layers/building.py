@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from cnnlab.base.errors import UsageError
-from cnnlab.base.tf1 import mixed_precision, tf
+from cnnlab.base.tf1 import legacy_convolutional, mixed_precision, tf
 from cnnlab.layers import tower as towers
 from cnnlab.layers.activations import find_activation
 from cnnlab.layers.initializers import find_initializer
@@ -53,7 +54,8 @@ def apply_layer(layer_class: Any, kind: str, arguments: dict[str, Any], **call: 
         inputs = tf.cast(inputs, tower.precision, name=f"{name}/cast_inputs")
     layer = layer_class(name=name, _scope=name, _reuse=tf.AUTO_REUSE, **arguments)
     # Layers contain no Python code that TensorFlow must translate, and its search for some is slow.
-    outputs = tf.autograph.experimental.do_not_convert(layer)(inputs, **call)
+    with _devices_known_to_keras(arguments.get("data_format")):
+        outputs = tf.autograph.experimental.do_not_convert(layer)(inputs, **call)
     if is_mixed:
         # Between layers everything is float32. So a model's own code, batch norm and the loss need
         # not know the precision.
@@ -75,6 +77,25 @@ def apply_layer(layer_class: Any, kind: str, arguments: dict[str, Any], **call: 
             is_plain=arguments.get("activation") is None and not any(regularizers.values()),
         )
     return outputs
+
+
+@contextlib.contextmanager
+def _devices_known_to_keras(data_format: str | None) -> Iterator[None]:
+    """Tell tf_keras the devices of this machine while it adds a layer with channels first.
+
+    It asks a session for them, which it may have to open, and which then starts all variables that
+    are there so far. In the caller's session they would start from other random numbers.
+    """
+    if data_format != "channels_first":
+        yield
+        return
+    backend = legacy_convolutional.base.backend
+    known = backend._LOCAL_DEVICES
+    backend._LOCAL_DEVICES = known or tf.config.list_physical_devices()
+    try:
+        yield
+    finally:
+        backend._LOCAL_DEVICES = known
 
 
 def check_training(training: Any, kind: str) -> None:

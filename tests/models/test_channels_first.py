@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnlab import Hook, Train
-from cnnlab.base.tf1 import onednn_is_on, tf
+from cnnlab import Hook, Train, layers
+from cnnlab.base.tf1 import legacy_convolutional, onednn_is_on, tf
 from cnnlab.export import export
+from cnnlab.layers.tower import Tower, building
 from tests import small_run
 
 pytestmark = pytest.mark.skipif(
@@ -109,3 +110,14 @@ def test_other_models(name: str, options: dict[str, Any], tmp_path: Path) -> Non
     # Each step makes the difference of the roundings larger.
     np.testing.assert_allclose(first[:2], last[:2], rtol=1e-3)
     np.testing.assert_allclose(first, last, rtol=2e-2)
+
+
+@pytest.mark.parametrize("layer", [layers.depthwise_conv2d, layers.conv2d_transpose])
+def test_building_starts_no_variable(layer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To list the devices, tf_keras would start all variables in the session that is open."""
+    monkeypatch.setattr(legacy_convolutional.base.backend, "_LOCAL_DEVICES", None)
+    with tf.Graph().as_default(), tf.Session() as session, building(Tower(1)):
+        x = layers.arrange(tf.zeros([1, 8, 8, 3]), "channels_first")
+        x = layers.conv2d(x, 4, 3, name="conv1", use_bias=False)
+        layer(x, **({} if layer is layers.depthwise_conv2d else {"filters": 2}), kernel_size=3)
+        assert b"conv1/kernel" in session.run(tf.report_uninitialized_variables())
