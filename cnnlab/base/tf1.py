@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -197,7 +198,9 @@ def reason_of(error: Exception) -> str:
     """Return the line of TensorFlow's message that says what went wrong, at most 300 characters."""
     text = str(getattr(error, "message", None) or error) or type(error).__name__
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    lines = [line for line in lines if line != "Graph execution error:"] or lines
+    # Of the workers of a run, TensorFlow first says which one it was.
+    usual = re.compile(r"Graph execution error:|From /job:\S+:")
+    lines = [line for line in lines if not usual.fullmatch(line)] or lines
     # A long message first says where each node was created. The reason follows the last node.
     named = [number for number, line in enumerate(lines[:-1]) if line.startswith("Node: ")]
     return lines[named[-1] + 1 if named else 0][:300]

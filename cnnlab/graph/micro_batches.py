@@ -171,7 +171,10 @@ def build_micro_batches(
     sent = [rounds and 1 <= place <= len(variables) for place in range(len(kinds) - 1)]
     logits, *sums = add_parts(tf.constant(first), tree_of(parts_here))
     if share.workers > 1:
-        sums = sum_over_workers(sums, share, step, sent)
+        own_sums, sums = sums, sum_over_workers(sums, share, step, sent)
+        if share.clock is not None:
+            with tf.control_dependencies([share.clock.add(own_sums, sums)]):
+                sums[0] = tf.identity(sums[0])
     elif rounds:
         sums = round_gradients(sums)
     objective, gradients, changes = (

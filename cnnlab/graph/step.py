@@ -72,6 +72,7 @@ class StepsMade(NamedTuple):
     init_ops: initialize the loop's own variables.
     waited: float64 scalar, seconds in which all steps so far have waited for images that are read
         while it trains; None: the images are resident.
+    waited_for_workers: the same, for the gradients of other workers; None: there are none.
     """
 
     made: Any
@@ -79,6 +80,7 @@ class StepsMade(NamedTuple):
     last: Batch
     init_ops: Sequence[Any] = ()
     waited: Any = None
+    waited_for_workers: Any = None
 
 
 # Adds a loop of steps. Its arguments: the inference graph, the global step before the first step

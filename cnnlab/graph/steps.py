@@ -29,7 +29,11 @@ def make_steps_one_by_one(context: StepContext, source: BatchSource, first_step:
         stream = RowStream(
             source.data, config.batch_size, config.seed, first_step, source.sampler, source.own
         )
-        waiting = Waiting() if source.data.reader is not None else None
+        waiting = Waiting("waiting") if source.data.reader is not None else None
+    if context.share.workers > 1:
+        share = context.share._replace(clock=Waiting("waiting_for_workers"))
+        context = context._replace(share=share)
+    clock = context.share.clock
 
     def draw(step: Any) -> Batch:
         return source.prepare(stream.next_rows(), step)
@@ -75,24 +79,27 @@ def make_steps_one_by_one(context: StepContext, source: BatchSource, first_step:
             parallel_iterations=1,
             name="steps",
         )
-        init_ops = [variable.initializer for variable in summary_variables()]
-        if waiting is None:
-            return StepsMade(made, objective, last, init_ops)
-        with tf.control_dependencies([made]):
-            waited = waiting.secs.read_value()
-        return StepsMade(made, objective, last, [*init_ops, waiting.secs.initializer], waited)
+        clocks = [one for one in (waiting, clock) if one is not None]
+        init_ops = [one.initializer for one in (*summary_variables(), *(c.secs for c in clocks))]
+        result = StepsMade(made, objective, last, init_ops)
+        if clock is not None:
+            result = result._replace(waited_for_workers=clock.secs.read_value())
+        if waiting is not None:
+            with tf.control_dependencies([made]):
+                result = result._replace(waited=waiting.secs.read_value())
+        return result
 
     return make_steps
 
 
 class Waiting:
-    """Counts for how long steps wait for their images, where these are read while it trains.
+    """Counts for how long steps wait, as for images that are read, or for other workers.
 
     secs: local variable, float64 scalar, seconds in all steps so far.
     """
 
-    def __init__(self) -> None:
-        with tf.variable_scope("waiting", use_resource=True):
+    def __init__(self, name: str) -> None:
+        with tf.variable_scope(name, use_resource=True):
             self.secs = tf.get_variable(
                 "secs",
                 [],

@@ -70,6 +70,8 @@ class TrainGraph(NamedTuple):
         plateau: the state of the schedule plateau; None with another schedule.
         waited: float64 scalar, seconds in which steps have waited for images that are read while it
             trains; None: the images are resident. Fetching it trains.
+        waited_for_workers: the same, for the gradients of other workers; None: there are none.
+            Fetching it does not train.
         variables: the network's own variables.
         init_op: initializes every variable.
         parts: the functions that the graph was built from.
@@ -92,6 +94,7 @@ class TrainGraph(NamedTuple):
     fill_data: Callable[[Any, Split], None]
     plateau: Plateau | None
     waited: Any
+    waited_for_workers: Any
     variables: list[Any]
     init_op: Any
     parts: Parts
@@ -199,6 +202,7 @@ def build_train_graph(
         fill_data=source.fill,
         plateau=rate.plateau,
         waited=steps.waited,
+        waited_for_workers=steps.waited_for_workers,
         variables=variables,
         init_op=_build_init_op(steps),
         parts=parts,

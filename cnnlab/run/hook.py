@@ -33,6 +33,9 @@ class Workers(Protocol):
     def agree(self, control: Control, plan: RunPlan) -> bool:
         """Agree on the next session run; return whether there is one."""
 
+    def step_secs_of_all(self, secs: float) -> dict[str, float]:
+        """Return the seconds of own work a step of each worker, by its name."""
+
     def steps_watched(self, plan: RunPlan) -> AbstractContextManager[None]:
         """Return the context of a session run of training steps."""
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from cnnlab.base.printing import is_quiet
 from cnnlab.run import hooks as standard
+from cnnlab.run.cluster.step_times import StepTimesHook
 from cnnlab.run.disk.run_directory import RunDirectory
 from cnnlab.run.evaluating import (
     EarlyStopping,
@@ -55,6 +56,7 @@ def make_hooks(
     summary_steps = summary_steps_of(config.summary_steps, total_steps)
     hooks: list[Hook] = [
         standard.SummaryHook(summary_steps, log, started),
+        *([] if run.cluster is None else [StepTimesHook(summary_steps, log)]),
         *([] if is_quiet() or not run.is_chief else [ProgressHook(summary_steps, total_steps)]),
         EvaluationHook(
             config.eval_steps,

@@ -132,6 +132,7 @@ def test_a_lazy_module_is_the_module() -> None:
     [
         ("Graph execution error:\n\nno such loop\nStack trace", "no such loop"),
         ("Graph execution error:\n\nDetected at node a:\nNode: 'a'\nno room", "no room"),
+        ("From /job:worker/replica:0/task:0:\nno group", "no group"),
         ("Graph execution error:", "Graph execution error:"),
     ],
 )

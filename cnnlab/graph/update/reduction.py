@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from cnnlab.base.tf1 import tf
 
-GROUP: Final = 1  # TensorFlow's number for the group of all workers
+GROUP: Final = 1
 LOGITS_KEY: Final = 1
 FIRST_SUM_KEY: Final = 10
 FIRST_BUFFER_KEY: Final = 1000
@@ -26,11 +26,17 @@ class Share(NamedTuple):
     workers: number of workers, a power of two.
     worker: number of this worker, in [0, workers).
     reduce: how sums are computed; see the module.
+    clock: counts the seconds in which steps wait for other workers, as `cnnlab.graph.steps.Waiting`
+        does; None: nobody counts them.
+    group: TensorFlow's number for the group of all workers. It remembers the sizes of a group's
+        buffers, so each network of a process has another one.
     """
 
     workers: int = 1
     worker: int = 0
     reduce: Literal["tree", "ring"] = "tree"
+    clock: Any = None
+    group: int = GROUP
 
 
 ALONE: Final = Share()
@@ -74,7 +80,7 @@ def sum_over_workers(
 
 def _sum_of(flat: Any, share: Share, key: Any, *, is_rounded: bool) -> Any:
     """Return the sum of the workers' buffers, each [n]; key and key + 2 are its own."""
-    group = {"group_size": share.workers, "group_key": GROUP, "ordering_token": []}
+    group = {"group_size": share.workers, "group_key": share.group, "ordering_token": []}
     if share.reduce == "ring":
         return tf.raw_ops.CollectiveReduceV2(
             input=flat, instance_key=key, merge_op="Add", final_op="Id", **group
@@ -133,7 +139,7 @@ def gather_rows(rows: Any, share: Share) -> Any:
     gathered = tf.raw_ops.CollectiveGatherV2(
         input=rows,
         group_size=share.workers,
-        group_key=GROUP,
+        group_key=share.group,
         instance_key=LOGITS_KEY,
         ordering_token=[],
     )
@@ -152,7 +158,7 @@ def gather_buffers(values: Any, share: Share, step: Any, number: int) -> Any:
     gathered = tf.raw_ops.CollectiveGatherV2(
         input=values,
         group_size=share.workers,
-        group_key=GROUP,
+        group_key=share.group,
         instance_key=FIRST_BUFFER_KEY + 2 * number + tf.cast(step % 2, tf.int32),
         ordering_token=[],
     )

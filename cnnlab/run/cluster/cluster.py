@@ -7,6 +7,7 @@ each session run.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -14,9 +15,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.printing import print_lines
 from cnnlab.base.tf1 import open_session, tf
 from cnnlab.config.config import Config
-from cnnlab.graph.update.reduction import Share
+from cnnlab.graph.update.reduction import GROUP, Share
+from cnnlab.run.cluster.loopback import are_loopback, close_to_the_network
 from cnnlab.run.cluster.messages import Messages, session_config_of
 from cnnlab.run.cluster.place import Place
 from cnnlab.run.control import Control
@@ -26,6 +29,7 @@ TRAINING_GRAPH = 1
 
 ValueT = TypeVar("ValueT")
 
+_numbers = itertools.count()  # of the runs of this process
 _servers: dict[Place, Any] = {}  # a port is bound until the process ends
 
 
@@ -49,7 +53,9 @@ class Cluster:
             CnnlabError: the port cannot be used.
         """
         self.place = place
-        self.share = Share(place.workers, place.worker, config.reduce)
+        # Odd numbers; messages have an even one. All workers make the same runs.
+        group = GROUP + 2 * next(_numbers)
+        self.share = Share(place.workers, place.worker, config.reduce, group=group)
         if place not in _servers:
             try:
                 _servers[place] = tf.train.Server(
@@ -63,6 +69,8 @@ class Cluster:
                     f"{place.name_of(place.worker)} cannot listen at its port: another process has "
                     "it, or it is not of this machine; change TF_CONFIG"
                 ) from error
+            if are_loopback(place.addresses) and not close_to_the_network(place.port):
+                print_lines(f"note: port {place.port} is open to the network", to_stderr=True)
         self._server = _servers[place]
         self.messages = Messages(place, self._server, config.worker_timeout_secs)
 
@@ -121,6 +129,16 @@ class Cluster:
             if signal_number and control.stop_signal is None:
                 control.stop_signal = signal_number
         return not control.is_stopping
+
+    def step_secs_of_all(self, secs: float) -> dict[str, float]:
+        """Return the seconds of own work a step of each worker, by its name.
+
+        Args:
+            secs: of this worker.
+        """
+        rows = self.messages.gather_numbers([int(min(secs, 2000.0) * 1e6)], "step times")
+        names = map(self.place.name_of, range(self.place.workers))
+        return {name: row[0] / 1e6 for name, row in zip(names, rows, strict=True)}
 
     @contextmanager
     def steps_watched(self, plan: RunPlan) -> Iterator[None]:

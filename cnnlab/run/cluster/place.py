@@ -47,6 +47,11 @@ class Place(NamedTuple):
         """Whether this worker writes the run's files."""
         return self.worker == 0
 
+    @property
+    def port(self) -> int:
+        """The port of this worker, which has an address."""
+        return int(self.addresses[self.worker].rpartition(":")[2])
+
     def name_of(self, index: int) -> str:
         """Return how messages name a worker."""
         return f"worker {index} ({self.addresses[index]})"

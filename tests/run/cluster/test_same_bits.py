@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cnnlab.graph.micro_batches import tree_of
+from cnnlab.run.disk.result_file import read_result
 from tests import small_run
 from tests.run.cluster import workers
 
@@ -29,6 +30,22 @@ MORE: dict[str, dict[str, Any]] = {
 }
 
 
+DECISIONS: dict[str, dict[str, Any]] = {
+    "restore_best": {"restore_best": True, "validation_split": 0.4, "eval_steps": 1, "steps": 9},
+    "early_stopping": {**MORE["early stopping"], "restore_best": True, "validation_split": 0.4},
+    "rollback": {
+        "network": "fragile_model",
+        "optimizer": "sgd",
+        "schedule": "constant",
+        "learning_rate": 0.3,
+        "steps": 6,
+        "checkpoint_steps": 3,
+        "on_nan": "rollback",
+        "rollback_factor": 0.1,
+    },
+}
+
+
 def assert_same(folder: Path, count: int, runs: dict[str, dict[str, Any]]) -> None:
     together = workers.train(count, folder / "together", runs)
     alone = workers.train(1, folder / "alone", runs)
@@ -39,6 +56,20 @@ def assert_same(folder: Path, count: int, runs: dict[str, dict[str, Any]]) -> No
 
 def test_two_workers_give_the_bits_of_one(tmp_path: Path) -> None:
     assert_same(tmp_path, 2, PLAIN)
+
+
+@pytest.mark.slow
+def test_two_workers_decide_as_one(tmp_path: Path) -> None:
+    assert_same(tmp_path, 2, DECISIONS)
+    results = [read_result(tmp_path / "alone" / name) for name in DECISIONS]
+    best, stopped, rolled_back = (result or {} for result in results)
+    assert best["weights"] == "best"
+    assert best["best"]["step"] < best["step"] == 9
+    assert stopped["stopped_early"] is True
+    assert (rolled_back["rollbacks"], rolled_back["step"]) == (1, 6)
+    for name, result in zip(DECISIONS, results, strict=True):
+        found = {**(read_result(tmp_path / "together" / name) or {}), "seconds": 0}
+        assert found == {**(result or {}), "seconds": 0}
 
 
 @pytest.mark.slow

@@ -8,10 +8,12 @@ import pickle
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from tests import commands, small_run
+from tests.run.cluster.hosts import Hosts
 
 TIMEOUT_SECS = 400.0  # of all processes together, on a busy machine
 SIMPLE = {"batch_size": 8, "steps": 5, "micro_batches": 8, "worker_timeout_secs": 120}
@@ -34,7 +36,12 @@ def tf_config(addresses: list[str], worker: int) -> str:
 
 
 def start(
-    count: int, folder: Path, runs: dict[str, dict[str, Any]], *, of_worker: Any = None
+    count: int,
+    folder: Path,
+    runs: dict[str, dict[str, Any]],
+    *,
+    of_worker: Any = None,
+    on: Hosts | None = None,
 ) -> list[subprocess.Popen[str]]:
     """Start workers that make some runs one after the other, in folder/NAME.
 
@@ -43,8 +50,9 @@ def start(
         folder: of the runs.
         runs: name to options of `small_run`; "network" is the name of one of its networks.
         of_worker: worker to its own runs, instead of `runs`.
+        on: a host for each worker; default: all are on this one.
     """
-    addresses = free_addresses(count)
+    addresses = free_addresses(count) if on is None else [f"{one}:2222" for one in on.addresses]
     processes = []
     for worker in range(count):
         own = (of_worker or {}).get(worker, runs)
@@ -54,7 +62,11 @@ def start(
             environment["TF_CONFIG"] = tf_config(addresses, worker)
         processes.append(
             subprocess.Popen(
-                [sys.executable, "-m", "tests.run.cluster.workers", str(folder), json.dumps(own)],
+                [
+                    *([] if on is None else on.words(worker)),
+                    *(sys.executable, "-m", "tests.run.cluster.workers"),
+                    *(str(folder), json.dumps(own)),
+                ],
                 env=environment,
                 cwd=folder,
                 stdout=subprocess.PIPE,
@@ -76,11 +88,11 @@ def finish(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
 
 
 def train(
-    count: int, folder: Path, runs: dict[str, dict[str, Any]]
+    count: int, folder: Path, runs: dict[str, dict[str, Any]], *, on: Hosts | None = None
 ) -> dict[str, list[dict[str, Any]]]:
     """Make the runs; return the variables of each worker after each run, by the run's name."""
     folder.mkdir(exist_ok=True)
-    for code, output in finish(start(count, folder, runs)):
+    for code, output in finish(start(count, folder, runs, on=on)):
         assert code == 0, output
     return {
         name: [
@@ -89,6 +101,16 @@ def train(
         ]
         for name in runs
     }
+
+
+def sleeping(images: Any, num_classes: int, *, training: bool) -> Any:
+    """Build the linear network; worker 1 sleeps in each of its passes in training."""
+    from cnnlab.base.tf1 import tf
+
+    if training and '"index": 1' in os.environ.get("TF_CONFIG", ""):
+        with tf.control_dependencies([tf.py_func(lambda: time.sleep(0.03), [], [])]):
+            images = tf.identity(images)
+    return small_run.linear(images, num_classes, training=training)
 
 
 def fake(what: str) -> Any:
@@ -110,6 +132,7 @@ def main() -> None:
     """Make the runs; go on after a refusal, and exit with its code at the end."""
     from cnnlab.base.errors import CnnlabError, UsageError
     from cnnlab.run.cluster import equal_workers
+    from scripts.safety import workloads
 
     folder, runs = Path(sys.argv[1]), json.loads(sys.argv[2])
     config = json.loads(os.environ.get("TF_CONFIG", "{}"))
@@ -118,7 +141,9 @@ def main() -> None:
     for name, options in runs.items():
         data = fake(options.pop("fake", ""))
         try:
-            network = getattr(small_run, options.pop("network", "network"))
+            network_name = options.pop("network", "network")
+            networks = {**vars(small_run), **vars(workloads), "sleeping": sleeping}
+            network = networks[network_name]
             with small_run.make(folder / name, network, data, **{**SIMPLE, **options}) as run:
                 result = run.train()
                 found = {**small_run.variables(run), **_figures(result)}
@@ -137,7 +162,7 @@ def main() -> None:
 def _figures(result: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
-    names = ("accuracy", "loss", "top5_accuracy", "n")
+    names = ("accuracy", "loss", "top5_accuracy", "n", "step", "rollbacks")
     return {f"test {name}": np.asarray(result[name]) for name in names if name in result}
 
 
