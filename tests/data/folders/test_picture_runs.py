@@ -57,7 +57,7 @@ def test_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert facts["data"]["class_names"] == ["day", "night"]
     assert facts["resize"] == "pad"
     assert facts["dataset"] == f"folder:{Path('pets').resolve()}"
-    assert set(facts["fingerprints"]) >= {"train images", "validation labels"}
+    assert set(facts["fingerprints"]) >= {"train images", "validation images"}
 
     Path("elsewhere").mkdir()
     monkeypatch.chdir("elsewhere")
