@@ -21,7 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's scripts and cnnlab
 
 from cnnlab.base.machine import describe_machine, versions
-from scripts.bench.scaling_report import markdown, plot
+from scripts.bench.scaling_report import plot, write_page
 from scripts.bench.scaling_worker import TURN_STEPS
 
 TURNS = 6  # measured; ten times as many for the perceptron, whose turns are short
@@ -163,9 +163,8 @@ def write(results: dict[str, Any], out: Path) -> None:
         (out / folder).mkdir(parents=True, exist_ok=True)
     text = json.dumps(results, indent=1) + "\n"
     (out / "results" / "scaling.json").write_text(text, encoding="utf-8")
-    (out / "docs" / "scaling.md").write_text(markdown(results), encoding="utf-8")
     plot(results, out / "docs" / "images")
-    print(markdown(results), end="")
+    write_page(out)
 
 
 if __name__ == "__main__":

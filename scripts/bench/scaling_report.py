@@ -1,13 +1,33 @@
-"""The measurements of scaling.py as tables and plots."""
+"""The measurements of scaling.py and workers.py as tables and plots."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+from scripts.bench import workers_report
 from scripts.bench.scaling_worker import TURN_STEPS
 
 
+def write_page(out: Path) -> None:
+    """Write out/docs/scaling.md from the files in out/results.
+
+    Without results of scaling.py, only those of workers.py are printed.
+    """
+    found = {}
+    for name in ("scaling", "workers"):
+        path = out / "results" / f"{name}.json"
+        if path.is_file():
+            found[name] = json.loads(path.read_text(encoding="utf-8"))
+    text = markdown(found["scaling"]) if "scaling" in found else ""
+    if "workers" in found:
+        text += "\n".join(workers_report.lines_of(found["workers"])) + "\n"
+    if "scaling" in found:
+        (out / "docs" / "scaling.md").write_text(text, encoding="utf-8")
+    print(text, end="")
+
+
 def markdown(results: dict[str, Any]) -> str:
-    """Return the page of tables."""
+    """Return the page of tables about one process."""
     machine = results["machine"]
     named = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     lines = [
