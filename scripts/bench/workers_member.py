@@ -27,6 +27,7 @@ from cnnlab.run.loop import run_steps
 TASK = json.loads(sys.argv[1])
 SHAPES = {"cifar_cnn": (32, 32, 3), "mnist_mlp": (28, 28, 1)}
 NUM_IMAGES = 5000  # the step's time does not depend on it
+FIRST_GROUP = 1001  # odd, and above those of runs; see `Share`
 COLLECTIVES = ("CollectiveGatherV2", "CollectiveReduceV2", "CollectiveAllToAllV2")
 _graph_keys = itertools.count(50)
 
@@ -74,13 +75,14 @@ class Member:
 
     def _build_sums(self, size: int, is_rounded: bool) -> Any:
         cluster = self.train.cluster
+        share = Share(*cluster.share[:3], group=FIRST_GROUP + 2 * len(self._sums))
         graph = tf.Graph()
         with building_in(graph), tf.device("/cpu:0"):
             count = tf.placeholder(tf.int32, [])
 
             def body(i: Any, buffer: Any) -> Any:
                 step = tf.cast(i, tf.int64)
-                return i + 1, *sum_over_workers([buffer], cluster.share, step, [is_rounded])
+                return i + 1, *sum_over_workers([buffer], share, step, [is_rounded])
 
             _, total = tf.while_loop(
                 lambda i, _: i < count, body, (tf.constant(0), tf.zeros([size])),

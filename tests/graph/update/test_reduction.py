@@ -43,6 +43,17 @@ def test_sums_have_the_order_of_the_tree_and_bfloat16_rounds_each(workers: int) 
         np.testing.assert_array_equal(sent, tree(given, to_bfloat16))
 
 
+def test_runs_of_other_shapes_in_one_process_have_other_groups() -> None:
+    for run, size in enumerate((3, 5)):
+
+        def build(worker: int, run: int = run, size: int = size) -> Any:
+            share = Share(2, worker, group=101 + 2 * run)
+            return sum_over_workers([tf.ones([size])], share, tf.constant(0, tf.int64))
+
+        for (found,) in in_process.run(2, build):
+            np.testing.assert_array_equal(found, [2] * size)
+
+
 @pytest.mark.parametrize("workers", [2, 4])
 def test_messages_in_bfloat16_have_two_bytes_a_number(workers: int) -> None:
     with tf.Graph().as_default() as graph:
