@@ -56,7 +56,7 @@ def test_shapes_and_entries_that_do_not_fit_them() -> None:
         shape_after([{"random_crop": {"size": 33}}], (32, 40, 3))
     jitter = {"size": 24, "lower": 28, "upper": 40}
     assert shape_after([{"scale_jitter": jitter}], (10, 12, 3)) == (24, 24, 3)
-    with pytest.raises(UsageError, match="scale_jitter crops 24 pixels, but .* only 20"):
+    with pytest.raises(UsageError, match=r"scale_jitter crops 24 pixels, but .* only 20"):
         shape_after([{"scale_jitter": {**jitter, "lower": 20}}], (32, 40, 3))
     with pytest.raises(UsageError, match="hue needs colour images with 3 channels; these have 1"):
         shape_after(["hue"], (28, 28, 1))
