@@ -83,6 +83,7 @@ class _Script:
     def _divide(self) -> None:
         """Divide the chosen statements into those outside and those inside the model function."""
         graph_names: set[str] = set()
+        makers: set[str] = set()  # functions of the program that make variables or operations
         rewritten = [(i, *self._rewritten(i)) for i in self._found.chosen]
         changed = True
         inside: set[int] = set()
@@ -93,7 +94,10 @@ class _Script:
                     continue
                 is_graph = needs_training or bool(read_in(node) & graph_names)
                 if not self._story.items[i].is_function:
-                    is_graph |= self._story.makes_graph(node)
+                    is_graph |= self._story.makes_graph(node) or bool(read_in(node) & makers)
+                elif self._story.makes_graph(node) or read_in(node) & makers:
+                    changed |= not bound_in(node) <= makers
+                    makers |= bound_in(node)
                 if is_graph:
                     inside.add(i)
                     graph_names |= bound_in(node)
@@ -161,7 +165,8 @@ class _Script:
             )
             logits = ast.parse(text, mode="eval").body
         body.append(ast.Return(logits))
-        model = ast.parse("def model(images, num_classes, *, training): pass").body[0]
+        name = self._found.function_name
+        model = ast.parse(f"def {name}(images, num_classes, *, training): pass").body[0]
         assert isinstance(model, ast.FunctionDef)
         model.body = body
         return ast.fix_missing_locations(model)

@@ -61,7 +61,7 @@ class _Options:
     def options(self) -> list[tuple[str, str]]:
         """Return the options of Train as texts."""
         found, options = self._found, dict(self._found.options)
-        texts: dict[str, Any] = {"model": "model", "dataset": repr(found.dataset)}
+        texts: dict[str, Any] = {"model": found.function_name, "dataset": repr(found.dataset)}
         for option in ("validation_split", "batch_size", "steps", "epochs", "seed"):
             if option in options:
                 value = options.pop(option)

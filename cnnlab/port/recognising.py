@@ -68,6 +68,12 @@ class Recognised:
     notes: list[tuple[int, str]] = field(default_factory=list)
 
     @property
+    def function_name(self) -> str:
+        """The name of the script's model function, which is no name of the program's."""
+        taken = set().union(*(self.story.bound[i] for i in self.chosen))
+        return next(name for name in ("model", "network", "cnnlab_model") if name not in taken)
+
+    @property
     def classes(self) -> int:
         """The number of classes."""
         return 100 if self.dataset == "cifar100" else 10

@@ -152,6 +152,20 @@ def test_a_pipeline_a_flag_by_position_and_a_hook(tmp_path: Path) -> None:
     assert "augment() of Dataset.map does is left out" in str(answer["assumed"])
 
 
+def test_variables_of_own_functions_and_a_function_named_model(tmp_path: Path) -> None:
+    text = PROGRAMS["softmax"].replace(
+        "W = tf.Variable(tf.zeros([784, 10]))", "W = zeros([784, 10])"
+    )
+    text = text.replace("tf.nn.softmax(tf.matmul(x, W) + b)", "tf.nn.softmax(model(x, W) + b)")
+    own = "def zeros(shape):\n    return tf.Variable(tf.zeros(shape))\n\n"
+    own += "def model(x, W):\n    return tf.matmul(x, W)\n\n"
+    (tmp_path / "old.py").write_text(text.replace("mnist = ", own + "mnist = ", 1))
+    port(tmp_path / "old.py", out=tmp_path / "new.py")
+    script = runpy.run_path(str(tmp_path / "new.py"))
+    assert "W" not in script  # it is made inside, for training and for inference
+    assert script["OPTIONS"]["model"] is script["network"]
+
+
 def test_vectors_of_an_unknown_pipeline(tmp_path: Path) -> None:
     """Where the program reads files of its own, its first layer says what it makes of them."""
     text = PROGRAMS["softmax"].replace(
