@@ -11,7 +11,7 @@ from tests.commands import ROOT
 DATA = ROOT / "data"
 STEPS = 250
 # The largest difference of two test accuracies after STEPS steps from starts of their own.
-TOLERANCE = {"monitored": 0.08}
+TOLERANCE = {"monitored": 0.15}  # moving averages of batch norm, early in training
 
 
 @pytest.mark.parametrize("name", study.NAMES)
