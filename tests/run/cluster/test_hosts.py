@@ -46,7 +46,7 @@ def test_a_host_that_is_cut_off_is_named_within_the_timeout(lost: int, tmp_path:
     runs = {"run": {**LONG["run"], "worker_timeout_secs": timeout_secs}}
     with hosts.hosts(2, DELAY_SECS) as made:
         processes = workers.start(2, tmp_path, runs, on=made)
-        wait_for_checkpoint(tmp_path)
+        wait_for_checkpoint(tmp_path, processes)
         made.cut_off(lost)
         cut_at = time.monotonic()
         results = workers.finish(processes)

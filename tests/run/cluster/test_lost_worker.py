@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -17,16 +18,17 @@ from tests.run.cluster import workers
 LONG = {"run": {"steps": 100_000, "checkpoint_steps": 5, "eval_steps": 10**6}}
 
 
-def wait_for_checkpoint(folder: Path) -> None:
+def wait_for_checkpoint(folder: Path, processes: list[subprocess.Popen[str]]) -> None:
     deadline = time.monotonic() + workers.TIMEOUT_SECS
     while not (folder / "run" / "checkpoint").exists() and time.monotonic() < deadline:
+        assert all(process.poll() is None for process in processes), workers.finish(processes)
         time.sleep(0.05)
 
 
 @pytest.mark.slow
 def test_a_killed_worker_is_named_and_the_run_resumes_alone(tmp_path: Path) -> None:
     processes = workers.start(2, tmp_path, LONG)
-    wait_for_checkpoint(tmp_path)
+    wait_for_checkpoint(tmp_path, processes)
     processes[1].kill()
     (code, output), _ = workers.finish(processes)
     assert code == 75, output
@@ -44,7 +46,7 @@ def test_a_killed_worker_is_named_and_the_run_resumes_alone(tmp_path: Path) -> N
 def test_a_stopped_worker_is_named_after_the_timeout(tmp_path: Path) -> None:
     runs = {"run": {**LONG["run"], "worker_timeout_secs": 20}}
     processes = workers.start(2, tmp_path, runs)
-    wait_for_checkpoint(tmp_path)
+    wait_for_checkpoint(tmp_path, processes)
     os.kill(processes[1].pid, signal.SIGSTOP)
     output, _ = processes[0].communicate(timeout=workers.TIMEOUT_SECS)
     processes[1].kill()
