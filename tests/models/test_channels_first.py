@@ -38,7 +38,6 @@ def figures_of(folder: Path, data: Any, **options: Any) -> tuple[list[float], fl
         save_dir=folder,
         log_dir=f"{folder}-logs",
         hooks=[losses],
-        learning_rate=0.001,
         seed=2,
         eval_steps=1000,
         summary_steps=1000,
@@ -60,6 +59,7 @@ def test_all_commands(tmp_path: Path) -> None:
             model_options=options,
             batch_size=6,
             steps=6,
+            learning_rate=0.001,
         )
     assert len(found["channels_first"][0]) == 6
     for last, first in zip(found["channels_last"], found["channels_first"], strict=True):
@@ -104,6 +104,7 @@ def test_other_models(name: str, options: dict[str, Any], tmp_path: Path) -> Non
             batch_size=8,
             steps=20,
             optimizer="momentum",
+            learning_rate=1e-5,  # at 1e-3, efficientnet_b0 makes 1e-5 into 10% within 12 steps
         )
     last, first = found["channels_last"], found["channels_first"]
     assert len(first) == 20
