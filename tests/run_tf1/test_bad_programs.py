@@ -26,7 +26,7 @@ def test_syntax_of_python_2(text: str, message: str) -> None:
 
 
 def test_modules_that_are_not_found(tmp_path: Path) -> None:
-    (tmp_path / "beside.py").write_text("")
+    (tmp_path / "near_the_data.py").write_text("")
 
     def said(name: str) -> str:
         return module_complaint(ModuleNotFoundError("", name=name), str(tmp_path / "data.py"))
@@ -35,7 +35,7 @@ def test_modules_that_are_not_found(tmp_path: Path) -> None:
         "the program needs the package opencv-python-headless: pip install opencv-python-headless"
     )
     assert said("data_aug.x").startswith("data_aug is neither installed nor beside the program")
-    assert said("beside").endswith("data.py: from . import beside")
+    assert said("near_the_data").endswith("data.py: from . import near_the_data")
     assert said("tf.contrib").startswith("only the program calls it tf")
     assert "Python 2" in said("cPickle")
     assert said("json") == said("numpy") == ""
@@ -72,6 +72,7 @@ def test_a_program_of_tensorflow_2_runs_as_it_is() -> None:
     assert done.stderr == "note: old.py is a program of TensorFlow 2: Python runs it as it is\n"
 
 
+@pytest.mark.slow
 def test_what_nothing_stands_in_for() -> None:
     """The line names the symbol, the program's line and what replaced it; `except` still works."""
     done = run(
