@@ -192,6 +192,7 @@ def test_no_such_checkpoint(
     assert message in fails(evaluate.main, words, capsys, code)
 
 
+@pytest.mark.slow
 def test_a_run_of_a_scripts_model(capsys: pytest.CaptureFixture[str]) -> None:
     with small_run.make("save", small_run.linear, steps=1) as made:
         made.train()
@@ -204,6 +205,7 @@ def test_a_run_of_a_scripts_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(Path("save/result.json").read_text())["step"] == 1
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite(capsys: pytest.CaptureFixture[str]) -> None:
     """With a learning rate of 1e30, two dense layers overflow at the second step."""
     words = ["--dataset=shapes", "--model=cifar_cnn", "--learning_rate=1e30", "--batch_size=4"]

@@ -57,6 +57,7 @@ def test_train_leaves_the_run_directory(trained: Any) -> None:
     assert sum(path.stat().st_size for path in logs.rglob("*") if path.is_file()) < 5_000_000
 
 
+@pytest.mark.slow
 def test_evaluate_json(trained: Any, answers: Any) -> None:
     done = answers[0]
     assert done.code == 0, done.stderr
@@ -94,6 +95,7 @@ def test_predict_json(trained: Any, answers: Any) -> None:
         assert {"class": row["class"], "probability": row["probability"]} == row["top"][0]
 
 
+@pytest.mark.slow
 def test_evaluate_function_against_scikit_learn(trained: Any) -> None:
     save_dir = trained.folder / "save"
     figures = evaluate(str(save_dir), split="train", checkpoint="20", batch_size=999)

@@ -141,6 +141,7 @@ def test_no_file_is_longer_than_300_lines() -> None:
 
 
 @pytest.mark.parametrize("package", ONLY_HOMES)
+@pytest.mark.slow
 def test_one_file_knows_a_package(package: str) -> None:
     users = {name for name in FILES if package in {i.partition(".")[0] for i in imported_by(name)}}
     assert users <= {ONLY_HOMES[package]}

@@ -147,6 +147,7 @@ def test_pictures_for_tensorboard_take_every_kind(kind: str, tmp_path: Path) -> 
     assert (tmp_path / "run/logs/val/projector/labels.tsv").is_file()
 
 
+@pytest.mark.slow
 def test_floats_are_what_uint8_is(tmp_path: Path) -> None:
     """A range is mapped to 0 to 255, so the network sees the same numbers but for rounding."""
     as_floats = dataset_from_arrays(

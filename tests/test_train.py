@@ -19,6 +19,7 @@ from tests import small_run
 SMALL = {"steps": 6, "checkpoint_steps": 2, "max_to_keep": 2, "eval_steps": 3}
 
 
+@pytest.mark.slow
 def test_it_learns(tmp_path: Path) -> None:
     """The network learns to tell four brightnesses of noise apart, on unseen images."""
     splits = []
@@ -36,6 +37,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_the_files_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_dir = tmp_path / "save"
     with small_run.make(save_dir, **SMALL) as train:
@@ -69,6 +71,7 @@ def test_the_files_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "oneDNN" in err.splitlines()[0]
 
 
+@pytest.mark.slow
 def test_the_best_weights_are_kept_and_the_last_are_reported(tmp_path: Path) -> None:
     save_dir = tmp_path / "save"
     with small_run.make(save_dir, **{**SMALL, "eval_steps": 1, "learning_rate": 0.1}) as train:
@@ -89,6 +92,7 @@ def test_the_best_weights_are_kept_and_the_last_are_reported(tmp_path: Path) -> 
     assert len(values) == 6
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_reported_and_left_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -119,6 +123,7 @@ def test_more_epochs_resume_the_run(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert t.train()["step"] == 8
 
 
+@pytest.mark.slow
 def test_a_resumed_run_may_report_more_often(tmp_path: Path) -> None:
     straight, folder = tmp_path / "straight", tmp_path / "save"
     with small_run.make(straight, small_run.linear, **SMALL) as train:
@@ -147,6 +152,7 @@ def test_another_run_is_refused_and_not_changed(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_overwrite_starts_again(tmp_path: Path) -> None:
     with small_run.make(tmp_path / "save", small_run.linear, **{**SMALL, "steps": 20}) as train:
         train.train()
@@ -232,6 +238,7 @@ def test_report_for_people() -> None:
     assert stopped == "stopped at step 5, saved; the same command resumes the run"
 
 
+@pytest.mark.slow
 def test_a_changed_model_function_is_refused(tmp_path: Path) -> None:
     """The function has the same name but other shapes, so the checkpoint does not fit."""
     sizes = [5]

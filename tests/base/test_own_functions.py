@@ -41,6 +41,7 @@ def test_references() -> None:
     assert not any(is_reference(name) for name in ("resnet20", ":a", "a:", 3, None))
 
 
+@pytest.mark.slow
 def test_a_function_of_a_file_with_the_files_beside_it(folder: Path) -> None:
     found = load("my_net.py:net", "--model")
     assert found.function(3) == 22
@@ -50,6 +51,7 @@ def test_a_function_of_a_file_with_the_files_beside_it(folder: Path) -> None:
     assert load(f"{folder}/my_net.py:half", "--model").function() == 15
 
 
+@pytest.mark.slow
 def test_two_files_of_one_name_are_kept_apart(folder: Path) -> None:
     first = load("my_net.py:net", "--model").function
     (folder / "other").mkdir()
@@ -70,6 +72,7 @@ def test_a_function_of_a_package(folder: Path) -> None:
     assert found.folder == folder
 
 
+@pytest.mark.slow
 def test_a_program_is_not_run_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = load("program.py:net", "--model", is_script=True)
     assert found.function(3) == 42
@@ -115,6 +118,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("reference", WRONG)
+@pytest.mark.slow
 def test_what_cannot_be_loaded(reference: str, folder: Path) -> None:
     (folder / "broken.py").write_text("import os\nx = y\n")
     (folder / "syntax.py").write_text("x = 1\nx = = 2\n")

@@ -13,6 +13,7 @@ HOME = PACKAGE / "base/printing.py"
 FORBIDDEN = ("print", "sys.stdout.write", "sys.stderr.write", "tqdm.write")
 
 
+@pytest.mark.slow
 def test_no_other_file_prints() -> None:
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):

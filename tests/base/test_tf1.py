@@ -29,6 +29,7 @@ print(json.dumps({"codes": codes, "loaded": loaded}))
 """
 
 
+@pytest.mark.slow
 def test_help_and_mistyped_flags_do_not_import_tensorflow(tmp_path: Path) -> None:
     """Nor do `import cnnlab`, making a `Train`, or importing the modules of the commands."""
     process = commands.start_python("-c", WITHOUT_TENSORFLOW, cwd=tmp_path)

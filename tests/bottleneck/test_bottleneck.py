@@ -44,6 +44,7 @@ def values(save_dir: str, step: int) -> dict[str, Any]:
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
+@pytest.mark.slow
 def test_it_equals_training_through_the_frozen_base(source: str) -> None:
     """Weights, the optimizer's state and the step are the same, up to rounding."""
     result = make(source, model_options=HEAD)
@@ -71,6 +72,7 @@ def test_it_equals_training_through_the_frozen_base(source: str) -> None:
     assert result["loss"] == pytest.approx(expected["loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_last_dense_layer_is_the_head_of_other_networks(tmp_path: Path) -> None:
     """Its start, its dropout and its factor are those of the network."""
     source = str(tmp_path / "source")
@@ -91,6 +93,7 @@ def test_the_last_dense_layer_is_the_head_of_other_networks(tmp_path: Path) -> N
     assert evaluate("svm", model=unmarked, data=arrays()[1])["accuracy"] == by_sklearn["accuracy"]
 
 
+@pytest.mark.slow
 def test_the_joined_run_is_like_any_other(source: str) -> None:
     result = make(source, model_options=HEAD)
     figures = evaluate("joined", model=base, data=arrays()[1])
@@ -106,6 +109,7 @@ def test_the_joined_run_is_like_any_other(source: str) -> None:
         assert train.train()["step"] == 17  # it trains on
 
 
+@pytest.mark.slow
 def test_the_joined_network_is_the_head_on_the_features(source: str) -> None:
     result = make(source, model_options=HEAD)
     features = np.load(result["bottleneck"]["files"]["test"])
@@ -118,6 +122,7 @@ def test_the_joined_network_is_the_head_on_the_features(source: str) -> None:
     np.testing.assert_allclose(found, logits, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_features_are_those_of_an_independent_forward_pass(source: str) -> None:
     files = make(source)["bottleneck"]["files"]
     weights = values(source, 14)
@@ -136,6 +141,7 @@ def test_the_features_are_those_of_an_independent_forward_pass(source: str) -> N
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_features_are_computed_once(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     first = make(source, "first")
     assert first["bottleneck"]["stored_before"] == []
@@ -158,12 +164,14 @@ def test_features_are_computed_once(source: str, monkeypatch: pytest.MonkeyPatch
     assert other["bottleneck"]["stored_before"] == []
 
 
+@pytest.mark.slow
 def test_weights_belong_to_the_key(source: str, tmp_path: Path) -> None:
     make(source, "first")
     longer = train_source(tmp_path / "longer", epochs=5)
     assert make(longer, "second")["bottleneck"]["stored_before"] == []
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_computed_again(source: str, capsys: pytest.CaptureFixture[str]) -> None:
     files = make(source, "first")["bottleneck"]["files"]
     path = Path(files["train"])
@@ -186,6 +194,7 @@ def test_a_full_disk_leaves_no_features(source: str, monkeypatch: pytest.MonkeyP
     assert not Path("joined").exists()
 
 
+@pytest.mark.slow
 def test_a_support_vector_machine_by_the_hinge_loss(source: str) -> None:
     result = make(source, head="svm", epochs=30)
     with Train(model=base, data=arrays(), save_dir="joined", **{**OPTIONS, "epochs": 30}) as train:
@@ -198,6 +207,7 @@ def test_a_support_vector_machine_by_the_hinge_loss(source: str) -> None:
 
 
 @pytest.mark.parametrize("num_classes", [2, 3])
+@pytest.mark.slow
 def test_the_machine_of_scikit_learn_is_joined(source: str, num_classes: int) -> None:
     """The joined run decides as scikit-learn's own pipeline does."""
     from sklearn.pipeline import make_pipeline
@@ -236,6 +246,7 @@ def test_a_forest_has_figures_but_no_network(source: str) -> None:
         evaluate("joined", model=base, data=arrays()[1])
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_a_stop(source: str) -> None:
     assert make(source, "cut", max_secs=1e-9)["finished"] is False
     assert not Path("cut/config.yaml").exists()
@@ -248,6 +259,7 @@ def test_it_goes_on_after_a_stop(source: str) -> None:
     assert Path("cut/result.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_speed_beside_the_frozen_base(source: str) -> None:
     facts = make(source, compare_steps=2)["bottleneck"]
     assert min(facts["base_step_secs"], facts["head_step_secs"]) > 0

@@ -107,6 +107,7 @@ def test_rename_leaves_nothing_if_it_fails(
     assert {path.name for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_a_renamed_checkpoint_starts_a_run(trained: Any, tmp_path: Path) -> None:
     run = trained.folder / "save"
     checkpoint.rename(run, tmp_path / "theirs", {"^logits/": "net/", "kernel$": "weights"})

@@ -51,6 +51,7 @@ def test_help_has_one_line_for_each_command(
     assert max(map(len, lines)) <= 80
 
 
+@pytest.mark.slow
 def test_the_package_is_the_console_script_too_and_loads_little(tmp_path: Path) -> None:
     for words in (["--version"], ["train", "--help"], ["models"], ["recipes", "mnist_cnn"]):
         program = (

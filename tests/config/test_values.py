@@ -204,6 +204,7 @@ def test_numbers_at_the_ends_of_float32() -> None:
     assert opts.build(Config, {"l1": tiny_one, "l2": largest, "max_secs": 1e300}).l2 == largest
 
 
+@pytest.mark.slow
 def test_overwriting_checks_before_it_deletes(tmp_path: Path) -> None:
     with small_run.make(tmp_path, steps=2) as train:
         train.train()

@@ -79,6 +79,7 @@ def expected_bias(weights: Any) -> np.ndarray:
     return -0.5 * (np.asarray(weights)[:, None] * (0.25 - np.eye(4)[labels])).mean(axis=0)
 
 
+@pytest.mark.slow
 def test_weights_enter_the_gradient(tmp_path: Path) -> None:
     (images, labels), test = small_run.arrays()
     weights = np.linspace(0, 2, len(labels))
@@ -115,6 +116,7 @@ def test_weights_that_do_not_fit(weights: Any) -> None:
         small_run.make(Path("x"), data=((images, labels, weights), test))
 
 
+@pytest.mark.slow
 def test_fed_images_train_with_class_weights_and_mixing(tmp_path: Path) -> None:
     """Of any number, the stream moving on all the same."""
     options = {"class_weights": "balanced", "augment": ["alternating_flip", "cutmix"]}

@@ -47,6 +47,7 @@ def assert_same(these: list[Any], those: list[Any]) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_indexed_data_gives_the_same_bits_also_when_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +59,7 @@ def test_indexed_data_gives_the_same_bits_also_when_cut(
     assert_same(expected, trained(data, tmp_path / "cut", 4, 12))
 
 
+@pytest.mark.slow
 def test_images_of_a_mapped_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indexed, "LARGEST_SHARE", 0)
     np.save(tmp_path / "images.npy", IMAGES)
@@ -68,6 +70,7 @@ def test_images_of_a_mapped_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert_same(expected, trained(data, tmp_path / "mapped", 6))
 
 
+@pytest.mark.slow
 def test_summaries_of_images_that_are_not_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +98,7 @@ def test_batches_of_a_stream_come_in_its_order(capfd: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("batch", [0, 16])
+@pytest.mark.slow
 def test_training_on_a_dataset_without_an_end(
     batch: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

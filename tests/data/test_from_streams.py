@@ -75,6 +75,7 @@ def test_elements_may_have_weights_names_and_any_range() -> None:
     assert np.array_equal(data.train.images, floats)
 
 
+@pytest.mark.slow
 def test_a_run_on_a_stream_is_the_run_on_its_arrays(tmp_path: Path) -> None:
     ends = []
     for name, train in (("stream", slices(IMAGES, LABELS)), ("arrays", (IMAGES, LABELS))):

@@ -49,6 +49,7 @@ CASES: list[tuple[list[Any], str]] = [
 
 
 @pytest.mark.parametrize(("augment", "scaling"), CASES)
+@pytest.mark.slow
 def test_own_images_have_the_bits_of_the_whole_batch(augment: list[Any], scaling: str) -> None:
     assert can_be_prepared_alone(Config(augment=augment, scaling=scaling))
     whole = prepared(None, augment, scaling)

@@ -67,6 +67,7 @@ def test_the_order_stays_from_release_to_release() -> None:
     ("shape", "batch_size", "first_step"),
     [((2, 2, 1), 6, 0), ((2, 2, 1), 6, 13), ((200, 200, 3), 6, 3), ((300, 300, 3), 1, 21)],
 )
+@pytest.mark.slow
 def test_images_collected_ahead_are_those_of_the_indices(
     shape: tuple[int, int, int], batch_size: int, first_step: int, has_weights: bool
 ) -> None:

@@ -72,6 +72,7 @@ def expected_draws(sampling: str, counts: list[int], epochs: int) -> list[list[i
 
 
 @pytest.mark.parametrize(("sampling", "counts"), [*itertools.product(KINDS, COUNTS)])
+@pytest.mark.slow
 def test_each_class_is_drawn_as_often_as_documented(sampling: str, counts: list[int]) -> None:
     epochs = 4
     labels, expected = labels_of(counts), expected_draws(sampling, counts, epochs)
@@ -102,6 +103,7 @@ def test_undersampling_draws_other_images_in_each_epoch() -> None:
     assert set().union(*of_large) == set(np.flatnonzero(labels == 1))
 
 
+@pytest.mark.slow
 def test_draws_are_in_random_order() -> None:
     """Each place of 2,000 epochs has the small class 1,000 times, give or take 5 deviations."""
     labels = labels_of([1, 5])
@@ -112,6 +114,7 @@ def test_draws_are_in_random_order() -> None:
 
 
 @pytest.mark.parametrize("sampling", KINDS)
+@pytest.mark.slow
 def test_the_stream_starts_at_any_step(sampling: str) -> None:
     """Batches of 4 straddle the epochs, whose sizes are 16, 33 and 6."""
     counts = [11, 2, 3]
@@ -133,6 +136,7 @@ ORDER = [[2, 7, 2, 3, 1, 0, 6, 1], [1, 2, 2, 4, 7, 1, 0, 3]]
 
 @pytest.mark.parametrize("is_on_gpu", [False, True])
 @pytest.mark.parametrize("sampling", KINDS)
+@pytest.mark.slow
 def test_rows_and_chunks_are_those_of_the_indices(
     sampling: str, is_on_gpu: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +166,7 @@ def test_rows_and_chunks_are_those_of_the_indices(
         assert np.array_equal(session.run(taken)["images"].reshape(4, 3), indices[5:9])
 
 
+@pytest.mark.slow
 def test_a_million_images_leave_the_graph_small() -> None:
     counts = [999_000, *[10] * 100]
     labels = labels_of(counts)

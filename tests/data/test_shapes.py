@@ -40,12 +40,14 @@ def test_order_is_random_and_no_test_image_is_in_train(shapes: Dataset) -> None:
     assert len(set(shapes.train.labels[:30].tolist())) > 5
 
 
+@pytest.mark.slow
 def test_drawing_takes_under_two_seconds() -> None:
     start = time.process_time()
     draw_shapes(6000, stream=0)
     assert time.process_time() - start < 2
 
 
+@pytest.mark.slow
 def test_pixels_are_neither_flat_nor_clipped(shapes: Dataset) -> None:
     images = shapes.train.images.astype(np.float32)
     assert 100 < images.mean() < 155

@@ -13,6 +13,7 @@ from cnnlab.data.show import ShowOptions, displayable, load_batches, make_sheet
 SHAPES = {"dataset": "shapes", "batch_size": 8}
 
 
+@pytest.mark.slow
 def test_inputs_are_the_augmented_originals() -> None:
     options = ShowOptions(**SHAPES, augment=["flip"], scaling="symmetric")
     originals, inputs = load_batches(options, 20)
@@ -25,6 +26,7 @@ def test_inputs_are_the_augmented_originals() -> None:
     assert is_mirrored.any()
 
 
+@pytest.mark.slow
 def test_the_sheet_shows_the_first_batch_of_training(tmp_path: Path) -> None:
     from cnnlab import Train
 
@@ -47,6 +49,7 @@ def test_the_sheet_shows_the_first_batch_of_training(tmp_path: Path) -> None:
     np.testing.assert_array_equal(seen[0], inputs)
 
 
+@pytest.mark.slow
 def test_show_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "deep" / "sheet.png"
     flags = ["show", "--dataset=shapes", f"--out={out}", "--images=9", "--batch_size=4"]

@@ -50,6 +50,7 @@ def close(value: float) -> Any:
     return pytest.approx(value, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_every_figure_against_scikit_learn(
     save_dir: Path,
     test_split: Split,
@@ -245,6 +246,7 @@ def test_options_that_do_not_fit(save_dir: Path) -> None:
         evaluate(save_dir, csv="file/x.csv")
 
 
+@pytest.mark.slow
 def test_a_run_that_was_trained_on_arrays(tmp_path: Path) -> None:
     """The run directory holds the image shape and the classes, but not the images."""
     images = np.random.default_rng(1).integers(0, 256, (60, 14, 14, 3), np.uint8)

@@ -49,6 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return folder
 
 
+@pytest.mark.slow
 def test_figures_and_thresholds(run: Path) -> None:
     found = evaluate(run / "run")
     assert found["thresholds"] == dict.fromkeys(NAMES, 0.5)
@@ -72,6 +73,7 @@ def test_figures_and_thresholds(run: Path) -> None:
     assert lines[-1].startswith("micro mean")
 
 
+@pytest.mark.slow
 def test_predictions_have_each_probability(run: Path) -> None:
     files = [str(run / "0.png"), str(run / "1.png")]
     usual, strict = (predict(files, run / "run", thresholds=t) for t in (None, [0.0, 1.0]))

@@ -86,6 +86,7 @@ SLOW_PAIRS = {p for p in PAIRS if p.split(",")[0] != "muon"}
 
 
 @pytest.mark.parametrize("pair", marked(PAIRS, SLOW_PAIRS))
+@pytest.mark.slow
 def test_optimizers_and_schedules(tmp_path: Path, pair: str) -> None:
     check(tmp_path, PAIRS[pair])
 
@@ -184,6 +185,7 @@ def test_the_evaluation_after_the_last_step_does_not_count_for_the_plateau(tmp_p
     assert straight["plateau/reductions"] + straight["plateau/waited"] > 0
 
 
+@pytest.mark.slow
 def test_options_that_are_off_add_no_variable(tmp_path: Path) -> None:
     with make(tmp_path, optimizer="sgd") as train:
         names = sorted(v.op.name for v in train.saver._var_list)

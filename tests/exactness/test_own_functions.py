@@ -98,6 +98,7 @@ SLOW = [pytest.param(case, marks=pytest.mark.slow) for case in CASES if case != 
 
 
 @pytest.mark.parametrize("case", ["all", *SLOW])
+@pytest.mark.slow
 def test_resuming_changes_no_bit(tmp_path: Path, case: str) -> None:
     options = options_of(case)
     whole = small_run.run(tmp_path / "whole", steps_per_run=1, **options)
@@ -109,6 +110,7 @@ def test_resuming_changes_no_bit(tmp_path: Path, case: str) -> None:
     small_run.assert_same_bits(whole, small_run.run(folder, **options))
 
 
+@pytest.mark.slow
 def test_the_optimizer_s_state_is_in_the_checkpoint(tmp_path: Path) -> None:
     found = small_run.run(tmp_path / "run", **options_of("all"))
     assert np.any(found["conv1/kernel/HeavyBall"] != 0)
@@ -127,6 +129,7 @@ def hundredth(step: Any) -> float:
     return 0.01
 
 
+@pytest.mark.slow
 def test_what_cnnlab_has_too_gives_the_same_bits(tmp_path: Path) -> None:
     known = {"loss": "softmax", "optimizer": "adam", "schedule": "constant", "learning_rate": 0.01}
     own = {"loss": crossed, "optimizer": usual_adam, "schedule": hundredth, "learning_rate": 0.001}

@@ -46,6 +46,7 @@ SLOW_CHANGES = [pytest.param(name, marks=pytest.mark.slow) for name in ("augment
 
 
 @pytest.mark.parametrize("change", ["dropout", "penalty", *SLOW_CHANGES])
+@pytest.mark.slow
 def test_options_that_must_matter_do(
     change: str, straight: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,6 +63,7 @@ def test_options_that_must_matter_do(
 
 
 @pytest.mark.parametrize("steps_per_run", [1, 7, "auto"])
+@pytest.mark.slow
 def test_steps_per_run_and_another_run_change_nothing(
     steps_per_run: int | str, straight: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -90,6 +92,7 @@ SIDE_WORK: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize(
     "which", [pytest.param(name, marks=[pytest.mark.slow] * (name != "all")) for name in SIDE_WORK]
 )
+@pytest.mark.slow
 def test_side_work_changes_nothing(which: str, straight: dict[str, Any], tmp_path: Path) -> None:
     small_run.assert_same_bits(run(tmp_path / "save", **SIDE_WORK[which]), straight)
 
@@ -101,6 +104,7 @@ def test_threads_change_nothing(threads: int, straight: dict[str, Any], tmp_path
 
 
 @pytest.mark.parametrize("first", [6, pytest.param(11, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_a_second_process_resumes_exactly(
     first: int, straight: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -109,6 +113,7 @@ def test_a_second_process_resumes_exactly(
     small_run.assert_same_bits(run(tmp_path / "save"), straight)
 
 
+@pytest.mark.slow
 def test_the_same_object_resumes_exactly(straight: dict[str, Any], tmp_path: Path) -> None:
     with small_run.make(tmp_path / "save", steps=6) as train:
         train.train()
@@ -118,6 +123,7 @@ def test_the_same_object_resumes_exactly(straight: dict[str, Any], tmp_path: Pat
 
 
 @pytest.mark.parametrize("steps", [(5, 8), pytest.param((1,), marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_stopping_anywhere_changes_nothing(
     steps: tuple[int, ...], straight: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -143,6 +149,7 @@ def test_max_secs_changes_nothing(straight: dict[str, Any], tmp_path: Path) -> N
     small_run.assert_same_bits(run(tmp_path / "save", steps_per_run=3), straight)
 
 
+@pytest.mark.slow
 def test_unsaved_steps_are_made_again(straight: dict[str, Any], tmp_path: Path) -> None:
     """The run resumes from an older checkpoint, as after the newest was lost."""
     with small_run.make(tmp_path / "save", checkpoint_steps=4) as train:

@@ -25,6 +25,7 @@ def make(save_dir: Path, **options: Any) -> Any:
     "sampling",
     ["balanced", *(pytest.param(n, marks=pytest.mark.slow) for n in ("oversample", "undersample"))],
 )
+@pytest.mark.slow
 def test_cuts_change_nothing(sampling: str, tmp_path: Path) -> None:
     """Thirteen steps of 6 images are cut in an epoch; the epochs have 20, 39 and 6 draws."""
     options: dict[str, Any] = {"sampling": sampling, "augment": ["alternating_flip"]}
@@ -40,6 +41,7 @@ def test_cuts_change_nothing(sampling: str, tmp_path: Path) -> None:
         small_run.assert_same_bits(small_run.variables(train), straight)
 
 
+@pytest.mark.slow
 def test_the_run_says_and_keeps_what_it_draws(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,6 +67,7 @@ def test_class_weights_are_kept_too(tmp_path: Path) -> None:
     np.testing.assert_allclose(weights, [20 / (3 * n) for n in COUNTS], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_plain_runs_keep_nothing_of_it(tmp_path: Path) -> None:
     with make(tmp_path / "save", steps=1) as train:
         train.train()

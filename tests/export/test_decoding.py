@@ -60,6 +60,7 @@ FILES: dict[str, Callable[[str], None]] = {
 
 
 @pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.slow
 def test_files_of_the_same_size_give_the_same_pixels(decode: Any, channels: int) -> None:
     for name, save in FILES.items():
         save(name)
@@ -88,6 +89,7 @@ def decoded(paths: list[str], shape: tuple[int, int, int], resizing: Resizing) -
 
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])
 @pytest.mark.parametrize("resize", ["stretch", "pad", "crop"])
+@pytest.mark.slow
 def test_every_way_to_resize(resize: Any, interpolation: Any) -> None:
     sizes = [(48, 48), (100, 30), (23, 61), (300, 200), (7, 5), (31, 24), (SIZE, SIZE), (1, 90)]
     names = [f"{height}x{width}.png" for height, width in sizes]
@@ -104,6 +106,7 @@ def test_every_way_to_resize(resize: Any, interpolation: Any) -> None:
 
 
 @pytest.mark.parametrize("resize", ["stretch", "pad", "crop"])
+@pytest.mark.slow
 def test_jpeg_files_are_decoded_smaller_as_by_pillow(resize: Any) -> None:
     names = []
     for orientation in range(1, 9):
@@ -122,6 +125,7 @@ def test_jpeg_files_are_decoded_smaller_as_by_pillow(resize: Any) -> None:
 
 
 @pytest.mark.parametrize("order", ["little", "big"])
+@pytest.mark.slow
 def test_photographs_are_turned_upright(order: str) -> None:
     names = []
     for orientation in range(10):  # 0 and 9 mean nothing
@@ -139,6 +143,7 @@ def test_photographs_are_turned_upright(order: str) -> None:
             np.testing.assert_array_equal(image, load_image(name, shape, resizing), err_msg=name)
 
 
+@pytest.mark.slow
 def test_broken_exif_counts_as_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -69,6 +69,7 @@ def test_what_cannot_be_exported_leaves_no_file(
     assert [path.name for path in tmp_path.rglob("*")] == ["kept", "letter.txt"]
 
 
+@pytest.mark.slow
 def test_a_link_stays_a_link(trained: Any, tmp_path: Path) -> None:
     """`--overwrite` replaces what the link leads to, a file or a folder."""
     save_dir = str(trained.folder / "save")
@@ -112,6 +113,7 @@ def test_a_stopped_export_can_be_repeated(
 @pytest.mark.parametrize(
     ("options", "kernel"), [({}, "logits/kernel"), ({"ema_decay": 0.5}, "ema")]
 )
+@pytest.mark.slow
 def test_the_saved_model_holds_each_weight_once(options: dict[str, Any], kernel: str) -> None:
     """It is the average where evaluation uses one, else the weight itself."""
     with small_run.make("save", "mnist_perceptron", **options) as run:

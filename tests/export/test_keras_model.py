@@ -97,6 +97,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return folder
 
 
+@pytest.mark.slow
 def test_keras_loads_the_whole_model(run: Path) -> None:
     """It has the weights of evaluation, and what only training needs: dropout and momentum."""
     model = keras3.models.load_model(run / "run/export/model.keras")
@@ -113,6 +114,7 @@ def test_keras_loads_the_whole_model(run: Path) -> None:
     assert described["layers"] == [layer.name for layer in model.layers]
 
 
+@pytest.mark.slow
 def test_keras_trains_the_model_on(run: Path) -> None:
     model = keras3.models.load_model(run / "run/export/model.keras")
     (images, labels), _ = small_run.arrays()

@@ -109,6 +109,7 @@ def test_one_narrow_product_is(given: dict[str, Any], tmp_path: Path) -> None:
     ],
     ids=lambda given: str(given)[:40],
 )
+@pytest.mark.slow
 def test_other_networks_and_options_are_not(given: dict[str, Any], tmp_path: Path) -> None:
     assert not has_chunks(make(tmp_path, **given))
 
@@ -159,6 +160,7 @@ def after_runs(save_dir: Path, runs: list[int], feed: Any = None, **options: Any
 
 
 @kinds
+@pytest.mark.slow
 def test_steps_are_those_made_one_by_one_but_for_rounding(kind: str, tmp_path: Path) -> None:
     runs = [1, 4, 5, 3]
     found, figures = after_runs(tmp_path / "compiled", runs, **KINDS[kind])
@@ -171,6 +173,7 @@ def test_steps_are_those_made_one_by_one_but_for_rounding(kind: str, tmp_path: P
 
 
 @kinds
+@pytest.mark.slow
 def test_bits_do_not_depend_on_how_a_run_is_cut(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +186,7 @@ def test_bits_do_not_depend_on_how_a_run_is_cut(
         assert figures[-1] == whole[1][-1]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_bits_of_one_that_was_not_stopped(tmp_path: Path) -> None:
     with make(tmp_path / "whole") as train:
         train.train()
@@ -203,6 +207,7 @@ def test_every_optimizer_is_compiled(optimizer: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(found[1], expected[1], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_batch_that_is_fed_takes_the_place_of_the_streams(tmp_path: Path) -> None:
     """Of any size, in the first step of a run alone."""
     (images, labels), _ = arrays()
@@ -219,6 +224,7 @@ def test_a_batch_that_is_fed_takes_the_place_of_the_streams(tmp_path: Path) -> N
         np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_step_whose_loss_is_not_finite_is_the_last_one(tmp_path: Path) -> None:
     options = {"learning_rate": 1e38, "steps": 9, "steps_per_run": 9}
     messages = []
@@ -230,6 +236,7 @@ def test_a_step_whose_loss_is_not_finite_is_the_last_one(tmp_path: Path) -> None
     assert messages[0] == messages[1]
 
 
+@pytest.mark.slow
 def test_weights_of_examples_enter_the_loss(tmp_path: Path) -> None:
     (images, labels), test = arrays()
     weights = np.linspace(0, 2, NUM_TRAIN).astype(np.float32)

@@ -21,6 +21,7 @@ from tests.graph.test_compiled_steps import OPTIONS, arrays, has_chunks
     ],
     ids=["labels", "values", "floats"],
 )
+@pytest.mark.slow
 def test_they_make_the_steps_of_the_plain_loop(
     labels: Any, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

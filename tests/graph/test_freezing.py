@@ -15,6 +15,7 @@ from tests import small_run
 X = np.random.default_rng(5).normal(3, 2, (6, 4, 4, 16)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_only_matching_variables_are_trained(tmp_path: Path) -> None:
     """Penalties and averages do not change the others either."""
     options: dict[str, Any] = {"trainable": "^logits/", "l2": 0.01, "weight_decay": 0.01}
@@ -71,6 +72,7 @@ def test_frozen_batch_norm(step: int, defaults: dict[str, Any], is_frozen: bool)
     np.testing.assert_allclose(live.mean(axis=(0, 1, 2)), 0, atol=1e-4)  # not a copy of frozen
 
 
+@pytest.mark.slow
 def test_variables_that_are_trained_later(tmp_path: Path) -> None:
     options: dict[str, Any] = {
         "steps": 4,
@@ -89,6 +91,7 @@ def test_variables_that_are_trained_later(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "momentum"])
+@pytest.mark.slow
 def test_cuts_change_nothing(optimizer: str, tmp_path: Path) -> None:
     small_run.assert_cuts_change_nothing(
         tmp_path,
@@ -99,6 +102,7 @@ def test_cuts_change_nothing(optimizer: str, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_frozen_layers_have_no_backward_pass(tmp_path: Path) -> None:
     counts = []
     for options in ({}, {"trainable": "logits"}):

@@ -31,6 +31,7 @@ def make(folder: Path, seen: list[Any], data: Any = None, **options: Any) -> Tra
 
 
 @pytest.mark.parametrize("options", [{}, {"micro_batches": 3}, {"xla": True, "augment": []}])
+@pytest.mark.slow
 def test_a_model_gets_the_labels_of_its_batch(options: dict[str, Any], tmp_path: Path) -> None:
     seen: list[Any] = []
     with make(tmp_path / "run", seen, **options) as train:
@@ -43,6 +44,7 @@ def test_a_model_gets_the_labels_of_its_batch(options: dict[str, Any], tmp_path:
     assert accuracy == 1
 
 
+@pytest.mark.slow
 def test_mixed_labels_and_labels_that_are_no_classes_are_floats(tmp_path: Path) -> None:
     for name in ("mixed", "several"):
         seen: list[Any] = []

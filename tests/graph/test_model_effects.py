@@ -41,6 +41,7 @@ def one_layer(images: Any, num_classes: int, *, training: bool) -> Any:
 
 
 @pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.slow
 def test_every_kind_of_update_counts(parts: int, tmp_path: Path) -> None:
     options = {"micro_batches": parts, "scaling": "unit", "augment": []}
     found = small_run.run(tmp_path / "run", updating, **options)
@@ -55,6 +56,7 @@ def test_updates_count_where_steps_would_be_compiled(tmp_path: Path) -> None:
     assert small_run.run(tmp_path / "run", one_layer, **options)["calls"] == 13
 
 
+@pytest.mark.slow
 def test_updates_are_resumed_exactly(tmp_path: Path) -> None:
     small_run.assert_cuts_change_nothing(tmp_path, updating)
 
@@ -96,6 +98,7 @@ def values_of(folder: Path) -> dict[str, dict[int, float]]:
 
 
 @pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.slow
 def test_summaries_of_the_model_are_written(parts: int, tmp_path: Path) -> None:
     options = {"summary_steps": 4, "micro_batches": parts}
     with small_run.make(tmp_path / "run", summarized, **options) as train:
@@ -108,6 +111,7 @@ def test_summaries_of_the_model_are_written(parts: int, tmp_path: Path) -> None:
     assert not {"average", "outputs"} & values_of(tmp_path / "run-logs/val").keys()
 
 
+@pytest.mark.slow
 def test_summaries_change_no_weights(tmp_path: Path) -> None:
     def silent(images: Any, num_classes: int, *, training: bool) -> Any:
         x = layers.max_pooling2d(layers.conv2d(images, 4, 3), 2, 2)
@@ -138,6 +142,7 @@ RANDOM = {
 
 
 @pytest.mark.parametrize("kind", RANDOM)
+@pytest.mark.slow
 def test_random_numbers_without_a_key_are_refused(kind: str, tmp_path: Path) -> None:
     def model(images: Any, num_classes: int, *, training: bool) -> Any:
         x = RANDOM[kind](images) if training else images
@@ -156,6 +161,7 @@ def test_random_numbers_in_inference_are_refused(tmp_path: Path) -> None:
         small_run.make(tmp_path / "run", model).build_graph()
 
 
+@pytest.mark.slow
 def test_random_numbers_can_be_accepted_and_are_recorded(tmp_path: Path) -> None:
     def model(images: Any, num_classes: int, *, training: bool) -> Any:
         x = tf.nn.dropout(images, rate=0.5) if training else images
@@ -165,6 +171,7 @@ def test_random_numbers_can_be_accepted_and_are_recorded(tmp_path: Path) -> None
     assert "allow_stateful_random: true" in (tmp_path / "run/config.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_keyed_and_unused_random_numbers_are_accepted(tmp_path: Path) -> None:
     def model(images: Any, num_classes: int, *, training: bool) -> Any:
         tf.random_uniform([3])  # nothing depends on it
@@ -176,6 +183,7 @@ def test_keyed_and_unused_random_numbers_are_accepted(tmp_path: Path) -> None:
     small_run.assert_cuts_change_nothing(tmp_path, model)
 
 
+@pytest.mark.slow
 def test_a_loop_of_ones_own_trains_the_training_network(tmp_path: Path) -> None:
     """session.run(train_op, feed_dict): dropout, batch norm and updates are in force."""
     images, labels = small_run.arrays()[0]

@@ -148,6 +148,7 @@ def test_averages_stand_for_the_weights() -> None:
         (mnist_perceptron, {}, None),
     ],
 )
+@pytest.mark.slow
 def test_last_feature_maps(model: Any, options: Any, name: str | None) -> None:
     inference = build(model, DATASETS["cifar10"], **options)
     found = last_feature_maps(inference)

@@ -46,6 +46,7 @@ CASES: list[tuple[Any, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("model", "options", "expected"), CASES)
+@pytest.mark.slow
 def test_what_options_do_not_reach(
     tmp_path: Path, model: Any, options: dict[str, Any], expected: str
 ) -> None:
@@ -55,6 +56,7 @@ def test_what_options_do_not_reach(
     assert re.fullmatch(f"--{expected}" if expected else "", found), found
 
 
+@pytest.mark.slow
 def test_the_line_is_printed_at_the_start(tmp_path: Path, capfd: Any) -> None:
     small_run.run(tmp_path, net, activation="elu", steps=1)
     lines = capfd.readouterr().err.splitlines()

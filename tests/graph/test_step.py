@@ -41,6 +41,7 @@ def kinds(train: Train) -> set[str]:
 
 
 @pytest.mark.parametrize("micro_batches", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_gradients_of_pools_are_not_in_a_loop(micro_batches: int, tmp_path: Path) -> None:
     with small_run.make(tmp_path / "save", micro_batches=micro_batches) as train:
         bodies = loop_bodies(train)
@@ -58,6 +59,7 @@ def test_a_network_without_pools_needs_no_call(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("micro_batches", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_the_call_changes_no_bit(
     micro_batches: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +111,7 @@ def test_a_model_that_trains_other_variables_is_refused(
         train.build_graph()
 
 
+@pytest.mark.slow
 def test_fewer_fed_images_than_parts_make_fewer_parts(tmp_path: Path) -> None:
     (images, labels), _ = small_run.arrays()
     weights = []

@@ -40,6 +40,7 @@ def test_placeholders_and_tensors(tmp_path: Path) -> None:
         assert train.step == 0  # looking is not training
 
 
+@pytest.mark.slow
 def test_inference_has_no_dropout_and_uses_the_moving_averages(tmp_path: Path) -> None:
     with small_run.make(tmp_path / "save", steps=5) as train:
         train.train()
@@ -56,6 +57,7 @@ def weights(train: Train) -> dict[str, Any]:
     return {n: v for n, v in small_run.variables(train).items() if n != "global_step"}
 
 
+@pytest.mark.slow
 def test_a_fed_step_trains_on_the_fed_batch(tmp_path: Path) -> None:
     """Against the same step where the fed images are the stream's own."""
     plain = {"augment": []}
@@ -73,6 +75,7 @@ def test_a_fed_step_trains_on_the_fed_batch(tmp_path: Path) -> None:
     assert not np.array_equal(fed["logits/kernel"], streamed["logits/kernel"])
 
 
+@pytest.mark.slow
 def test_the_stream_stays_in_step_with_feeding(tmp_path: Path) -> None:
     """Feeding the batch that the stream has for the step changes nothing, then or later."""
     options: dict[str, Any] = {"batch_size": 20, "augment": ["flip"]}  # a batch is an epoch
@@ -90,6 +93,7 @@ def test_the_stream_stays_in_step_with_feeding(tmp_path: Path) -> None:
         small_run.assert_same_bits(small_run.variables(train), streamed)
 
 
+@pytest.mark.slow
 def test_only_the_first_step_of_a_fused_run_is_fed(tmp_path: Path) -> None:
     (images, labels), _ = small_run.arrays()
     found = []
@@ -127,6 +131,7 @@ def batches_of(save_dir: Path, batch_size: int, steps: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("batch_size", [6, 20])
+@pytest.mark.slow
 def test_each_epoch_visits_every_image_once(batch_size: int, tmp_path: Path) -> None:
     """As the network sees it: three epochs laid end to end, each in an order of its own."""
     batches = batches_of(tmp_path / "save", batch_size, 60 // batch_size)
@@ -136,6 +141,7 @@ def test_each_epoch_visits_every_image_once(batch_size: int, tmp_path: Path) -> 
     assert len({tuple(epoch) for epoch in epochs}) == 3
 
 
+@pytest.mark.slow
 def test_moving_averages_are_updated_in_the_step(tmp_path: Path) -> None:
     """Against NumPy: moving mean of the first batch, without augmentation."""
 
@@ -193,6 +199,7 @@ def test_the_predict_graph_has_only_the_network() -> None:
     assert not any("training" in op.name for op in graph.get_operations())
 
 
+@pytest.mark.slow
 def test_full_size_data_stay_out_of_graph_events_and_checkpoints(tmp_path: Path) -> None:
     """50,000 images of 32x32x3: 154 MB. A GraphDef under 1 MB, event files under 5 MB."""
     images = np.random.default_rng(0).integers(0, 256, (50_000, 32, 32, 3), np.uint8)

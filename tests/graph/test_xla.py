@@ -94,6 +94,7 @@ def test_stopping_and_fusing_change_no_bit(kind: str, tmp_path: Path) -> None:
     small_run.assert_same_bits(whole, small_run.run(tmp_path / "stopped", **options))
 
 
+@pytest.mark.slow
 def test_an_operation_that_it_cannot_compile_is_named(tmp_path: Path) -> None:
     def in_python(images: Any, num_classes: int, *, training: bool) -> Any:
         if training:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests import commands
 
 
@@ -15,6 +17,7 @@ def test_it_needs_a_command_after_two_dashes(tmp_path: Path) -> None:
         assert "cnnlab launch --workers=2 -- train" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_wrong_option_of_train_ends_all_workers(tmp_path: Path) -> None:
     process = commands.start(
         "cnnlab.launch", "--workers=2", "--", "train", "--batch_size=-1", cwd=tmp_path

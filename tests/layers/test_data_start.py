@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import yaml
 
 from cnnlab import layers
@@ -28,6 +29,7 @@ def forget_fingerprints(path: Path) -> None:
     path.write_text(yaml.safe_dump(document))
 
 
+@pytest.mark.slow
 def test_it_is_computed_once_and_kept(tmp_path: Path) -> None:
     """It uses the network's inputs, stays the same after a resume, and has no average."""
     (images, labels), test = small_run.arrays()

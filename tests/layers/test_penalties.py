@@ -100,6 +100,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.slow
 def test_each_penalty_is_in_the_objective_once(tmp_path: Path, model: Any, way: str) -> None:
     """One step of gradient descent differs by rate * 2 * 0.05 * the weight."""
     l2_option = {"l2": 0.05} if "option" in model.__name__ else {}
@@ -250,6 +251,7 @@ def test_legacy_layers_work_as_before_outside_a_model() -> None:
         assert len(tf.losses.get_regularization_losses()) == 1
 
 
+@pytest.mark.slow
 def test_one_dense_layer_with_a_penalty_is_not_compiled(tmp_path: Path) -> None:
     """Compiled steps are for networks without penalties; see `graph.compiled_steps`."""
     code = """

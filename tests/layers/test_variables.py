@@ -77,6 +77,7 @@ def test_the_start_depends_only_on_seed_and_name() -> None:
     np.testing.assert_array_equal(starts(by_get_variable)["w"], found["w"])
 
 
+@pytest.mark.slow
 def test_the_start_is_the_same_in_another_process() -> None:
     code = """
 from cnnlab.base.tf1 import tf
@@ -95,6 +96,7 @@ with tf.Graph().as_default(), tf.Session() as session:
     assert len(found.pop()) == 2 * 3 * 4 + 1
 
 
+@pytest.mark.slow
 def test_the_start_is_the_same_with_deterministic_operations() -> None:
     """Then TensorFlow itself gives each operation a seed, which depends on those before."""
     code = """
@@ -247,6 +249,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.slow
 def test_the_classic_idiom_trains_resumes_and_evaluates(tmp_path: Path, way: str) -> None:
     options = {"model": classic_net, "model_options": {}, "steps": 6, **WAYS[way]}
     whole = small_run.run(tmp_path / "whole", **options)

@@ -47,6 +47,7 @@ def figures_of(folder: Path, data: Any, **options: Any) -> tuple[list[float], fl
         return losses.losses, result["loss"], train.predict(data[1][0])
 
 
+@pytest.mark.slow
 def test_all_commands(tmp_path: Path) -> None:
     data = small_run.arrays()
     found = {}

@@ -67,6 +67,7 @@ def test_pooling_and_hidden_layers(pooling: Any, expected: Any, units: Any) -> N
 
 
 @pytest.mark.parametrize("name", WITH_HEAD)
+@pytest.mark.slow
 def test_the_networks_say_where_their_head_begins(name: str) -> None:
     side = WITH_HEAD[name]
     with tf.Graph().as_default(), building(Tower(0)) as tower:

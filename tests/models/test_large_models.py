@@ -123,6 +123,7 @@ def test_the_smallest_images(name: str, size: int, options: dict[str, Any]) -> N
         ),
     ],
 )
+@pytest.mark.slow
 def test_channels_first_gives_the_same_logits(name: str, training: bool) -> None:
     """Both start from the same weights. Dropout is on, with the same masks, if not on images."""
     options: dict[str, Any] = {"stem": "cifar"} if name in HAS_STEMS else {}

@@ -154,6 +154,7 @@ def perceptron_losses(weights: dict[str, Any], batches: Any, rate: float) -> lis
     "name",
     [n if n == "mnist_convnet" else pytest.param(n, marks=pytest.mark.slow) for n in SHAPES],
 )
+@pytest.mark.slow
 def test_same_losses_as_the_twin(name: str, tmp_path: Path) -> None:
     """Both start from the same weights and see the same batches, without dropout."""
     images, labels = images_for(name)

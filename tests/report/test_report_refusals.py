@@ -94,6 +94,7 @@ def test_a_run_without_a_checkpoint(trained: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "run/report").exists()
 
 
+@pytest.mark.slow
 def test_the_arrays_of_a_script(tmp_path: Path) -> None:
     with small_run.make(tmp_path / "run", steps=2) as train:
         train.train()

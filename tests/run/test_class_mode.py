@@ -61,6 +61,7 @@ def weights_after(folder: Path, **options: Any) -> tuple[Any, Any]:
         ("squared_hinge", "tanh", "squared_hinge", "tanh"),
     ],
 )
+@pytest.mark.slow
 def test_one_unit_trains_as_in_keras(
     loss: str, output: str, of_keras: str, activation: str, tmp_path: Path
 ) -> None:
@@ -156,6 +157,7 @@ def test_data_that_does_not_fit(tmp_path: Path) -> None:
         small_run.make(tmp_path / "c", data=values, class_mode="sparse")
 
 
+@pytest.mark.slow
 def test_the_users_functions_get_one_unit(tmp_path: Path) -> None:
     seen: list[tuple[Any, Any]] = []
 
@@ -201,6 +203,7 @@ def test_a_model_with_two_outputs_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"augment": ["mixup"]}, {"loss": "hinge"}])
+@pytest.mark.slow
 def test_cuts_change_nothing(options: dict[str, Any], tmp_path: Path) -> None:
     small_run.assert_cuts_change_nothing(
         tmp_path, small_run.network, data=two_classes(), class_mode="binary", **options

@@ -124,6 +124,7 @@ class Scored(Train):
 
 @pytest.mark.parametrize("old_end", [4, 10])
 @pytest.mark.parametrize(("last_score", "best"), [(0.4, 7), (0.6, 14)])
+@pytest.mark.slow
 def test_an_extended_run_is_the_run_of_that_length(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

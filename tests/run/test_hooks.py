@@ -82,6 +82,7 @@ def test_evaluation_uses_the_first_eval_examples_images(tmp_path: Path) -> None:
     assert seen == [(2, "validation", 3, 3), (4, "validation", 3, 3), (4, "test", None, 7)]
 
 
+@pytest.mark.slow
 def test_each_evaluation_takes_the_next_images_in_turn(tmp_path: Path) -> None:
     found: list[tuple[int, list[int]]] = []
     taken: dict[str, Any] = {}
@@ -121,6 +122,7 @@ def test_own_hooks_act_after_the_standard_ones(tmp_path: Path) -> None:
     assert found == [(2, True), (4, True)]
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_saved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[int] = []
     write = Checkpoints.write

@@ -15,6 +15,7 @@ from tests import small_run
 
 # NumPy computes the cross-entropy from the logits; other losses come from the graph, bit for bit.
 @pytest.mark.parametrize(("loss", "tolerance"), [("mse", 1e-14), ("softmax", 1e-6)])
+@pytest.mark.slow
 def test_the_same_bits_as_a_session_run(tmp_path: Path, loss: str, tolerance: float) -> None:
     (images, labels), _ = small_run.arrays()
     with small_run.make(tmp_path, steps=3, eval_batch_size=6, loss=loss) as train:

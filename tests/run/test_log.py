@@ -114,6 +114,7 @@ def test_layer_statistics_are_right(tmp_path: Path) -> None:
         assert tensor_util.make_ndarray(tensor)[:, 2].sum() == logits.size
 
 
+@pytest.mark.slow
 def test_steps_that_are_made_again_are_logged_once(tmp_path: Path) -> None:
     """Lines and events after the checkpoint are removed when the run resumes."""
 
@@ -186,6 +187,7 @@ def test_an_evaluation_without_its_line_is_drawn_once(tmp_path: Path) -> None:
     assert scalars(tmp_path / "logs/val", "loss") == [(2, 0.5)]
 
 
+@pytest.mark.slow
 def test_a_large_file_is_read_line_by_line(tmp_path: Path) -> None:
     """Reading 10,000 lines takes no more memory than reading one, and so does copying them."""
     text = json.dumps({"step": 1, "split": "train", **FIGURES}) + "\n"
@@ -225,6 +227,7 @@ def test_layers_are_shown_with_dropout_on_training_images(run: Path) -> None:
     assert "dropout1/max" not in events(run / "save-logs/val").Tags()["scalars"]
 
 
+@pytest.mark.slow
 def test_the_next_batch_in_inference(tmp_path: Path) -> None:
     """The figures are those of the batch that the next step uses; the weights stay the same."""
     found: list[tuple[int, float]] = []

@@ -60,6 +60,7 @@ def test_short_steps_stay_on_the_calling_thread() -> None:
     assert pacer.plan(0, 100, []).arguments == {}
 
 
+@pytest.mark.slow
 def test_threads_change_no_bit(tmp_path: Path) -> None:
     found = []
     for name, options in (("a", {}), ("b", {"options": on_calling_thread()})):

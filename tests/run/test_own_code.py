@@ -69,10 +69,12 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.slow
 def test_every_command_finds_the_model(command: str, elsewhere: Path) -> None:
     assert COMMANDS[command](elsewhere)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_another_folder(elsewhere: Path) -> None:
     config = resolve_for_run({"save_dir": str(elsewhere), "steps": 3})
     assert resume(elsewhere, model=config.model)["step"] == 3
@@ -80,6 +82,7 @@ def test_a_run_goes_on_from_another_folder(elsewhere: Path) -> None:
     assert kept["folder"] == str(elsewhere.parent)  # not that of the copies
 
 
+@pytest.mark.slow
 def test_a_file_that_has_changed(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = evaluate(elsewhere)["loss"]
     assert "changed" not in capsys.readouterr().err
@@ -93,6 +96,7 @@ def test_a_file_that_has_changed(elsewhere: Path, capsys: pytest.CaptureFixture[
     assert "/width.py is gone since this run began" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_from_elsewhere_needs_trust(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(elsewhere.parent / "another"))
     for command in COMMANDS.values():
@@ -125,6 +129,7 @@ def test_an_option_of_the_run_cannot_name_other_code(elsewhere: Path) -> None:
             command(elsewhere)
 
 
+@pytest.mark.slow
 def test_another_model_is_named(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(elsewhere.parent / "width.py", "width.py")
     Path("net.py").write_text(NET.replace("relu", "tanh"))
@@ -153,6 +158,7 @@ def test_a_program_that_trains_when_it_runs(here: Path) -> None:
     assert evaluate(here / "run")["n"]
 
 
+@pytest.mark.slow
 def test_a_function_that_python_made(here: Path) -> None:
     def inner(images: Any, num_classes: int, *, training: bool) -> Any:
         return small_run.linear(images, num_classes, training=training)
@@ -165,6 +171,7 @@ def test_a_function_that_python_made(here: Path) -> None:
         assert command(here / "run", model=inner)
 
 
+@pytest.mark.slow
 def test_a_registered_model(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cnnlab.models.REGISTERED", REGISTERED)
     register_model("tiny", small_run.linear)

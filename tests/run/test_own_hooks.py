@@ -80,6 +80,7 @@ def test_a_hook_adds_to_the_graph_and_logs(tmp_path: Path) -> None:
     assert [point.step for point in events.Scalars("norm")] == steps
 
 
+@pytest.mark.slow
 def test_a_hook_that_only_looks_changes_no_bit(tmp_path: Path) -> None:
     with make(tmp_path / "with", [Watching()]) as train:
         train.train()
@@ -89,6 +90,7 @@ def test_a_hook_that_only_looks_changes_no_bit(tmp_path: Path) -> None:
     small_run.assert_same_bits(found, without)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_logs_what_a_whole_one_does(tmp_path: Path) -> None:
     with make(tmp_path / "whole", [Watching()]) as train:
         train.train()
@@ -108,6 +110,7 @@ class Killed(Hook):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_killed_run_has_no_line_twice(tmp_path: Path) -> None:
     options = {"checkpoint_steps": 2, "eval_steps": 4}
     with make(tmp_path / "whole", [Watching()], **options) as train:
@@ -128,6 +131,7 @@ with make(Path(sys.argv[1]), [Watching(), Killed()], checkpoint_steps=2, eval_st
 """
 
 
+@pytest.mark.slow
 def test_a_repeated_evaluation_does_not_log_again(tmp_path: Path) -> None:
     """A signal comes between a figure of an evaluation and the line of the evaluation."""
     with make(tmp_path / "run", [Watching(), small_run.StopAt(4)]) as train:

@@ -57,6 +57,7 @@ def make(folder: Path | str, **options: Any) -> Train:
     return small_run.make(folder, small_run.linear, **given)
 
 
+@pytest.mark.slow
 def test_functions_of_a_file_by_their_names(file: Path, monkeypatch: Any, tmp_path: Path) -> None:
     """A run is resumed from another folder, where its copy of the file is used."""
     logs = str(tmp_path / "logs")
@@ -85,6 +86,7 @@ def test_functions_of_a_file_by_their_names(file: Path, monkeypatch: Any, tmp_pa
         small_run.assert_same_bits(found, small_run.variables(train))
 
 
+@pytest.mark.slow
 def test_functions_themselves_are_recorded_by_the_same_names(file: Path) -> None:
     code = OwnCode()
     config = Train(**NAMES, dataset="shapes").config
@@ -110,6 +112,7 @@ def test_two_lambdas_of_one_file_are_two_functions() -> None:
     assert functions == augment
 
 
+@pytest.mark.slow
 def test_a_run_with_another_loss_is_not_resumed() -> None:
     with make("run", loss="my.py:crossed", steps=2) as train:
         train.train()
@@ -121,6 +124,7 @@ def test_a_run_with_another_loss_is_not_resumed() -> None:
         train.train()
 
 
+@pytest.mark.slow
 def test_other_metrics_are_no_other_run() -> None:
     with make("run", metrics={"top2": "my.py:top2"}, steps=2) as train:
         train.train()
@@ -155,6 +159,7 @@ def test_other_metrics_are_no_other_run() -> None:
     ],
     ids=lambda value: str(value)[:50] if isinstance(value, str) else "",
 )
+@pytest.mark.slow
 def test_wrong_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message) as raised:
         make("run", **options)
@@ -297,6 +302,7 @@ def test_metrics_that_cannot_be_recorded(metric: Any, message: str) -> None:
         train.evaluate("test") if train.session else None
 
 
+@pytest.mark.slow
 def test_evaluation_with_another_loss_and_other_metrics() -> None:
     options = {"loss": lambda y, z: -margin(y, z), "metrics": {"f1": positives}}
     with make("run", steps=3, **options) as train:
@@ -332,6 +338,7 @@ def test_the_command_line_and_a_recipe(tmp_path: Path) -> None:
     assert done.code == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_functions_of_one_file_share_its_copy_and_run_it_once(
     file: Path, monkeypatch: Any, capsys: Any, tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ def test_several_in_one_process(tmp_path: Path) -> None:
         small_run.assert_same_bits(small_run.variables(second), small_run.variables(first))
 
 
+@pytest.mark.slow
 def test_evaluate_counts_every_image_whatever_the_batch(tmp_path: Path) -> None:
     _, (images, labels) = small_run.arrays()
     found = []
@@ -95,6 +96,7 @@ def test_predict(tmp_path: Path) -> None:
         assert train.predict(images[:0]).shape == (0, 4)
 
 
+@pytest.mark.slow
 def test_evaluate_and_predict_use_the_runs_weights(tmp_path: Path) -> None:
     images = small_run.arrays()[1][0]
     with small_run.make(tmp_path / "save", steps=5) as train:
@@ -117,6 +119,7 @@ def test_after_overwriting_the_new_run_is_used(tmp_path: Path) -> None:
         assert train.step == 3
 
 
+@pytest.mark.slow
 def test_restore(tmp_path: Path) -> None:
     with small_run.make(tmp_path / "save", steps=6, checkpoint_steps=2) as train:
         train.train()
@@ -193,6 +196,7 @@ def scaled(images: Any, num_classes: int, *, training: bool, factor: float) -> A
         (Scaled().__call__, f"{__name__}:Scaled.__call__"),
     ],
 )
+@pytest.mark.slow
 def test_any_callable_is_a_model(model: Any, name: str, tmp_path: Path) -> None:
     with small_run.make(tmp_path / "save", model) as train:
         assert train.config.model == name
@@ -260,6 +264,7 @@ def test_images_of_another_shape_are_refused(tmp_path: Path) -> None:
             train.predict(np.zeros((2, 9, 9, 3), np.uint8))
 
 
+@pytest.mark.slow
 def test_without_a_session_or_a_run_there_are_no_weights(tmp_path: Path) -> None:
     images, _ = small_run.arrays()[1]
     with small_run.make(tmp_path / "save", small_run.linear) as train:

@@ -28,6 +28,7 @@ def test_views_and_their_weights() -> None:
     np.testing.assert_array_equal(views[3][1], views[2][1][:, :, ::-1])
 
 
+@pytest.mark.slow
 def test_logits_are_averaged(tmp_path: Path) -> None:
     images, labels = small_run.arrays()[1]
     with small_run.make(tmp_path, steps=3) as train:

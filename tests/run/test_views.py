@@ -132,6 +132,7 @@ def test_aliases_in_both_calls(tmp_path: Path) -> None:
         assert train.step == 5
 
 
+@pytest.mark.slow
 def test_quiet_prints_nothing(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     options = {**small_run.OPTIONS, **small_run.BUSY, "quiet": True}
     with Train(data=small_run.arrays(), model=small_run.network, **options) as train:
@@ -146,6 +147,7 @@ class Kernel:
 
 
 @pytest.mark.parametrize("has_widgets", [False, True])
+@pytest.mark.slow
 def test_a_notebook_has_a_bar_without_a_warning(
     has_widgets: bool,
     monkeypatch: pytest.MonkeyPatch,
@@ -171,6 +173,7 @@ def test_a_notebook_has_a_bar_without_a_warning(
     assert "step 13/13: loss" not in err
 
 
+@pytest.mark.slow
 def test_any_path_is_a_path(train: Train, tmp_path: Path) -> None:
     from cnnlab.evaluate import evaluate
     from cnnlab.export import export

@@ -45,6 +45,7 @@ def accuracy_of(stdout: str) -> float:
     return float(stdout.rsplit("accuracy", 1)[1].split()[0])
 
 
+@pytest.mark.slow
 def test_feed_dict_and_the_report(tmp_path: Path) -> None:
     write_digits(tmp_path / "digits")
     done = succeeded(FEED, "--data_dir", "digits")
@@ -118,6 +119,7 @@ def test_layers_saver_and_summaries(tmp_path: Path) -> None:
     assert "--decay_steps=10 --decay_rate=0.9 --staircase=True" in done.stderr
 
 
+@pytest.mark.slow
 def test_contrib_layers_and_slim(tmp_path: Path) -> None:
     """The variables' names, the defaults and the collections are those of version 1.15."""
     succeeded("""

@@ -42,6 +42,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.slow
 def test_damage_is_reported_and_the_previous_checkpoint_is_used(
     run_dir: Path, damage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -50,6 +51,7 @@ def test_damage_is_reported_and_the_previous_checkpoint_is_used(
     assert "model.ckpt-30 is damaged" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_resumes_from_the_previous_checkpoint_and_sets_the_damaged_one_aside(
     run_dir: Path, finished_run: Path
 ) -> None:
@@ -64,6 +66,7 @@ def test_a_run_resumes_from_the_previous_checkpoint_and_sets_the_damaged_one_asi
         assert ours.get_tensor(name).tobytes() == theirs.get_tensor(name).tobytes()
 
 
+@pytest.mark.slow
 def test_a_damaged_newer_checkpoint_does_not_displace_a_good_one(run_dir: Path) -> None:
     """With max_to_keep=1, the damaged one must go, although it has the highest step."""
     flip_byte(run_dir / "model.ckpt-30.data-00000-of-00001")
@@ -88,6 +91,7 @@ def test_every_checkpoint_damaged_is_an_error(run_dir: Path) -> None:
         Checkpoints(run_dir).latest_intact()
 
 
+@pytest.mark.slow
 def test_another_models_checkpoint_says_what_differs(run_dir: Path, tmp_path: Path) -> None:
     def narrow(images: Any, num_classes: int, *, training: bool) -> Any:
         flat = layers.flatten(images)
@@ -132,12 +136,14 @@ def test_superfluous_variables_alone_are_reported(run_dir: Path) -> None:
                 checkpoints.restore(saver, session, 1, exactly=True)
 
 
+@pytest.mark.slow
 def test_keep_every_keeps_its_multiples_besides_the_newest(run_dir: Path) -> None:
     train_on(run_dir, steps=60, keep_every=20, max_to_keep=1)
     assert Checkpoints(run_dir).steps() == [20, 40, 60]
 
 
 @pytest.mark.parametrize("error", ["tensorflow", "system"])
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_last_checkpoint_and_one_line(
     run_dir: Path, error: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,7 @@ CONSOLE = "from cnnlab.config.commands import main; main()"
         ("python -OO TRAIN", 1, "error: python -OO removes docstrings, without which TensorFlow's"),
     ],
 )
+@pytest.mark.slow
 def test_full_devices_and_no_docstrings(command: str, code: int, line: str, tmp_path: Path) -> None:
     train = " ".join(TRAIN[1:])
     command = command.replace("CONSOLE", CONSOLE).replace("TRAIN", train)

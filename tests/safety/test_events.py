@@ -19,6 +19,7 @@ def drawn(folder: Path, tag: str) -> list[int]:
     return [event.step for event in events.Scalars(tag)]
 
 
+@pytest.mark.slow
 def test_steps_made_again_after_a_kill_are_drawn_once(run_dir: Path) -> None:
     (run_dir / "result.json").unlink()
     for path in run_dir.glob("model.ckpt-30.*"):

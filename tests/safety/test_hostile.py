@@ -21,6 +21,7 @@ def test_the_corpus_is_large_and_its_names_are_unique() -> None:
 
 
 @pytest.mark.parametrize("case", QUICK[::8], ids=lambda case: case.name)
+@pytest.mark.slow
 def test_some_bad_inputs(case: Case, finished_run: Path, tmp_path: Path) -> None:
     outcome = run_case(case, finished_run, tmp_path / "case")
     assert not outcome.problem, outcome.stderr

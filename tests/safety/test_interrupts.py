@@ -42,6 +42,7 @@ def variables(run: Path, step: int) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_a_stop_signal_saves_and_resuming_is_exact(
     number: int, tmp_path: Path, finished_run: Path
 ) -> None:
@@ -166,6 +167,7 @@ def test_a_kill_after_an_evaluation_that_was_made_up_loses_nothing(tmp_path: Pat
     assert_like_the_whole_run(tmp_path, plateau_run(tmp_path / "run", 12))
 
 
+@pytest.mark.slow
 def test_an_interrupted_last_evaluation_counts_in_a_longer_run(tmp_path: Path) -> None:
     plateau_run(tmp_path / "run", 6, StopIn)
     plateau_run(tmp_path / "run", 6)

@@ -57,6 +57,7 @@ for name, use in uses.items():
 """
 
 
+@pytest.mark.slow
 def test_threads_may_import_at_the_same_time(tmp_path: Path) -> None:
     found = finish(start_python("-c", IMPORTS, cwd=tmp_path), tmp_path)
     assert found.code == 0, found.stderr

@@ -54,6 +54,7 @@ def losses(folder: Path) -> list[float]:
     return [line["loss"] for line in lines if line["split"] == "val"]
 
 
+@pytest.mark.slow
 def test_complete_and_again(tmp_path: Path) -> None:
     answers = Answers()
     answer = run_trial(job(tmp_path), answers)

@@ -56,6 +56,7 @@ def test_any_bytes_give_an_array_or_data_error(kind: str, data: bytes) -> None:
     edits=st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), max_size=6),
     cut=st.integers(0, 9),
 )
+@pytest.mark.slow
 def test_damaged_good_bytes_give_an_array_or_data_error(
     kind: str, edits: list[tuple[int, int]], cut: int
 ) -> None:

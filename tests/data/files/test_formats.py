@@ -106,6 +106,7 @@ def test_idx_that_claims_terabytes_is_refused_before_any_allocation(
         formats.parse_idx(pack(header + b"x" * 100), "f", ndim=3)
 
 
+@pytest.mark.slow
 def test_gzip_that_unpacks_to_more_than_its_header_says_is_not_unpacked() -> None:
     bomb = fakes.gzipped(IDX_LABELS + bytes(300_000_000))  # 300 kB of gzip
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

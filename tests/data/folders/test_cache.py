@@ -48,6 +48,7 @@ def weights_of(cache: str, cuts: tuple[int, ...] = ()) -> list[np.ndarray]:
     return found
 
 
+@pytest.mark.slow
 def test_weights_are_the_same_wherever_the_pixels_are() -> None:
     resident = weights_of("memory")
     for cache in ("disk", "none"):
@@ -57,6 +58,7 @@ def test_weights_are_the_same_wherever_the_pixels_are() -> None:
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_another_place() -> None:
     with Train(**OPTIONS, cache="memory", save_dir="run") as train:
         train.train(steps=5)
@@ -104,6 +106,7 @@ def test_a_picture_that_changes_or_vanishes_in_mid_run_is_named() -> None:
         np.asarray(images)
 
 
+@pytest.mark.slow
 def test_training_stops_with_the_error_of_the_picture() -> None:
     with Train(**OPTIONS, cache="none", save_dir="run") as train:
         train.train(steps=6)

@@ -137,6 +137,7 @@ def test_a_list_and_wrong_words(capsys: pytest.CaptureFixture[str]) -> None:
         assert run(*words) == 2
 
 
+@pytest.mark.slow
 def test_suspicious_labels(capsys: pytest.CaptureFixture[str]) -> None:
     from cnnlab.train import Train
 

@@ -101,6 +101,7 @@ def test_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert evaluate("run", images="moved")["accuracy"] == 1
 
 
+@pytest.mark.slow
 def test_changed_pictures_are_another_run() -> None:
     colours("pets")
     with cnnlab.Train(**OPTIONS) as train:

@@ -46,6 +46,7 @@ def recorded(folder: Path, **options: Any) -> list[dict[str, Any]]:
     return record.weights
 
 
+@pytest.mark.slow
 def test_moving_average(tmp_path: Path) -> None:
     weights = recorded(tmp_path, ema_decay=0.3)
     for name in ("conv1/kernel", "norm1/gamma", "norm1/moving_mean", "logits/bias"):
@@ -58,6 +59,7 @@ def test_moving_average(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ramp", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
 def test_lookahead(tmp_path: Path, ramp: bool) -> None:
     """Between the meetings the weights go on alone; at one, slow and fast become one mixture."""
     options = {"lookahead_steps": 3, "lookahead_decay": 0.6, "lookahead_ramp": ramp}
@@ -77,6 +79,7 @@ def test_lookahead(tmp_path: Path, ramp: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", ["ema", pytest.param("lookahead", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_evaluation_is_on_the_average(tmp_path: Path, kind: str) -> None:
     """By default; `live` evaluates the weights themselves. The command's graph agrees."""
     from cnnlab.config.config import Config
@@ -106,6 +109,7 @@ def test_evaluation_is_on_the_average(tmp_path: Path, kind: str) -> None:
     assert (found["auto"] != found["live"]).any()
 
 
+@pytest.mark.slow
 def test_accumulation_gives_the_gradient_of_the_whole_batch(tmp_path: Path) -> None:
     options = {
         **PLAIN,
@@ -120,6 +124,7 @@ def test_accumulation_gives_the_gradient_of_the_whole_batch(tmp_path: Path) -> N
         np.testing.assert_allclose(parts[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.slow
 def test_micro_batches_draw_masks_of_their_own(tmp_path: Path) -> None:
     """Dropout that repeated its mask in each part would drop the same places of each."""
     seen: list[Any] = []

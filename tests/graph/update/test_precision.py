@@ -44,6 +44,7 @@ def feed_of(train: Train, images: Any, labels: Any) -> dict[Any, Any]:
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.slow
 def test_only_products_of_the_training_step_have_16_bits(precision: str, tmp_path: Path) -> None:
     with small_run.make(tmp_path / "save", precision=precision) as train:
         inside = list(nodes_in_functions(train.graph))
@@ -72,6 +73,7 @@ def test_every_model_has_a_graph_of_16_bits(name: str) -> None:
     assert "bfloat16" in types_of(nodes_in_functions(graph), PRODUCTS)
 
 
+@pytest.mark.slow
 def test_a_step_is_that_of_rounded_products(tmp_path: Path) -> None:
     """Against NumPy, with bfloat16 as ml_dtypes rounds it."""
     (images, labels), _ = small_run.arrays()
@@ -99,6 +101,7 @@ def test_a_step_is_that_of_rounded_products(tmp_path: Path) -> None:
         assert distance < 2**-7 * largest
 
 
+@pytest.mark.slow
 def test_a_scale_too_large_costs_steps_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +165,7 @@ def test_the_scale_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
             assert found == (expected, finite_steps, number + 1, made, 3), number
 
 
+@pytest.mark.slow
 def test_the_precision_is_part_of_a_run(tmp_path: Path) -> None:
     with small_run.make(tmp_path / "save", small_run.linear, steps=1) as train:
         train.train()

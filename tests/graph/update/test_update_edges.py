@@ -40,6 +40,7 @@ def run(session_steps: int, **options: Any) -> tuple[list[Any], list[str]]:
     ],
     ids=lambda options: options["optimizer"],
 )
+@pytest.mark.slow
 def test_after_its_steps_a_group_is_not_updated(options: Any) -> None:
     found, names = run(5, parameter_groups={"kernel": {"steps": 2}}, **options)
     kernels = [step["conv/kernel"] for step in found]

@@ -266,6 +266,7 @@ def network(images: Any, num_classes: int, *, training: bool) -> Any:
     return layers.dense(layers.flatten(x), num_classes, name="logits")
 
 
+@pytest.mark.slow
 def test_a_run_is_the_same_but_for_rounding(tmp_path: Path) -> None:
     small_run.assert_fast_is_plain(tmp_path, network, "conv/kernel")
 

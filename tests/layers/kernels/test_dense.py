@@ -78,6 +78,7 @@ def test_the_product_and_its_gradients_are_right(use_bias: bool) -> None:
 
 @pytest.mark.usefixtures("avx2")
 @pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.slow
 def test_training_uses_it_and_comes_to_the_same(
     xla: bool, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

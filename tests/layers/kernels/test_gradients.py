@@ -5,6 +5,8 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cnnlab import layers
 from cnnlab.base.tf1 import tf, tf2
 from cnnlab.layers.kernels.gradients import with_gradient
@@ -48,6 +50,7 @@ def network(images: Any, num_classes: int, *, training: bool) -> Any:
     return layers.dense(layers.flatten(x), num_classes, name="logits")
 
 
+@pytest.mark.slow
 def test_a_graph_is_freed(tmp_path: Path) -> None:
     with small_run.make(tmp_path, network, steps=1) as train:
         assert train.train()["finished"]

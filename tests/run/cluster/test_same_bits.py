@@ -54,6 +54,7 @@ def assert_same(folder: Path, count: int, runs: dict[str, dict[str, Any]]) -> No
             small_run.assert_same_bits(found, alone[name][0])
 
 
+@pytest.mark.slow
 def test_two_workers_give_the_bits_of_one(tmp_path: Path) -> None:
     assert_same(tmp_path, 2, PLAIN)
 

@@ -51,6 +51,7 @@ def content(folder: Path) -> dict[Path, bytes]:
     ("what", "use"),
     [*((what, "train") for what in DIFFERENCES), *(("train labels", u) for u in USES)],
 )
+@pytest.mark.slow
 def test_other_data_is_refused(what: str, use: str, tmp_path: Path) -> None:
     with make(tmp_path) as train:
         expected = train.train()
@@ -79,6 +80,7 @@ def test_arrays_that_were_changed_in_place_are_other_data(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("use", USES)
+@pytest.mark.slow
 def test_another_model_of_the_same_name_and_variables_is_refused(use: str, tmp_path: Path) -> None:
     def brighter(images: Any, num_classes: int, *, training: bool) -> Any:
         return small_run.linear(2 * images, num_classes, training=training)
@@ -169,6 +171,7 @@ def test_these_changes_make_another_model(change: str) -> None:
     assert differing_parts(fingerprint_of(SCRIPT), found) == ["model code"]
 
 
+@pytest.mark.slow
 def test_a_fingerprint_is_the_same_in_every_process() -> None:
     """The order of a set is not."""
     program = (
@@ -209,6 +212,7 @@ def test_code_of_another_python_cannot_be_compared() -> None:
     assert differing_parts({}, here) == differing_parts(here, {}) == ["model code"]
 
 
+@pytest.mark.slow
 def test_official_files_are_known_by_name_and_others_by_content() -> None:
     official, unverified = (
         TrainingData(opts.build(Config, {"dataset": "shapes", "verify_data": verified}), None)
@@ -221,6 +225,7 @@ def test_official_files_are_known_by_name_and_others_by_content() -> None:
     assert list(found) == [*["class names", *DIFFERENCES][:3], "test images", "test labels"]
 
 
+@pytest.mark.slow
 def test_whoever_deletes_the_fingerprints_decides_alone(tmp_path: Path) -> None:
     with make(tmp_path) as train:
         train.train()

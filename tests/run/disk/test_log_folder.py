@@ -39,6 +39,7 @@ def forget_log_dir(save_dir: str) -> None:
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "log_dir": None}))
 
 
+@pytest.mark.slow
 def test_each_run_has_its_own_folder_by_default() -> None:
     train("save/a")
     train("save/b", steps=3)
@@ -51,6 +52,7 @@ def test_each_run_has_its_own_folder_by_default() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"overwrite": True}])
+@pytest.mark.slow
 def test_the_folder_of_another_run_is_refused(options: Any) -> None:
     train("a", "shared")
     before = contents()
@@ -65,6 +67,7 @@ def test_the_folder_of_another_run_is_refused(options: Any) -> None:
     assert {name: now for name, now in contents().items() if name in before} == before
 
 
+@pytest.mark.slow
 def test_a_folder_that_lost_its_run_is_refused() -> None:
     train("save")
     for path in Path("save").iterdir():
@@ -79,6 +82,7 @@ def test_a_folder_that_lost_its_run_is_refused() -> None:
 
 
 @pytest.mark.parametrize("log_dir", [None, "chosen"])
+@pytest.mark.slow
 def test_a_run_goes_on_in_its_folder_and_overwrites_it(log_dir: str | None) -> None:
     for steps in (2, 3):
         train("save", log_dir, steps=steps)
@@ -89,6 +93,7 @@ def test_a_run_goes_on_in_its_folder_and_overwrites_it(log_dir: str | None) -> N
     assert len(list(Path(folder, "train").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_version_keeps_its_folder() -> None:
     train("save", "logs/arrays")
     forget_log_dir("save")
@@ -101,12 +106,14 @@ def test_a_run_of_an_earlier_version_keeps_its_folder() -> None:
     assert load_config("save").log_dir == "logs/arrays"
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_version_without_its_folder_gets_the_new_one() -> None:
     train("save")
     forget_log_dir("save")
     assert load_config("save").resolved_log_dir == Path("save/logs")
 
 
+@pytest.mark.slow
 def test_the_offered_name_is_free() -> None:
     train("a", "shared")
     Path("shared-2").mkdir()
@@ -118,6 +125,7 @@ def test_the_offered_name_is_free() -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("summary_steps", 3), ("eval_steps", 3), ("eval_examples", 3)]
 )
+@pytest.mark.slow
 def test_reports_keep_no_run_from_going_on(name: str, value: int) -> None:
     train("save", eval_examples=5)
     given = {"eval_examples": 5, "steps": 4, name: value}

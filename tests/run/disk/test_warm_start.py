@@ -58,6 +58,7 @@ def start_of(folder: Path, **options: Any) -> dict[str, Any]:
         return small_run.variables(train)
 
 
+@pytest.mark.slow
 def test_the_network_starts_with_the_other_runs_weights(source: Path, tmp_path: Path) -> None:
     """It does not get the optimizer's state, the step, the averages or the input statistics."""
     theirs = of_checkpoint(source, 9)
@@ -174,6 +175,7 @@ def test_the_best_and_a_file_are_sources_too(source: Path, tmp_path: Path) -> No
         ),
     ],
 )
+@pytest.mark.slow
 def test_what_cannot_be_loaded_leaves_no_file(
     options: dict[str, Any], error: type[Exception], message: str, source: Path, tmp_path: Path
 ) -> None:
@@ -332,6 +334,7 @@ def test_a_moved_run_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert list(Path("save/logs/train").glob("*"))
 
 
+@pytest.mark.slow
 def test_the_commands_follow_a_moved_run(trained: Any, tmp_path: Path) -> None:
     """The run was made in another folder, where it was ./save."""
     shutil.copytree(trained.folder / "save", "moved")

@@ -44,6 +44,7 @@ def keras_file(path: Path) -> Path:
 
 @pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")  # Keras with NumPy 2
 @pytest.mark.parametrize("name", ["n.weights.h5", pytest.param("n.keras", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_files_of_keras(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = keras_file(tmp_path / name)
     expected = keras_weights.load_keras_weights(path, "vgg16")
@@ -57,6 +58,7 @@ def test_files_of_keras(name: str, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "  note: weights from ImageNet expect --scaling=caffe" in lines
 
 
+@pytest.mark.slow
 def test_layers_of_other_shapes_and_another_head(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -82,6 +84,7 @@ def checkpoint(prefix: Path, arrays: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("as_file", [False, True])
+@pytest.mark.slow
 def test_a_checkpoint_of_tensorflow_1(as_file: bool, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     kernel = rng.normal(size=(3, 3, 3, 4)).astype(np.float32)
@@ -125,6 +128,7 @@ def test_a_checkpoint_of_tensorflow_1(as_file: bool, tmp_path: Path) -> None:
         ({"init_from": "damaged"}, CnnlabError, "checkpoint damaged is damaged: "),
     ],
 )
+@pytest.mark.slow
 def test_what_cannot_be_loaded(
     options: dict[str, Any], error: type[Exception], message: str, tmp_path: Path
 ) -> None:

@@ -50,6 +50,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]
     return folder, found
 
 
+@pytest.mark.slow
 def test_each_picture_and_curve_is_written_once_a_step(run: Any) -> None:
     folder, _ = run
     # A run of 8 steps makes no evaluation at step 6, where the shorter run ended.

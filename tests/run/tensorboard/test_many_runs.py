@@ -52,6 +52,7 @@ def rows(folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_each_run_of_a_folder_is_there_once(tmp_path: Path) -> None:
     """Also two runs of the same options, a stopped run, and one that took two processes."""
     options = {"eval_steps": 3, "summary_steps": 2}

@@ -118,6 +118,7 @@ def test_a_gpu_s_streams_count_and_its_launches_do_not() -> None:
         (9, {}, None),
     ],
 )
+@pytest.mark.slow
 def test_a_run_writes_and_prints_its_profile(
     steps: int, options: Any, expected: Any, tmp_path: Path, capsys: Any
 ) -> None:
