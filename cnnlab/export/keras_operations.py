@@ -37,6 +37,7 @@ def layer_of(op: Any) -> str:
 
 
 def padding_of(op: Any) -> str:
+    """Return the padding of a convolution or pooling as Keras writes it, as "same"."""
     return str(op.get_attr("padding").decode().lower())
 
 
@@ -54,7 +55,7 @@ def variable_of(tensor: Any) -> str | None:
 
 
 def scale_and_offset(kind: str, number: float, *, is_first: bool) -> tuple[float, float] | None:
-    """Return (s, o) so that an operation on x and a number gives s * x + o; None: no such.
+    """Return (s, o) so that an operation on x and a number gives s * x + o; None: there are none.
 
     Args:
         kind: the type of the operation.

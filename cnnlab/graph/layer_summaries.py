@@ -43,9 +43,17 @@ def build_layer_summaries(activations: dict[str, Any]) -> Any:
 
 
 def _histogram(tag: str, values: Any) -> Any:
-    """Return the histogram of the values; of more than MOST_VALUES, of so many of them.
+    """Return a summary with the histogram of some values.
 
-    These are at places that multiples of the golden ratio spread evenly, over all channels too.
+    Of more than MOST_VALUES values it takes MOST_VALUES. Multiples of the golden ratio spread their
+    places evenly, over all channels too.
+
+    Args:
+        tag: names the histogram.
+        values: float, any shape.
+
+    Returns:
+        bytes scalar, a serialized summary.
     """
     flat = tf.reshape(values, [-1])
     size = tf.size(flat, out_type=tf.int64)

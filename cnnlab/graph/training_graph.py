@@ -262,14 +262,14 @@ def _build_finite_check() -> Any:
 def _build_next_rows(
     config: Config, source: BatchSource, global_step: Any
 ) -> dict[str, Any] | None:
-    is_wanted = config.inference_summaries or config.layer_summaries
-    if not is_wanted or (source.data.reader is not None and not config.inference_summaries):
-        return None
-    if source.data.reader is not None:
+    is_resident = source.data.reader is None
+    if config.inference_summaries and not is_resident:
         raise UsageError(
             "--inference_summaries needs training images in memory; leave it out, or for pictures "
             "use --cache=memory"
         )
+    if not is_resident or not (config.inference_summaries or config.layer_summaries):
+        return None
     with tf.name_scope("next_rows"):
         step = global_step.read_value()
         return rows_of_step(source.data, config.batch_size, config.seed, step, source.sampler)

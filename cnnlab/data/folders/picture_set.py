@@ -126,11 +126,14 @@ class Pictures:
         if lost and split == TRAIN:
             what = "label" if several else "class"
             raise DataError(f"no picture of the {what} {min(lost)} can be read; replace the files")
-        labels: Any = np.array([self._labels[names[0]] for names in own if not several], np.int32)
+        numbers = [[self._labels[name] for name in names] for names in own]
+        labels: Any
         if several:
             labels = np.zeros((len(own), len(self._labels)), np.float32)
-            for row, names in zip(labels, own, strict=True):
-                row[[self._labels[name] for name in names]] = 1
+            for row, given in zip(labels, numbers, strict=True):
+                row[given] = 1
+        else:
+            labels = np.array([number for (number,) in numbers], np.int32)
         if not len(labels):
             raise DataError(f"no picture of the {split} set can be read; replace the files")
         return Split(images, labels)
