@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from cnnlab.base.tf1 import tf
+from cnnlab.launch import free_addresses
 from cnnlab.run.cluster.messages import session_config_of
 from cnnlab.run.cluster.place import Place
-from tests.run.cluster.workers import free_addresses
 
 _graph_keys = itertools.count(100)  # TensorFlow remembers shapes by the keys within a graph
 

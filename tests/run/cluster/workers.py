@@ -5,29 +5,18 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from cnnlab.launch import free_addresses
 from tests import commands, small_run
 from tests.run.cluster.hosts import Hosts
 
 TIMEOUT_SECS = 900.0  # of all processes together, on a busy machine
 SIMPLE = {"batch_size": 8, "steps": 5, "micro_batches": 8, "worker_timeout_secs": 120}
-
-
-def free_addresses(count: int) -> list[str]:
-    """Return addresses on the loopback interface that nobody uses now."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
-    for one in sockets:
-        one.close()
-    return addresses
 
 
 def tf_config(addresses: list[str], worker: int) -> str:
