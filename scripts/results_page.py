@@ -8,7 +8,7 @@ from cnnlab.config.recipes import load_about, recipe_paths, source_of
 from cnnlab.config.resolve import differing_options, resolve
 from scripts.bench.markdown import GENERATED, filled
 from scripts.bench.report import machine_lines
-from scripts.transfer_study import transfer_section
+from scripts.transfer_page import transfer_section
 
 Row = Mapping[str, Any]
 COLUMNS: Final = (

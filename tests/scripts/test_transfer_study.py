@@ -9,6 +9,7 @@ from PIL import Image
 
 from cnnlab.data.datasets import Dataset, Split
 from cnnlab.data.specs import DATASETS
+from scripts import transfer_page as page
 from scripts import transfer_study as study
 
 
@@ -61,13 +62,13 @@ def test_the_pictures_of_a_seed(data: Dataset, tmp_path: Path) -> None:
 
 def test_the_interval_is_students() -> None:
     """By hand: the deviations of 1, 2, 3, 4, 5 have the sum of squares 10, so s = 1.5811."""
-    mean, half = study.interval([1, 2, 3, 4, 5])
+    mean, half = page.interval([1, 2, 3, 4, 5])
     assert mean == 3
     assert half == pytest.approx(2.776 * 1.5811 / 5**0.5, abs=1e-3)
 
 
 def test_differences_are_taken_seed_by_seed() -> None:
-    found = study.verdict({"a": [0.6, 0.7, 0.8], "b": [0.65, 0.75, 0.85]})
+    found = page.verdict({"a": [0.6, 0.7, 0.8], "b": [0.65, 0.75, 0.85]})
     assert found == (
         "The best is b. With the same pictures it exceeds, in percentage points, a by 5.0 ± 0.0."
     )
@@ -94,7 +95,7 @@ def test_the_section_has_every_method() -> None:
         "versions": {"python": "3"},
         "commit": "abc",
     }
-    text = "\n".join(study.transfer_section(results))
+    text = "\n".join(page.transfer_section(results))
     assert "| one | 55.0% ± 63.5 | 50.0%, 60.0% | 2 |" in text
     assert "| two | 70.0% ± 0.0 | 70.0%, 70.0% | 2 |" in text
     assert "The best is two." in text
