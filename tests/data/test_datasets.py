@@ -7,13 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnlab import Train
 from cnnlab.base.errors import DataError
-from cnnlab.config.resolve import resolve
 from cnnlab.data.datasets import Dataset, Split, load_dataset, part_of
 from cnnlab.data.files import formats, sources
 from cnnlab.data.specs import OFFICIAL_FILES
-from cnnlab.data.training_data import TrainingData
 from tests.data import fakes
 
 Files = dict[str, bytes]
@@ -294,27 +291,3 @@ def test_the_parts_of_a_split_in_turn() -> None:
     spread = [part_of(split, 3, turn, is_sorted=True).labels.tolist() for turn in range(3)]
     assert spread == [[0, 2, 4], [1, 3, 5], [2, 4, 6]]  # in three turns, every image
     assert part_of(split, 7, 2) is part_of(split, None, 5) is split
-
-
-@pytest.mark.parametrize(("recipe", "classes"), [("cifar100_cnn", 100), ("cifar100_coarse", 20)])
-def test_the_recipes_of_cifar100_read_the_official_layout(
-    recipe: str, classes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    files = small(monkeypatch, "cifar100")
-    fakes.write_files(tmp_path / "cifar-100-binary", files)
-    options = {"config": recipe, "data_dir": str(tmp_path), "batch_size": 3, "verify_data": False}
-    data = TrainingData(resolve(options), None)
-    train = np.frombuffer(files["train.bin"], np.uint8).reshape(fakes.RECORDS, -1)
-    assert data.split("train").labels.tolist() == train[:, int(classes == 100)].tolist()
-    assert data.spec.num_classes == classes
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("recipe", "classes"), [("cifar100_cnn", 100), ("cifar100_coarse", 20)])
-def test_the_recipes_of_cifar100_train(recipe: str, classes: int, tmp_path: Path) -> None:
-    fakes.write_files(tmp_path / "cifar-100-binary", fakes.fake_files("cifar100"))
-    options = {"data_dir": str(tmp_path), "batch_size": 3, "verify_data": False, "steps": 2}
-    with Train(config=recipe, save_dir=str(tmp_path / "save"), **options) as train:
-        result = train.train()
-        assert train.logits.shape.as_list() == [None, classes]
-    assert (result["finished"], result["n"]) == (True, fakes.RECORDS)

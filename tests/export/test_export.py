@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnlab import Train, dataset_from_arrays, layers
+from cnnlab import Train, dataset_from_arrays
 from cnnlab.base.errors import CnnlabError, UsageError
-from cnnlab.base.files import write_output
 from cnnlab.base.tf1 import tf, tf2
 from cnnlab.data.datasets import load_dataset
 from cnnlab.export import export
-from cnnlab.models import MODELS
 from cnnlab.predict import predict
 from cnnlab.run.disk.config_file import load_config
 from cnnlab.run.trained_model import TrainedModel
@@ -67,47 +65,6 @@ def test_what_cannot_be_exported_leaves_no_file(
     with pytest.raises(error, match=message):
         export(**given)
     assert [path.name for path in tmp_path.rglob("*")] == ["kept", "letter.txt"]
-
-
-@pytest.mark.slow
-def test_a_link_stays_a_link(trained: Any, tmp_path: Path) -> None:
-    """`--overwrite` replaces what the link leads to, a file or a folder."""
-    save_dir = str(trained.folder / "save")
-    export(save_dir, "npz", "w.npz", checkpoint="20")
-    export(save_dir, out="model", checkpoint="20")
-    for name in ("w.npz", "w.npz.json", "model"):
-        Path(f"to_{name}").symlink_to(name)
-    export(save_dir, "npz", "to_w.npz", overwrite=True)
-    export(save_dir, out="to_model", overwrite=True)
-    links = sorted(path.name for path in tmp_path.iterdir() if path.is_symlink())
-    assert links == ["to_model", "to_w.npz", "to_w.npz.json"]
-    assert len(list(tmp_path.iterdir())) == 6
-    assert json.loads(Path("w.npz.json").read_text())["step"] == 40
-    assert (tmp_path / "model/saved_model.pb").is_file()
-    found = tf.train.load_checkpoint("model/variables/variables").get_tensor("logits/bias")
-    with np.load("w.npz") as weights:
-        assert found.tobytes() == weights["logits/bias"].tobytes()
-
-
-@pytest.mark.parametrize("overwrite", [False, True])
-def test_a_stopped_export_can_be_repeated(
-    overwrite: bool, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    save_dir = str(trained.folder / "save")
-
-    def stop(path: Path, content: Any) -> None:
-        write_output(path, content)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr("cnnlab.export.write_output", stop)
-        with pytest.raises(KeyboardInterrupt):
-            export(save_dir, "npz", "w.npz")
-    assert [path.name for path in tmp_path.iterdir()] == ["w.npz.json"]
-    assert export(save_dir, "npz", "w.npz", overwrite=overwrite)["step"] == 40
-    Path("mine.npz.json").write_text("{}")
-    with pytest.raises(UsageError, match=r"mine\.npz\.json exists"):
-        export(save_dir, "npz", "mine.npz")
 
 
 @pytest.mark.parametrize(
@@ -271,80 +228,6 @@ def test_npz_holds_the_averages_that_evaluation_uses(runs: dict[str, Path]) -> N
         assert np.array_equal(file["input_statistics/mean"], mean)
 
 
-def noisy_patterns(n: int, seed: int) -> tuple[Any, Any]:
-    """Draw images uint8 [n, 28, 28] of ten classes, so noisy that a network makes mistakes."""
-    patterns = np.random.default_rng(0).normal(size=(10, 7, 7)).repeat(4, axis=1).repeat(4, axis=2)
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 10, n)
-    images = 128 + 12 * patterns[labels] + rng.normal(0, 60, (n, 28, 28))
-    return images.clip(0, 255).astype(np.uint8), labels.astype(np.uint8)
-
-
-@pytest.mark.slow
-def test_int8_is_about_as_accurate(tmp_path: Path) -> None:
-    """The data files are not official ones, and have been moved since training."""
-    (tmp_path / "there").mkdir()
-    (tmp_path / "here").mkdir()
-    x_train, y_train = noisy_patterns(2000, 1)
-    x_test, y_test = noisy_patterns(2000, 2)
-    arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
-    np.savez(tmp_path / "there/mnist.npz", **arrays)
-    run = tmp_path / "run"
-    options = {"dataset": "mnist", "verify_data": False, "data_dir": str(tmp_path / "there")}
-    options |= {"model": "mnist_convnet", "steps": 60, "batch_size": 50, "eval_steps": 1000}
-    with Train(save_dir=str(run), **options) as train:
-        accuracy = train.train()["accuracy"]
-    assert 0.7 < accuracy < 0.999  # otherwise, a loss of accuracy would not show
-    (tmp_path / "there/mnist.npz").rename(tmp_path / "here/mnist.npz")
-    for precision in ("int8", "float32"):
-        options = {"precision": precision, "data_dir": str(tmp_path / "here")}
-        export(str(run), "tflite", **options)
-    sizes = {path.stem: path.stat().st_size for path in (run / "export").glob("*.tflite")}
-    assert sizes["model_int8"] < 0.3 * sizes["model_float32"]
-    np.save(run / "images.npy", x_test[..., np.newaxis])
-    process = commands.start_python("-I", str(READER), str(run), cwd=tmp_path)
-    done = commands.finish(process, tmp_path)
-    assert done.code == 0, done.stderr
-    with np.load(run / "answers.npz") as answers:
-        assert np.mean(answers["model_float32/classes"] == y_test) == accuracy
-        assert abs(np.mean(answers["model_int8/classes"] == y_test) - accuracy) < 0.01
-
-
-@pytest.mark.slow
-def test_an_operation_that_tflite_lacks_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def odd(images: Any, num_classes: int, *, training: bool) -> Any:
-        del training
-        x = layers.dense(layers.flatten(images), num_classes, name="logits")
-        return tf.math.erfinv(tf.tanh(x))
-
-    monkeypatch.setitem(MODELS, "odd", odd)
-    options = {"dataset": "shapes", "steps": 1, "batch_size": 20, "eval_examples": 10}
-    with Train(model="odd", save_dir="run", log_dir="logs", **options) as train:
-        train.train()
-    with pytest.raises(
-        CnnlabError, match=r"TensorFlow Lite cannot run this model: it has no Erfinv; choose"
-    ):
-        export("run", "tflite")
-    assert not Path("run/export").exists()
-
-
-@pytest.mark.slow
-def test_onnx(runs: dict[str, Path]) -> None:
-    import onnxruntime  # takes a second
-
-    for run in runs.values():
-        answer = export(str(run), "onnx", "m.onnx", overwrite=True)
-        images = np.load(run / "images.npy")
-        session = onnxruntime.InferenceSession("m.onnx")
-        names = [answer["outputs"][name]["tensor"] for name in ("probabilities", "classes")]
-        probabilities, classes = session.run(names, {"images:0": images})
-        expected = probabilities_of(run, images)
-        np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-5)
-        assert classes.tolist() == expected.argmax(1).tolist()
-
-
 @pytest.mark.slow
 def test_the_command(trained: Any, tmp_path: Path) -> None:
     words = (f"--save_dir={trained.folder / 'save'}", "--out=a/m.tflite", "--format=tflite")
@@ -360,3 +243,18 @@ def test_the_command(trained: Any, tmp_path: Path) -> None:
     assert done.code == 2
     message = "a/m.tflite exists; choose another --out, or --overwrite"
     assert commands.assert_one_error_line(done.stderr) == message
+
+
+@pytest.mark.slow
+def test_onnx(runs: dict[str, Path]) -> None:
+    import onnxruntime  # takes a second
+
+    for run in runs.values():
+        answer = export(str(run), "onnx", "m.onnx", overwrite=True)
+        images = np.load(run / "images.npy")
+        session = onnxruntime.InferenceSession("m.onnx")
+        names = [answer["outputs"][name]["tensor"] for name in ("probabilities", "classes")]
+        probabilities, classes = session.run(names, {"images:0": images})
+        expected = probabilities_of(run, images)
+        np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-5)
+        assert classes.tolist() == expected.argmax(1).tolist()

@@ -1,6 +1,5 @@
 """Programs in the idioms of TensorFlow 0.5 to 1.15 run unchanged, and learn."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -268,80 +267,3 @@ def test_names_and_arguments_of_version_0() -> None:
         sess.run(tf.initialize_all_variables())
         assert sess.run(outputs[-1], feed).shape == (2, 4)
     """)
-
-
-@pytest.mark.slow
-def test_keras_of_that_time(tmp_path: Path) -> None:
-    done = succeeded("""
-        from __future__ import print_function
-        import numpy as np
-        import keras
-        from keras.models import Sequential
-        from keras.layers.core import Dense, Dropout, Activation, Flatten
-        from keras.layers.convolutional import Conv2D, MaxPooling2D
-        from keras.layers.normalization import BatchNormalization
-        from keras.optimizers import SGD
-        from keras.utils import np_utils
-        from keras import backend as K
-        import tensorflow as tf
-
-        assert K.image_data_format() == "channels_last"
-        assert K.image_dim_ordering() == "tf"
-        labels = np.arange(200) % 4
-        images = np.random.RandomState(0).rand(200, 8, 8, 1) * 0.1
-        images[np.arange(200), 2 * labels] += 1
-        model = Sequential()
-        model.add(Conv2D(4, (3, 3), input_shape=(8, 8, 1)))
-        model.add(BatchNormalization())
-        model.add(Activation("relu"))
-        model.add(MaxPooling2D(pool_size=(2, 2)))
-        model.add(Flatten())
-        model.add(Dropout(0.1))
-        model.add(Dense(4, activation="softmax"))
-        model.compile(loss="categorical_crossentropy", metrics=["accuracy"],
-                      optimizer=SGD(lr=0.1, decay=1e-6, momentum=0.9, nesterov=True))
-        targets = np_utils.to_categorical(labels, 4)
-        history = model.fit(images, targets, batch_size=20, epochs=6, verbose=0,
-                            validation_data=(images, targets))
-        assert "acc" in history.history, history.history.keys()
-        print("accuracy", model.evaluate(images, targets, verbose=0)[1])
-        model.save("model.h5")
-        small = tf.keras.models.Sequential([tf.keras.layers.Dense(4, input_shape=(64,))])
-        small.compile(tf.train.AdamOptimizer(0.01), "mse")
-        small.fit(images.reshape(200, 64), targets, epochs=1, verbose=0)
-    """)
-    assert accuracy_of(done.stdout) > 0.9
-    assert "tf_keras" in done.stderr
-
-
-@pytest.mark.slow
-def test_pictures_and_a_device_that_is_not_there(tmp_path: Path) -> None:
-    """Without a display figures are drawn all the same; without a GPU the CPU computes."""
-    environment = {name: "" for name in ("DISPLAY", "WAYLAND_DISPLAY") if name in os.environ}
-    done = succeeded(
-        """
-        import matplotlib
-        matplotlib.use("TkAgg")
-        import matplotlib.pyplot as plt
-        import numpy as np, time
-        import scipy.misc
-        import tensorflow as tf
-        start = time.clock()
-        ones = np.lib.pad(np.ones((2, 1), np.float), [(0, 0), (1, 1)], "edge")
-        with tf.device("/gpu:0"):
-            total = tf.reduce_sum(tf.constant(ones))
-        with tf.Session(config=tf.ConfigProto(gpu_options=tf.GPUOptions(allow_growth=True))) as s:
-            assert s.run(total) == 6
-        plt.plot([1, 2])
-        plt.show()
-        plt.savefig("figure.png")
-        scipy.misc.imsave("grey.png", np.arange(12.0).reshape(3, 4))
-        assert scipy.misc.imread("grey.png").shape == (3, 4)
-        assert scipy.misc.imresize(np.zeros((4, 4), np.uint8), (2, 3)).shape == (2, 3)
-        """,
-        **environment,
-    )
-    assert "figures are drawn, and not shown" in done.stderr
-    assert "time.clock" in done.stderr
-    assert "the CPU, because TensorFlow sees no GPU" in done.stderr
-    assert (tmp_path / "figure.png").exists()
