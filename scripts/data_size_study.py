@@ -158,12 +158,16 @@ def table(results: Mapping[str, Any]) -> list[str]:
     heads = [f"{name}: test (train)" for name in runs]
     lines = [f"| training images | {' | '.join(heads)} |", f"|---|{'---|' * len(runs)}"]
     for size in results["sizes"]:
-        cells = [
-            f"{run['accuracy']:.1%} ({run['train_accuracy']:.1%})"
-            for run in (of_size[str(size)] for of_size in runs.values())
-        ]
+        row = [of_size[str(size)] for of_size in runs.values()]
+        best = max(run["accuracy"] for run in row)
+        cells = [f"{marked(run['accuracy'], best)} ({run['train_accuracy']:.1%})" for run in row]
         lines.append(f"| {size:,} | {' | '.join(cells)} |")
     return lines
+
+
+def marked(accuracy: float, best: float) -> str:
+    """Return an accuracy in percent, in bold if it is the best."""
+    return f"**{accuracy:.1%}**" if accuracy == best else f"{accuracy:.1%}"
 
 
 def page(results: Mapping[str, Any]) -> str:
@@ -172,10 +176,6 @@ def page(results: Mapping[str, Any]) -> str:
     sizes = "; ".join(
         f"{name}: width {results['widths'][name]}, {of_size[smallest]['parameters']:,} parameters"
         for name, of_size in runs.items()
-    )
-    best = [max(runs, key=lambda name: runs[name][str(n)]["accuracy"]) for n in results["sizes"]]
-    best_words = "; ".join(
-        f"{name} with {size:,}" for name, size in zip(best, results["sizes"], strict=True)
     )
     lines = [
         "# Accuracy against the size of the training set",
@@ -197,7 +197,7 @@ def page(results: Mapping[str, Any]) -> str:
         "",
         *table(results),
         "",
-        *filled(f"The best on test images: {best_words}."),
+        "Bold: the best of a row on test images.",
         "",
         *machine_lines(dict(results)),
     ]

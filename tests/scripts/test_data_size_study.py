@@ -60,8 +60,8 @@ def test_the_page_and_its_plot(tmp_path: Path) -> None:
     accuracies = {"small": [0.4, 0.5], "medium": [0.35, 0.55], "large": [0.3, 0.6]}
     results = results_of(accuracies)
     text = study.page(results)
-    assert "| 4,000 | 50.0% (100.0%) | 55.0% (100.0%) | 60.0% (100.0%) |" in text
-    assert "The best on test images: small with 1,000; large with 4,000." in text
+    assert "| 1,000 | **40.0%** (100.0%) | 35.0% (100.0%) | 30.0% (100.0%) |" in text
+    assert "| 4,000 | 50.0% (100.0%) | 55.0% (100.0%) | **60.0%** (100.0%) |" in text
     study.draw(results, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
 
