@@ -18,6 +18,7 @@ from cnnlab.config.options import as_dict, full_names, replace
 from cnnlab.data.arrays import Pairs
 from cnnlab.data.datasets import Dataset
 from cnnlab.models import ModelFunction
+from cnnlab.run.cluster.launcher import end_with_launcher
 from cnnlab.run.cluster.shared_run import SharedRun
 from cnnlab.run.control import Control
 from cnnlab.run.disk.config_file import config_text, resolve_for_run
@@ -262,6 +263,7 @@ class Train(SharedRun):
 
 def main(words: Sequence[str] | None = None) -> None:
     """Run the command `python -m cnnlab.train`."""
+    end_with_launcher()
     cli.run(
         _train_command,
         Config,

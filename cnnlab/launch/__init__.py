@@ -17,9 +17,9 @@ from typing import IO, Any, Final
 from cnnlab.base.printing import print_error
 from cnnlab.base.safe_text import for_terminal
 from cnnlab.base.signals import SAVE_SIGNAL, STOP_SIGNALS
+from cnnlab.run.cluster.launcher import TRY_AGAIN, environment_of, pipe_to_workers
 
 SIGNALS: Final = 128  # exit codes above this one name a signal
-TRY_AGAIN: Final = 75  # exit code of a worker that has lost another one
 GRACE_SECS: Final = 10.0  # for the others to name a lost worker and to save
 LONGEST_SAVE_SECS: Final = 60.0
 
@@ -29,7 +29,7 @@ def launch(command: Sequence[str], workers: int, restarts: int = 0) -> int:
 
     If one ends with an error, all others are ended. A worker that was killed, or that lost another
     one, is a reason to start all again. A worker that a signal has asked to stop is not: all save
-    and stop, with 128 and the signal's number.
+    and stop, with 128 and the signal's number. If this process is killed, all workers end.
 
     Args:
         command: the words after `cnnlab`, as ["train", "--steps=100"].
@@ -62,16 +62,18 @@ def _run(command: Sequence[str], workers: int) -> tuple[int, bool]:
     addresses = free_addresses(workers)
     processes: list[subprocess.Popen[bytes]] = []
     printers: list[threading.Thread] = []
-    with _signals_passed_on(processes) as got:
+    with pipe_to_workers() as inherited, _signals_passed_on(processes) as got:
         try:
             for worker in range(workers):
                 if got:
                     break
                 task = {"type": "worker", "index": worker}
                 config = {"cluster": {"worker": addresses}, "task": task}
+                own = {"TF_CONFIG": json.dumps(config), **environment_of(worker, inherited)}
                 process = subprocess.Popen(
                     [sys.executable, "-m", "cnnlab", *command],
-                    env={**os.environ, "TF_CONFIG": json.dumps(config)},
+                    env={**os.environ, **own},
+                    pass_fds=inherited,
                     stdin=subprocess.DEVNULL,
                     stdout=None if worker == 0 else subprocess.DEVNULL,
                     stderr=subprocess.PIPE,

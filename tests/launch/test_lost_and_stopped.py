@@ -101,6 +101,24 @@ def test_without_restarts_left_the_code_is_that_of_the_killed_one(tmp_path: Path
 
 
 @pytest.mark.slow
+def test_workers_end_when_launch_is_killed_and_the_run_resumes(tmp_path: Path) -> None:
+    process = launch(tmp_path, "--restarts=3", steps=100_000)
+    wait_for_checkpoint(process, tmp_path)
+    pids = workers_of(process)
+    process.kill()
+    killed_at = time.monotonic()
+    done = commands.finish(process, tmp_path)  # also waits for the workers, which hold its stderr
+    assert time.monotonic() - killed_at < 20
+    for worker, pid in pids.items():
+        assert f"[{worker}] error: launch has been killed, so this worker ends; " in done.stderr
+        assert not is_running(pid)
+    step = checkpoint_of(tmp_path)
+    train_alone(tmp_path, "run", step + 3)
+    train_alone(tmp_path, "alone", step + 3)
+    assert_same_weights(tmp_path, step + 3)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "worker"),
     [(signal.SIGINT, None), (signal.SIGTERM, None), (signal.SIGHUP, None), (signal.SIGTERM, 1)],

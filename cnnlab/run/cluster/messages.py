@@ -19,6 +19,7 @@ import numpy.typing as npt
 from cnnlab.base.errors import CnnlabError
 from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import open_session, reason_of, tf
+from cnnlab.run.cluster.launcher import TRY_AGAIN
 from cnnlab.run.cluster.lost import PATIENCE_SECS, lost_workers
 from cnnlab.run.cluster.place import Place
 from cnnlab.run.cluster.watchdog import Watchdog
@@ -35,7 +36,7 @@ _keys: dict[tuple[str, int], Iterator[int]] = {}
 class WorkerLostError(CnnlabError):
     """Another worker of the run has failed. Commands exit with 75: try again."""
 
-    exit_code = 75
+    exit_code = TRY_AGAIN
 
 
 class Messages:
