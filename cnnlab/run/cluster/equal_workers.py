@@ -34,10 +34,13 @@ _CODE: Final = " code"  # ends the names of fingerprints of code
 Facts = dict[str, dict[str, Any]]
 
 
-def facts_of(config: Config, data: TrainingData, fingerprints: Mapping[str, str]) -> Facts:
+def facts_of(
+    place: Place, config: Config, data: TrainingData, fingerprints: Mapping[str, str]
+) -> Facts:
     """Return what must be equal on all workers, by kind and name.
 
     Args:
+        place: which worker this is.
         config: the resolved options.
         data: the run's data. It is read only if it has no fingerprints.
         fingerprints: see `cnnlab.run.disk.fingerprint`.
@@ -51,6 +54,7 @@ def facts_of(config: Config, data: TrainingData, fingerprints: Mapping[str, str]
     if is_pictures(config.dataset):  # the folder may have another name on each machine
         options["--dataset"] = config.dataset.partition(":")[0]
     found: Facts = {
+        "address": {f"worker {index}": one for index, one in enumerate(place.addresses)},
         "option": options,
         "version": versions(),
         "checksum": {name: one for name, one in fingerprints.items() if not _is_code(name)}
@@ -99,6 +103,7 @@ def check_equal(place: Place, facts: list[Facts]) -> None:
         UsageError: names the first worker that differs, and the difference.
     """
     remedies = {
+        "address": "give all workers the same list in TF_CONFIG",
         "option": "give all workers the same options",
         "version": "install the same versions on all machines",
         "checksum": "copy the same data to all machines",

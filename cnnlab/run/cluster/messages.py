@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from cnnlab.base.errors import CnnlabError
+from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import open_session, reason_of, tf
 from cnnlab.run.cluster.launcher import TRY_AGAIN
@@ -27,6 +28,9 @@ from cnnlab.run.cluster.watchdog import Watchdog
 MESSAGES_GRAPH: Final = 2  # numbers that are equal on all workers, one for each kind of graph
 GROUP: Final = 2
 _CHUNK: Final = 2**22  # numbers of 4 bytes in one message
+
+# What TensorFlow says if the first exchange is one of several numbers of workers.
+_SIZES: Final = re.compile(r"joining a group with size\s*(\d+), but that group has size\s*(\d+)")
 
 # TensorFlow remembers the shape of each key. So each shape has two keys, used in turn. All workers
 # send the same shapes in the same order, and number them equally.
@@ -55,6 +59,7 @@ class Messages:
             timeout_secs: seconds after which a worker that does not answer counts as lost.
         """
         self.place, self._timeout_secs = place, timeout_secs
+        self._have_met = False  # whether all workers have made a call together
         graph = tf.Graph()
         with building_in(graph), tf.device("/cpu:0"):
             self._key_ph = tf.placeholder(tf.int32, [])
@@ -114,6 +119,7 @@ class Messages:
 
         Raises:
             WorkerLostError: names the workers that do not answer.
+            UsageError: the workers' lists in TF_CONFIG have different lengths.
         """
         lost_kinds = (
             tf.errors.UnavailableError,
@@ -128,6 +134,8 @@ class Messages:
             yield
         except lost_kinds as error:
             self._watchdog.end()
+            if not self._have_met and (sizes := _SIZES.search(str(error))):
+                raise UsageError(self._other_list(sizes.groups())) from error
             is_late = isinstance(error, tf.errors.DeadlineExceededError)
             raise WorkerLostError(self._loss(what, is_late=is_late, error=error)) from error
         finally:
@@ -146,9 +154,21 @@ class Messages:
         else:
             who = f"a worker failed: {reason_of(error)}"
         waited = f" after {self._timeout_secs:g} seconds" if is_late else ""
+        remedy = "start all workers again; a training run resumes from its last checkpoint"
+        if not self._have_met:
+            remedy = (
+                "start all workers, each with its own index, and with the same list in TF_CONFIG; "
+                f"here it is {', '.join(self.place.addresses)}"
+            )
+        return f"{what}{waited}: {who}; {remedy}"
+
+    def _other_list(self, sizes: Sequence[str]) -> str:
+        """Return the line for lists of different lengths, of which TensorFlow names two."""
+        ours = self.place.workers
+        other = next((size for size in sizes if size != str(ours)), "another number")
         return (
-            f"{what}{waited}: {who}; start all workers again, and the run resumes from its last "
-            "checkpoint"
+            f"TF_CONFIG lists {ours} workers here and {other} on another worker; give all workers "
+            f"the same list; here it is {', '.join(self.place.addresses)}"
         )
 
     def _run(self, fetch: Any, feeds: dict[Any, Any], what: str) -> Any:
@@ -159,7 +179,9 @@ class Messages:
             _keys[kind] = itertools.cycle((first, first + 1))
         feeds = {self._key_ph: next(_keys[kind]), **feeds}
         with self.watched(what):
-            return self._session.run(fetch, feeds, options=self.options(MESSAGES_GRAPH))
+            found = self._session.run(fetch, feeds, options=self.options(MESSAGES_GRAPH))
+        self._have_met = True
+        return found
 
     def gather_numbers(self, numbers: list[int], what: str) -> list[list[int]]:
         """Return the numbers of all workers, as many of each, in the order of the workers.

@@ -74,7 +74,7 @@ class SharedRun(HookedRun):
         self.cluster = cluster = Cluster(place, self.config)
         self._share, self._complete = cluster.share, partial(completed, cluster)
         try:
-            facts = facts_of(self.config, self.data, self._fingerprints)
+            facts = facts_of(place, self.config, self.data, self._fingerprints)
             messages = cluster.messages
             check_equal(place, messages.exchange(facts, "waiting for all workers"))
             with notes_silenced(not place.is_chief):

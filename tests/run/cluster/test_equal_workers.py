@@ -30,7 +30,7 @@ def no_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def facts(data: Any = None, **options: Any) -> Facts:
     run = small_run.make("unused", data=data, **options)
-    return facts_of(run.config, run.data, fingerprints_of(run.data, {}))
+    return facts_of(PLACE, run.config, run.data, fingerprints_of(run.data, {}))
 
 
 def message(ours: Facts, theirs: Facts, index: int = 2) -> str:
@@ -52,6 +52,15 @@ def test_equal_workers_pass() -> None:
 def test_what_one_worker_may_have_for_itself() -> None:
     own = {"quiet": True, "max_secs": 5, "log_dir": "/elsewhere", "worker_timeout_secs": 9}
     assert facts(**own) == facts()
+
+
+def test_another_address_is_named() -> None:
+    ours, theirs = facts(), facts()
+    theirs["address"]["worker 3"] = "10.0.0.9:1"
+    assert message(ours, theirs) == (
+        "address of worker 3: 10.0.0.9:1 there and 10.0.0.4:1 on worker 0; give all workers the "
+        "same list in TF_CONFIG"
+    )
 
 
 def test_another_option_is_named() -> None:
@@ -81,7 +90,7 @@ def test_other_data_is_named(part: str) -> None:
 
 def test_a_data_set_by_name_has_a_checksum() -> None:
     run = Train(dataset="shapes", model="mnist_perceptron", reduce="ring")
-    found = facts_of(run.config, run.data, {})["checksum"]
+    found = facts_of(PLACE, run.config, run.data, {})["checksum"]
     assert found.keys() == {"train", "validation"}
     assert found["train"] != found["validation"]
 
@@ -109,8 +118,8 @@ def test_the_instruction_sets_of_onednn_count(monkeypatch: pytest.MonkeyPatch) -
 
 def test_other_code_is_named() -> None:
     run = small_run.make("unused")
-    ours = facts_of(run.config, run.data, {"model code": "a"})
-    theirs = facts_of(run.config, run.data, {"model code": "b"})
+    ours = facts_of(PLACE, run.config, run.data, {"model code": "a"})
+    theirs = facts_of(PLACE, run.config, run.data, {"model code": "b"})
     text = message(ours, theirs)
     assert text == "code of model: b there and a on worker 0; copy the same files to all machines"
 
@@ -125,7 +134,7 @@ def test_pictures_are_compared_by_their_files(
         run = Train(model="mnist_perceptron", batch_size=2, **options)
         prints = fingerprints_of(run.data, {})
         monkeypatch.setattr(run.data, "split", None)  # nothing is read once more
-        return facts_of(run.config, run.data, prints)
+        return facts_of(PLACE, run.config, run.data, prints)
 
     folders = {f"{split}/{kind}": 3 for split in ("train", "test") for kind in ("cat", "dog")}
     shutil.copytree(write_folder(tmp_path / "ours" / "pets", folders), tmp_path / "theirs" / "pets")

@@ -65,6 +65,28 @@ def test_a_worker_that_never_comes_is_named_after_the_timeout(lost: int, tmp_pat
     assert f"waiting for all workers after 10 seconds: worker {lost} (127.0.0.1:" in output
 
 
+@pytest.mark.slow
+def test_lists_of_other_lengths_are_refused(tmp_path: Path) -> None:
+    runs = {"run": {**LONG["run"], "worker_timeout_secs": 60}}
+    four = workers.free_addresses(4)
+    found = workers.finish(workers.start(2, tmp_path, runs, lists=[four[:2], four]))
+    for (code, output), ours, other in zip(found, (2, 4), (4, 2), strict=True):
+        assert code == 2, output
+        assert f"TF_CONFIG lists {ours} workers here and {other} on another worker; " in output
+        assert f"the same list; here it is {', '.join(four[:ours])}\n" in output
+
+
+@pytest.mark.slow
+def test_a_list_with_another_address_is_named_after_the_timeout(tmp_path: Path) -> None:
+    runs = {"run": {**LONG["run"], "worker_timeout_secs": 10}}
+    chief, one, other = workers.free_addresses(3)
+    lists = [[chief, one], [chief, other]]
+    code, output = workers.finish(workers.start(2, tmp_path, runs, lists=lists))[0]
+    assert code == 75, output
+    assert f"worker 1 ({one}) does not answer; start all workers, each with its own" in output
+    assert f"the same list in TF_CONFIG; here it is {chief}, {one}\n" in output
+
+
 def test_the_watchdog_ends_what_tensorflow_does_not(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def start(
     *,
     of_worker: Any = None,
     on: Hosts | None = None,
+    lists: Sequence[list[str]] | None = None,
 ) -> list[subprocess.Popen[str]]:
     """Start workers that make some runs one after the other, in folder/NAME.
 
@@ -40,6 +42,7 @@ def start(
         runs: name to options of `small_run`; "network" is the name of one of its networks.
         of_worker: worker to its own runs, instead of `runs`.
         on: a host for each worker; default: all are on this one.
+        lists: the list of addresses of each worker; default: the same for all.
     """
     addresses = free_addresses(count) if on is None else [f"{one}:2222" for one in on.addresses]
     processes = []
@@ -48,7 +51,7 @@ def start(
         environment = {**os.environ, "PYTHONPATH": str(commands.ROOT)}
         environment.pop("TF_CONFIG", None)
         if count > 1:
-            environment["TF_CONFIG"] = tf_config(addresses, worker)
+            environment["TF_CONFIG"] = tf_config(lists[worker] if lists else addresses, worker)
         processes.append(
             subprocess.Popen(
                 [
