@@ -16,7 +16,7 @@ from cnnlab.config.cli import complain, silence
 
 COMMANDS: Final = {
     "train": "train a network, or resume a run",
-    "launch": "train with several processes on this machine",
+    "launch": "train or evaluate with several processes on this machine",
     "evaluate": "measure a trained network on all images of a split",
     "predict": "name the class of image files",
     "report": "write one HTML page about a run",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from cnnlab.base.errors import UsageError
 from cnnlab.base.files import translate_os_errors, write_output
 from cnnlab.config.config import Config
 from cnnlab.config.loss_options import Loss
-from cnnlab.config.options import STRICT, build, option, replace
+from cnnlab.config.options import STRICT, as_dict, build, option, replace
 from cnnlab.config.own_code_options import OwnCodeOptions
 from cnnlab.config.references import Reference
 from cnnlab.config.training_options import TTA_HELP, Tta
@@ -29,6 +30,8 @@ from cnnlab.evaluate.evaluation_data import (
 from cnnlab.evaluate.evaluation_figures import figures_of
 from cnnlab.graph.parts import Parts
 from cnnlab.models import ModelFunction
+from cnnlab.run.cluster.place import place_of
+from cnnlab.run.cluster.shared_evaluation import evaluation_shared, facts_of_evaluation
 from cnnlab.run.disk.config_file import load_config, load_run_data
 from cnnlab.run.metrics.scores import Outputs
 from cnnlab.run.metrics.target_sums import LabelSums
@@ -179,6 +182,29 @@ def evaluate(
         UsageError: an option is wrong, or the data set does not fit the run.
         CnnlabError: the run or the checkpoint does not exist, or the data cannot be read.
     """
+    return _evaluate(*_prepare(save_dir, data, model, loss, metrics, **options))
+
+
+def evaluate_with_workers(options: EvaluateOptions) -> dict[str, Any]:
+    """Return what `evaluate` does; the workers that TF_CONFIG names share the images.
+
+    Only worker 0 writes files. Workers that differ, or are lost, are reported as in training.
+    """
+    given = as_dict(options)
+    if not place_of().is_chief:
+        given |= {"csv": None, "predictions": None}
+    return _evaluate(*_prepare(**given), is_shared=True)
+
+
+def _prepare(
+    save_dir: str | Path,
+    data: Pair | None = None,
+    model: str | ModelFunction | None = None,
+    loss: Any = None,
+    metrics: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> tuple[EvaluateOptions, Config, Parts, EvaluationData]:
+    """Check the arguments of `evaluate`, and return what they choose."""
     named_model = None if callable(model) else model
     checked = build(EvaluateOptions, {**options, "save_dir": str(save_dir), "model": named_model})
     named = [name for name in ("images", "dataset") if getattr(checked, name) is not None]
@@ -212,16 +238,25 @@ def evaluate(
         if path is not None:  # first, because an evaluation may take minutes
             with translate_os_errors(Path(path)):
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
-    return _evaluate(checked, config, parts, chosen)
+    return checked, config, parts, chosen
 
 
 def _evaluate(
-    options: EvaluateOptions, config: Config, parts: Parts, data: EvaluationData
+    options: EvaluateOptions,
+    config: Config,
+    parts: Parts,
+    data: EvaluationData,
+    *,
+    is_shared: bool = False,
 ) -> dict[str, Any]:
     outputs = Outputs(len(data.split.labels), data.spec.num_classes)
     with TrainedModel(options.save_dir, config, data.spec, options.checkpoint, parts) as trained:
+        shared = evaluation_shared(
+            config, lambda: facts_of_evaluation([config, options], data.split, trained.session)
+        )
         thresholds = _thresholds(options, config, trained)
-        sums = trained.evaluate(data.split, outputs.add)
+        with shared if is_shared else nullcontext() as complete:
+            sums = trained.evaluate(data.split, outputs.add, complete)
     if thresholds is not None and isinstance(sums, LabelSums):
         sums = sums.with_thresholds(outputs.probabilities, data.split.labels, thresholds)
     figures = {

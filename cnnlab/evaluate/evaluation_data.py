@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from cnnlab.base.aligned import aligned_empty
 from cnnlab.base.errors import DataError, UsageError, nearest
 from cnnlab.config.config import Config
 from cnnlab.config.input_options import is_pictures
@@ -20,6 +20,7 @@ from cnnlab.data.grey_levels import in_range
 from cnnlab.data.image_files.image_paths import images_in
 from cnnlab.data.image_files.image_reader import read_images
 from cnnlab.data.image_files.resizing import Resizing
+from cnnlab.data.row_images import RowImages
 from cnnlab.data.specs import DatasetSpec
 from cnnlab.data.training_data import TrainingData
 from cnnlab.run.disk.config_file import load_run_data
@@ -89,15 +90,14 @@ def given_arrays(config: Config, arrays: Pair) -> EvaluationData:
 
 
 def class_folders(config: Config, folder: str) -> EvaluationData:
-    """Read the images in a folder that has one subfolder per class, named like the class.
+    """Find the images in a folder that has one subfolder per class, named like the class.
 
-    The images may have any size and mode. A subfolder has _ where the class name has /. Classes may
-    be absent.
+    They are read when they are evaluated, and may have any size and mode. A subfolder has _ where
+    the class name has /. Classes may be absent.
 
     Raises:
         UsageError: the folder does not exist or has no image, or a subfolder is not named like a
             class.
-        DataError: an image cannot be read.
     """
     spec = load_run_data(config).spec
     if spec.targets != "classes":
@@ -127,15 +127,17 @@ def class_folders(config: Config, folder: str) -> EvaluationData:
     def refuse(error: DataError) -> None:
         raise error
 
-    batch_size, resizing = config.smallest_eval_batch_size, Resizing.of(config)
-    batches = read_images(files, spec.image_shape, batch_size, refuse, resizing)
+    resizing = Resizing.of(config)
+
+    def read(rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        paths = [files[row] for row in rows]
+        (batch,) = read_images(paths, spec.image_shape, len(rows), refuse, resizing)
+        return np.asarray(in_range(batch.images, spec.image_range))
+
     kind = np.uint8 if spec.image_range is None else np.float32
-    images = aligned_empty((len(files), *spec.image_shape), kind)
-    filled = 0
-    for batch in batches:
-        images[filled : filled + len(batch.files)] = in_range(batch.images, spec.image_range)
-        filled += len(batch.files)
-    split = Split(images, np.array(labels, np.int32))
+    split = Split(
+        RowImages(read, np.arange(len(files)), spec.image_shape, kind), np.array(labels, np.int32)
+    )
     return EvaluationData(spec, split, folder, files=files)
 
 

@@ -18,7 +18,12 @@ class LaunchOptions(Options):
     """The options of the command launch."""
 
     workers: int = option(
-        2, "number of processes; a power of two", group="workers", everyday=True, ge=1, le=256
+        2,
+        "number of processes; for train, a power of two",
+        group="workers",
+        everyday=True,
+        ge=1,
+        le=256,
     )
     restarts: int = option(
         0,
@@ -37,9 +42,10 @@ def main(words: Sequence[str] | None = None) -> None:
     command = all_words[end + 1 :]
 
     def run(options: LaunchOptions, _words: tuple[str, ...]) -> None:
-        if not command or command[0] != "train":
+        if not command or command[0] not in ("train", "evaluate"):
             raise UsageError(
-                "launch starts workers of train: cnnlab launch --workers=2 -- train --steps=100"
+                "launch starts workers of train or evaluate: "
+                "cnnlab launch --workers=2 -- train --steps=100"
             )
         if code := launch(command, options.workers, options.restarts):
             raise cli.Exit(code)
@@ -48,8 +54,9 @@ def main(words: Sequence[str] | None = None) -> None:
         run,
         LaunchOptions,
         all_words[:end],
-        usage="python -m cnnlab.launch [--workers=N] [--restarts=N] -- train [--name=value ...]",
-        about="Train with several processes on this machine, each with its share of every batch.",
+        usage="python -m cnnlab.launch [--workers=N] [--restarts=N] -- train|evaluate "
+        "[--name=value ...]",
+        about="Train or evaluate with several processes on this machine, which share the images.",
     )
 
 

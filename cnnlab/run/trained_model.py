@@ -19,7 +19,7 @@ from cnnlab.graph.parts import Parts
 from cnnlab.run.device import choose_device, session_config
 from cnnlab.run.disk.chosen import find_checkpoints, restore_chosen
 from cnnlab.run.disk.saver import make_saver
-from cnnlab.run.inference import GraphSession, OnBatch, Ranked
+from cnnlab.run.inference import Complete, GraphSession, OnBatch, Ranked
 from cnnlab.run.metrics.target_sums import Sums
 
 
@@ -93,9 +93,11 @@ class TrainedModel:
     def __exit__(self, *_error: object) -> None:
         self.session.close()
 
-    def evaluate(self, split: Split, on_batch: OnBatch | None = None) -> Sums:
-        """Evaluate every image of a split; for on_batch see `GraphSession.evaluate`."""
-        return self._graph_session.evaluate(split, on_batch=on_batch)
+    def evaluate(
+        self, split: Split, on_batch: OnBatch | None = None, complete: Complete | None = None
+    ) -> Sums:
+        """Evaluate every image of a split; for the arguments see `GraphSession.evaluate`."""
+        return self._graph_session.evaluate(split, on_batch=on_batch, complete=complete)
 
     def predict(self, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return class probabilities, float32 [n, num_classes]; see `GraphSession.predict`."""

@@ -14,7 +14,7 @@ from cnnlab.base.machine import cpu_features, versions
 from cnnlab.base.tf1 import onednn_is_on, onednn_uses_avx512
 from cnnlab.config.config import Config
 from cnnlab.config.input_options import is_pictures
-from cnnlab.config.options import as_dict, fields_of
+from cnnlab.config.options import Options, as_dict, fields_of
 from cnnlab.config.recipes import OF_ONE_PROCESS
 from cnnlab.config.values import plain
 from cnnlab.data.example_stream import ExampleStream
@@ -45,17 +45,9 @@ def facts_of(
         data: the run's data. It is read only if it has no fingerprints.
         fingerprints: see `cnnlab.run.disk.fingerprint`.
     """
-    fields = fields_of(Config)
-    options = {
-        f"--{name}": plain(value)
-        for name, value in as_dict(config).items()
-        if name not in _OF_ONE_WORKER and not fields[name].json_schema_extra["is_path"]
-    }
-    if is_pictures(config.dataset):  # the folder may have another name on each machine
-        options["--dataset"] = config.dataset.partition(":")[0]
     found: Facts = {
         "address": {f"worker {index}": one for index, one in enumerate(place.addresses)},
-        "option": options,
+        "option": options_to_compare(config),
         "version": versions(),
         "checksum": {name: one for name, one in fingerprints.items() if not _is_code(name)}
         or {name: _checksum(data, name) for name in ("train", "validation")},
@@ -63,7 +55,7 @@ def facts_of(
     }
     images = None if data.unofficial is None else data.unofficial.train.images
     if isinstance(images, ExampleStream):  # its fingerprint has only its shape
-        found["checksum"]["the stream's first examples"] = _checksum_of(images.first)
+        found["checksum"]["the stream's first examples"] = checksum_of(images.first)
     if config.reduce == "tree":  # only this promises the same bits
         found["processor"] = {
             "instruction sets": " ".join(cpu_features()) or "none known",
@@ -74,16 +66,30 @@ def facts_of(
     return found
 
 
+def options_to_compare(options: Options) -> dict[str, Any]:
+    """Return the options that must be equal on all workers, by their flags."""
+    fields = fields_of(type(options))
+    found = {
+        f"--{name}": plain(value)
+        for name, value in as_dict(options).items()
+        if name not in _OF_ONE_WORKER and not fields[name].json_schema_extra["is_path"]
+    }
+    if is_pictures(found["--dataset"] or ""):  # the folder may have another name on each machine
+        found["--dataset"] = found["--dataset"].partition(":")[0]
+    return found
+
+
 def _is_code(name: str) -> bool:
     return name.endswith(_CODE)
 
 
 def _checksum(data: TrainingData, name: str) -> str:
     """Return the checksum of the images, labels and weights of a split."""
-    return _checksum_of(data.split(name))
+    return checksum_of(data.split(name))
 
 
-def _checksum_of(arrays: Iterable[Any]) -> str:
+def checksum_of(arrays: Iterable[Any]) -> str:
+    """Return the checksum of arrays; those that are None do not count."""
     total = hashlib.blake2b(digest_size=8)
     for array in arrays:
         if array is not None:

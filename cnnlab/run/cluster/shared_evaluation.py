@@ -5,13 +5,74 @@ The batches are those of one worker, so the figures are the same for any number 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from cnnlab.base.machine import versions
+from cnnlab.base.tf1 import tf
+from cnnlab.config.config import Config
+from cnnlab.config.options import Options
+from cnnlab.data.datasets import Split
 from cnnlab.run.cluster.cluster import Cluster
-from cnnlab.run.inference import ComputeBatches, EvaluationStoppedError, Found
+from cnnlab.run.cluster.equal_workers import Facts, check_equal, checksum_of, options_to_compare
+from cnnlab.run.cluster.place import place_of
+from cnnlab.run.inference import Complete, ComputeBatches, EvaluationStoppedError, Found
+
+
+@contextmanager
+def evaluation_shared(config: Config, find_facts: Callable[[], Facts]) -> Iterator[Complete | None]:
+    """Share the evaluations in the block with the other workers of TF_CONFIG.
+
+    Args:
+        config: gives worker_timeout_secs.
+        find_facts: returns what must be equal on all workers; see `facts_of_evaluation`.
+
+    Yields:
+        what computes all batches; None if this process is alone.
+
+    Raises:
+        UsageError: TF_CONFIG is wrong, or the workers differ.
+        WorkerLostError: one does not answer.
+    """
+    place = place_of()
+    if place.workers == 1:
+        yield None
+        return
+    cluster = Cluster(place, config)
+    try:
+        addresses = {f"worker {index}": one for index, one in enumerate(place.addresses)}
+        facts: Facts = {"address": addresses, **find_facts()}
+        check_equal(place, cluster.messages.exchange(facts, "waiting for all workers"))
+        yield partial(completed, cluster)
+        cluster.messages.gather_numbers([place.worker], "at the end")  # no server ends before that
+    finally:
+        cluster.close()
+
+
+def facts_of_evaluation(options: Sequence[Options], split: Split, session: Any) -> Facts:
+    """Return what must be equal on all workers of an evaluation, by kind and name.
+
+    Args:
+        options: those of the run, and those of the command.
+        split: images and labels; images that are read from files are not compared.
+        session: holds the weights.
+    """
+    variables = session.graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)
+    weights = session.run([one for one in variables if one.dtype.base_dtype != tf.string])
+    images = split.images if isinstance(split.images, np.ndarray) else None
+    return {
+        "option": {name: v for one in options for name, v in options_to_compare(one).items()},
+        "version": versions(),
+        "checksum": {
+            "weights": checksum_of(weights),
+            "labels": checksum_of([split.labels]),
+            "images": checksum_of([images]),
+        },
+    }
 
 
 def completed(
