@@ -60,7 +60,7 @@ class RunOptions(WorkerOptions):
     )
     steps_per_run: Literal["auto"] | int = option(
         "auto",
-        "steps in one session run; auto: as many as take about 100 ms",
+        "steps in one session run; auto: as many as take about 100 ms, with several workers 500 ms",
         unit="steps",
         group="run",
         shapes_result=False,

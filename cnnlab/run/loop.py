@@ -16,6 +16,8 @@ from cnnlab.run.hook import Hook, Run, RunPlan, StepState, is_time
 
 # Long enough to make the fixed cost of a session run negligible, short enough to stop quickly.
 TARGET_RUN_SECS = 0.1
+# Several workers agree before each session run, and gather the logits after it.
+TARGET_SHARED_RUN_SECS = 0.5
 MAX_STEPS_PER_RUN = 1000
 # In shorter steps, passing operations between threads costs more than running them in parallel.
 SHORT_STEP_SECS = 1e-3
@@ -36,7 +38,8 @@ class Pacer:
     These choices change the speed and nothing else.
     """
 
-    def __init__(self, steps_per_run: int | str) -> None:
+    def __init__(self, steps_per_run: int | str, target_secs: float = TARGET_RUN_SECS) -> None:
+        self._target_secs = target_secs
         self._fixed = None if steps_per_run == "auto" else int(steps_per_run)
         self._steps = 1
         self._step_secs = math.inf
@@ -58,7 +61,7 @@ class Pacer:
             secs: seconds that it took.
         """
         self._step_secs = secs / steps
-        aim = TARGET_RUN_SECS * steps / max(secs, 1e-9)
+        aim = self._target_secs * steps / max(secs, 1e-9)
         # At most twice as many: the first runs include TensorFlow's warm-up.
         self._steps = int(max(1, min(aim, 2 * self._steps, MAX_STEPS_PER_RUN)))
 
@@ -75,7 +78,9 @@ def run_steps(run: Run, hooks: Sequence[Hook], total_steps: int) -> None:
         NonFiniteError: the loss is not finite; names the step.
     """
     make_steps = _prepare_training(run)
-    pacer = Pacer(run.config.steps_per_run)
+    is_alone = run.cluster is None
+    target_secs = TARGET_RUN_SECS if is_alone else TARGET_SHARED_RUN_SECS
+    pacer = Pacer(run.config.steps_per_run, target_secs)
     step, step_secs, state = run.step, 0.0, None
     while step < total_steps and (run.cluster is not None or not run.control.is_stopping):
         plan = pacer.plan(step, total_steps, hooks)

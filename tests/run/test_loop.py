@@ -8,7 +8,7 @@ import pytest
 from cnnlab import Hook, Train
 from cnnlab.base.tf1 import on_calling_thread
 from cnnlab.run.hook import is_time
-from cnnlab.run.loop import MAX_STEPS_PER_RUN, NonFiniteError, Pacer
+from cnnlab.run.loop import MAX_STEPS_PER_RUN, TARGET_SHARED_RUN_SECS, NonFiniteError, Pacer
 from tests import small_run
 
 
@@ -49,6 +49,13 @@ def test_auto_aims_at_a_tenth_of_a_second() -> None:
     for _ in range(20):
         pacer.learn(1000, secs=0.0)
     assert pacer.plan(0, 10**9, []).steps == MAX_STEPS_PER_RUN
+
+
+def test_several_workers_make_longer_runs() -> None:
+    pacer = Pacer("auto", TARGET_SHARED_RUN_SECS)
+    for _ in range(12):
+        pacer.learn(pacer.plan(0, 10**9, []).steps, secs=0.1 * pacer.plan(0, 10**9, []).steps)
+    assert pacer.plan(0, 10**9, []).steps == 5
 
 
 def test_short_steps_stay_on_the_calling_thread() -> None:
