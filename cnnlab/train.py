@@ -178,8 +178,9 @@ class Train(SharedRun):
             self.close()  # the graph's input stream must start at first_step
         self.build_graph(first_step)
         self.say(f"{self.config.model} on {self.config.dataset}: {self.describe()}")
-        if unreached := self.train_graph.inference.unreached:
-            self.say(unreached)
+        for line in (self.data.spec.describe_heads(), self.train_graph.inference.unreached):
+            if line:
+                self.say(line)
         if (balance := self.data.balance) is not None:
             self.say(balance.describe())
         needs_restoring = self._session is None and first_step > 0

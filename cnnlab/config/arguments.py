@@ -12,7 +12,7 @@ import pydantic
 from cnnlab.base.errors import UsageError
 from cnnlab.config.values import admitted_types, meant_by, range_of, type_name
 
-_PASSED_BY_US = ("training", "keys", "labels")  # cnnlab passes these itself
+_PASSED_BY_US = ("training", "keys", "labels", "head_sizes")  # cnnlab passes these itself
 
 
 def options_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -46,7 +46,8 @@ class InputOptions(Options):
         "data set: cifar10, cifar100, mnist, fashion_mnist, mnist_distorted or shapes; see cnnlab "
         "datasets\n"
         "folder:PATH: your pictures, PATH/train/CLASS/* with val/ and test/, or PATH/CLASS/*\n"
-        "list:FILE.csv: your pictures, a table with the columns path, label and perhaps split",
+        "list:FILE.csv: your pictures, a table with the columns path, label and perhaps split; "
+        "several columns instead of label are kinds of classes, with a head each",
         group="data",
         everyday=True,
     )

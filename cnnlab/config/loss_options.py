@@ -207,6 +207,13 @@ class LossOptions(InputOptions):
         default_text="1 for each",
         group="loss",
     )
+    head_weights: dict[str, float] | None = option(
+        None,
+        "for data with several heads: factor on the loss of each\n"
+        "a mapping: {head: factor}; 1 for the others",
+        default_text="1 for each",
+        group="loss",
+    )
     l1: float = option(
         0.0, "add l1 x sum |w| of each kernel to the loss", group="loss", ge=0, allow_inf_nan=False
     )

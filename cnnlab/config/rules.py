@@ -83,6 +83,14 @@ def _loss_contradictions(options: TrainingOptions, mixing: str | None) -> Iterat
             yield f"--class_weights={weights}: every factor must be >= 0"
         elif isinstance(weights, list) and not any(weights):
             yield f"--class_weights={weights}: at least one factor must be above 0"
+    if options.head_weights is not None:
+        if any(not 0 <= factor < float("inf") for factor in options.head_weights.values()):
+            yield f"--head_weights={options.head_weights}: every factor must be >= 0"
+        elif is_reference(loss):
+            yield (
+                f"--head_weights does not act on --loss={loss}; multiply the losses of the heads "
+                "in your function"
+            )
 
 
 def _update_contradictions(options: TrainingOptions) -> Iterator[str]:

@@ -21,7 +21,7 @@ TAKEN_FIGURES = (
     *("seconds", "split", "step", "waiting"),
     *("best", "finished", "rollbacks", "stopped_early", "weights"),
     *("accuracy_interval", "confusion_matrix", "dataset", "expected_calibration_error"),
-    *("macro_average", "most_confused", "per_class", "per_label", "per_value", "pr_auc"),
+    *("heads", "macro_average", "most_confused", "per_class", "per_label", "per_value", "pr_auc"),
     *("roc_auc", "top_k", "top_k_accuracy", "weighted_average"),
 )
 

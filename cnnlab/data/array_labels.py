@@ -5,6 +5,7 @@ A data set has one kind of labels, `DatasetSpec.targets`:
         as int32 [n].
     labels: any number of labels an image, each 0 or 1. Held as float32 [n, labels].
     values: real numbers to predict. Held as float32 [n, values].
+    heads: one class an image for each of several kinds; see `cnnlab.data.head_labels`.
 """
 
 from __future__ import annotations
@@ -86,7 +87,10 @@ def targets_of(labels: npt.NDArray[Any]) -> Targets:
     if ((labels == 0) | (labels == 1)).all():
         return "labels"
     if is_whole and labels.dtype.kind != "f":
-        cure = f"{_CURE}; if they are values to predict, say targets='values'"
+        cure = (
+            f"{_CURE}; if they are values to predict, say targets='values', and if each column has "
+            "the classes of one head, targets='heads'"
+        )
         raise _unfit("train", labels, "integers [n]", cure)
     return "values"
 

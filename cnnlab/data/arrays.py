@@ -23,6 +23,13 @@ from cnnlab.data.datasets import Dataset, Split
 from cnnlab.data.example_stream import ExampleStream, StreamLabels
 from cnnlab.data.from_files import arrays_of_table, is_table, splits_of_table
 from cnnlab.data.from_streams import arrays_of_function, arrays_of_tf_dataset, is_tf_dataset
+from cnnlab.data.head_labels import (
+    Columns,
+    columns_of_heads,
+    fitting_heads,
+    names_of_heads,
+    numbered_heads,
+)
 from cnnlab.data.image_files.borders import background_of
 from cnnlab.data.indexed import arrays_of_indexed, is_indexed, mapped_images
 from cnnlab.data.specs import DATASETS, DatasetSpec, ImageRange, Targets
@@ -63,7 +70,7 @@ def dataset_of(data: Dataset | Pairs) -> Dataset:
 def dataset_from_arrays(
     train: Pair,
     test: Pair,
-    class_names: Sequence[str] | None = None,
+    class_names: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
     name: str = "arrays",
     validation: Pair | None = None,
     *,
@@ -91,14 +98,17 @@ def dataset_from_arrays(
             [n, num_classes]. Names of classes are sorted. Those of the other splits must be known.
             labels: 0 and 1 [n, num_labels], any number of ones in a row; for the loss sigmoid.
             values: floats [n] or [n, num_values], to predict; for the losses mse, mae and msle.
+            heads: several kinds of classes, as a mapping from the name of each head to its classes,
+            in the forms above; or a DataFrame with a column for each head. With targets="heads"
+            also integers [n, heads]. The loss is the sum of the heads' cross-entropies.
         class_names: one name per class, label or value; default: the names among the labels, else
-            "0", "1", ...
+            "0", "1", ... Of heads, a mapping from head to the names of its classes.
         name: the name of the data set in reports, not that of an official data set.
         validation: (images, labels) of the validation set; default: none.
         image_range: (black, white), such as (0, 1) or (-1, 1), of images of any number type. They
             are held as float32. An image x counts as the grey levels
             255 (x - black) / (white - black), as those of uint8, in scaling and augmentation.
-        targets: "classes", "labels" or "values", where the labels do not show their kind.
+        targets: "classes", "labels", "values" or "heads", where the labels do not show their kind.
 
     Returns:
         the data set. It shares memory with the arrays where possible.
@@ -111,18 +121,36 @@ def dataset_from_arrays(
     whole = checked_range(image_range)
     pairs = {which: _pair(which, one, whole) for which, one in given.items() if one is not None}
     images = {which: pixels_of(which, pair[0], whole) for which, pair in pairs.items()}
-    labels = [read_labels(which, pair[1]) for which, pair in pairs.items()]
-    kind = targets_of(labels[0]) if targets is None else checked_targets(targets)
-    if class_names is None:
-        class_names = default_names(kind, labels)
-    names = tuple(map(str, class_names))
+    by_head = _heads_of({which: pair[1] for which, pair in pairs.items()}, targets)
+    if by_head is not None:
+        targets, names = "heads", names_of_heads(by_head, class_names)
+    else:
+        labels = [read_labels(which, pair[1]) for which, pair in pairs.items()]
+        targets = targets_of(labels[0]) if targets is None else checked_targets(targets)
+        if class_names is None:
+            class_names = default_names(targets, labels)
+        names = tuple(map(str, class_names))
     if len(set(names)) < len(names):
         twice = next(one for one in names if names.count(one) > 1)
         raise DataError(f"class_names has {twice} twice; give each class a name of its own")
     height, width, channels = images["train"].shape[1:]
-    spec = DatasetSpec(name, (height, width, channels), names, 0, 0, kind, whole)
+    spec = DatasetSpec(name, (height, width, channels), names, 0, 0, targets, whole)
     found = {which: (images[which], *pair[1:]) for which, pair in pairs.items()}
     return _checked(spec, found, train if isinstance(train, ExampleStream) else None)
+
+
+def _heads_of(labels: Mapping[str, Any], targets: Targets | None) -> dict[str, Columns] | None:
+    """Return the labels of each head, by split; None: the labels are no heads."""
+    found = {which: columns_of_heads(which, given) for which, given in labels.items()}
+    if found["train"] is None and targets != "heads":
+        return None
+    if targets not in (None, "heads"):
+        raise DataError(f"targets={targets!r} does not fit labels that are given for each head")
+    heads = None if found["train"] is None else list(found["train"])
+    return {
+        which: numbered_heads(which, np.asarray(labels[which]), heads) if own is None else own
+        for which, own in found.items()
+    }
 
 
 def _checked(
@@ -208,14 +236,18 @@ def check_fitting(which: str, pair: Pair, spec: DatasetSpec) -> Split:
     """
     images_like, labels_like, *weights_like = _pair(which, pair, spec.image_range)
     images = pixels_of(which, images_like, spec.image_range)
-    labels = read_labels(which, labels_like)
+    if spec.targets == "heads":
+        labels = fitting_heads(which, labels_like, spec)
+    else:
+        labels = read_labels(which, labels_like)
     if len(images) != len(labels) or not len(images):
         raise DataError(
             f"{which} has {len(images)} images and {len(labels)} labels: "
             f"expected equal numbers, at least 1"
         )
     _check_shape(which, images, spec)
-    labels = fitting_labels(which, labels, spec.targets, spec.class_names)
+    if spec.targets != "heads":
+        labels = fitting_labels(which, labels, spec.targets, spec.class_names)
     weights = _weights(which, weights_like[0], len(labels)) if weights_like else None
     return Split(images, labels, weights)
 

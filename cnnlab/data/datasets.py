@@ -39,8 +39,8 @@ class Split(NamedTuple):
 
     images: uint8 [n, height, width, channels]; float32 if the spec has an image_range. An array, or
         `RowImages` if they are not in memory.
-    labels: int32 [n], classes; float32 [n, k] if the spec's targets are labels or values. Those of
-        a stream are unknown.
+    labels: int32 [n], classes; float32 [n, k] if the spec's targets are labels, values or heads.
+        Those of a stream are unknown.
     weights: float32 [n], the weight of each example in the training loss; None if all are equal.
     """
 

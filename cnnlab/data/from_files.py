@@ -64,12 +64,21 @@ def _rows(table: Any, which: str, values: npt.NDArray[Any]) -> list[tuple[Any, A
 def columns_of(which: str, table: Any) -> tuple[Sequence[Any], Sequence[Any]]:
     """Return the paths and the labels of a table.
 
+    Without a column label, the other columns are heads; a label then is a mapping from head to
+    class.
+
     Raises:
         DataError: a DataFrame has no column of these names.
     """
     if not hasattr(table, "columns"):
         return [row[0] for row in table], [row[1] for row in table]
     names = list(table.columns)
+    heads = [name for name in names if name not in (PATH, SPLIT)]
+    if PATH in names and LABEL not in names and len(heads) > 1:
+        columns = [list(table[name]) for name in heads]
+        return list(table[PATH]), [
+            dict(zip(heads, row, strict=True)) for row in zip(*columns, strict=True)
+        ]
     if missing := [name for name in (PATH, LABEL) if name not in names]:
         raise DataError(
             f"the {which} table has no column {missing[0]}; it has {', '.join(map(str, names))}. "
@@ -83,8 +92,8 @@ def arrays_of_table(which: str, table: Any) -> tuple[Any, Any]:
 
     Args:
         which: the name of the data in errors.
-        table: a DataFrame with the columns path and label, or a list of (path, label). Relative
-            paths are from the current folder.
+        table: a DataFrame with the columns path and label, or path and one column for each head;
+            or a list of (path, label). Relative paths are from the current folder.
 
     Returns:
         images, uint8 [n, height, width, channels], and the labels. Images have 1 channel if all

@@ -7,7 +7,7 @@ run makes the same steps.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from cnnlab.base.errors import CnnlabError, DataError
 from cnnlab.base.machine import memory_bytes
 from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import open_session, tf, translate_op_errors
+from cnnlab.data.head_labels import records_of_heads
 
 LARGEST_SHARE = 0.5  # of the machine's memory
 _INFINITE = -1  # the cardinality of an infinite tf.data.Dataset
@@ -176,7 +177,10 @@ def parts_of(which: str, element: Any) -> tuple[Any, ...]:
             found = f"a mapping of {', '.join(map(str, element))}"
             cure = "; for a tf.data.Dataset, use dataset.map(lambda e: (e['image'], e['label']))"
         raise DataError(f"the {which} data yields {found}, expected (image, label){cure}")
-    return tuple(np.asarray(part) for part in element)
+    return tuple(
+        records_of_heads(part) if isinstance(part, Mapping) else np.asarray(part)
+        for part in element
+    )
 
 
 def _joined(which: str, join: Callable[[Any], Any], parts: list[Any]) -> Any:

@@ -1,6 +1,7 @@
 """Facts about the named data sets that need no file: classes, sizes, checksums."""
 
 import dataclasses
+import itertools
 import math
 import os
 from typing import Final, Literal, NamedTuple
@@ -33,11 +34,25 @@ SHAPES_CLASSES: Final = (
 
 LABEL_MODES: Final = ("fine", "coarse")
 
-Targets = Literal["classes", "labels", "values"]
+Targets = Literal["classes", "labels", "values", "heads"]
 ImageRange = tuple[float, float]  # black and white
 # The range of numbers that are no pixels, such as features: they are used as they are.
 AS_GIVEN: Final[ImageRange] = (-math.inf, math.inf)
 Background = Literal["dark", "light"]
+OF_HEAD: Final = "="  # between the name of a head and that of a class
+
+
+class Head(NamedTuple):
+    """One kind of classes of a data set that has several kinds.
+
+    name: letters, digits and _.
+    class_names: one name per class, without that of the head.
+    columns: where its classes are in labels, logits and probabilities of all heads.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    columns: slice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +60,8 @@ class DatasetSpec:
     """The facts about a data set that graphs and reports use.
 
     image_shape: (height, width, channels), height and width in pixels.
-    class_names: one name per class, in the order of the labels; or per label or value.
+    class_names: one name per class, in the order of the labels; or per label or value. Of several
+        heads, HEAD=CLASS, head after head.
     num_train, num_test: number of images before the validation split.
     targets: what the labels are; see `cnnlab.data.array_labels`.
     image_range: (black, white) of float32 images, or AS_GIVEN; None: images are uint8, 0 to 255.
@@ -70,6 +86,26 @@ class DatasetSpec:
     def num_classes(self) -> int:
         """Number of classes, labels or values, which is that of the network's outputs."""
         return len(self.class_names)
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """The heads, in the order of their classes; none if the targets are no heads."""
+        if self.targets != "heads":
+            return ()
+        found: dict[str, list[str]] = {}
+        for both in self.class_names:
+            head, _, name = both.partition(OF_HEAD)
+            found.setdefault(head, []).append(name)
+        starts = itertools.accumulate(map(len, found.values()), initial=0)
+        return tuple(
+            Head(name, tuple(classes), slice(start, start + len(classes)))
+            for (name, classes), start in zip(found.items(), starts, strict=False)
+        )
+
+    def describe_heads(self) -> str:
+        """Return a line for people: the heads and their numbers of classes; "" without heads."""
+        words = [f"{head.name} ({len(head.class_names)} classes)" for head in self.heads]
+        return f"heads: {', '.join(words)}" if words else ""
 
 
 DATASETS: Final[dict[str, DatasetSpec]] = {

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cnnlab.base.errors import DataError, UsageError
+from cnnlab.base.errors import DataError, UsageError, nearest
 from cnnlab.config.config import Config
 from cnnlab.config.loss_options import OUTPUTS
 from cnnlab.config.options import replace
+from cnnlab.config.training_options import TAKEN_FIGURES
 from cnnlab.data.datasets import Dataset
 from cnnlab.data.specs import DatasetSpec
 
 # The losses of each kind, the first the most usual. A loss of the user's own fits every kind.
-_LOSSES = {"labels": ("sigmoid",), "values": ("mse", "mae", "msle")}
-_ARE = {"labels": "the images have several labels", "values": "the labels are real values"}
+_LOSSES = {"labels": ("sigmoid",), "values": ("mse", "mae", "msle"), "heads": ("softmax",)}
+_ARE = {
+    "labels": "the images have several labels",
+    "values": "the labels are real values",
+    "heads": "the images have a class for each of several heads",
+}
 
 
 def fitted_to_targets(config: Config, data: Dataset | None, given: Mapping[str, Any]) -> Config:
@@ -47,6 +52,13 @@ def fitted_to_targets(config: Config, data: Dataset | None, given: Mapping[str, 
 
 def check_target_options(config: Config, spec: DatasetSpec) -> None:
     """Raise UsageError if an option does not fit the kind of labels."""
+    if spec.targets == "heads":
+        _check_heads(config, spec)
+    elif config.head_weights is not None:
+        raise UsageError(
+            f"--head_weights is for data with a class for each of several heads, but {spec.name} "
+            "has none; leave it out"
+        )
     if spec.targets == "classes":
         if config.has_one_unit and spec.num_classes != 2:
             raise UsageError(
@@ -78,6 +90,28 @@ def check_target_options(config: Config, spec: DatasetSpec) -> None:
         )
     if config.label_smoothing and spec.targets == "values":
         raise UsageError("--label_smoothing is for classes, but the labels are real values")
+
+
+def _check_heads(config: Config, spec: DatasetSpec) -> None:
+    names = [head.name for head in spec.heads]
+    weights = config.head_weights or {}
+    for name in weights:
+        if name not in names:
+            hint = nearest(name, names) or f"; the heads are {', '.join(names[:12])}"
+            raise UsageError(f"--head_weights: there is no head {name}{hint}")
+    if not any(weights.get(name, 1.0) for name in names):
+        raise UsageError("--head_weights: at least one factor must be above 0")
+    if config.output not in ("auto", "softmax"):
+        raise UsageError(f"--output={config.output}: the output of each head is a softmax")
+    for name in names:
+        for figure in (f"{name}_accuracy", f"{name}_loss"):
+            if figure in TAKEN_FIGURES:
+                raise UsageError(
+                    f"{spec.name}: the head {name} would have the figure {figure}, which is taken; "
+                    "rename it"
+                )
+            if figure in config.metrics:
+                raise UsageError(f"--metrics: {figure} is a figure of a head; choose another name")
 
 
 def check_target_values(config: Config, data: Dataset) -> None:

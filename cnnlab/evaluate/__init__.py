@@ -20,6 +20,7 @@ from cnnlab.config.own_code_options import OwnCodeOptions
 from cnnlab.config.references import Reference
 from cnnlab.config.training_options import TTA_HELP, Tta
 from cnnlab.data.arrays import Pair
+from cnnlab.data.target_options import check_target_options
 from cnnlab.evaluate import tables
 from cnnlab.evaluate.evaluation_data import (
     EvaluationData,
@@ -175,6 +176,10 @@ def evaluate(
         the figures of all decisions together. accuracy is the fraction of right labels; exact_match
         is the fraction of images whose labels are all right.
 
+        With several heads: heads has for each head all of the above that one class an image has.
+        Its loss is the cross-entropy without the head's weight. accuracy is the mean over the
+        heads; exact_match is the fraction of images for which all heads are right.
+
         With real values: mse, mae, r2, loss, n, step, dataset, split, and per_value, the figures of
         each. See `cnnlab.run.metrics.target_sums`.
 
@@ -234,6 +239,8 @@ def _prepare(
         chosen = class_folders(config, checked.images)
     else:
         chosen = named_split(config, checked.split, checked.dataset)
+    if chosen.spec.heads:
+        check_target_options(config, chosen.spec)  # another loss may be given
     for path in (checked.csv, checked.predictions):
         if path is not None:  # first, because an evaluation may take minutes
             with translate_os_errors(Path(path)):
@@ -249,7 +256,7 @@ def _evaluate(
     *,
     is_shared: bool = False,
 ) -> dict[str, Any]:
-    outputs = Outputs(len(data.split.labels), data.spec.num_classes)
+    outputs = Outputs(len(data.split.labels), data.spec.num_classes, data.spec.heads)
     with TrainedModel(options.save_dir, config, data.spec, options.checkpoint, parts) as trained:
         shared = evaluation_shared(
             config, lambda: facts_of_evaluation([config, options], data.split, trained.session)

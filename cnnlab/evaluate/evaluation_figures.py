@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cnnlab.data.head_labels import classes_of_head
 from cnnlab.evaluate.evaluation_data import EvaluationData
+from cnnlab.run.metrics.head_sums import HeadSums
 from cnnlab.run.metrics.mistakes import most_confused
 from cnnlab.run.metrics.per_class import (
     FIGURES,
@@ -44,26 +46,43 @@ def figures_of(
         thresholds: float64 [labels], with which the sums were made; None: 1/2.
     """
     if isinstance(sums, EvaluationSums):
-        return {
-            "top_k": top_k,
-            "top_k_accuracy": sums.top_k_accuracy(top_k),
-            **_figures_of_classes(sums, outputs, data),
-        }
+        names, labels = data.spec.class_names, data.split.labels
+        return _figures_of_classes(sums, outputs, names, labels, top_k)
+    if isinstance(sums, HeadSums):
+        return {"heads": _figures_of_heads(sums, outputs, data, top_k)}
     if isinstance(sums, LabelSums):
         return _figures_of_labels(sums, outputs, data, thresholds)
     return _figures_of_values(sums, data)
 
 
+def _figures_of_heads(
+    sums: HeadSums, outputs: Outputs, data: EvaluationData, top_k: int
+) -> dict[str, dict[str, Any]]:
+    found = {}
+    for head in data.spec.heads:
+        own, labels = sums.of_each[head.name], classes_of_head(data.split.labels, head)
+        of_classes = _figures_of_classes(
+            own, outputs.of_each[head.name], head.class_names, labels, top_k
+        )
+        found[head.name] = {**own.result(), **of_classes}
+    return found
+
+
 def _figures_of_classes(
-    sums: EvaluationSums, outputs: Outputs, data: EvaluationData
+    sums: EvaluationSums,
+    outputs: Outputs,
+    class_names: tuple[str, ...],
+    labels: npt.NDArray[np.int32],
+    top_k: int,
 ) -> dict[str, Any]:
-    class_names, labels = data.spec.class_names, data.split.labels
     areas = areas_under_curves(outputs.probabilities, labels)
     rows = per_class_figures(sums.confusion, class_names)
     per_class = [{**row, **area} for row, area in zip(rows, areas, strict=True)]
     macro, weighted = averages(per_class, counts_against_others(sums.confusion))
     is_correct = outputs.predicted == labels
     return {
+        "top_k": top_k,
+        "top_k_accuracy": sums.top_k_accuracy(top_k),
         "roc_auc": macro["roc_auc"],
         "pr_auc": macro["pr_auc"],
         "expected_calibration_error": expected_calibration_error(outputs.confidences, is_correct),

@@ -18,9 +18,10 @@ from cnnlab.config.own_code_options import OwnCodeOptions
 from cnnlab.data.arrays import check_fitting_images
 from cnnlab.data.training_data import TrainingData
 from cnnlab.export.frozen_graph import frozen_graph
+from cnnlab.export.interface import interface, keras_interface
 from cnnlab.export.keras_model import build_keras_model, keras_file
 from cnnlab.export.onnx import convert_to_onnx, load_converter
-from cnnlab.export.program import IMAGES, Program, open_program
+from cnnlab.export.program import Program, open_program
 from cnnlab.export.saved_model import SAVED_MODEL_FILE, save_saved_model
 from cnnlab.export.tflite import Precision, convert_to_tflite
 from cnnlab.export.weights import network_weights
@@ -112,7 +113,8 @@ def export(
     test-time augmentation. Its input is images, uint8 [batch, height, width, channels], range
     [0, 255]; float32 if the run's images have another range. Its outputs are probabilities,
     float32 [batch, num_classes], and classes, int64 [batch]. With several labels an image, they are
-    probabilities only; with real values, values, float32 [batch, num_values].
+    probabilities only; with real values, values, float32 [batch, num_values]. With several heads,
+    each output has the name of a head, and its probabilities.
 
     Args:
         save_dir: a run directory.
@@ -127,11 +129,12 @@ def export(
         A mapping with these keys. For a format that is one file, it is also written to FILE.json.
 
         - format, out, step, bytes and class_names
+        - heads, only with several of them: name to the names of its classes
         - variables, only with npz: name to shape
         - inputs and outputs, with all other formats: name to dtype and shape, where None means any
           size. With frozen and onnx they also have the name of the tensor.
         - layers, only with keras and keras_weights: the names of the model's layers. The last but
-          one gives the logits.
+          one gives the logits, if there are not several heads.
         - precision, only with tflite
 
     Raises:
@@ -168,10 +171,13 @@ def _export(
             "step": program.step,
             "class_names": list(program.spec.class_names),
         }
+        if program.spec.heads:
+            answer["heads"] = {one.name: list(one.class_names) for one in program.spec.heads}
         if options.format == "saved_model":
             replace_folder(out, lambda folder: save_saved_model(program, folder))
             written = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
-            return answer | _interface(options, program) | {"bytes": written}
+            answer |= interface(options.format, options.precision, program)
+            return answer | {"bytes": written}
         if options.format == "npz":
             weights = network_weights(program)
             content = weights_to_npz(weights)
@@ -179,10 +185,10 @@ def _export(
         elif options.format in ("keras", "keras_weights"):
             keras_model = build_keras_model(program)
             content = keras_file(keras_model, only_weights=options.format == "keras_weights")
-            answer |= _keras_interface(keras_model)
+            answer |= keras_interface(keras_model)
         else:
             content = _model_file(options, program, calibration)
-            answer |= _interface(options, program)
+            answer |= interface(options.format, options.precision, program)
     answer["bytes"] = len(content)
     with translate_os_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -229,34 +235,6 @@ def _is_left(description: Path, path: Path) -> bool:
 
 def _description_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
-
-
-def _interface(options: ExportOptions, program: Program) -> dict[str, Any]:
-    """Return what a program needs to know to run the model; see `export`."""
-
-    def described(tensor: Any) -> dict[str, Any]:
-        facts = {"dtype": tensor.dtype.name, "shape": tensor.shape.as_list()}
-        # The other formats have signatures, so their users need no names of tensors.
-        return {"tensor": tensor.name, **facts} if options.format in ("frozen", "onnx") else facts
-
-    return {
-        **({"precision": options.precision} if options.format == "tflite" else {}),
-        "inputs": {IMAGES: described(program.images_ph)},
-        "outputs": {name: described(tensor) for name, tensor in program.outputs.items()},
-    }
-
-
-def _keras_interface(model: Any) -> dict[str, Any]:
-    """Return what a program needs to know to call a model of Keras; see `export`."""
-
-    def described(name: str, tensor: Any) -> dict[str, Any]:
-        return {name: {"dtype": tensor.dtype, "shape": list(tensor.shape)}}
-
-    return {
-        "inputs": described(IMAGES, model.input),
-        "outputs": described(model.layers[-1].name, model.output),
-        "layers": [layer.name for layer in model.layers],
-    }
 
 
 def _calibration_images(

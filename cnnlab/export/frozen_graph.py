@@ -14,5 +14,7 @@ def frozen_graph(program: Program) -> Any:
     graph = program.session.graph
     with building_in(graph), quiet_stderr():
         return tf.graph_util.convert_variables_to_constants(
-            program.session, graph.as_graph_def(), list(program.outputs)
+            program.session,
+            graph.as_graph_def(),
+            [tensor.op.name for tensor in program.outputs.values()],
         )

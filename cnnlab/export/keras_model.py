@@ -33,7 +33,8 @@ def build_keras_model(program: Program) -> Any:
     Its input is images, float32 [batch, height, width, channels], in the range of the run's images:
     [0, 255] by default. The layer before the last one gives the logits. The last one applies the
     run's output function: probabilities [batch, num_classes] of a softmax. With one unit for two
-    classes they are [batch, 1], for the second class.
+    classes they are [batch, 1], for the second class. With several heads, its output is a mapping
+    from the name of each head to its probabilities.
 
     Raises:
         CnnlabError: Keras has no twin of a layer, or the model computes something else. Or eager
@@ -51,9 +52,8 @@ def build_keras_model(program: Program) -> Any:
     layers = KerasLayers(
         graph.inputs, _prepared(program, images), network_logits, graph.training_only
     )
-    output = "sigmoid" if program.spec.targets == "labels" else config.resolved_output
-    last = keras3.layers.Activation(output, name=_name_of_output(program, output))
-    model = keras3.Model(images, last(layers.output), name=_plain_name(program))
+    outputs = _outputs(program, layers.output)
+    model = keras3.Model(images, outputs, name=_plain_name(program))
     values = program.session.run([weights.tensors for weights in layers.weights])
     for (layer, _), arrays in zip(layers.weights, values, strict=True):
         layer.set_weights(arrays)
@@ -69,6 +69,20 @@ def keras_file(model: Any, *, only_weights: bool) -> bytes:
         path = Path(scratch) / ("model.weights.h5" if only_weights else "model.keras")
         (model.save_weights if only_weights else model.save)(path)
         return path.read_bytes()
+
+
+def _outputs(program: Program, logits: Any) -> Any:
+    """Add the last layer, or that of each head; return its output, or theirs by name."""
+    if program.graph.heads:
+        return {
+            head.name: keras3.layers.Softmax(name=f"{head.name}_probabilities")(
+                logits[:, head.columns]
+            )
+            for head in program.graph.heads
+        }
+    is_of_labels = program.spec.targets == "labels"
+    output = "sigmoid" if is_of_labels else program.config.resolved_output
+    return keras3.layers.Activation(output, name=_name_of_output(program, output))(logits)
 
 
 def _name_of_output(program: Program, output: str) -> str:

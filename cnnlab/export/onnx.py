@@ -41,7 +41,7 @@ def convert_to_onnx(program: Program) -> bytes:
             model, _ = converter.convert.from_graph_def(
                 graph_def,
                 input_names=[f"{IMAGES}:0"],
-                output_names=[f"{name}:0" for name in program.outputs],
+                output_names=[tensor.name for tensor in program.outputs.values()],
                 opset=OPSET,
             )
     except (ValueError, NotImplementedError, RuntimeError) as error:

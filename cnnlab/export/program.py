@@ -94,11 +94,17 @@ def build_outputs(
         The inference graph, and name to tensor: probabilities float32 [batch, num_classes], each
         row sums to 1, and classes int64 [batch], the most probable ones. With several labels an
         image, probabilities float32 [batch, num_labels] only; with real values, values float32
-        [batch, num_values].
+        [batch, num_values]. With several heads, the probabilities of each, float32 [batch, classes
+        of the head], by the name of the head.
     """
     with tf.name_scope("network"):
         # As written, because converters know TensorFlow's own kernels only.
         graph = build_inference_graph(config, spec, parts, images=images, as_written=True)
+    if spec.heads:
+        return graph, {
+            head.name: tf.identity(graph.probabilities[:, head.columns], head.name)
+            for head in spec.heads
+        }
     if spec.targets != "classes":
         name = PROBABILITIES if spec.targets == "labels" else VALUES
         return graph, {name: tf.identity(graph.probabilities, name)}

@@ -61,7 +61,7 @@ def steps_to_compile(context: StepContext, image_shape: tuple[int, int, int]) ->
         and (context.parts.loss, context.parts.optimizer, context.parts.schedule) == (None,) * 3
         and config.micro_batches == 1
         and config.precision == "float32"
-        and not context.parts.takes_labels
+        and not context.parts.takes("labels")
         and len(matrices) == 1
         and len(matrices[0]) == 2
         and compiles_product(matrices[0], context.global_step.handle)

@@ -12,6 +12,7 @@ from cnnlab.data.grey_levels import grey_levels, image_type
 from cnnlab.data.resident import label_shape, label_type
 from cnnlab.data.scaling import InputStatistics, build_statistics, scale
 from cnnlab.data.specs import DatasetSpec, Targets
+from cnnlab.graph.heads import WeightedHead, heads_of
 from cnnlab.graph.model_effects import Summaries, check_random_numbers
 from cnnlab.graph.own_results import OwnMetric, own_metric
 from cnnlab.graph.parts import Parts
@@ -31,6 +32,7 @@ class InferenceGraph(NamedTuple):
         logits: float32 [batch, num_classes], unscaled. Of one unit z, they are -z / 2 and z / 2.
         probabilities: float32 [batch, num_classes]. Of classes, each row sums to 1. Of several
             labels an image, each number is in [0, 1]. Of real values, they are the predicted ones.
+            Of several heads, those of each head sum to 1.
         losses: float32 [batch], loss of each image as configured, neither smoothed nor weighted;
             None if it is a function of the user's that is not needed.
         loss: float32 scalar, their mean.
@@ -42,6 +44,7 @@ class InferenceGraph(NamedTuple):
         data_starts: the model's variables that start from training images.
         inputs: float32 [batch, height, width, channels], input of the network: cropped, scaled.
         targets: what the labels are; see `cnnlab.data.array_labels`.
+        heads: those of the data; see `cnnlab.graph.heads`.
         metrics: name to the user's metric of the fed images.
         unreached: what the options for all layers do not reach, one line for people, or "".
     """
@@ -60,6 +63,7 @@ class InferenceGraph(NamedTuple):
     data_starts: list[DataStart]
     inputs: Any
     targets: Targets
+    heads: tuple[WeightedHead, ...]
     metrics: dict[str, OwnMetric]
     unreached: str
 
@@ -85,6 +89,7 @@ def build_inference_graph(
     Raises:
         CnnlabError: the model returns something that is not [batch, num_classes] logits.
     """
+    parts = parts._replace(heads=heads_of(config, spec))
     with tf.name_scope("input"):
         images_ph = _build_images_ph(spec) if images is None else images
         labels_ph = _build_labels_ph(spec)
@@ -108,18 +113,23 @@ def build_inference_graph(
     with tf.name_scope("loss"):
         losses = loss = None
         if parts.loss is not None or not is_reference(config.loss):
-            losses = losses_of(config, logits, labels_ph, own=parts.loss)
+            losses = losses_of(config, logits, labels_ph, own=parts.loss, heads=parts.heads)
             loss = tf.reduce_mean(losses)
     metrics = {}
     for name, function in parts.metrics.items():
         with tf.name_scope("own_metrics/"):
-            metrics[name] = own_metric(function, *given_to_own(config, labels_ph, logits))
+            given = given_to_own(config, labels_ph, logits, parts.heads)
+            metrics[name] = own_metric(function, *given)
     return InferenceGraph(
         images_ph=images_ph,
         labels_ph=labels_ph,
         logits=logits,
         probabilities=probabilities_of(
-            logits, config.resolved_output, spec.targets, has_one_unit=config.has_one_unit
+            logits,
+            config.resolved_output,
+            spec.targets,
+            has_one_unit=config.has_one_unit,
+            heads=parts.heads,
         ),
         losses=losses,
         loss=loss,
@@ -131,6 +141,7 @@ def build_inference_graph(
         data_starts=tower.data_starts,
         inputs=inputs,
         targets=spec.targets,
+        heads=parts.heads,
         metrics=metrics,
         unreached=describe_unreached(config, tower, logits),
     )

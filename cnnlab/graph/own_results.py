@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from cnnlab.base.errors import CnnlabError
@@ -28,7 +28,8 @@ def own_losses(function: Own, labels: Any, logits: Any) -> Any:
     Args:
         function: (labels, logits) -> float32 [batch].
         labels: int64 [batch], or float32 [batch, k]; see `losses_of`.
-        logits: float32 [batch, num_classes], unscaled.
+        logits: float32 [batch, num_classes], unscaled. Of several heads, labels and logits are
+            mappings from the head's name.
 
     Returns:
         float32 [batch].
@@ -37,6 +38,7 @@ def own_losses(function: Own, labels: Any, logits: Any) -> Any:
         CnnlabError: the function fails, or returns something else.
     """
     losses = call_own(function, _LOSSES, labels, logits)
+    logits = _first(logits)
     is_vector = losses.shape.rank in (1, None)
     if losses.dtype != tf.float32 or not is_vector or _has_another_length(losses, logits):
         raise wrong_result(function, described(losses), _LOSSES)
@@ -142,17 +144,23 @@ def own_metric(function: Own, labels: Any, logits: Any) -> OwnMetric:
     Args:
         function: (labels, logits) -> [batch] or a scalar, numbers or bools.
         labels: int64 [batch], or float32 [batch, k].
-        logits: float32 [batch, num_classes], unscaled.
+        logits: float32 [batch, num_classes], unscaled. Of several heads, labels and logits are
+            mappings from the head's name.
 
     Raises:
         CnnlabError: the function fails, or returns something else.
     """
     figure = call_own(function, _METRIC, labels, logits)
     is_number = figure.dtype.is_floating or figure.dtype.is_integer or figure.dtype.is_bool
-    fits = figure.shape.rank in (0, 1, None) and not _has_another_length(figure, logits)
+    fits = figure.shape.rank in (0, 1, None) and not _has_another_length(figure, _first(logits))
     if not (is_number and fits):
         raise wrong_result(function, described(figure), _METRIC)
     return OwnMetric(tf.cast(figure, tf.float64), place_of(function))
+
+
+def _first(logits: Any) -> Any:
+    """Return the logits of the first head, or the only ones."""
+    return next(iter(logits.values())) if isinstance(logits, Mapping) else logits
 
 
 def _has_another_length(values: Any, logits: Any) -> bool:

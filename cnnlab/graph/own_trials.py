@@ -22,6 +22,7 @@ from cnnlab.data.augment import parse_augmentations, shape_after
 from cnnlab.data.augment.own_augmentation import apply_own
 from cnnlab.data.resident import label_shape, label_type
 from cnnlab.data.specs import DatasetSpec
+from cnnlab.graph.heads import Heads, parted
 from cnnlab.graph.own_results import own_losses, own_metric, own_optimizer, own_rate
 from cnnlab.graph.parts import Parts
 
@@ -43,10 +44,10 @@ def try_own_functions(parts: Parts, config: Config, spec: DatasetSpec) -> None:
     """
     checks = not config.allow_stateful_random
     if parts.loss is not None:
-        _try_loss(parts.loss, config, spec)
+        _try_loss(parts.loss, config, spec, parts.heads)
     for function in parts.metrics.values():
         with _trial(function, _RANDOM, PYTHON_CODE, checks=checks):
-            own_metric(function, *_labels_and_logits(config, spec, are_mixed=False))
+            own_metric(function, *_given(config, spec, parts.heads, are_mixed=False)[:2])
     if parts.schedule is not None:
         _try_schedule(parts.schedule, config)
     if parts.optimizer is not None:
@@ -61,12 +62,14 @@ def try_own_functions(parts: Parts, config: Config, spec: DatasetSpec) -> None:
             apply_own(function, images, keys, entries[position][1])
 
 
-def _try_loss(function: Callable[..., Any], config: Config, spec: DatasetSpec) -> None:
+def _try_loss(
+    function: Callable[..., Any], config: Config, spec: DatasetSpec, heads: Heads
+) -> None:
     with _trial(function, _RANDOM, checks=not config.allow_stateful_random):
         are_mixed = mixes_labels(config.augment) is not None
-        labels, logits = _labels_and_logits(config, spec, are_mixed=are_mixed)
+        labels, logits, joined = _given(config, spec, heads, are_mixed=are_mixed)
         losses = own_losses(function, labels, logits)
-        if tf.gradients(losses, logits)[0] is None:
+        if tf.gradients(losses, joined)[0] is None:
             raise CnnlabError(
                 f"{place_of(function)} returned losses that have no gradient with respect to the "
                 "logits, so nothing would be learned; tf.argmax, tf.round, comparisons and casts "
@@ -102,9 +105,16 @@ def _trial(
         check_stateless(function, graph, cure, allowed)
 
 
-def _labels_and_logits(config: Config, spec: DatasetSpec, *, are_mixed: bool) -> tuple[Any, Any]:
+def _given(
+    config: Config, spec: DatasetSpec, heads: Heads, *, are_mixed: bool
+) -> tuple[Any, Any, Any]:
+    """Return labels and logits as the user's functions get them, and the logits of all heads."""
     num_outputs = 1 if config.has_one_unit else spec.num_classes
     logits = tf.placeholder(tf.float32, [None, num_outputs], "logits")
     if are_mixed or config.class_mode == "categorical":
-        return tf.placeholder(tf.float32, [None, num_outputs], "labels"), logits
-    return tf.placeholder(label_type(spec), [None, *label_shape(spec)], "labels"), logits
+        labels = tf.placeholder(tf.float32, [None, num_outputs], "labels")
+    else:
+        labels = tf.placeholder(label_type(spec), [None, *label_shape(spec)], "labels")
+    if heads:
+        return *parted(heads, labels, logits, one_hot=are_mixed), logits
+    return labels, logits, logits

@@ -12,6 +12,7 @@ from cnnlab.base.user_code import place_of, user_code
 from cnnlab.config.arguments import check
 from cnnlab.config.config import Config
 from cnnlab.config.references import references_in
+from cnnlab.graph.heads import WeightedHead, join_logits
 from cnnlab.graph.one_unit import logits_of_both
 from cnnlab.graph.small_images import naming_small_images
 from cnnlab.layers import tower as towers
@@ -32,6 +33,7 @@ class Parts(NamedTuple):
     metrics: name to the user's function (labels, logits) -> figures.
     augmentations: position in `augment` to the user's function (images, key) -> images.
     has_one_unit: whether the model has one output for two classes; see `cnnlab.graph.one_unit`.
+    heads: those of the data, of which the model returns the logits; see `cnnlab.graph.heads`.
     """
 
     model: ModelFunction
@@ -42,6 +44,7 @@ class Parts(NamedTuple):
     metrics: Mapping[str, Callable[..., Any]] = {}
     augmentations: Mapping[int, Callable[..., Any]] = {}
     has_one_unit: bool = False
+    heads: tuple[WeightedHead, ...] = ()
 
     @classmethod
     def of(cls, config: Config, own: OwnFunctions | None = None) -> Self:
@@ -81,10 +84,9 @@ class Parts(NamedTuple):
         options = {**self.model_options, "data_format": "channels_last"}
         return self._replace(model_options=options)
 
-    @property
-    def takes_labels(self) -> bool:
-        """Whether the model has a parameter `labels`."""
-        return "labels" in inspect.signature(self.model).parameters
+    def takes(self, name: str) -> bool:
+        """Return whether the model has a parameter of this name."""
+        return name in inspect.signature(self.model).parameters
 
     def build_logits(
         self, images: Any, num_classes: int, *, training: bool, labels: Any = None
@@ -93,7 +95,8 @@ class Parts(NamedTuple):
 
         Args:
             images: float32 [batch, height, width, channels].
-            num_classes: number of classes; a model with one unit is asked for one output.
+            num_classes: number of classes, of all heads together; a model with one unit is asked
+                for one output.
             training: whether the network is for training.
             labels: in training, those of the batch: int64 [batch]; or float32 [batch, num_classes],
                 if they are mixed or no classes. For a model that has this parameter.
@@ -107,10 +110,13 @@ class Parts(NamedTuple):
         """
         num_outputs = 1 if self.has_one_unit else num_classes
         given = {"training": training, **self.model_options}
-        if self.takes_labels:
+        if self.takes("labels"):
             given["labels"] = labels
+        if self.takes("head_sizes"):
+            given["head_sizes"] = {head.name: head.num_classes for head in self.heads}
         with user_code(), naming_small_images(images):
             logits = self.model(images, num_outputs, **given)
+        logits = join_logits(self.heads, logits, self.model)
         _check_logits(logits, num_outputs, self.model)
         tower = towers.current()
         if not training and tower.head is None:

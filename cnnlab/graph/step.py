@@ -208,7 +208,8 @@ def _build_pass(context: StepContext, batch: Batch, key_step: Any) -> PassResult
     summaries = Summaries()
     logits, tower = build_training_logits(context, batch["inputs"], key_step, labels)
     with tf.name_scope("loss"):
-        objective = tf.reduce_mean(training_losses(config, logits, batch, context.parts.loss))
+        own, heads = context.parts.loss, context.parts.heads
+        objective = tf.reduce_mean(training_losses(config, logits, batch, own, heads))
         if tower.penalties:
             objective += tf.add_n(tower.penalties)
     updates = updates_of(objective.graph)

@@ -22,13 +22,10 @@ from cnnlab.data.pipeline import rows_of_step
 from cnnlab.data.sampling import epoch_size
 from cnnlab.data.specs import DatasetSpec, Targets
 from cnnlab.graph.compiled_steps import make_compiled_steps, steps_to_compile
-from cnnlab.graph.inference_graph import (
-    InferenceGraph,
-    build_inference_graph,
-)
+from cnnlab.graph.heads import Heads, are_correct, heads_of
+from cnnlab.graph.inference_graph import InferenceGraph, build_inference_graph
 from cnnlab.graph.layer_summaries import build_layer_summaries
 from cnnlab.graph.model_effects import collections_kept, summary_variables
-from cnnlab.graph.own_results import Own
 from cnnlab.graph.own_trials import try_own_functions
 from cnnlab.graph.parts import Parts
 from cnnlab.graph.step import StepContext, StepsMade, build_training_logits, choose_kernels
@@ -53,7 +50,8 @@ class TrainGraph(NamedTuple):
             it trains.
         train_accuracy: float32 scalar in [0, 1], of the same batch. Where labels are mixed, the
             larger share counts as the truth. With several labels an image, the fraction of right
-            labels; with real values, NaN. Fetching it trains.
+            labels; with several heads, the mean over them; with real values, NaN. Fetching it
+            trains.
         learning_rate: float32 scalar that the last step used; fetching it trains.
         objective: float32 scalar that the last step minimized: loss and penalties; fetching it
             trains.
@@ -130,6 +128,7 @@ def build_train_graph(
         UsageError: the option trainable leaves no variable to train, or the next batch is wanted
             of images that are not in memory.
     """
+    parts = parts._replace(heads=heads_of(config, spec))
     try_own_functions(parts, config, spec)
     global_step = tf.train.get_or_create_global_step()
     inference = build_inference_graph(config, spec, parts)
@@ -179,7 +178,7 @@ def build_train_graph(
         steps = make_steps(inference, start, steps_ph)
         if share.workers > 1:
             steps.last["logits"] = gather_rows(steps.last["logits"], share)
-    train_loss, train_accuracy = _build_metrics(config, steps, spec.targets, parts.loss)
+    train_loss, train_accuracy = _build_metrics(config, steps, spec.targets, parts)
     with tf.name_scope("metrics/"):  # the same scope, entered again
         last_step = start + tf.cast(steps.made, tf.int64) - 1
         learning_rate = tf.identity(rate.at(last_step), "learning_rate")
@@ -227,7 +226,7 @@ def _build_init_op(steps: StepsMade) -> Any:
 
 
 def _build_metrics(
-    config: Config, steps: StepsMade, targets: Targets, own_loss: Own | None
+    config: Config, steps: StepsMade, targets: Targets, parts: Parts
 ) -> tuple[Any, Any]:
     """Add loss and accuracy of the last step's batch, float32 scalars."""
     last = steps.last
@@ -235,17 +234,19 @@ def _build_metrics(
         if targets == "values":
             accuracy = tf.constant(float("nan"), name="accuracy")
         else:
-            correct = _is_correct(last, targets)
+            correct = _is_correct(last, targets, parts.heads)
             accuracy = tf.reduce_mean(tf.cast(correct, tf.float32), name="accuracy")
-        losses = training_losses(config, last["logits"], last, own_loss)
+        losses = training_losses(config, last["logits"], last, parts.loss, parts.heads)
         loss = tf.reduce_mean(losses, name="loss")
     return loss, accuracy
 
 
-def _is_correct(last: Batch, targets: Targets) -> Any:
-    """Return whether each prediction is right: of each image, or of each of its labels."""
-    if targets == "labels":
+def _is_correct(last: Batch, targets: Targets, heads: Heads) -> Any:
+    """Return whether each prediction is right: of each image, or of its labels, or of its heads."""
+    if targets in ("labels", "heads"):
         truth = last["targets"] if "targets" in last else last["labels"]
+        if targets == "heads":
+            return are_correct(heads, truth, last["logits"])
         return tf.equal(last["logits"] >= 0, truth >= 0.5)
     truth = tf.argmax(last["targets"], axis=1) if "targets" in last else last["labels"]
     return tf.equal(tf.argmax(last["logits"], axis=1), truth)

@@ -213,7 +213,8 @@ def _prefetch(
     The network computes the next batch while the caller uses this one.
     """
     spec = trained.spec
-    compute = trained.predict_ranked if spec.targets == "classes" else trained.predict_finite
+    is_ranked = spec.targets in ("classes", "heads")
+    compute = trained.predict_ranked if is_ranked else trained.predict_finite
     with ThreadPoolExecutor(1, thread_name_prefix="predict") as computer:
         waiting: tuple[list[str], Future[Any]] | None = None
         for batch in batches:

@@ -29,6 +29,7 @@ from cnnlab.run.device import choose_device
 from cnnlab.run.disk.config_file import CONFIG_FILE, load_config, load_run_data
 from cnnlab.run.disk.metrics_file import read_metrics
 from cnnlab.run.disk.result_file import read_result
+from cnnlab.run.metrics.head_sums import HeadSums
 from cnnlab.run.metrics.mistakes import worst_mistakes
 from cnnlab.run.metrics.per_class import per_class_figures, per_label_figures
 from cnnlab.run.metrics.scores import Outputs
@@ -106,6 +107,7 @@ class RunFacts:
         figures: accuracy, loss, top5_accuracy and n; others if the labels are no classes.
         confusion: int64 [num_classes, num_classes]; rows: truth, columns: prediction. None: the
             labels are no classes.
+        of_heads: name of a head to the sums of its classes; empty without several heads.
         per_class: of each class or label, see `cnnlab.run.metrics.per_class`; or of each value, see
             `cnnlab.run.metrics.target_sums`.
         layers: of the network.
@@ -133,6 +135,7 @@ class RunFacts:
     images: dict[int, npt.NDArray[np.uint8]]
     figures: dict[str, Any]
     confusion: npt.NDArray[np.int64] | None
+    of_heads: dict[str, EvaluationSums]
     per_class: list[dict[str, Any]]
     balance: list[BalanceRow]
     layers: list[Layer]
@@ -198,6 +201,7 @@ def load_facts(save_dir: Path, selection: Selection) -> RunFacts:
         },
         figures=sums.result(),
         confusion=sums.confusion if isinstance(sums, EvaluationSums) else None,
+        of_heads=sums.of_each if isinstance(sums, HeadSums) else {},
         per_class=_rows_of(sums, data.spec.class_names),
         balance=balance,
         layers=layers,
@@ -242,7 +246,9 @@ def _examples(
 
 
 def _rows_of(sums: Sums, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the figures of each class, label or value."""
+    """Return the figures of each class, label or value; none of several heads."""
+    if isinstance(sums, HeadSums):
+        return []
     if isinstance(sums, EvaluationSums):
         return per_class_figures(sums.confusion, tuple(names))
     if isinstance(sums, LabelSums):

@@ -95,6 +95,16 @@ class StudiedTiles(NamedTuple):
     activations: list[Tile]
 
 
+class HeadPage(NamedTuple):
+    """What the page shows of one of several heads; see `RunPage`."""
+
+    name: str
+    figures: Sequence[tuple[str, float | None]]
+    confusion: Picture
+    most_confused: Table
+    classes: Table
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunPage:
     """What the page shows of one run.
@@ -107,7 +117,7 @@ class RunPage:
         step: of the checkpoint.
         num_images: of the split.
         figures: of the whole split, by their headings.
-        targets: classes, labels or values.
+        targets: classes, labels, values or heads.
         parameters: trained ones.
         fixed_parameters: those that are not trained.
         flops: of one image; None: unknown.
@@ -115,6 +125,7 @@ class RunPage:
         confusion: the confusion matrix; None: the labels are no classes.
         most_confused: the most frequent mistakes.
         classes: the figures of each class, label or value.
+        heads: of each head the confusion matrix and what follows it; empty without several heads.
         sampling: the option.
         balance: what training makes of each class; no rows: it treats all images alike.
         mistakes, least_sure: images of the split.
@@ -146,6 +157,7 @@ class RunPage:
     confusion: Picture | None
     most_confused: Table
     classes: Table
+    heads: list[HeadPage]
     sampling: str
     balance: Table
     mistakes: list[Tile]

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from cnnlab.config.options import as_dict, fields_of
 from cnnlab.config.recipes import OF_ONE_PROCESS
+from cnnlab.data.specs import Head
 from cnnlab.report.facts import RunFacts
 from cnnlab.report.figures import Curve, css_width, draw_confusion, draw_curves
 from cnnlab.report.image_sections import (
@@ -17,8 +21,9 @@ from cnnlab.report.image_sections import (
     slices,
     studied_tiles,
 )
-from cnnlab.report.page import Comparison, Picture, RunPage, Table
+from cnnlab.report.page import Comparison, HeadPage, Picture, RunPage, Table
 from cnnlab.run.metrics.mistakes import most_confused
+from cnnlab.run.metrics.per_class import per_class_figures
 
 # The name in metrics.jsonl: the name in the plot, and the splits that have the quantity.
 QUANTITIES = {
@@ -41,6 +46,7 @@ FIGURES = {
     "top5_accuracy": "top-5",
 }
 SPLIT_WORDS = {"train": "training", "val": "validation"}
+# The names of all pictures, as regular expressions.
 PICTURES = (
     *QUANTITIES,
     *(
@@ -52,6 +58,7 @@ PICTURES = (
         "activations",
         "saliency",
     ),
+    r"(accuracy|loss|confusion)_head_\w+",
 )
 # Two runs always differ in these.
 NOT_COMPARED = (*OF_ONE_PROCESS, "save_dir", "log_dir")
@@ -76,9 +83,12 @@ def run_page(facts: RunFacts, pictures: Pictures) -> RunPage:
         fixed_parameters=sum(layer.fixed_parameters for layer in facts.layers),
         flops=total_flops(facts),
         curves=curves_of([facts], pictures),
-        confusion=_confusion(facts, pictures),
-        most_confused=_most_confused(facts),
-        classes=_classes(facts),
+        confusion=None
+        if facts.confusion is None
+        else _confusion(facts.confusion, facts.spec.class_names, "confusion", pictures),
+        most_confused=_most_confused(facts.confusion, facts.spec.class_names),
+        classes=_classes(facts.spec.targets, facts.per_class),
+        heads=[_head(facts, head, pictures) for head in facts.spec.heads],
         sampling=facts.config.sampling,
         balance=Table(("class", "training images", "drawn an epoch", "weight"), facts.balance),
         mistakes=gallery(facts, facts.mistakes, "mistakes", pictures),
@@ -131,12 +141,18 @@ def comparison(runs: Sequence[RunFacts], pictures: Pictures) -> Comparison:
 def curves_of(runs: Sequence[RunFacts], pictures: Pictures) -> list[Picture]:
     """Draw one plot for each logged quantity, with the curves of all runs."""
     plots = []
-    for quantity, (title, splits) in QUANTITIES.items():
+    heads = dict.fromkeys(head for facts in runs for head in facts.of_heads)
+    quantities = {name: (name, *found) for name, found in QUANTITIES.items()}
+    for figure in ("accuracy", "loss"):
+        for head in heads:
+            shown = (f"{figure} of {head}", ("val",))
+            quantities[f"{head}_{figure}"] = (f"{figure}_head_{head}", *shown)
+    for quantity, (name, title, splits) in quantities.items():
         curves = _curves(runs, quantity, splits)
         if curves:
-            pictures[quantity] = draw_curves(curves, title, from_zero=splits == ("train",))
+            pictures[name] = draw_curves(curves, title, from_zero=splits == ("train",))
             names = ", ".join(curve.label for curve in curves)
-            plots.append(Picture(pictures[quantity], f"{title} by step: {names}"))
+            plots.append(Picture(pictures[name], f"{title} by step: {names}"))
     return plots
 
 
@@ -178,35 +194,49 @@ def _figures(facts: RunFacts) -> list[tuple[str, float | None]]:
     """Return the figures of the whole split, by their headings."""
     shown = (*FIGURES, *facts.config.metrics)
     figures = facts.figures.items()
-    return [(FIGURES.get(name, name), value) for name, value in figures if name in shown]
+    of_heads = facts.figures.get("heads", {}).items()
+    return [
+        *((FIGURES.get(name, name), value) for name, value in figures if name in shown),
+        *((f"{head}: accuracy", own["accuracy"]) for head, own in of_heads),
+    ]
 
 
-def _confusion(facts: RunFacts, pictures: Pictures) -> Picture | None:
-    if facts.confusion is None:
-        return None
-    names = facts.spec.class_names
-    pictures["confusion"] = draw_confusion(facts.confusion, names)
+def _head(facts: RunFacts, head: Head, pictures: Pictures) -> HeadPage:
+    sums, names = facts.of_heads[head.name], head.class_names
+    figures = sums.result().items()
+    return HeadPage(
+        head.name,
+        [(FIGURES[name], value) for name, value in figures if name in FIGURES],
+        _confusion(sums.confusion, names, f"confusion_head_{head.name}", pictures),
+        _most_confused(sums.confusion, names),
+        _classes("classes", per_class_figures(sums.confusion, names)),
+    )
+
+
+def _confusion(
+    found: npt.NDArray[np.int64], names: tuple[str, ...], picture: str, pictures: Pictures
+) -> Picture:
+    pictures[picture] = draw_confusion(found, names)
     alt = f"Confusion matrix of {len(names)} classes; rows: true class, columns: predicted class"
-    return Picture(pictures["confusion"], alt, css_width(pictures["confusion"]))
+    return Picture(pictures[picture], alt, css_width(pictures[picture]))
 
 
-def _most_confused(facts: RunFacts) -> Table:
-    found = facts.confusion
-    pairs = [] if found is None else most_confused(found, facts.spec.class_names)
+def _most_confused(found: npt.NDArray[np.int64] | None, names: tuple[str, ...]) -> Table:
+    pairs = [] if found is None else most_confused(found, names)
     rows = [(pair["truth"], pair["predicted"], pair["count"], pair["share"]) for pair in pairs]
     return Table(("true class", "taken for", "images", "share"), rows)
 
 
-def _classes(facts: RunFacts) -> Table:
+def _classes(targets: str, found: Sequence[Mapping[str, Any]]) -> Table:
     """Return the table of the classes, labels or values."""
-    if facts.spec.targets == "values":
+    if targets == "values":
         names = ("name", "mse", "mae", "r2")
-        rows = [tuple(row[name] for name in names) for row in facts.per_class]
+        rows = [tuple(row[name] for name in names) for row in found]
         return Table(("value", "mse", "mae", "R2"), rows)
     figures = ("name", "support", "precision", "recall", "f1", "fpr", "fnr")
-    what = "class" if facts.spec.targets == "classes" else "label"
+    what = "class" if targets == "classes" else "label"
     headings = (what, "images", "precision", "recall", "F1", "false positives", "missed")
-    return Table(headings, [tuple(row[name] for name in figures) for row in facts.per_class])
+    return Table(headings, [tuple(row[name] for name in figures) for row in found])
 
 
 def _layers(facts: RunFacts) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from cnnlab.graph.inference_graph import InferenceGraph
 from cnnlab.graph.update.losses import CROSS_ENTROPIES
 from cnnlab.run.metrics.sums import check_finite
 from cnnlab.run.metrics.target_sums import Sums, sums_of
+from cnnlab.run.ranking import Ranked, ranked
 
 WIDEST_BATCH_BYTES = 2**23  # larger arrays are slow to allocate, and few batches gain little
 
@@ -33,17 +34,6 @@ Complete = Callable[[ComputeBatches, Sequence[int], Sequence[str]], Iterable[Fou
 
 class EvaluationStoppedError(Exception):
     """An evaluation was asked to stop before its end, so it has no result."""
-
-
-class Ranked(NamedTuple):
-    """The classes of images, the most likely first.
-
-    classes: int64 [n, num_classes], range [0, num_classes).
-    probabilities: float32 [n, num_classes], of these classes.
-    """
-
-    classes: npt.NDArray[np.int64]
-    probabilities: npt.NDArray[np.float32]
 
 
 class GraphSession:
@@ -121,7 +111,8 @@ class GraphSession:
                 user's is not finite.
         """
         batch_size, tta = self._batch_size, self._tta if tta is None else tta
-        sums = sums_of(self._graph.targets, int(self._graph.logits.shape[1]))
+        graph = self._graph
+        sums = sums_of(graph.targets, int(graph.logits.shape[1]), graph.heads)
         # Figures of real values are of the outputs, the others of the logits.
         measured = "probabilities" if self._graph.targets == "values" else "logits"
         answers, losses, logits = [], [], []
@@ -213,9 +204,7 @@ class GraphSession:
         """
         logits, probabilities = self._fetch(images, "logits", "probabilities")
         check_finite(logits)
-        # By the logits, because different logits may round to the same probability.
-        classes = np.argsort(-logits, axis=1, kind="stable")
-        return Ranked(classes, np.take_along_axis(probabilities, classes, axis=1))
+        return ranked(logits, probabilities, self._graph.heads)
 
     def _fetch(self, images: npt.NDArray[Any], *names: str) -> list[npt.NDArray[np.float32]]:
         """Return outputs of the network for images, each float32 [n, num_classes]."""

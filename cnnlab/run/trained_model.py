@@ -19,8 +19,9 @@ from cnnlab.graph.parts import Parts
 from cnnlab.run.device import choose_device, session_config
 from cnnlab.run.disk.chosen import find_checkpoints, restore_chosen
 from cnnlab.run.disk.saver import make_saver
-from cnnlab.run.inference import Complete, GraphSession, OnBatch, Ranked
+from cnnlab.run.inference import Complete, GraphSession, OnBatch
 from cnnlab.run.metrics.target_sums import Sums
+from cnnlab.run.ranking import Ranked
 
 
 def check_image_shape(

@@ -16,6 +16,7 @@ from cnnlab.report import page
 from cnnlab.report.page import (
     Comparison,
     Filters,
+    HeadPage,
     Picture,
     ReportPage,
     RunPage,
@@ -51,6 +52,7 @@ def run_page(text: str) -> RunPage:
         "is_finished": True,
         "curves": [picture],
         "confusion": picture,
+        "heads": [],
         "slices": [tile],
         "filters": Filters(text, 3, 2, text, True, True, [tile]),
         "studied": [StudiedTiles(text, [tile], [tile])],
@@ -61,7 +63,10 @@ def run_page(text: str) -> RunPage:
 def pages(text: str) -> list[ReportPage]:
     """Both kinds of page, of one run and of several."""
     run = run_page(text)
-    other = dataclasses.replace(run, filters=Filters(text, 3, 3, text, False, False, []))
+    head = HeadPage(text, [(text, 0.5)], Picture(b"png", text, 10), run.classes, run.classes)
+    other = dataclasses.replace(
+        run, filters=Filters(text, 3, 3, text, False, False, []), heads=[head]
+    )
     figures = Table((text, text), [(text, text)])
     compared = Comparison(text, figures, [Picture(b"png", text)], figures)
     return [ReportPage(text, [run], None), ReportPage(text, [run, other], compared)]

@@ -1,6 +1,7 @@
 """Lists the pictures of list:FILE.csv, a table with the columns path, label and perhaps split.
 
-With the column labels instead of label, a picture has any number of labels, as in a;b.
+With the column labels instead of label, a picture has any number of labels, as in a;b. With neither
+of them, the other columns are heads: kinds of classes, of each of which a picture has one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from cnnlab.base.errors import DataError
 from cnnlab.base.files import read_text
 from cnnlab.data.folders.class_folders import SPLIT_FOLDERS, check_labels
 from cnnlab.data.folders.found import (
+    BETWEEN,
     TEST,
     TRAIN,
     VALIDATION,
@@ -23,6 +25,8 @@ from cnnlab.data.folders.found import (
     joined_labels,
     labels_of,
 )
+from cnnlab.data.head_labels import check_head_names, class_of_head
+from cnnlab.data.specs import OF_HEAD
 
 _MAX_BYTES = 1_000_000_000
 _COLUMNS = ("path", "label", "split")
@@ -34,11 +38,13 @@ def list_csv(file: str) -> Listing:
 
     Its first line has the names of the columns; without it they are path, label, split. Relative
     paths are from the folder of the table. The column labels has any number of labels, separated by
-    ; or none. A split is train, val (or valid, validation) or test.
+    ; or none. Without label and labels, the other columns are heads, at least two. A split is
+    train, val (or valid, validation) or test.
 
     Raises:
         DataError: the table is missing, has another form, or names a file that is missing, a file
-            twice, an unknown split, or a class that training lacks.
+            twice, an unknown split, or a class that training lacks; or a picture has no class, or a
+            head has one class only.
     """
     if not os.path.isfile(file):
         raise DataError(f"--dataset=list:{file}: there is no such file; check the path")
@@ -49,11 +55,13 @@ def list_csv(file: str) -> Listing:
         raise DataError(f"{file} is not a table in CSV form: {error}") from error
     rows = [(line, [cell.strip() for cell in row]) for line, row in rows if any(row)]
     columns = _columns(file, rows)
+    heads = _heads(file, columns)
     folder = os.path.dirname(os.path.abspath(file))
     found: list[Found] = []
     lines_of: dict[str, int] = {}
     for line, row in rows:
-        one = _picture(f"{file}, line {line}", dict(zip(columns, row, strict=False)), folder)
+        cells = dict(zip(columns, row, strict=False))
+        one = _picture(f"{file}, line {line}", cells, folder, heads)
         if len(row) != len(columns):
             raise DataError(
                 f"{file}, line {line} has {len(row)} cells, expected {len(columns)}: "
@@ -65,16 +73,18 @@ def list_csv(file: str) -> Listing:
         found.append(one)
     if not found:
         raise DataError(f"{file} names no picture; give it rows of {','.join(columns)}")
-    has_several = _LABELS in columns
+    has_several = _LABELS in columns or bool(heads)
     names = [labels_of(one, has_several=has_several) for one in found]
     check_labels(file, itertools.chain(*names), has_several=has_several)
+    _check_classes(file, heads, names)
     of_training = zip(found, names, strict=True)
     known = {name for one, own in of_training if one.split in (None, TRAIN) for name in own}
     for one, own in zip(found, names, strict=True):
         for name in own:
             if name not in known:
+                what = "label" if _LABELS in columns else "class"
                 raise DataError(
-                    f"{file}: {one.split} has the {'label' if has_several else 'class'} {name}, "
+                    f"{file}: {one.split} has the {what} {name}, "
                     "which train has not; correct the label of its rows, or add rows to train"
                 )
     if all(one.split == TRAIN for one in found):
@@ -82,7 +92,7 @@ def list_csv(file: str) -> Listing:
             f"{file} has rows for {TRAIN} only; give some of them the split {TEST}, or leave the "
             "split empty in all lines, so that --test_split of them are held out"
         )
-    return Listing(sorted(found, key=lambda one: one.name), [], [], has_several)
+    return Listing(sorted(found, key=lambda one: one.name), [], [], has_several, heads)
 
 
 def _real_path(path: str) -> str:
@@ -105,6 +115,10 @@ def _columns(file: str, rows: list[tuple[int, list[str]]]) -> list[str]:
     if "path" in first and ("label" in first) != (_LABELS in first):
         del rows[0]
         return first
+    kinds = [name for name in first if name not in (*_COLUMNS, _LABELS)]
+    if "path" in first and len(first) - len(kinds) == 1 + ("split" in first) and kinds:
+        _, names = rows.pop(0)
+        return [name.lower() if name.lower() in _COLUMNS else name for name in names]
     if len(first) not in (2, 3):
         raise DataError(
             f"{file} has {len(first)} columns and no line with their names; begin it with the line "
@@ -113,11 +127,55 @@ def _columns(file: str, rows: list[tuple[int, list[str]]]) -> list[str]:
     return list(_COLUMNS[: len(first)])
 
 
-def _picture(where: str, row: dict[str, str], folder: str) -> Found:
+def _heads(file: str, columns: list[str]) -> tuple[str, ...]:
+    """Return the columns that are heads; none if there is a column label or labels."""
+    heads = tuple(name for name in columns if name not in _COLUMNS)
+    if "label" in columns or _LABELS in columns:
+        return ()
+    if len(heads) == 1:
+        raise DataError(
+            f"{file} has the columns {', '.join(columns)}; call {heads[0]} label, or give more "
+            "columns, one for each kind of classes"
+        )
+    check_head_names(file, heads)
+    return heads
+
+
+def _check_classes(file: str, heads: tuple[str, ...], names: list[list[str]]) -> None:
+    """Raise DataError if a head has one class only."""
+    for column, head in enumerate(heads):
+        classes = {own[column] for own in names}
+        if len(classes) == 1:
+            (only,) = classes
+            raise DataError(
+                f"{file}: the column {head} has only the class {only.partition(OF_HEAD)[2]}; a "
+                "network needs at least two classes to tell apart, so remove the column"
+            )
+
+
+def _classes(where: str, row: dict[str, str], heads: tuple[str, ...]) -> str:
+    """Return the class of each head as joined labels."""
+    for head in heads:
+        if not row.get(head):
+            raise DataError(
+                f"{where} has no {head}; a picture needs a class in each column: add it or remove "
+                "the line"
+            )
+        if BETWEEN in row[head]:
+            raise DataError(
+                f"{where} has the {head} {row[head]}, but {BETWEEN} separates labels; a column has "
+                "one class, so rename it"
+            )
+    return BETWEEN.join(class_of_head(head, row[head]) for head in heads)
+
+
+def _picture(where: str, row: dict[str, str], folder: str, heads: tuple[str, ...]) -> Found:
     name, label, split = (row.get(column, "") for column in _COLUMNS)
     has_several = _LABELS in row
     if has_several:
         label = joined_labels(row[_LABELS])
+    elif heads and name:
+        label = _classes(where, row, heads)
     if not name or not (label or has_several):
         raise DataError(f"{where} has no {'label' if name else 'path'}; add it or remove the line")
     path = os.path.join(folder, os.path.expanduser(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Final, NamedTuple
 
 from cnnlab.base.errors import DataError
 from cnnlab.data.image_files.image_paths import SUFFIXES
+from cnnlab.data.specs import OF_HEAD
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 BETWEEN: Final = ";"  # several labels of a picture
@@ -44,12 +46,23 @@ class Listing(NamedTuple):
     hidden: the hidden files and folders, which are left out.
     others: the files that are no pictures, by name and content, which are left out.
     has_several: whether a picture has any number of labels, instead of one class.
+    heads: the kinds of classes, if a picture has a class of each kind; its labels are then
+        HEAD=CLASS, and has_several is True.
     """
 
     found: list[Found]
     hidden: list[str]
     others: list[str]
     has_several: bool = False
+    heads: tuple[str, ...] = ()
+
+    def class_names(self) -> list[str]:
+        """Return the names of all classes or labels, sorted; those of heads, head after head."""
+        own = [labels_of(one, has_several=self.has_several) for one in self.found]
+        names = sorted(set(itertools.chain(*own)))
+        if not self.heads:
+            return names
+        return sorted(names, key=lambda name: self.heads.index(name.partition(OF_HEAD)[0]))
 
 
 def joined_labels(text: str) -> str:

@@ -71,8 +71,7 @@ class Pictures:
             has_several=several,
         )
         self._bad: dict[int, DataError] = {}
-        own = [labels_of(one, has_several=several) for one in self.found]
-        self._labels = {name: i for i, name in enumerate(sorted(set(itertools.chain(*own))))}
+        self._labels = {name: i for i, name in enumerate(self.listing.class_names())}
         size = size or config.image_size or self._common_size()
         counts = Counter(one.split for one in self.found)
         self.spec = DatasetSpec(
@@ -81,7 +80,7 @@ class Pictures:
             tuple(self._labels),
             counts[TRAIN],
             counts[TEST],
-            "labels" if several else "classes",
+            "heads" if self.listing.heads else "labels" if several else "classes",
             divided=None if is_decided and not config.validation_split else _digest(self.found),
         )
         self.reader = PictureReader(config, self.found, self.spec.image_shape, self._bad)

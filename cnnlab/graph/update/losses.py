@@ -2,9 +2,10 @@
 
 The network's logits z become outputs p by `output`: softmax, sigmoid, tanh or linear (p = z).
 Targets y are float32 [batch, num_classes]: 1 for the label's class and 0 for the others, unless
-smoothed or mixed; or the data set's own targets: several labels an image, or real values. "mean"
-below is over the classes, labels or values, as in Keras. With one unit for two classes, all of this
-is [batch, 1], of the second class; see `cnnlab.graph.one_unit`.
+smoothed or mixed; or the data set's own targets: several labels an image, real values, or the
+classes of several heads, for which see `cnnlab.graph.heads`. "mean" below is over the classes,
+labels or values, as in Keras. With one unit for two classes, all of this is [batch, 1], of the
+second class; see `cnnlab.graph.one_unit`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from cnnlab.base.tf1 import tf
 from cnnlab.config.augmentations import mixes_labels
+from cnnlab.graph.heads import (
+    Heads,
+    loss_of_heads,
+    parted,
+    probabilities_of_heads,
+    smoothed_share,
+)
 from cnnlab.graph.one_unit import output_of_unit
 from cnnlab.graph.own_results import Own, own_losses
 
@@ -105,18 +113,25 @@ def outputs_of(logits: Any, output: str) -> Any:
 
 
 def probabilities_of(
-    logits: Any, output: str, targets: Targets = "classes", *, has_one_unit: bool = False
+    logits: Any,
+    output: str,
+    targets: Targets = "classes",
+    *,
+    has_one_unit: bool = False,
+    heads: Heads = (),
 ) -> Any:
     """Return the classes' probabilities, float32 [batch, num_classes]; each row sums to 1.
 
     Of several labels an image, these are the sigmoid outputs as they are. Of real values, they are
-    the outputs.
+    the outputs. Of several heads, the probabilities of each sum to 1.
 
     Sigmoid outputs p, and (1 + p) / 2 of tanh outputs p, are divided by their sum. Linear outputs
     are not probabilities, so their softmax is taken, which keeps the order of the classes. One unit
     gives [1 - p, p], where p is the sigmoid output, (1 + p) / 2 of a tanh output, or the sigmoid of
     a linear one.
     """
+    if heads:
+        return probabilities_of_heads(heads, logits)
     if targets == "labels":
         return tf.sigmoid(logits, name="probabilities")
     if targets == "values":
@@ -133,7 +148,12 @@ def probabilities_of(
 
 
 def losses_of(
-    config: Config, logits: Any, labels: Any, targets: Any = None, own: Own | None = None
+    config: Config,
+    logits: Any,
+    labels: Any,
+    targets: Any = None,
+    own: Own | None = None,
+    heads: Heads = (),
 ) -> Any:
     """Return each example's loss as configured, without label smoothing.
 
@@ -146,10 +166,17 @@ def losses_of(
         own: the user's function, where the option loss names one. It gets the targets, one-hot if
             they are not mixed, in a run that mixes labels or has class_mode=categorical; else the
             labels.
+        heads: of the data, whose labels are targets.
 
     Returns:
         float32 [batch].
     """
+    if heads:
+        given = labels if targets is None else targets
+        if own is None:
+            return loss_of_heads(heads, given, logits)
+        one_hot = targets is not None or takes_one_hot(config, own)
+        return own_losses(own, *parted(heads, given, logits, one_hot=one_hot))
     if targets is None and takes_one_hot(config, own):
         targets = as_targets(labels, logits)
     if config.has_one_unit:
@@ -164,18 +191,21 @@ def losses_of(
     return OF_OUTPUTS[config.loss](targets, outputs_of(logits, config.resolved_output))
 
 
-def given_to_own(config: Config, labels: Any, logits: Any) -> tuple[Any, Any]:
-    """Return labels and logits of images as the user's losses and metrics get them.
+def given_to_own(config: Config, labels: Any, logits: Any, heads: Heads = ()) -> tuple[Any, Any]:
+    """Return labels and logits of images as the user's metrics get them.
 
     Args:
         config: the run's options.
         labels: int64 [batch], range [0, num_classes); or float32 [batch, num_classes], targets.
         logits: float32 [batch, num_classes].
+        heads: of the data, whose labels are targets.
 
     Returns:
         the labels, one-hot with class_mode=categorical; and the logits, float32 [batch, 1] with one
-        unit.
+        unit. Of several heads, both are mappings from the head's name.
     """
+    if heads:
+        return parted(heads, labels, logits, one_hot=False)
     if config.class_mode == "categorical":
         labels = as_targets(labels, logits)
     return labels, output_of_unit(logits) if config.has_one_unit else logits
@@ -195,18 +225,25 @@ def as_targets(labels: Any, logits: Any) -> Any:
     return labels if len(labels.shape) == 2 else tf.one_hot(labels, logits.shape[1])
 
 
-def smooth(config: Config, targets: Any) -> Any:
-    """Return the smoothed targets, y (1 - e) + e / num_classes.
+def smooth(config: Config, targets: Any, heads: Heads = ()) -> Any:
+    """Return the smoothed targets, y (1 - e) + e / num_classes, each head by itself.
 
     Binary cross-entropy adds e / 2 instead, because its classes do not exclude each other. Szegedy
     et al. 2015 (arXiv 1512.00567, section 7).
     """
-    share = 0.5 if config.loss == "sigmoid" else 1 / int(targets.shape[1])
+    if heads:
+        share = smoothed_share(heads)
+    else:
+        share = 0.5 if config.loss == "sigmoid" else 1 / int(targets.shape[1])
     return targets * (1 - config.label_smoothing) + config.label_smoothing * share
 
 
 def training_losses(
-    config: Config, logits: Any, batch: dict[str, Any], own: Own | None = None
+    config: Config,
+    logits: Any,
+    batch: dict[str, Any],
+    own: Own | None = None,
+    heads: Heads = (),
 ) -> Any:
     """Return each example's loss in training: with label smoothing, times its weight.
 
@@ -218,6 +255,7 @@ def training_losses(
         logits: float32 [batch, num_classes], unscaled.
         batch: labels, and if the run has them targets and weights; see `cnnlab.data.batches`.
         own: the user's function, where the option loss names one.
+        heads: of the data.
 
     Returns:
         float32 [batch].
@@ -226,6 +264,6 @@ def training_losses(
     if config.label_smoothing:
         if targets is None:
             targets = as_targets(batch["labels"], logits)
-        targets = smooth(config, targets)
-    losses = losses_of(config, logits, batch["labels"], targets, own)
+        targets = smooth(config, targets, heads)
+    losses = losses_of(config, logits, batch["labels"], targets, own, heads)
     return losses * batch["weights"] if "weights" in batch else losses

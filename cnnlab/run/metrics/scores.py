@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from cnnlab.data.specs import Head
 
 CALIBRATION_BINS = 15  # as in Guo et al. 2017
 INTERVAL_LEVEL = 0.95
@@ -18,9 +21,12 @@ class Outputs:
     Attributes:
         predicted: int64 [n], the predicted class.
         probabilities: float32 [n, num_classes], each row sums to 1.
+        of_each: of several heads, name of a head to its outputs.
     """
 
-    def __init__(self, n: int, num_classes: int) -> None:
+    def __init__(self, n: int, num_classes: int, heads: Sequence[Head] = ()) -> None:
+        self.of_each = {head.name: Outputs(n, len(head.class_names)) for head in heads}
+        self._heads = heads
         self.predicted = np.zeros(n, np.int64)
         self.probabilities = np.zeros((n, num_classes), np.float32)
         self._filled = 0
@@ -32,6 +38,9 @@ class Outputs:
         self.predicted[part] = logits.argmax(axis=1)
         self.probabilities[part] = probabilities
         self._filled = part.stop
+        for head in self._heads:
+            own = self.of_each[head.name]
+            own.add(logits[:, head.columns], probabilities[:, head.columns])
 
     @property
     def confidences(self) -> npt.NDArray[np.float32]:

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab.data.specs import Targets
+from cnnlab.graph.heads import Heads
+from cnnlab.run.metrics.head_sums import HeadSums
 from cnnlab.run.metrics.sums import EvaluationSums, check_finite
 
 
@@ -179,12 +181,14 @@ class ValueSums:
         ]
 
 
-Sums = EvaluationSums | LabelSums | ValueSums
+Sums = EvaluationSums | LabelSums | ValueSums | HeadSums
 
 
-def sums_of(targets: Targets, num_outputs: int) -> Sums:
-    """Return empty sums for labels of this kind; num_outputs: of the network."""
-    kinds: dict[Targets, type[Sums]] = {
+def sums_of(targets: Targets, num_outputs: int, heads: Heads = ()) -> Sums:
+    """Return empty sums for labels of this kind; num_outputs: of the network, of all its heads."""
+    if heads:
+        return HeadSums(heads)
+    kinds: dict[Targets, type[EvaluationSums | LabelSums | ValueSums]] = {
         "classes": EvaluationSums,
         "labels": LabelSums,
         "values": ValueSums,

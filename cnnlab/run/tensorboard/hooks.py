@@ -75,6 +75,11 @@ class EvaluationPictures(EvaluationListener):
             confusion = confusion_matrix(labels, predicted, len(names))
             picture = draw_confusion_matrix(confusion, names)
             values.append(picture_value("images/confusion_matrix", picture))
+        for head in spec.heads if "confusion_matrix" in self._parts else ():
+            truth, guess = (rows[:, head.columns].argmax(axis=1) for rows in (labels, logits))
+            confusion = confusion_matrix(truth, guess, len(head.class_names))
+            picture = draw_confusion_matrix(confusion, head.class_names)
+            values.append(picture_value(f"images/confusion_matrix/{head.name}", picture))
         if "pr_curves" in self._parts and spec.targets != "values":
             values += curve_values(probabilities, labels, names)
         self._log.write_summary(

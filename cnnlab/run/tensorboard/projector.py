@@ -85,7 +85,7 @@ def numbered(
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Sequence[str]]:
     """Return labels, predictions and class names for `write_projector`.
 
-    Each set of labels, and each row of values, becomes a class of its own.
+    Each set of labels or of heads' classes, and each row of values, becomes a class of its own.
 
     Args:
         labels: int [n] or float32 [n, k], the truth.
@@ -103,6 +103,9 @@ def numbered(
 def _row_text(row: npt.NDArray[np.float32], spec: DatasetSpec) -> str:
     if spec.targets == "values":
         return ", ".join(f"{value:.4g}" for value in row)
+    if spec.heads:
+        own = [head.class_names[int(row[head.columns].argmax())] for head in spec.heads]
+        return " + ".join(own)
     names = [name for name, value in zip(spec.class_names, row, strict=True) if value >= 0.5]
     return " + ".join(names) or "none"
 

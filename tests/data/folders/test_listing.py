@@ -147,6 +147,38 @@ def test_a_table_with_several_labels() -> None:
     assert found == [["a", "b"], [], ["a"]]
 
 
+def test_a_table_with_a_column_for_each_head() -> None:
+    listing = list_csv(
+        table("Split,kind,Path,Colour\ntest,b,x/0.jpg,red\ntrain,a,x/1.png,blue\n,b,x/2.jpg,red\n")
+    )
+    assert listing.heads == ("kind", "Colour")
+    first, second, third = (one.label for one in listing.found)
+    assert (first, second, third) == ("kind=b;Colour=red", "kind=a;Colour=blue", first)
+    assert listing.class_names() == ["kind=a", "kind=b", "Colour=blue", "Colour=red"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,a,b\nx/0.jpg,1,2\nx/1.png,2,\n", "line 3 has no b; a picture needs a class in each"),
+        ("path,a,b\nx/0.jpg,1,2\nx/1.png,2\n", "line 3 has no b"),
+        ("path,a,b\nx/0.jpg,1,2\nx/1.png,2,2\n", "the column b has only the class 2"),
+        ("path,a,b\nx/0.jpg,1,2\nx/1.png,2,2;3\n", "line 3 has the b 2;3, but ; separates labels"),
+        ("path,breed,split\nx/0.jpg,a,train\n", "call breed label, or give more columns"),
+        ("path,a b,c\nx/0.jpg,1,2\n", "has the head 'a b'; a name has only letters"),
+        ("path,a,A\nx/0.jpg,1,2\n", "has the heads a and A; rename one"),
+        (
+            "path,a,b,split\nx/0.jpg,1,1,train\nx/1.png,2,2,train\nx/2.jpg,2,3,val\n",
+            "validation has the class b=3, which train has not",
+        ),
+    ],
+)
+def test_tables_of_heads_that_are_refused(text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message) as error:
+        list_csv(table(text))
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
