@@ -20,7 +20,6 @@ from cnnlab.config.own_code_options import OwnCodeOptions
 from cnnlab.config.references import Reference
 from cnnlab.config.training_options import TTA_HELP, Tta
 from cnnlab.data.arrays import Pair
-from cnnlab.data.target_options import check_target_options
 from cnnlab.evaluate import tables
 from cnnlab.evaluate.evaluation_data import (
     EvaluationData,
@@ -239,8 +238,6 @@ def _prepare(
         chosen = class_folders(config, checked.images)
     else:
         chosen = named_split(config, checked.split, checked.dataset)
-    if chosen.spec.heads:
-        check_target_options(config, chosen.spec)  # another loss may be given
     for path in (checked.csv, checked.predictions):
         if path is not None:  # first, because an evaluation may take minutes
             with translate_os_errors(Path(path)):

@@ -22,6 +22,7 @@ from cnnlab.data.image_files.image_reader import read_images
 from cnnlab.data.image_files.resizing import Resizing
 from cnnlab.data.row_images import RowImages
 from cnnlab.data.specs import DatasetSpec
+from cnnlab.data.target_options import check_target_options
 from cnnlab.data.training_data import TrainingData
 from cnnlab.run.disk.config_file import load_run_data
 
@@ -53,11 +54,13 @@ def named_split(config: Config, split_name: str, dataset: str | None) -> Evaluat
         dataset: another data set with the same image shape and classes; None: that of the run.
 
     Raises:
-        UsageError: the other data set is unknown, or its image shape or classes differ.
+        UsageError: the other data set is unknown, or its image shape or classes differ; or the
+            loss does not fit several heads.
         DataError: the data files are missing or damaged.
     """
     data = load_run_data(config)
     spec = data.spec
+    _check_heads(config, spec)
     if dataset is not None:
         changes: dict[str, Any] = {"dataset": dataset}
         if is_pictures(dataset):
@@ -83,10 +86,18 @@ def given_arrays(config: Config, arrays: Pair) -> EvaluationData:
         arrays: (images, labels), in the form that `dataset_from_arrays` accepts.
 
     Raises:
+        UsageError: the loss does not fit several heads.
         DataError: dtype or shape do not fit the network, or a label is out of range.
     """
     spec = load_run_data(config).spec
+    _check_heads(config, spec)
     return EvaluationData(spec, check_fitting("given", arrays, spec), "arrays")
+
+
+def _check_heads(config: Config, spec: DatasetSpec) -> None:
+    """Refuse a loss of the command's that heads do not have; the figure would be another one."""
+    if spec.heads:
+        check_target_options(config, spec)
 
 
 def class_folders(config: Config, folder: str) -> EvaluationData:

@@ -18,8 +18,9 @@ from tests.graph.test_compiled_steps import OPTIONS, arrays, has_chunks
         (np.arange(80).reshape(40, 2) // 3 % 2, {"loss": "sigmoid"}),
         (np.arange(80).reshape(40, 2) / 80, {"loss": "mse"}),
         (np.arange(40) % 2, {"scaling": "normalize"}),
+        (np.arange(80).reshape(40, 2) // 3 % 3, {"head_weights": {"head_1": 0.5}}),
     ],
-    ids=["labels", "values", "floats"],
+    ids=["labels", "values", "floats", "heads"],
 )
 @pytest.mark.slow
 def test_they_make_the_steps_of_the_plain_loop(
@@ -32,6 +33,8 @@ def test_they_make_the_steps_of_the_plain_loop(
     given: dict[str, Any] = {}
     if "scaling" in options:
         images, given = images / 255, {"image_range": (0, 1)}
+    if "head_weights" in options:
+        given = {"targets": "heads"}
     data = dataset_from_arrays((images, labels), (images[:9], labels[:9]), **given)
     ends = []
     for xla in ("auto", False):

@@ -60,6 +60,12 @@ def test_two_workers_give_the_bits_of_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_two_workers_train_several_heads_as_one(tmp_path: Path) -> None:
+    heads = {"fake": "heads", "head_weights": {"high": 0.3}, "eval_steps": 2}
+    assert_same(tmp_path, 2, {"heads": heads})
+
+
+@pytest.mark.slow
 def test_two_workers_decide_as_one(tmp_path: Path) -> None:
     assert_same(tmp_path, 2, DECISIONS)
     results = [read_result(tmp_path / "alone" / name) for name in DECISIONS]
