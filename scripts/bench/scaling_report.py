@@ -14,13 +14,13 @@ def write_page(out: Path) -> None:
     Without results of scaling.py, only those of workers.py are printed.
     """
     found = {}
-    for name in ("scaling", "workers"):
+    for name in ("scaling", "workers", "overlap"):
         path = out / "results" / f"{name}.json"
         if path.is_file():
             found[name] = json.loads(path.read_text(encoding="utf-8"))
     text = markdown(found["scaling"]) if "scaling" in found else ""
     if "workers" in found:
-        text += "\n".join(workers_report.lines_of(found["workers"])) + "\n"
+        text += "\n".join(workers_report.lines_of(found["workers"], found.get("overlap"))) + "\n"
     if "scaling" in found:
         (out / "docs" / "scaling.md").write_text(text, encoding="utf-8")
     print(text, end="")

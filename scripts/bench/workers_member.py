@@ -20,7 +20,7 @@ import numpy as np
 from cnnlab import Train, tf
 from cnnlab.base.surroundings import building_in
 from cnnlab.config.options import replace
-from cnnlab.graph import micro_batches, training_graph
+from cnnlab.graph import micro_batches, step, training_graph
 from cnnlab.graph.update.reduction import Share, sum_over_workers
 from cnnlab.run.loop import run_steps
 
@@ -116,6 +116,28 @@ class Member:
             return sum(v.shape.num_elements() for v in tf.trainable_variables())
 
 
+def one_part_each(build_pass: Any, batch: Any, number: Any, count: int, **given: Any) -> Any:
+    """Stand in for `build_micro_batches`: a part for each worker, and the task's buffers.
+
+    The second buffer has the gradients of the last layers, about half of all numbers.
+    """
+    share, size = given["share"], TASK["batch_size"] // count
+    start = share.worker * size
+    part = {name: one[start : start + size] for name, one in batch.items()}
+    if given["own"] is not None:
+        part["inputs"] = batch["inputs"]
+    result = build_pass(part, number * count + share.worker, lambda: tf.constant(True))
+    sums = [result.objective / count, *(one / count for one in result.gradients)]
+    cut, late = len(sums), []
+    if TASK["buffers"] > 1:
+        sizes = [one.shape.num_elements() for one in sums]
+        cut = next(i for i in range(len(sums)) if 2 * sum(sizes[i:]) <= sum(sizes))
+        other = share._replace(group=share.group + 500)
+        late = sum_over_workers(sums[cut:], other, number)
+    objective, *gradients = [*sum_over_workers(sums[:cut], share, number), *late]
+    return result._replace(objective=objective, gradients=gradients)
+
+
 def make_train(folder: str) -> Train:
     """Return the run of the task, on images of noise."""
     rng = np.random.default_rng(0)
@@ -140,6 +162,8 @@ def main() -> None:
             train._share = Share(TASK["workers"], TASK["worker"])
             micro_batches.sum_over_workers = lambda sums, *_: list(sums)
             training_graph.gather_rows = lambda rows, share: tf.tile(rows, [share.workers, 1])
+        if TASK.get("buffers"):
+            step.build_micro_batches = one_part_each
         with train._with_workers():
             member = Member(train)
             for line in sys.stdin:

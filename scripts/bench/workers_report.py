@@ -3,8 +3,11 @@
 import textwrap
 from typing import Any, Final, NamedTuple
 
+from cnnlab.run.loop import TARGET_SHARED_RUN_SECS
+
 FLOAT_BYTES: Final = 4
 SUMS: Final = "mnist_mlp tree sums"
+SHORT_SECS: Final = 0.1  # of a step of which several make a session run
 WORKERS: Final = (2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -71,6 +74,10 @@ class Figures:
         """Return the median of an action."""
         return float(self._actions[name]["ms"]) / 1e3
 
+    def cpu_secs(self, name: str) -> float:
+        """Return the median of the CPU seconds of all workers."""
+        return float(self._actions[name]["cpu_ms"]) / 1e3
+
     def beside_sum(self, steps: str) -> float:
         """Return the seconds of sharing a step, less those of the sum; steps: how they are made."""
         tree, nothing = (self.secs(f"mnist_mlp {name} {steps}") for name in ("tree", "nothing"))
@@ -88,8 +95,8 @@ class Figures:
         return compute + tree_secs(workers, self.size, link) + self.overhead
 
 
-def lines_of(results: dict[str, Any]) -> list[str]:
-    """Return the lines of the section."""
+def lines_of(results: dict[str, Any], overlap: dict[str, Any] | None = None) -> list[str]:
+    """Return the lines of the section; overlap: the results of overlap.py."""
     figures = Figures(results)
     return [
         "",
@@ -108,6 +115,7 @@ def lines_of(results: dict[str, Any]) -> list[str]:
         *_speed(figures),
         "",
         *_overhead(figures),
+        *_overlap(overlap),
         "",
         *_traffic(results, figures),
         "",
@@ -141,12 +149,30 @@ def _speed(figures: Figures) -> list[str]:
     ]
 
 
+def _overlap(results: dict[str, Any] | None) -> list[str]:
+    if results is None:
+        return []
+    low, middle, high = results["more_than_one_buffer_ms"]["two buffers"]
+    text = (
+        f"`python scripts/bench/overlap.py` tried it on {results['date']}, at a load of "
+        f"{results['load']:.1f}: with one buffer a step took {results['ms']['one buffer']:.0f} ms, "
+        "and with two buffers, of which the gradients of the last layers go during the backward "
+        f"pass, {results['ms']['two buffers']:.0f} ms. The difference over "
+        f"{results['rounds']} rounds in turns was {middle:.0f} ms (median; quartiles {low:.0f} and "
+        f"{high:.0f} ms). cnnlab sends one buffer."
+    )
+    return ["", *_wrapped(text)]
+
+
 def _overhead(figures: Figures) -> list[str]:
     agreement = figures.secs("mnist_mlp tree agreements")
     halved = figures.secs(f"mnist_mlp tree sums {figures.numbers} True")
     whole = figures.secs(f"mnist_mlp tree sums {figures.numbers}")
     ring = figures.secs(f"mnist_mlp ring sums {figures.numbers}")
     cifar = figures.secs("cifar_cnn tree steps")
+    single, many = figures.overhead, figures.beside_sum("steps")
+    busy = figures.cpu_secs(f"mnist_mlp tree sums {figures.numbers}") / 2 / whole
+    in_a_run = round(TARGET_SHARED_RUN_SECS / SHORT_SECS)
     return [
         "| two workers | ms |",
         "|---|---|",
@@ -156,13 +182,21 @@ def _overhead(figures: Figures) -> list[str]:
         f"| the same with a ring | {1e3 * ring:.2f} |",
         f"| what workers agree on before each session run | {1e3 * agreement:.2f} |",
         f"| a step of `mnist_mlp` beside its sum of {1e3 * figures.small_sum:.2f} ms, one step a "
-        f"session run | {1e3 * figures.overhead:.2f} |",
-        f"| the same, many steps a session run | {1e3 * figures.beside_sum('steps'):.2f} |",
+        f"session run | {1e3 * single:.2f} |",
+        f"| the same, many steps a session run | {1e3 * many:.2f} |",
+        "",
+        *_wrapped(
+            "Most of it belongs to the session run: the agreement, the logits of the last step, "
+            "and TensorFlow's own work. So cnnlab aims at session runs of "
+            f"{TARGET_SHARED_RUN_SECS:g} s with several workers. A step of up to {SHORT_SECS:g} s "
+            f"then has {in_a_run} or more in a run and, by these figures, at most "
+            f"{1e3 * (many + (single - many) / in_a_run):.2f} ms beside its sum."
+        ),
         "",
         *_wrapped(
             "The sum does not overlap with the backward pass. Overlap could save at most the time "
-            f"of the sum, {whole / cifar:.1%} of a step of `cifar_cnn` here, and less where the "
-            "messages need the processor too."
+            f"of the sum, {whole / cifar:.1%} of a step of `cifar_cnn` here, and less because the "
+            f"messages need the processor, too: {busy:.0%} of the time of a sum."
         ),
     ]
 

@@ -10,6 +10,7 @@ from scripts.bench.workers_report import Link, ring_secs, traffic, tree_secs
 from tests.commands import ROOT, start_python
 
 SCRIPT = ROOT / "scripts/bench/workers.py"
+SHORT = ("--rounds=2", "--secs=0.05", "--batch_size=8")
 
 
 def test_traffic_of_a_worker() -> None:
@@ -48,3 +49,14 @@ def test_results_and_page(tmp_path: Path) -> None:
     assert "## Several workers" in output
     for line in workers_report.lines_of(results):
         assert line in output
+
+
+@pytest.mark.slow
+def test_overlap_of_sums_and_the_backward_pass(tmp_path: Path) -> None:
+    script = ROOT / "scripts/bench/overlap.py"
+    process = start_python(str(script), *SHORT, f"--out={tmp_path}", cwd=tmp_path)
+    _, errors = process.communicate(timeout=900)
+    assert process.returncode == 0, errors
+    results = json.loads((tmp_path / "results/overlap.json").read_text(encoding="utf-8"))
+    assert all(results["ms"][kind] > 0 for kind in ("own steps", "one buffer", "two buffers"))
+    assert results["more_than_one_buffer_ms"]["one buffer"] == [0, 0, 0]
