@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -21,6 +21,10 @@ from cnnlab.run.cluster.cluster import Cluster
 from cnnlab.run.cluster.equal_workers import Facts, check_equal, checksum_of, options_to_compare
 from cnnlab.run.cluster.place import place_of
 from cnnlab.run.inference import Complete, ComputeBatches, EvaluationStoppedError, Found
+
+# Then the workers wait for each other. So a slow one is waited for only shortly, and what they send
+# does not grow with the number of images.
+BATCHES_OF_A_ROUND: Final = 64  # of each worker
 
 
 @contextmanager
@@ -78,7 +82,7 @@ def facts_of_evaluation(options: Sequence[Options], split: Split, session: Any) 
 def completed(
     cluster: Cluster, compute: ComputeBatches, starts: Sequence[int], fetches: Sequence[str]
 ) -> Iterable[Found]:
-    """Return the outputs of all batches, in order, of which this worker computes a part.
+    """Yield the outputs of all batches, in order, of which this worker computes a part.
 
     Args:
         cluster: the workers.
@@ -89,6 +93,15 @@ def completed(
     Raises:
         EvaluationStoppedError: one of the workers was asked to stop.
     """
+    size = BATCHES_OF_A_ROUND * cluster.place.workers
+    for start in range(0, len(starts), size):
+        yield from _complete_round(cluster, compute, starts[start : start + size], fetches)
+
+
+def _complete_round(
+    cluster: Cluster, compute: ComputeBatches, starts: Sequence[int], fetches: Sequence[str]
+) -> list[Found]:
+    """Return the outputs of these batches."""
     count, index = cluster.place.workers, cluster.place.worker
     first, end = len(starts) * index // count, len(starts) * (index + 1) // count
     found: list[Found] = []
