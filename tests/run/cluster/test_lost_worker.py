@@ -77,7 +77,7 @@ def test_lists_of_other_lengths_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_list_with_another_address_is_named_after_the_timeout(tmp_path: Path) -> None:
+def test_a_list_with_another_address_is_named(tmp_path: Path) -> None:
     runs = {"run": {**LONG["run"], "worker_timeout_secs": 10}}
     chief, one, other = workers.free_addresses(3)
     lists = [[chief, one], [chief, other]]
