@@ -16,6 +16,7 @@ from cnnlab.base.errors import DataError, UsageError
 from cnnlab.base.printing import print_lines
 from cnnlab.base.tf1 import translate_op_errors
 from cnnlab.data.from_streams import elements_of, is_tf_dataset, parts_of
+from cnnlab.data.head_labels import check_same_heads
 
 _BATCH_RANK = 4  # of a batch of images
 
@@ -160,6 +161,7 @@ def streamed(source: Any, *, examples_per_epoch: int) -> ExampleStream:
 
 
 def _joined(parts: Sequence[Any]) -> Any:
+    check_same_heads("train", parts)
     if odd := [part.shape[1:] for part in parts if part.shape[1:] != parts[0].shape[1:]]:
         raise DataError(
             f"the train data yields the shape {odd[0]} after {parts[0].shape[1:]}; give all "

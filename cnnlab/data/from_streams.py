@@ -17,7 +17,7 @@ from cnnlab.base.errors import CnnlabError, DataError
 from cnnlab.base.machine import memory_bytes
 from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import open_session, tf, translate_op_errors
-from cnnlab.data.head_labels import records_of_heads
+from cnnlab.data.head_labels import check_same_heads, records_of_heads
 
 LARGEST_SHARE = 0.5  # of the machine's memory
 _INFINITE = -1  # the cardinality of an infinite tf.data.Dataset
@@ -184,6 +184,7 @@ def parts_of(which: str, element: Any) -> tuple[Any, ...]:
 
 
 def _joined(which: str, join: Callable[[Any], Any], parts: list[Any]) -> Any:
+    check_same_heads(which, parts)
     trailing = [part.shape[join is np.concatenate :] for part in parts]
     if odd := [i for i, shape in enumerate(trailing) if shape != trailing[0]]:
         raise DataError(

@@ -103,6 +103,23 @@ def records_of_heads(labels: Mapping[Any, Any]) -> npt.NDArray[Any]:
     return records
 
 
+def check_same_heads(which: str, parts: Sequence[npt.NDArray[Any]]) -> None:
+    """Raise DataError if the records of a stream's elements have different heads.
+
+    Args:
+        which: the name of the data in errors.
+        parts: one part of each element, such as its labels; it need not be records.
+    """
+    heads = parts[0].dtype.names
+    for part in parts:
+        if part.dtype.names != heads:
+            found, first = (", ".join(names or ("none",)) for names in (part.dtype.names, heads))
+            raise DataError(
+                f"the {which} data yields labels of the heads {found} after {first}; give each "
+                "image a class for each head, always in one order"
+            )
+
+
 def numbered_heads(
     which: str, labels: npt.NDArray[Any], names: Sequence[str] | None = None
 ) -> Columns:
@@ -156,8 +173,8 @@ def names_of_heads(
         if len(names) < 2 or len(set(names)) < len(names):
             what = "two classes of one name" if len(names) > 1 else f"only the class {names[0]}"
             raise DataError(
-                f"the head {head} has {what}; a head needs at least two different classes to tell "
-                "apart"
+                f"the head {head} has {what}; a head needs at least two different classes; if the "
+                "training set or its first batch lacks some, name all in class_names"
             )
         joined += [class_of_head(head, name) for name in names]
     return tuple(joined)

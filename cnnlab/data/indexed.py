@@ -12,6 +12,7 @@ from cnnlab.base.errors import DataError
 from cnnlab.base.machine import memory_bytes
 from cnnlab.data.array_images import pixels_of
 from cnnlab.data.from_streams import parts_of
+from cnnlab.data.head_labels import check_same_heads
 from cnnlab.data.row_images import RowImages
 from cnnlab.data.specs import ImageRange
 
@@ -66,7 +67,10 @@ def arrays_of_indexed(which: str, data: Any, image_range: ImageRange | None) -> 
     def read(rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         return np.stack([image_of(i, parts_of(which, data[i])) for i in rows.tolist()])
 
-    columns = [np.stack(column) for column in zip(*others, strict=True)]
+    parts_of_all = list(zip(*others, strict=True))
+    for column in parts_of_all:
+        check_same_heads(which, column)
+    columns = [np.stack(column) for column in parts_of_all]
     if keeps:
         return np.stack(images), *columns
     return RowImages(read, np.arange(n), image.shape, image.dtype), *columns

@@ -112,8 +112,9 @@ def class_folders(config: Config, folder: str) -> EvaluationData:
     """
     spec = load_run_data(config).spec
     if spec.targets != "classes":
+        what = "a class for each of several heads" if spec.heads else "no class"
         raise UsageError(
-            f"--images={folder} has a folder for each class, but the run's images have no class; "
+            f"--images={folder} has a folder for each class, but the run's images have {what}; "
             "evaluate it in Python with evaluate(save_dir, data=(images, labels))"
         )
     labels_by_name = {name.replace("/", "_"): i for i, name in enumerate(spec.class_names)}

@@ -65,6 +65,30 @@ def test_elements_of_a_function_may_have_a_label_for_each_head(source: Any) -> N
     assert data.train.labels.tolist() == HELD
 
 
+def test_an_element_without_a_head_is_refused() -> None:
+    def source() -> Any:
+        for place, (image, label) in enumerate(examples()):
+            yield image, {"size": label["size"]} if place == 2 else label
+
+    rows = list(source())
+    for data in (source, Rows(rows)):
+        with pytest.raises(DataError, match="labels of the heads size after colour, size; give"):
+            dataset_from_arrays(data, (IMAGES, GIVEN))
+
+
+class Rows:
+    """Data that is indexed."""
+
+    def __init__(self, rows: list[Any]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Any:
+        return self._rows[index]
+
+
 def test_integers_need_the_kind_and_may_have_names() -> None:
     numbers = [[2, 0], [0, 1], [2, 1], [1, 0]]
     names = {"head_0": ["blue", "grey", "red"], "head_1": ["small", "large"]}
