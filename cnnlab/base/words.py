@@ -45,6 +45,7 @@ MEANT: Final[dict[str, tuple[str, ...]]] = {
     "init": ("kernel_initializer",),
     "l2_reg": ("l2",),
     "label_smooth": ("label_smoothing",),
+    "loss_weights": ("head_weights",),
     "lookahead": ("lookahead_steps",),
     "lr_decay": ("decay_rate",),
     "lr_schedule": ("schedule",),
@@ -70,6 +71,7 @@ MEANT: Final[dict[str, tuple[str, ...]]] = {
     "val_split": ("validation_split",),
     "warmup": ("warmup_steps",),
     "weight_init": ("kernel_initializer",),
+    "y_col": ("heads",),
     # Models.
     "cnn": ("cifar_cnn",),
     "densenet": ("densenet121",),

@@ -20,7 +20,7 @@ from cnnlab.data.specs import AS_GIVEN, DatasetSpec
 from cnnlab.train import Train
 
 _NAME = "features"
-_OF_PICTURES = ("image_size", "group", "init_from", "init_skip", "init_step", "trainable")
+_OF_PICTURES = ("image_size", "group", "heads", "init_from", "init_skip", "init_step", "trainable")
 _SHOWING_IMAGES = ("images", "projector")
 
 

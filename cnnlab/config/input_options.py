@@ -83,6 +83,14 @@ class InputOptions(Options):
         group="data",
         shapes_result=False,
     )
+    heads: list[str] | None = option(
+        None,
+        "for list:FILE.csv: the columns that are kinds of classes, with a softmax head each, as in "
+        "--heads=colour,sleeve",
+        default_text="without a column label or labels, all but path and split",
+        group="data",
+        min_length=1,
+    )
     image_size: list[int] | None = option(
         None,
         "for pictures: height and width that all are resized to, as in --image_size=150,150",
@@ -209,6 +217,14 @@ class InputOptions(Options):
         if value is not None and (len(value) != 2 or min(value) < 1 or max(value) > 10_000):
             raise ValueError("give height and width from 1 to 10000, as in --image_size=150,150")
         return value
+
+    @pydantic.field_validator("heads", mode="before")
+    @classmethod
+    def _listed_columns(cls, value: Any) -> Any:
+        """Accept "colour, sleeve" for a list of names."""
+        if not isinstance(value, str):
+            return value
+        return [name for name in (one.strip() for one in value.split(",")) if name]
 
     @pydantic.field_validator("group")
     @classmethod

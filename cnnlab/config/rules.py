@@ -30,6 +30,8 @@ def contradictions(options: TrainingOptions) -> Iterator[str]:
     """
     if options.steps is not None and options.epochs is not None:
         yield "--steps and --epochs both set the length of the run; give one of them"
+    if options.heads is not None and not options.dataset.startswith("list:"):
+        yield "--heads names columns of a table; it is for --dataset=list:FILE.csv"
     yield from _loss_contradictions(options, mixes_labels(options.augment))
     yield from _update_contradictions(options)
     yield from _schedule_contradictions(options)

@@ -165,6 +165,7 @@ def test_the_other_splits_have_the_same_heads(labels: Any, message: str) -> None
         ({"head_weights": {"colour": 0, "size": 0}}, "at least one factor must be above 0"),
         ({"head_weights": {"size": -1}}, "every factor must be >= 0"),
         ({"head_weights": {"size": 2}, "loss": "a.py:own"}, "does not act on --loss=a.py:own"),
+        ({"heads": ["size"]}, "--heads names columns of a table; it is for --dataset=list:FILE"),
         ({"loss": "sigmoid"}, "--loss=sigmoid is for one class an image, .* use --loss=softmax"),
         ({"loss": "sparse_softmax"}, "use --loss=softmax"),
         ({"class_mode": "categorical"}, "--class_mode=categorical is for one class an image"),
@@ -178,6 +179,11 @@ def test_options_that_do_not_fit_heads(options: dict[str, Any], message: str) ->
     with pytest.raises(UsageError, match=message) as error:
         check_target_options(build(Config, options), made(GIVEN).spec)
     assert "\n" not in str(error.value)
+
+
+def test_names_of_columns_may_be_one_text() -> None:
+    given = {"dataset": "list:a.csv", "heads": "colour, size"}
+    assert build(Config, given).heads == ["colour", "size"]
 
 
 def test_options_that_fit_and_data_without_heads() -> None:

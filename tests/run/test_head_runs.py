@@ -166,7 +166,7 @@ def test_report(run: Any) -> None:
     [
         {"augment": ["flip", "mixup"], "label_smoothing": 0.1},
         {"micro_batches": 2, "head_weights": {"colour": 0.3}},
-        {"precision": "float16", "schedule": "plateau", "eval_steps": 2, "xla": True},
+        {"precision": "float16", "schedule": "plateau", "eval_steps": 2},
     ],
     ids=["mixed", "micro", "float16"],
 )

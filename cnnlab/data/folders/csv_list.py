@@ -10,9 +10,10 @@ import csv
 import functools
 import itertools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from cnnlab.base.errors import DataError
+from cnnlab.base.errors import DataError, nearest
 from cnnlab.base.files import read_text
 from cnnlab.data.folders.class_folders import SPLIT_FOLDERS, check_labels
 from cnnlab.data.folders.found import (
@@ -33,13 +34,17 @@ _COLUMNS = ("path", "label", "split")
 _LABELS = "labels"  # instead of label
 
 
-def list_csv(file: str) -> Listing:
+def list_csv(file: str, chosen: Sequence[str] | None = None) -> Listing:
     """List the pictures that a table names.
 
     Its first line has the names of the columns; without it they are path, label, split. Relative
     paths are from the folder of the table. The column labels has any number of labels, separated by
     ; or none. Without label and labels, the other columns are heads, at least two. A split is
     train, val (or valid, validation) or test.
+
+    Args:
+        file: path of the table.
+        chosen: the columns that are heads; None: as above.
 
     Raises:
         DataError: the table is missing, has another form, or names a file that is missing, a file
@@ -54,8 +59,8 @@ def list_csv(file: str) -> Listing:
     except csv.Error as error:
         raise DataError(f"{file} is not a table in CSV form: {error}") from error
     rows = [(line, [cell.strip() for cell in row]) for line, row in rows if any(row)]
-    columns = _columns(file, rows)
-    heads = _heads(file, columns)
+    columns = _columns(file, rows, chosen)
+    heads = _heads(file, columns, chosen)
     folder = os.path.dirname(os.path.abspath(file))
     found: list[Found] = []
     lines_of: dict[str, int] = {}
@@ -73,7 +78,8 @@ def list_csv(file: str) -> Listing:
         found.append(one)
     if not found:
         raise DataError(f"{file} names no picture; give it rows of {','.join(columns)}")
-    has_several = _LABELS in columns or bool(heads)
+    has_labels = _LABELS in columns and not heads
+    has_several = has_labels or bool(heads)
     names = [labels_of(one, has_several=has_several) for one in found]
     check_labels(file, itertools.chain(*names), has_several=has_several)
     _check_classes(file, heads, names)
@@ -82,7 +88,7 @@ def list_csv(file: str) -> Listing:
     for one, own in zip(found, names, strict=True):
         for name in own:
             if name not in known:
-                what = "label" if _LABELS in columns else "class"
+                what = "label" if has_labels else "class"
                 raise DataError(
                     f"{file}: {one.split} has the {what} {name}, "
                     "which train has not; correct the label of its rows, or add rows to train"
@@ -107,11 +113,21 @@ def _real_folder(folder: str) -> str:
     return os.path.realpath(folder)
 
 
-def _columns(file: str, rows: list[tuple[int, list[str]]]) -> list[str]:
+def _columns(
+    file: str, rows: list[tuple[int, list[str]]], chosen: Sequence[str] | None
+) -> list[str]:
     """Return the names of the columns, and remove the line that has them."""
     if not rows:
         return list(_COLUMNS[:2])
     first = [cell.lower() for cell in rows[0][1]]
+    if chosen is not None:
+        if "path" not in first:
+            raise DataError(
+                f"--heads: {file} does not begin with a line of the names of its columns, such as "
+                f"path,{','.join(chosen)}"
+            )
+        _, names = rows.pop(0)
+        return [name.lower() if name.lower() in ("path", "split") else name for name in names]
     if "path" in first and ("label" in first) != (_LABELS in first):
         del rows[0]
         return first
@@ -127,15 +143,23 @@ def _columns(file: str, rows: list[tuple[int, list[str]]]) -> list[str]:
     return list(_COLUMNS[: len(first)])
 
 
-def _heads(file: str, columns: list[str]) -> tuple[str, ...]:
+def _heads(file: str, columns: list[str], chosen: Sequence[str] | None) -> tuple[str, ...]:
     """Return the columns that are heads; none if there is a column label or labels."""
+    if chosen is not None:
+        others = [name for name in columns if name not in ("path", "split")]
+        for name in chosen:
+            if name not in others:
+                hint = nearest(name, others) or f"; it has {', '.join(columns)}"
+                raise DataError(f"--heads: {file} has no column {name}{hint}")
+        check_head_names(file, chosen)
+        return tuple(chosen)
     heads = tuple(name for name in columns if name not in _COLUMNS)
     if "label" in columns or _LABELS in columns:
         return ()
     if len(heads) == 1:
         raise DataError(
             f"{file} has the columns {', '.join(columns)}; call {heads[0]} label, or give more "
-            "columns, one for each kind of classes"
+            f"columns, one for each kind of classes; --heads={heads[0]} makes it the only kind"
         )
     check_head_names(file, heads)
     return heads
@@ -172,10 +196,10 @@ def _classes(where: str, row: dict[str, str], heads: tuple[str, ...]) -> str:
 def _picture(where: str, row: dict[str, str], folder: str, heads: tuple[str, ...]) -> Found:
     name, label, split = (row.get(column, "") for column in _COLUMNS)
     has_several = _LABELS in row
-    if has_several:
-        label = joined_labels(row[_LABELS])
-    elif heads and name:
+    if heads and name:
         label = _classes(where, row, heads)
+    elif has_several:
+        label = joined_labels(row[_LABELS])
     if not name or not (label or has_several):
         raise DataError(f"{where} has no {'label' if name else 'path'}; add it or remove the line")
     path = os.path.join(folder, os.path.expanduser(name))

@@ -101,7 +101,7 @@ def check_command(
         raise UsageError(f"{path} does not exist; give the folder, or the CSV file, of pictures")
 
     def listing() -> Listing:
-        listed = list_pictures(dataset)
+        listed = list_pictures(dataset, None if config is None else config.heads)
         if config is None or dataset != config.dataset:
             return listed
         divided = divide(

@@ -60,7 +60,7 @@ class Pictures:
                 different sizes, or need more memory than this machine has.
         """
         self._config = config
-        self.listing = list_pictures(config.dataset)
+        self.listing = list_pictures(config.dataset, config.heads)
         is_decided = all(one.split for one in self.listing.found)
         several = self.listing.has_several
         self.found = divide(
@@ -249,14 +249,14 @@ class Pictures:
             )
 
 
-def list_pictures(dataset: str) -> Listing:
-    """List the pictures of folder:PATH or list:FILE.csv.
+def list_pictures(dataset: str, heads: Sequence[str] | None = None) -> Listing:
+    """List the pictures of folder:PATH or list:FILE.csv; heads: see `list_csv`.
 
     Raises:
         DataError: see `list_folder` and `list_csv`.
     """
     kind, _, path = dataset.partition(":")
-    return list_folder(path) if kind == "folder" else list_csv(path)
+    return list_folder(path) if kind == "folder" else list_csv(path, heads)
 
 
 def _digest(found: Sequence[Found]) -> str:

@@ -157,6 +157,17 @@ def test_a_table_with_a_column_for_each_head() -> None:
     assert listing.class_names() == ["kind=a", "kind=b", "Colour=blue", "Colour=red"]
 
 
+def test_columns_that_are_chosen_as_heads() -> None:
+    text = "id,label,path,labels,colour\n7,a,x/0.jpg,u;v,red\n8,b,x/1.png,,blue\n"
+    listing = list_csv(table(text), ["colour", "label"])
+    assert listing.heads == ("colour", "label")
+    assert [one.label for one in listing.found] == ["colour=red;label=a", "colour=blue;label=b"]
+    with pytest.raises(DataError, match="has no column color; did you mean colour"):
+        list_csv(table(text), ["color"])
+    with pytest.raises(DataError, match="does not begin with a line of the names"):
+        list_csv(table("x/0.jpg,a,b\n"), ["a"])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
