@@ -14,6 +14,7 @@ from typing import Any
 
 from cnnlab.base.errors import UsageError, nearest
 from cnnlab.config.arguments import check
+from cnnlab.models.age_gender import age_gender
 from cnnlab.models.airbench import airbench94
 from cnnlab.models.alexnet import alexnet
 from cnnlab.models.cifar_cnn import cifar_cnn
@@ -40,6 +41,7 @@ from cnnlab.models.xray_cnn import xray_cnn
 ModelFunction = Callable[..., Any]
 
 MODELS: dict[str, ModelFunction] = {
+    "age_gender": age_gender,
     "airbench94": airbench94,
     "cats_dogs": simple_cnn,
     "cifar_cnn": cifar_cnn,

@@ -105,6 +105,18 @@ GOLDEN: dict[str, tuple[tuple[int, int, int], int, int, dict[str, list[int]]]] =
         | layer("dense1", 31 * 31 * 128, 128)
         | layer("logits", 128, 2),
     ),
+    # 14,208 + 614,656 + 885,120 + 9,634,304 + 262,656 + 5,130
+    "age_gender": (
+        (227, 227, 3),
+        10,
+        11_416_074,
+        layer("conv1", 7, 7, 3, 96)
+        | layer("conv2", 5, 5, 96, 256)
+        | layer("conv3", 3, 3, 256, 384)
+        | layer("dense1", 7 * 7 * 384, 512)
+        | layer("dense2", 512, 512)
+        | layer("logits", 512, 10),
+    ),
     # 1,400 + 22,550 + 16*16*50*512+512 + 5,130
     "cifar_two_conv": (
         CIFAR,

@@ -130,6 +130,26 @@ TINY = ("--steps=2", "--batch_size=5", "--device=cpu", "--eval_steps=2", "--summ
 
 
 @pytest.mark.slow
+def test_age_and_gender(tmp_path: Path) -> None:
+    """One network learns both, and evaluate has precision and recall of each class of both."""
+    ages, lines = ("(0, 2)", "(25, 32)", "(60, 100)"), ["path,age,gender"]
+    for i in range(30):
+        draw(tmp_path / f"data/faces/{i}.jpg", (300 + i, 280), 60.0 + 60 * (i % 3))
+        lines.append(f'{i}.jpg,"{ages[i % 3]}",{"fm"[i // 3 % 2]}')
+    Path(tmp_path, "data/faces/faces.csv").write_text("\n".join(lines))
+    result = run(
+        tmp_path, "train", "--config=age_gender", "--save_dir=run", "--batch_size=5", *SHORT
+    )
+    assert (result["step"], sorted(result["heads"])) == (4, ["age", "gender"])
+    heads = run(tmp_path, "evaluate", "--save_dir=run", "--split=train")["heads"]
+    for head, classes in (("age", 3), ("gender", 2)):
+        assert len(heads[head]["per_class"]) == classes
+        assert {"precision", "recall"} <= heads[head]["per_class"][0].keys()
+    answer = run(tmp_path, "predict", "data/faces/0.jpg", "--save_dir=run")[0]
+    assert answer["heads"]["age"]["class"] in ages
+
+
+@pytest.mark.slow
 def test_bottleneck(few_cats_and_dogs: Path, vgg16: tuple[Any, str]) -> None:
     """The features are those that Keras computes, from its own form of the pixels."""
     from tf_keras.applications.vgg16 import preprocess_input
