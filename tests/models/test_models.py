@@ -234,7 +234,7 @@ def test_finding_models() -> None:
     assert find_model("mnist_cnn") is MODELS["mnist_cnn"]
     with pytest.raises(UsageError, match=r"unknown model cifar_cmn; did you mean cifar_cnn\?"):
         find_model("cifar_cmn")
-    with pytest.raises(UsageError, match="unknown model q; known: airbench94, "):
+    with pytest.raises(UsageError, match="unknown model q; known: age_gender, "):
         find_model("q")
     with pytest.raises(UsageError, match="does not have the code of its model os:system"):
         find_model("os:system")
