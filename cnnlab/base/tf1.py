@@ -56,6 +56,7 @@ framework_ops: Any = _LazyModule("tensorflow.python.framework.ops")
 eager_context: Any = _LazyModule("tensorflow.python.eager.context")
 tf2_switch: Any = _LazyModule("tensorflow.python.tf2")
 config_pb2: Any = _LazyModule("tensorflow.core.protobuf.config_pb2")
+util_port: Any = _LazyModule("tensorflow.python.util._pywrap_util_port")
 kernels: Any = _LazyModule("tensorflow.python.framework.kernels")
 xla_ops: Any = _LazyModule("tensorflow.compiler.tf2xla.ops.gen_xla_ops")
 timeline: Any = _LazyModule("tensorflow.python.client.timeline")
@@ -260,9 +261,7 @@ def on_calling_thread() -> Any:
 
 def onednn_is_on() -> bool:
     """Return whether TensorFlow uses oneDNN on this CPU."""
-    with quiet_stderr():
-        from tensorflow.python.util import _pywrap_util_port
-    return bool(_pywrap_util_port.IsMklEnabled())
+    return bool(util_port.IsMklEnabled())
 
 
 def onednn_uses_avx512() -> bool:
