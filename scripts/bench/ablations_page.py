@@ -29,11 +29,12 @@ def markdown(results: Mapping[str, Any]) -> str:
             "images, and on test images, after the last step: means over the seeds 1, 2, ... and "
             "their standard deviations in percentage points. The gap is training minus test. Where "
             "an ingredient has a strength, it was chosen by the validation accuracy with another "
-            "seed. The test images chose nothing. These commands wrote the page:"
+            "seed. The test images chose nothing. This wrote the page:"
         ),
         "",
         "    python scripts/bench/ablations.py --data_dir=./data",
-        "    python scripts/bench/ablations.py --data_dir=./data --tables=lrn",
+        *["    python scripts/bench/ablations.py --data_dir=./data --tables=lrn"]
+        * ("lrn" in results["tables"]),
         "",
         "![accuracy on training and test images](ablations.png)",
     ]
@@ -61,7 +62,7 @@ def _shown(options: Options) -> str:
     if options.get("augment") == CENTRAL:
         return "the central 24x24 of each image"
     texts = [
-        json.dumps(value).replace('"', "") if isinstance(value, dict | list) else value
+        "'" + json.dumps(value).replace('"', "") + "'" if isinstance(value, dict | list) else value
         for value in options.values()
     ]
     return " ".join(f"`--{k}={v}`" for k, v in zip(options, texts, strict=True)) or "none"

@@ -110,8 +110,8 @@ def test_the_environment_is_set_unless_it_was(
 ) -> None:
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
     script = (
-        "import os; from cnnlab.base.tf1 import onednn_is_on; is_on = onednn_is_on();"  # its first use
-        "print(os.environ['TF_ENABLE_ONEDNN_OPTS'], is_on)"
+        "import os; from cnnlab.base.tf1 import onednn_is_on; on = onednn_is_on();"  # loads it
+        "print(os.environ['TF_ENABLE_ONEDNN_OPTS'], on)"
     )
     given = commands.start_python("-c", script, cwd=tmp_path, TF_ENABLE_ONEDNN_OPTS="0")
     ours = commands.start_python("-c", script, cwd=tmp_path)
