@@ -149,9 +149,11 @@ def test_a_changed_result_is_noticed() -> None:
     assert "43.21%" not in pages.results_page(ROWS)
     fewer = pages.results_page(rows[1:])
     assert f"| `{rows[0]['system']}`" not in fewer
-    assert (
-        fewer.count("Not measured yet.") == pages.results_page(rows).count("Not measured yet.") + 1
-    )
+    counts = [
+        " ".join(page.split()).count("Not measured yet.")  # on one line, too
+        for page in (fewer, pages.results_page(rows))
+    ]
+    assert counts[0] == counts[1] + 1
 
 
 def test_every_measured_workload_is_there() -> None:
