@@ -110,9 +110,11 @@ def test_predictions_and_exports_agree(run: Any) -> None:
             own = dict(zip(head.class_names, row[head.columns].tolist(), strict=True))
             assert sum(own.values()) == pytest.approx(1, abs=1e-5)
             best = sorted(own.items(), key=lambda pair: -pair[1])[:2]
-            told = [(one["class"], one["probability"]) for one in answer["heads"][head.name]["top"]]
-            assert [name for name, _ in told] == [name for name, _ in best]
-            np.testing.assert_allclose([p for _, p in told], [p for _, p in best], atol=1e-5)
+            listed = [
+                (one["class"], one["probability"]) for one in answer["heads"][head.name]["top"]
+            ]
+            assert [name for name, _ in listed] == [name for name, _ in best]
+            np.testing.assert_allclose([p for _, p in listed], [p for _, p in best], atol=1e-5)
     text = "".join(FORMATS["csv"](iter(found)))
     assert text.splitlines()[0].startswith("file,colour_class,colour_probability,colour_class_2,")
     assert "; size: " in "".join(FORMATS["text"](iter(found)))
