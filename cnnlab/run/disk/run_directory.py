@@ -212,20 +212,19 @@ class RunDirectory:
     def _kept_by_time(self) -> frozenset[int]:
         """Return the steps of the checkpoints that keep_every_hours keeps.
 
-        As in `tf.train.Saver`: of the checkpoints in order, the first one later than a due time is
-        kept, and the due time advances by keep_every_hours. A checkpoint's time is that of the last
-        line of metrics.jsonl up to its step. So the choice is the same after a resume.
+        They are the first one of each period, but not of the period at the start. A checkpoint's
+        time is that of the last line of metrics.jsonl up to its step. So the choice is the same
+        after a resume, and a kept checkpoint that was deleted by hand is not made up for later.
         """
         if self._config.keep_every_hours is None or self._config.max_to_keep is None:
             return frozenset()
         lines = [(n["step"], n["seconds"]) for n in read_metrics(self.path) if "seconds" in n]
-        kept: list[int] = []
+        first_of: dict[float, int] = {}  # number of a period to step
         for step in self.checkpoints.steps():
             place = bisect.bisect_right(lines, (step, math.inf))
             secs = lines[place - 1][1] if place else 0.0
-            if secs > 3600 * self._config.keep_every_hours * (len(kept) + 1):
-                kept.append(step)
-        return frozenset(kept)
+            first_of.setdefault(secs // (3600 * self._config.keep_every_hours), step)
+        return frozenset(step for period, step in first_of.items() if period)
 
     def _prune_best(self, anchors: frozenset[int] | None) -> None:
         """Delete best steps, but for the newest and those that a resumed run may need.

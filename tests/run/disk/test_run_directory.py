@@ -248,7 +248,7 @@ def test_overwriting_keeps_what_is_not_of_a_run() -> None:
 
 
 def test_one_checkpoint_for_each_period_of_hours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kept ones are those of tf.train.Saver, also if each one is saved by a resumed run."""
+    """The kept ones are those of tf.train.Saver, also if each is saved by a resumed run."""
     minutes = [20, 40, 70, 71, 110, 130, 135, 200, 320, 330, 340]  # of training, at each checkpoint
     now = 0.0
     monkeypatch.setattr(time, "time", lambda: now)
@@ -269,3 +269,17 @@ def test_one_checkpoint_for_each_period_of_hours(monkeypatch: pytest.MonkeyPatch
         theirs = Checkpoints(Path("theirs")).steps()
         assert run.checkpoints.steps() == theirs, step
     assert theirs == [3, 6, 8, 9, 10, 11]
+
+
+def test_hours_count_from_the_start_of_a_run_that_got_the_option_later() -> None:
+    """Ten hours without the option, and a checkpoint that was deleted by hand, change nothing."""
+    SAVE.mkdir()
+    minutes = range(600, 800, 10)
+    lines = [line(minute, "train", seconds=60.0 * minute) for minute in minutes]
+    (SAVE / "metrics.jsonl").write_text("".join(lines))
+    for minute in minutes:
+        (SAVE / f"model.ckpt-{minute}.index").touch()
+    run = directory(max_to_keep=2, keep_every_hours=1, overwrite=True)
+    assert run._kept_by_time() == {600, 660, 720, 780}
+    (SAVE / "model.ckpt-660.index").unlink()
+    assert run._kept_by_time() == {600, 670, 720, 780}
