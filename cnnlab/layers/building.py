@@ -11,6 +11,7 @@ from cnnlab.base.errors import UsageError
 from cnnlab.base.tf1 import legacy_convolutional, mixed_precision, tf
 from cnnlab.layers import tower as towers
 from cnnlab.layers.activations import find_activation
+from cnnlab.layers.data_format import lacks_channels_first, to_channels_first, to_channels_last
 from cnnlab.layers.initializers import find_initializer
 
 KINDS_WITH_KERNEL: Final = (
@@ -52,10 +53,20 @@ def apply_layer(layer_class: Any, kind: str, arguments: dict[str, Any], **call: 
         # Under this policy variables are float32, and the layer casts them when it uses them.
         arguments["dtype"] = mixed_precision.Policy(f"mixed_{tower.precision}")
         inputs = tf.cast(inputs, tower.precision, name=f"{name}/cast_inputs")
+    is_transposed = (
+        arguments.get("data_format") == "channels_first"
+        and kind != "flatten"  # computes both layouts everywhere
+        and lacks_channels_first(inputs)
+    )
+    if is_transposed:
+        arguments["data_format"] = "channels_last"
+        inputs = to_channels_last(inputs)
     layer = layer_class(name=name, _scope=name, _reuse=tf.AUTO_REUSE, **arguments)
     # Layers contain no Python code that TensorFlow must translate, and its search for some is slow.
     with _devices_known_to_keras(arguments.get("data_format")):
         outputs = tf.autograph.experimental.do_not_convert(layer)(inputs, **call)
+    if is_transposed:
+        outputs = to_channels_first(outputs)
     if is_mixed:
         # Between layers everything is float32. So a model's own code, batch norm and the loss need
         # not know the precision.

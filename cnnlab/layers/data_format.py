@@ -20,15 +20,15 @@ def arrange(images: Any, data_format: str = "channels_last", *, min_size: int = 
 
     Args:
         images: float [batch, height, width, channels].
-        data_format: channels_last, or channels_first. The latter is for GPUs; a CPU can compute it
-            only with oneDNN.
+        data_format: channels_last, or channels_first. The latter is for GPUs. A CPU without oneDNN
+            computes it in transposed copies, which is slower and gives the same figures.
         min_size: the smallest height and width that the model accepts, in pixels (>= 1).
 
     Returns:
         float [batch, height, width, channels] or [batch, channels, height, width].
 
     Raises:
-        CnnlabError: the images are too small, or the device cannot compute channels_first.
+        CnnlabError: the images are too small.
     """
     height, width = images.shape[1:3].as_list()
     if any(side is not None and side < min_size for side in (height, width)):
@@ -39,13 +39,7 @@ def arrange(images: Any, data_format: str = "channels_last", *, min_size: int = 
     towers.current().data_format = data_format
     if data_format == "channels_last":
         return images
-    images = tf.transpose(images, [0, 3, 1, 2])
-    if is_on_cpu(images) and not onednn_is_on():
-        raise CnnlabError(
-            "data_format=channels_first needs a GPU: on this CPU, without oneDNN, TensorFlow does "
-            "not support it; use data_format=channels_last, or set TF_ENABLE_ONEDNN_OPTS=1"
-        )
-    return images
+    return to_channels_first(images)
 
 
 def channel_axis(inputs: Any) -> int:
@@ -65,8 +59,23 @@ def with_channels_last(function: Callable[[Any], Any], inputs: Any) -> Any:
     """
     if not _has_channels_first(inputs):
         return function(inputs)
-    outputs = function(tf.transpose(inputs, [0, 2, 3, 1]))
-    return tf.transpose(outputs, [0, 3, 1, 2])
+    return to_channels_first(function(to_channels_last(inputs)))
+
+
+def to_channels_last(inputs: Any) -> Any:
+    """Return [batch, channels, ...] transposed to [batch, ..., channels]."""
+    return tf.transpose(inputs, [0, *range(2, inputs.shape.rank), 1])
+
+
+def to_channels_first(inputs: Any) -> Any:
+    """Return [batch, ..., channels] transposed to [batch, channels, ...]."""
+    channels = inputs.shape.rank - 1
+    return tf.transpose(inputs, [0, channels, *range(1, channels)])
+
+
+def lacks_channels_first(inputs: Any) -> bool:
+    """Return whether TensorFlow has no kernels for channels first where `inputs` are computed."""
+    return is_on_cpu(inputs) and not onednn_is_on()
 
 
 def _has_channels_first(inputs: Any) -> bool:

@@ -7,14 +7,12 @@ import numpy as np
 import pytest
 
 from cnnlab import Hook, Train, layers
-from cnnlab.base.tf1 import legacy_convolutional, onednn_is_on, tf
+from cnnlab.base.tf1 import legacy_convolutional, tf
 from cnnlab.export import export
+from cnnlab.layers import data_format
 from cnnlab.layers.tower import Tower, building
-from tests import small_run
+from tests import commands, small_run
 
-pytestmark = pytest.mark.skipif(
-    not onednn_is_on(), reason="this CPU computes channels_first with oneDNN only"
-)
 CIFAR_STEM = {"stem": "cifar"}
 
 
@@ -74,6 +72,69 @@ def test_all_commands(tmp_path: Path) -> None:
         tf.import_graph_def(graph_def, name="")
         outputs = session.run("probabilities:0", {"images:0": data[1][0]})
     np.testing.assert_allclose(outputs, found["channels_first"][2], rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_all_commands_without_onednn(tmp_path: Path) -> None:
+    """TensorFlow's own kernels on a CPU know channels last only."""
+    test = f"{Path(__file__)}::{test_all_commands.__name__}"
+    words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "slow", test)
+    process = commands.start_python(*words, cwd=commands.ROOT, TF_ENABLE_ONEDNN_OPTS="0")
+    done = commands.finish(process, tmp_path)
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+KINDS: dict[str, tuple[int, Any]] = {  # name: number of axes of the images, layer
+    "conv1d": (1, lambda x, form: layers.conv1d(x, 5, 3, padding="same", data_format=form)),
+    "conv2d": (2, lambda x, _: layers.conv2d(x, 5, 3, 2, activation="relu")),
+    "conv3d": (3, lambda x, form: layers.conv3d(x, 5, 3, data_format=form)),
+    "transpose": (2, lambda x, _: layers.conv2d_transpose(x, 5, 3, 2)),
+    "depthwise": (2, lambda x, _: layers.depthwise_conv2d(x, 3)),
+    "separable": (2, lambda x, _: layers.separable_conv2d(x, 5, 3, dilation_rate=2)),
+    "max": (2, lambda x, _: layers.max_pooling2d(x, 3, 2, "same")),
+    "mean": (2, lambda x, _: layers.average_pooling2d(x, 3, 2, "same")),
+    "flatten": (2, lambda x, _: layers.flatten(x)),
+    "lrn": (2, lambda x, _: layers.local_response_normalization(x)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_layers_without_onednn(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outputs and gradients are those of channels last, and no kernel with channels first is used.
+
+    Only batch norm has one in TensorFlow itself.
+    """
+    monkeypatch.setattr(data_format, "onednn_is_on", lambda: False)
+    axes, layer = KINDS[kind]
+    images = np.random.default_rng(1).normal(size=(2, *[6] * axes, 4)).astype(np.float32)
+    found = []
+    for form in ("channels_last", "channels_first"):
+        with tf.Graph().as_default() as graph, tf.Session() as session, building(Tower(1)) as tower:
+            tower.data_format = form
+            given = tf.constant(images)
+            x = data_format.to_channels_first(given) if form == "channels_first" else given
+            outputs = layer(x, form)
+            gradients = tf.gradients(tf.square(outputs), [given, *tf.trainable_variables()])
+            if form == "channels_first" and outputs.shape.rank == images.ndim:
+                outputs = data_format.to_channels_last(outputs)
+            formats = {
+                op.get_attr("data_format")
+                for op in graph.get_operations()
+                if "data_format" in op.node_def.attr
+            }
+            session.run(tf.global_variables_initializer())
+            found.append(session.run([outputs, *gradients]))
+    assert formats <= {b"NHWC", b"NDHWC"}
+    for last, first in zip(*found, strict=True):
+        np.testing.assert_allclose(first, last, rtol=1e-5, atol=1e-5)
+
+
+def test_a_gpu_computes_channels_first_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network is built for a GPU, which need not exist."""
+    monkeypatch.setattr(data_format, "onednn_is_on", lambda: False)
+    with tf.Graph().as_default(), tf.device("/gpu:0"), building(Tower(1)):
+        x = layers.conv2d(layers.arrange(tf.zeros([1, 8, 8, 3]), "channels_first"), 4, 3)
+        assert x.op.inputs[0].op.get_attr("data_format") == b"NCHW"
 
 
 @pytest.mark.slow

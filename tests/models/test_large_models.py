@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnlab import Train
 from cnnlab.base.errors import CnnlabError
-from cnnlab.base.tf1 import onednn_is_on, tf
-from cnnlab.layers import data_format as arrangement
+from cnnlab.base.tf1 import tf
 from cnnlab.layers.tower import Tower, building
 from cnnlab.models import MODELS
 
@@ -107,7 +105,6 @@ def test_the_smallest_images(name: str, size: int, options: dict[str, Any]) -> N
         build(name, less, 10, **options)
 
 
-@pytest.mark.skipif(not onednn_is_on(), reason="this CPU computes channels_first with oneDNN only")
 @pytest.mark.parametrize("training", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "name",
@@ -150,12 +147,3 @@ def test_channels_first_gives_the_same_logits(name: str, training: bool) -> None
     # of the largest with channels first, and by 3e-5 with channels last.
     most = 5e-4 if training and name == "mobilenet_v2" else 1e-4
     np.testing.assert_allclose(first, last, rtol=1e-3, atol=most * np.abs(last).max())
-
-
-def test_channels_first_without_a_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arrangement, "onednn_is_on", lambda: False)
-    options = {"data_format": "channels_first"}
-    with pytest.raises(CnnlabError, match="data_format=channels_first needs a GPU: on this CPU, "):
-        Train(model="resnet20", model_options=options, device="cpu").build_graph()
-    with tf.Graph().as_default(), tf.device("/gpu:0"):
-        build("squeezenet", 32, 10, stem="cifar", **options)
