@@ -12,7 +12,7 @@ from cnnlab.config.config import Config
 # defines. Other functions round in other ways at the end of an array than in its middle.
 AUGMENTATIONS: Final = (
     *("flip", "vertical_flip", "alternating_flip"),
-    *("pad_and_crop", "translate", "random_crop", "cutout"),
+    *("pad_and_crop", "translate", "random_crop", "central_crop", "cutout"),
     "normalize",
 )
 SCALINGS: Final = ("unit", "none", "symmetric", "normalize", "caffe", "torch")

@@ -30,7 +30,7 @@ from cnnlab import Train
 from cnnlab.base.files import write_atomically
 from cnnlab.base.machine import commit, describe_machine, versions
 from cnnlab.data.datasets import Split, load_dataset
-from scripts.bench.ablations_page import CENTRAL, SPLITS, Options, markdown, plot
+from scripts.bench.ablations_page import SPLITS, Options, markdown, plot
 
 CHOICE_SEED: Final = 100  # of the runs by which a strength is chosen
 MEASURED_SEEDS: Final = 3
@@ -41,6 +41,7 @@ DISTORTIONS: Final = [
     {"contrast": {"lower": 0.2, "upper": 1.8}},
     "standardize",
 ]
+CENTRE: Final = [{"central_crop": {"size": 24}}, "standardize"]  # images of the same size
 
 
 class Table(NamedTuple):
@@ -133,7 +134,7 @@ TABLES: Final[dict[str, Table]] = {
             "as the text has it": [{}],
             "no LRN": [{"model_options": {"lrn": False}}],
             "no L2": [{"model_options": {"l2": 0.0}}],
-            "no augmentation": [{"augment": CENTRAL}],
+            "no augmentation": [{"augment": CENTRE}],
         },
     ),
 }
@@ -170,9 +171,6 @@ class Runs:
         given = {**table.base, **options, "eval_steps": tenth, "eval_examples": 1000}
         given.update(steps=steps, summary_steps=tenth, checkpoint_steps=steps, max_to_keep=1)
         splits = self._splits(table.images)
-        if given.get("augment") == CENTRAL:
-            given["augment"] = ["standardize"]
-            splits = [Split(s.images[:, 4:28, 4:28], s.labels) for s in splits]
         print(f"{options or 'plain'}, seed {seed} ...", file=sys.stderr, flush=True)
         pairs = tuple((split.images, split.labels) for split in splits)
         run_dir = str(folder / "run")

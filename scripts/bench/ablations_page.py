@@ -16,7 +16,6 @@ from scripts.bench.report import machine_lines
 
 Options = dict[str, Any]
 SPLITS: Final = ("train", "validation", "test")
-CENTRAL: Final = "CENTRAL"  # of augment: none, and images cut to their central 24x24 beforehand
 
 
 def markdown(results: Mapping[str, Any]) -> str:
@@ -59,8 +58,6 @@ def markdown(results: Mapping[str, Any]) -> str:
 
 
 def _shown(options: Options) -> str:
-    if options.get("augment") == CENTRAL:
-        return "the central 24x24 of each image"
     texts = [
         "'" + json.dumps(value).replace('"', "") + "'" if isinstance(value, dict | list) else value
         for value in options.values()

@@ -42,9 +42,10 @@ def prepared(own: OwnRows | None, augment: list[Any], scaling: str) -> list[dict
         return [session.run(batch, feed) for feed in feeds]
 
 
+CROPS = ({"central_crop": {"size": 8}}, {"random_crop": {"size": 5}})
 CASES: list[tuple[list[Any], str]] = [
     (["flip", "vertical_flip", "pad_and_crop", "cutout"], "caffe"),
-    (["alternating_flip", "translate", {"random_crop": {"size": 5}}], "symmetric"),
+    (["alternating_flip", *CROPS, "translate"], "symmetric"),
 ]
 
 

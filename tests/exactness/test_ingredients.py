@@ -43,9 +43,10 @@ PAIRS = {
     }
     for optimizer, schedule in zip(OPTIMIZERS, SCHEDULES, strict=True)
 }
+CROPS = ("random_crop", "central_crop")  # by default larger than these images
 ALL_AUGMENTATIONS = {
     "moving": {"augment": ["alternating_flip", "vertical_flip", {"random_crop": {"size": 6}}]},
-    "computing": {"augment": [n for n in AUGMENTATIONS if n not in ("mixup", "random_crop")]},
+    "computing": {"augment": [n for n in AUGMENTATIONS if n not in ("mixup", *CROPS)]},
     "mixing": {
         "augment": ["flip", "cutmix", "mixup", "normalize"],
         "label_smoothing": 0.1,
@@ -107,7 +108,7 @@ def test_every_optimizer_with_every_schedule(tmp_path: Path, optimizer: str, sch
 @pytest.mark.slow
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_each_augmentation(tmp_path: Path, name: str) -> None:
-    check(tmp_path, {"augment": [{"random_crop": {"size": 5}} if name == "random_crop" else name]})
+    check(tmp_path, {"augment": [{name: {"size": 5}} if name in CROPS else name]})
 
 
 @pytest.mark.slow

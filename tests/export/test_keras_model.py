@@ -86,7 +86,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The folder of a run, exported; with images and what `predict` says of them."""
     folder = tmp_path_factory.mktemp("keras")
     options = {"steps": 3, "scaling": "normalize", "ema_decay": 0.9}
-    augment = ["flip", {"random_crop": {"size": 7}}]
+    augment = ["flip", {"central_crop": {"size": 7}}]
     with small_run.make(folder / "run", every_kind, augment=augment, **options) as train:
         train.train()
         images = small_run.arrays()[1][0]

@@ -48,13 +48,14 @@ def has_gpu_kernel(node: Any) -> bool:
     return False
 
 
-SIMPLE = [name for name in AUGMENTATIONS if name not in ("random_crop", "mixup", "cutmix")]
+OTHERS = ("random_crop", "central_crop", "mixup", "cutmix")
+SIMPLE = [name for name in AUGMENTATIONS if name not in OTHERS]
 RUNS: dict[str, dict[str, Any]] = {
     "defaults": {},
     "precision": {"precision": "float16", "ema_decay": 0.9},
     "moving": {"augment": SIMPLE, "optimizer": "muon", "lookahead_steps": 2},
     "mixing": {
-        "augment": [{"random_crop": {"size": 6}}, "mixup", "cutmix"],
+        "augment": [{"central_crop": {"size": 7}}, {"random_crop": {"size": 6}}, "mixup", "cutmix"],
         "optimizer": "rmsprop",
         "class_weights": "balanced",
         "schedule": "plateau",

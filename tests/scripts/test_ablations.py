@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scripts.bench import ablations
-from scripts.bench.ablations_page import CENTRAL, markdown
+from scripts.bench.ablations_page import markdown
 
 TABLE = ablations.Table(
     "a network", 100, 6, {"model": "m"}, {"none": [{}], "L2": [{"l2": 0.1}, {"l2": 0.5}]}
@@ -62,7 +62,7 @@ def test_the_page_shows_the_gap(tmp_path: Path) -> None:
     seeds = [{"train": 0.9, "validation": 0.5, "test": 0.4}]
     seeds += [{"train": 1.0, "validation": 0.5, "test": 0.6}]
     row = {"kind": "L2", "options": {"l2": 0.5}, "tried": [], "seeds": seeds}
-    other = {"kind": "cut", "options": {"augment": CENTRAL}, "tried": [], "seeds": seeds[:1]}
+    other = {**row, "kind": "cut", "options": {"augment": ablations.CENTRE}, "seeds": seeds[:1]}
     table = {"about": "A network", "images": None, "steps": 6, "rows": [row, other]}
     results = tmp_path / "results" / "ablations.json"
     results.parent.mkdir()
@@ -75,26 +75,31 @@ def test_the_page_shows_the_gap(tmp_path: Path) -> None:
     assert page == markdown(written)
     cells = "95.0 ± 7.1 | 50.0 ± 0.0 | 50.0 ± 14.1 | 45.0 ± 7.1 | 2 |"
     assert f"| L2 | `--l2=0.5` | {cells}" in page.splitlines()
-    assert "| cut | the central 24x24 of each image | 90.0 | 50.0 | 40.0 | 50.0 | 1 |" in page
+    cut = "`--augment='[{central_crop: {size: 24}}, standardize]'`"
+    assert f"| cut | {cut} | 90.0 | 50.0 | 40.0 | 50.0 | 1 |" in page
     assert (tmp_path / "docs/ablations.png").stat().st_size > 1000
 
 
 def test_the_options_of_the_tables_are_valid() -> None:
     from cnnlab.config.resolve import resolve
+    from cnnlab.data.augment.recipe import shape_after
     from cnnlab.models import check_model_options, find_model
 
     for table in ablations.TABLES.values():
+        seen = []
         for options in (o for candidates in table.kinds.values() for o in candidates):
             given = {**table.base, **options}
-            given["augment"] = [] if given.get("augment") == CENTRAL else given.get("augment", [])
+            seen.append(given)
             config = resolve(given)
             check_model_options(find_model(config.model), config.model_options)
+        sizes = {str(shape_after(given.get("augment", []), (32, 32, 3))) for given in seen}
+        assert len(sizes) == 1  # so that the networks of a table have the same weights
 
 
 @pytest.mark.slow
 def test_runs_are_made_once(runs: ablations.Runs, tmp_path: Path) -> None:
     table = ablations.TABLES["regularization"]._replace(images=60, steps=4)
-    table = table._replace(kinds={"none": [{}], "cut": [{"augment": CENTRAL}]})
+    table = table._replace(kinds={"none": [{}], "cut": [{"augment": ablations.CENTRE}]})
     for _ in range(2):
         ablations.make_all(runs, [table], seeds=1)
     figures = sorted((tmp_path / "work").glob("*/figures.json"))

@@ -99,7 +99,7 @@ def augment_and_mix(
 
 
 def evaluation_view(images: Any, entries: list[Any]) -> Any:
-    """Return what evaluation sees: a central crop where training crops at random, else the images.
+    """Return what evaluation sees: a central crop where training crops, else the images.
 
     Args:
         images: [batch, height, width, channels], any dtype.

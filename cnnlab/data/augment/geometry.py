@@ -130,8 +130,22 @@ def random_crop(images: Any, keys: StepKeys, size: Annotated[int, Field(ge=1)] =
     return tf.ensure_shape(windows, [None, size, size, images.shape[3]])
 
 
-def central_crop(images: Any, size: int) -> Any:
-    """Crop the central size x size window; if there are two central ones, the upper or left one."""
+def central_crop(
+    images: Any, keys: StepKeys | None = None, size: Annotated[int, Field(ge=1)] = 24
+) -> Any:
+    """Crop the central window, in training as in evaluation: as `random_crop`, without the chance.
+
+    If there are two central windows, it is the upper or the left one.
+
+    Args:
+        images: [batch, height, width, channels], any dtype.
+        keys: unused, since nothing is random.
+        size: height and width of the window, in pixels; at most those of the image.
+
+    Returns:
+        [batch, size, size, channels].
+    """
+    del keys
     top, left = ((length - size) // 2 for length in images.shape[1:3].as_list())
     return images[:, top : top + size, left : left + size]
 
@@ -188,7 +202,7 @@ def central_scaled_crop(images: Any, size: int, lower: int, upper: int) -> Any:
     resized = tf.raw_ops.ResizeBilinear(
         images=tf.cast(images, tf.float32), size=new_sides, half_pixel_centers=True
     )
-    return central_crop(resized, size)
+    return central_crop(resized, size=size)
 
 
 def _windows(images: Any, offsets: Any, height: Any, width: Any) -> Any:

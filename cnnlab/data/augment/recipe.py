@@ -34,6 +34,9 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "random_crop": Augmentation(
         geometry.random_crop, moves_only=True, evaluation_view=geometry.central_crop
     ),
+    "central_crop": Augmentation(
+        geometry.central_crop, moves_only=True, evaluation_view=geometry.central_crop
+    ),
     "scale_jitter": Augmentation(
         geometry.scale_jitter, evaluation_view=geometry.central_scaled_crop
     ),
@@ -122,10 +125,10 @@ def shape_after(entries: list[Any], image_shape: tuple[int, int, int]) -> tuple[
             raise UsageError(
                 f"--augment: {name} needs colour images with 3 channels; these have {channels}"
             )
-        if name == "random_crop":
+        if name in ("random_crop", "central_crop"):
             if given["size"] > min(height, width):
                 raise UsageError(
-                    f"--augment: random_crop of {given['size']} from images of {height} x {width}; "
+                    f"--augment: {name} of {given['size']} from images of {height} x {width}; "
                     "use a smaller size"
                 )
             height = width = given["size"]

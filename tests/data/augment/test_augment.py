@@ -39,7 +39,10 @@ def shares_of(found: np.ndarray, *candidates: np.ndarray) -> list[float]:
     return [which.mean() for which in is_which]
 
 
-CROPS = {"random_crop": {"size": 7}, "scale_jitter": {"size": 7, "lower": 8, "upper": 13}}
+CROPS: dict[str, dict[str, int]] = {
+    **{name: {"size": 7} for name in ("random_crop", "central_crop")},
+    "scale_jitter": {"size": 7, "lower": 8, "upper": 13},
+}
 ALONE = [n for n in AUGMENTATIONS if n not in MIXING and n != "alternating_flip"]
 
 
@@ -54,7 +57,7 @@ def test_types_sizes_and_keys(name: str, dtype: Any) -> None:
     size = (7, 7) if name in CROPS else (HEIGHT, WIDTH)
     assert found.shape == (COUNT, *size, 3)
     np.testing.assert_array_equal(found, call(name, images, **arguments))
-    assert (found != call(name, images, step=1, **arguments)).any()
+    assert (found != call(name, images, step=1, **arguments)).any() == (name != "central_crop")
 
 
 @pytest.mark.parametrize("name", [n for n in ALONE if n not in ("saturation", "hue")])
@@ -106,8 +109,10 @@ def test_random_crop_and_its_central_view() -> None:
     windows = [IMAGES[:, y : y + 7, x : x + 7] for y in range(4) for x in range(8)]
     shares = shares_of(found, *windows)
     assert sum(share > 0 for share in shares) > 20
-    central = evaluation_view(tf.constant(IMAGES), ["flip", {"random_crop": {"size": 7}}])
-    np.testing.assert_array_equal(central.numpy(), IMAGES[:, 1:8, 3:10])
+    for name in ("random_crop", "central_crop"):
+        central = evaluation_view(tf.constant(IMAGES), ["flip", {name: {"size": 7}}])
+        np.testing.assert_array_equal(central.numpy(), IMAGES[:, 1:8, 3:10])
+    np.testing.assert_array_equal(run([{"central_crop": {"size": 7}}]), IMAGES[:, 1:8, 3:10])
 
 
 def test_scale_jitter_keeps_straight_lines_and_stays_inside() -> None:

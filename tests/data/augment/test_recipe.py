@@ -52,8 +52,9 @@ def test_a_scaling_may_end_the_list() -> None:
 
 def test_shapes_and_entries_that_do_not_fit_them() -> None:
     assert shape_after(["flip", {"random_crop": {"size": 24}}], (32, 28, 3)) == (24, 24, 3)
-    with pytest.raises(UsageError, match="random_crop of 33 from images of 32 x 40"):
-        shape_after([{"random_crop": {"size": 33}}], (32, 40, 3))
+    for name in ("random_crop", "central_crop"):
+        with pytest.raises(UsageError, match=f"{name} of 33 from images of 32 x 40"):
+            shape_after([{name: {"size": 33}}], (32, 40, 3))
     jitter = {"size": 24, "lower": 28, "upper": 40}
     assert shape_after([{"scale_jitter": jitter}], (10, 12, 3)) == (24, 24, 3)
     with pytest.raises(UsageError, match=r"scale_jitter crops 24 pixels, but .* only 20"):
