@@ -52,6 +52,21 @@ def test_list(old: Path) -> None:
     assert checkpoint.list_variables(f"{old}.index") == answer
 
 
+@pytest.mark.filterwarnings("ignore")  # TensorFlow advises against the format
+def test_list_the_older_format(tmp_path: Path) -> None:
+    path, value = tmp_path / "vgg_16.ckpt", ARRAYS["net/conv/weights"]
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.get_variable("net/conv/weights", initializer=value, use_resource=False)
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver(write_version=tf.train.SaverDef.V1).save(session, str(path))
+    (row,) = checkpoint.list_variables(path)["variables"]
+    assert (row["name"], row["dtype"]) == ("net/conv/weights", "float32")
+    assert row["shape"] == [2, 2, 1, 2]
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CnnlabError, match="is no checkpoint"):
+        checkpoint.list_variables(path)
+
+
 def test_list_a_run_directory(trained: Any, capsys: pytest.CaptureFixture[str]) -> None:
     run = str(trained.folder / "save")
     with pytest.raises(SystemExit) as done:

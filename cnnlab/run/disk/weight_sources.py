@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,6 +19,9 @@ from cnnlab.run.disk.signatures import Signature, Signatures
 from cnnlab.run.disk.weights_file import npz_signatures, read_npz
 
 _INDEX = ".index"  # the file of a checkpoint that names its variables
+_TABLE_END = bytes.fromhex(
+    "57fb808b247547db"
+)  # LevelDB's magic number, which ends the older format
 
 
 class WeightSource(Protocol):
@@ -115,8 +119,17 @@ def renamed(source: WeightSource, renaming: Mapping[str, str], option: str) -> W
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Return whether a path is the common prefix of the files of a checkpoint."""
-    return path.with_name(path.name + _INDEX).is_file()
+    """Return whether a path is the common prefix of the files of a checkpoint, or its only file.
+
+    The only file is one of `tf.train.SaverDef.V1`, as the weights of TF-Slim are.
+    """
+    if path.with_name(path.name + _INDEX).is_file():
+        return True
+    if path.suffix == _INDEX or not path.is_file() or path.stat().st_size < len(_TABLE_END):
+        return False
+    with path.open("rb") as file:
+        file.seek(-len(_TABLE_END), os.SEEK_END)
+        return file.read() == _TABLE_END
 
 
 class _Run:

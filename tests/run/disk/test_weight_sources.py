@@ -74,13 +74,13 @@ def test_layers_of_other_shapes_and_another_head(
     assert not any("note:" in line for line in lines)
 
 
-def checkpoint(prefix: Path, arrays: dict[str, Any]) -> None:
+def checkpoint(prefix: Path, arrays: dict[str, Any], version: int = tf.train.SaverDef.V2) -> None:
     """Write a checkpoint as a program of TensorFlow 1 does."""
     with tf.Graph().as_default(), tf.Session() as session:
         for name, value in arrays.items():
             tf.get_variable(name, initializer=value, use_resource=False)
         session.run(tf.global_variables_initializer())
-        tf.train.Saver().save(session, str(prefix))
+        tf.train.Saver(write_version=version).save(session, str(prefix))
 
 
 @pytest.mark.parametrize("as_file", [False, True])
@@ -90,7 +90,9 @@ def test_a_checkpoint_of_tensorflow_1(as_file: bool, tmp_path: Path) -> None:
     kernel = rng.normal(size=(3, 3, 3, 4)).astype(np.float32)
     bias = rng.normal(size=4).astype(np.float32)
     theirs = {"net/conv1/weights": kernel, "net/conv1/biases": bias, "net/other": bias}
-    checkpoint(tmp_path / "model.ckpt-7", theirs)
+    # The older format is one file.
+    version = tf.train.SaverDef.V1 if as_file else tf.train.SaverDef.V2
+    checkpoint(tmp_path / "model.ckpt-7", theirs, version)
     renaming: Any = {r"^net/(\w+)/": r"\1/", "weights$": "kernel", "biases$": "bias"}
     if as_file:
         (tmp_path / "map.yaml").write_text("".join(f"'{k}': '{v}'\n" for k, v in renaming.items()))
