@@ -29,7 +29,7 @@ from cnnlab.run.evaluating import EarlyStopping
 from cnnlab.run.hook import Hook
 from cnnlab.run.inference import EvaluationStoppedError
 from cnnlab.run.loop import run_steps
-from cnnlab.run.metrics.shown import in_words
+from cnnlab.run.metrics.shown import finished_in_words, in_words
 from cnnlab.run.rollback import roll_back
 from cnnlab.run.standard_hooks import make_hooks
 from cnnlab.run.tensorboard import hparams
@@ -125,7 +125,7 @@ class Train(SharedRun):
         """Train until step `total_steps`; see `train`."""
         directory = self._run_directory()
         if (result := directory.finished_result(total_steps)) is not None:
-            self.say(f"{directory.path} is finished, at step {result['step']}; --steps=N trains on")
+            self.say(f"{directory.path} {finished_in_words(result)}")
             return result
         self._as_chief(partial(check_log_dir, self.config))
         if self._session is None:

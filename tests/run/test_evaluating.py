@@ -45,7 +45,9 @@ def test_patience_counts_evaluations_without_a_better_one() -> None:
     assert run.stopped == "validation accuracy not better 3 times in a row"
 
 
-def test_a_run_stops_early_and_is_finished(tmp_path: Path) -> None:
+def test_a_run_stops_early_and_is_finished(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with small_run.make(tmp_path, early_stopping=3, **OPTIONS) as train:
         result = train.train()
     assert result["stopped_early"] is True
@@ -56,6 +58,7 @@ def test_a_run_stops_early_and_is_finished(tmp_path: Path) -> None:
     with small_run.make(tmp_path, early_stopping=3, **OPTIONS) as train:
         assert train.train() == result
         assert train._session is None  # the finished run was not started again
+    assert "finished, at step 8; early stopping ended it; --overwrite" in capsys.readouterr().err
 
 
 def test_a_run_killed_after_early_stopping_stops_again(tmp_path: Path) -> None:

@@ -50,3 +50,11 @@ def in_words(figures: Mapping[str, Any], own: Iterable[str] = ()) -> str:
 def _heads(figures: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float]]]:
     """Return the figures of each head, by its name; none without heads."""
     return list(figures.get("heads", {}).items())
+
+
+def finished_in_words(result: Mapping[str, Any]) -> str:
+    """Return how a run has ended, and how it can go on."""
+    advice = "--steps=N trains on"
+    if result.get("stopped_early"):
+        advice = "early stopping ended it; --overwrite starts again"
+    return f"is finished, at step {result['step']}; {advice}"
