@@ -9,7 +9,7 @@ from cnnlab.base.errors import UsageError, nearest
 from cnnlab.base.own_functions import is_reference
 from cnnlab.config import arguments as function_arguments
 from cnnlab.config.augmentations import SCALINGS, parse_entry
-from cnnlab.data.augment import colour, erasing, geometry, mixing, rand_augment
+from cnnlab.data.augment import colour, crops, erasing, geometry, mixing, rand_augment
 
 
 class Augmentation(NamedTuple):
@@ -32,14 +32,12 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "pad_and_crop": Augmentation(geometry.pad_and_crop, moves_only=True),
     "translate": Augmentation(geometry.translate, moves_only=True),
     "random_crop": Augmentation(
-        geometry.random_crop, moves_only=True, evaluation_view=geometry.central_crop
+        crops.random_crop, moves_only=True, evaluation_view=crops.central_crop
     ),
     "central_crop": Augmentation(
-        geometry.central_crop, moves_only=True, evaluation_view=geometry.central_crop
+        crops.central_crop, moves_only=True, evaluation_view=crops.central_crop
     ),
-    "scale_jitter": Augmentation(
-        geometry.scale_jitter, evaluation_view=geometry.central_scaled_crop
-    ),
+    "scale_jitter": Augmentation(crops.scale_jitter, evaluation_view=crops.central_scaled_crop),
     "rotate": Augmentation(geometry.rotate),
     "shear": Augmentation(geometry.shear),
     "zoom": Augmentation(geometry.zoom),
