@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.base.errors import NonFiniteError
-from cnnlab.base.machine import versions
+from cnnlab.base.machine import provenance
 from cnnlab.base.printing import notes_silenced
 from cnnlab.config import cli
 from cnnlab.config.config import Config
@@ -198,7 +198,7 @@ class Train(SharedRun):
         code = keep_code(path, self._own_functions)
         if (balance := self.data.balance) is not None:
             code["balance"] = balance.facts()
-        return config_text(self.config, versions(), self.data.spec, self._fingerprints, code)
+        return config_text(self.config, provenance(), self.data.spec, self._fingerprints, code)
 
     def _make_all_steps(self, directory: RunDirectory, total_steps: int, started: float) -> None:
         """Make the steps until the last one or a stop; continue after each rollback."""

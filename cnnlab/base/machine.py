@@ -6,12 +6,31 @@ import functools
 import os
 import platform
 import subprocess
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 PACKAGES = ("cnnlab", "tensorflow", "tf-keras", "numpy")
 CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16")
+
+
+def provenance() -> dict[str, Any]:
+    """Return what a figure is measured with here: machine, versions and commit, JSON-ready."""
+    return {"machine": describe_machine(), "versions": versions(), "commit": commit()}
+
+
+def joined_provenance(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the provenance of a figure that several runs share.
+
+    Args:
+        parts: of each run, in order; see `provenance`.
+
+    Returns:
+        machine and versions of the last run, and as commit those of all runs, each once.
+    """
+    commits = dict.fromkeys(part["commit"] for part in parts if part["commit"] is not None)
+    return {**parts[-1], "commit": ", ".join(commits) or None}
 
 
 def describe_machine() -> dict[str, Any]:
@@ -79,6 +98,7 @@ def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
     return found
 
 
+@functools.cache  # that of the code which this process has loaded
 def commit() -> str | None:
     """Return the Git commit that cnnlab runs from, or None outside a checkout.
 
@@ -87,7 +107,7 @@ def commit() -> str | None:
     folder = Path(__file__).parents[2]
     if not (folder / ".git").exists():
         return None
-    git = ("git", "-C", str(folder))
+    git = ("git", "--no-optional-locks", "-C", str(folder))
     try:
         head = subprocess.run(
             [*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True

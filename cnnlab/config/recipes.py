@@ -4,6 +4,9 @@ Besides options, a recipe may have a mapping `about`, which no run reads. It may
 
 - `text`: the letter of the text that the recipe comes from.
 - `claimed`: the test accuracy in [0, 1] that the text states; absent if the text states none.
+- `claimed_with`: `views`, if the text states it as the mean over several views of each image.
+- `claimed_loss`: the loss on the test set that the text states, the mean cross-entropy in nats.
+- `claimed_train`, `claimed_train_loss`: the same figures on the training set.
 - `aim`: a test accuracy in [0, 1] that cnnlab wants to reach, where the text states none.
 - `better_than`: the recipe with the text's own settings, which this one exceeds.
 - `chosen`: who chose which settings, and on which images.
@@ -18,6 +21,7 @@ of its own recipe.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -27,10 +31,16 @@ from cnnlab.config.yaml_text import read_yaml_mapping
 
 ABOUT = "about"
 SPACE = "space"
-ACCURACIES = ("claimed", "aim")  # keys of about
-PHRASES = ("text", "better_than", "chosen")  # the others
+# The keys of about.
+ACCURACIES = ("claimed", "aim", "claimed_train")
+LOSSES = ("claimed_loss", "claimed_train_loss")
+PHRASES = ("text", "better_than", "chosen", "claimed_with")
+VIEWS = "views"  # the only value of claimed_with
 # What a run's config.yaml says beside the options.
-FACTS_OF_RUN = ("data", "fingerprints", "code", "code_signature", "balance", "versions")
+FACTS_OF_RUN = (
+    *("data", "fingerprints", "code", "code_signature", "balance"),
+    *("machine", "versions", "commit"),
+)
 # Options in config.yaml that concern one process only, so that no other process reads them.
 OF_ONE_PROCESS = ("json", "quiet", "debug", "trust", "overwrite", "max_secs", "profile")
 _NOT_IN_A_RECIPE = (*FACTS_OF_RUN, *OF_ONE_PROCESS, "config", "save_dir", "log_dir")
@@ -83,15 +93,19 @@ def load_about(name: str) -> dict[str, Any]:
         UsageError: as for `load_recipe`, or `about` has other keys or a wrong value.
     """
     about = _read(name).get(ABOUT, {})
-    is_mapping = isinstance(about, dict) and set(about) <= {*ACCURACIES, *PHRASES}
-    figures = [about[key] for key in ACCURACIES if key in about] if is_mapping else [None]
-    is_right = all(isinstance(figure, float) and 0 <= figure <= 1 for figure in figures)
-    if not is_right or not all(isinstance(about.get(key, ""), str) for key in PHRASES):
+    if not isinstance(about, dict) or not all(map(_is_right, about, about.values())):
         raise UsageError(
-            f"recipe {name}: about may only have {', '.join(PHRASES)} and, from 0.0 to 1.0, "
-            f"{' and '.join(ACCURACIES)}"
+            f"recipe {name}: about may only have {', '.join(PHRASES)} (as {VIEWS}), from 0.0 to "
+            f"1.0 {', '.join(ACCURACIES)}, and {' and '.join(LOSSES)}"
         )
     return dict(about)
+
+
+def _is_right(key: Any, value: Any) -> bool:
+    """Return whether `about` may have this entry."""
+    if key in (*ACCURACIES, *LOSSES):
+        return isinstance(value, float) and 0 <= value <= (1 if key in ACCURACIES else math.inf)
+    return key in PHRASES and isinstance(value, str) and (key != "claimed_with" or value == VIEWS)
 
 
 def source_of(recipe: Path) -> str:

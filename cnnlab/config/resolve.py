@@ -14,7 +14,10 @@ from cnnlab.config import options as opts
 from cnnlab.config.config import Config
 from cnnlab.config.keras_networks import with_their_scaling
 from cnnlab.config.loss_options import with_loss_of_class_mode
-from cnnlab.config.recipes import SPACE, load_recipe, load_space
+from cnnlab.config.recipes import OF_ONE_PROCESS, SPACE, load_recipe, load_space
+
+# Where a run is, and how it is named: neither its figures nor its times depend on it.
+_PLACES = ("config", "save_dir", "log_dir", "data_dir", "cache_dir")
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
@@ -87,6 +90,18 @@ def differing_options(old: Config, new: Config) -> list[str]:
         name
         for name in opts.fields_of(Config)
         if name in shaping and _meaning(old, name) != _meaning(new, name)
+    ]
+
+
+def changed_options(old: Config, new: Config) -> list[str]:
+    """Return the names of all options that differ, but for folders and those of one process.
+
+    Some of them change only what is measured, as tta, or how long a run takes, as summary_steps.
+    """
+    return [
+        name
+        for name in opts.fields_of(Config)
+        if name not in (*_PLACES, *OF_ONE_PROCESS) and _meaning(old, name) != _meaning(new, name)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,17 +11,18 @@ from typing import Any
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.base.errors import UsageError, nearest
-from cnnlab.base.machine import commit, describe_machine, versions
+from cnnlab.base.machine import joined_provenance
 from cnnlab.base.own_functions import describe, importable
 from cnnlab.config import cli
 from cnnlab.config.config import Config
 from cnnlab.config.options import STRICT, Options, build, option
-from cnnlab.config.recipes import load_about, load_recipe, recipe_paths
+from cnnlab.config.recipes import load_about, recipe_paths
 from cnnlab.config.resolve import resolve
 from cnnlab.data.training_data import TrainingData
 from cnnlab.models import ModelFunction, check_model_options
+from cnnlab.reproduce.earlier_run import check_fits, difference, options_of_run, steps_made
 from cnnlab.reproduce.table import Table, row_of
-from cnnlab.run.disk.checkpoint import Checkpoints
+from cnnlab.run.disk.config_file import load_config, read_provenance
 from cnnlab.run.disk.metrics_file import read_metrics
 from cnnlab.run.own_code import find_any_model
 from cnnlab.train import Train
@@ -128,46 +130,65 @@ def check_names(names: Sequence[str], model: str | None = None) -> list[str]:
 def run_recipes(names: Sequence[str], options: ReproduceOptions) -> Iterator[dict[str, Any]]:
     """Train each recipe with each seed, and yield its row of the table.
 
-    The row is written to the table when all seeds are done, but not with `quick`.
+    The row is written to the table when all seeds are done, but not with `quick`. It has the
+    options, machine, versions and commit that the runs record, since a run may have been finished
+    by an earlier call.
+
+    Raises:
+        CnnlabError: a run directory holds a run of other settings or another length. This is found
+            before any training.
     """
     table = Table(Path(options.out))
     table.check_writable()
-    where = {"machine": describe_machine(), "versions": versions(), "commit": commit()}
+    seeds = range(1, options.seeds + 1)
+    for name, seed in itertools.product(names, seeds):
+        check_fits(_run_dir(name, seed, options), resolve(_given(name, seed, options)))
     for name in names:
-        results = []
-        for seed in range(1, options.seeds + 1):
-            with Train(**_given(name, seed, options)) as train:
+        results, made = [], []
+        for seed in seeds:
+            given, run_dir = _given(name, seed, options), _run_dir(name, seed, options)
+            with Train(**given) as train:
                 train.say(f"{name}, seed {seed}")
                 result = train.train()
                 if train.control.stop_signal is not None:
                     raise cli.Exit(128 + train.control.stop_signal, None)
-                others = {} if options.quick else _other_accuracies(train, result)
-                tta = train.config.tta
-            speed = _images_per_sec(_run_dir(name, seed, options))
+                tta = load_config(run_dir).tta  # the recipe may have another one since
+                others = {} if options.quick else _other_figures(train, result, tta)
+            speed = _images_per_sec(run_dir)
             results.append({"seed": seed, "images_per_sec": speed, **result, **others})
+            made.append(read_provenance(run_dir))
+            used = options_of_run(name, run_dir, resolve(given))
         about = load_about(name) if options.model is None else {}
-        used = {"tta": tta, "options": load_recipe(name)}
-        row = row_of(_label(name, options), about, results, {**used, **where})
+        where = {"tta": tta, "options": used, **joined_provenance(made)}
+        row = row_of(_label(name, options), about, results, where)
         if not options.quick:
             table.put(row)
         yield row
 
 
-def _other_accuracies(train: Train, result: Mapping[str, Any]) -> dict[str, float]:
-    """Return accuracies of a finished run that its result does not have.
+def _other_figures(train: Train, result: Mapping[str, Any], tta: str) -> dict[str, float]:
+    """Return figures of a finished run that its result does not have under these names.
+
+    Args:
+        train: the run.
+        result: its result.
+        tta: the test-time views of the result.
 
     Returns:
-        train_accuracy, on the whole training set as evaluation computes it: without dropout,
-        augmentation and test-time views. With test-time views also accuracy_without_views, on the
-        test set. Both are missing if the result is of the best weights, which need not be those of
-        the session.
+        train_accuracy and train_loss, on the whole training set as evaluation computes it: without
+        dropout, augmentation and test-time views. test_loss, on the test set without views. With
+        views also accuracy_without_views. What needs another evaluation is missing if the result is
+        of the best weights, which need not be those of the session.
     """
+    found = {"test_loss": result["loss"]} if tta == "none" else {}
     if result.get("weights") == "best":
-        return {}
-    train.say("measuring the accuracy on the training set")
-    found = {"train_accuracy": train.evaluate("train", tta="none")["accuracy"]}
-    if train.config.tta != "none":
-        found["accuracy_without_views"] = train.evaluate("test", tta="none")["accuracy"]
+        return found
+    train.say("measuring the figures on the training set")
+    trained = train.evaluate("train", tta="none")
+    found |= {"train_accuracy": trained["accuracy"], "train_loss": trained["loss"]}
+    if tta != "none":
+        tested = train.evaluate("test", tta="none")
+        found |= {"accuracy_without_views": tested["accuracy"], "test_loss": tested["loss"]}
     return found
 
 
@@ -222,7 +243,8 @@ def progress_of(name: str, options: ReproduceOptions) -> dict[str, Any]:
     made, speeds = 0, []
     for seed in range(1, options.seeds + 1):
         run_dir = _run_dir(name, seed, options)
-        made += max(Checkpoints(run_dir).steps(), default=0)
+        if difference(run_dir, resolve(_given(name, seed, options))) is None:
+            made += steps_made(run_dir)
         speeds.append(_images_per_sec(run_dir))
     speeds.append(
         _images_per_sec(Path(options.save_dir) / _QUICK_DIR / _label(name, options) / "seed-1")

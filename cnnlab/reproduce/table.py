@@ -86,14 +86,15 @@ def row_of(
         name: the name of the recipe.
         about: the facts of the recipe's text, from `cnnlab.config.recipes.load_about`.
         results: for each seed: seed, step, accuracy (in [0, 1], on the test set), seconds,
-            images_per_sec; and, if measured, train_accuracy and accuracy_without_views.
+            images_per_sec; and, if measured, train_accuracy, accuracy_without_views, test_loss and
+            train_loss.
         where: tta (the test-time views of `accuracy`), options (those of the recipe), machine,
             versions and commit.
 
     Returns:
-        system (the name), text, claimed (None if the text claims no accuracy), aim (None if cnnlab
-        has none), accuracies (of each seed), train_accuracies and accuracies_without_views (None
-        if not measured), steps, seeds, and the entries of `where`. Also means over the seeds:
+        system (the name), text, claimed, aim and chosen (None if the recipe has none), accuracies
+        (of each seed), train_accuracies, accuracies_without_views, test_losses and train_losses
+        (None if not measured), steps, seeds, and the entries of `where`. Also means over the seeds:
         reached (the accuracy), seconds and images_per_sec.
     """
     accuracies = [result["accuracy"] for result in results]
@@ -109,10 +110,13 @@ def row_of(
         "text": about.get("text"),
         "claimed": about.get("claimed"),
         "aim": about.get("aim"),
+        "chosen": about.get("chosen"),
         "reached": statistics.fmean(accuracies),
         "accuracies": accuracies,
         "accuracies_without_views": _of_each(results, "accuracy_without_views"),
         "train_accuracies": _of_each(results, "train_accuracy"),
+        "test_losses": _of_each(results, "test_loss"),
+        "train_losses": _of_each(results, "train_loss"),
         "steps": results[0]["step"],
         "seconds": round(statistics.fmean(result["seconds"] for result in results), 1),
         "images_per_sec": round(mean_speed, 1),

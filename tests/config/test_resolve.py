@@ -20,7 +20,7 @@ def saved(**values: Any) -> Config:
     """Save a run with these options in ./save and return its Config."""
     SAVE.mkdir()
     config = Config(save_dir="save", **values)
-    text = config_text(config, {"python": "3"}, DATASETS["shapes"], {}, {})
+    text = config_text(config, {"versions": {"python": "3"}}, DATASETS["shapes"], {}, {})
     (SAVE / "config.yaml").write_text(text, encoding="utf-8")
     return config
 

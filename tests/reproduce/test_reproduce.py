@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cnnlab.base.errors import CnnlabError, UsageError
+from cnnlab.base.machine import provenance
 from cnnlab.config import recipes
 from cnnlab.config.recipes import load_about, load_recipe
 from cnnlab.evaluate import evaluate
@@ -46,6 +48,7 @@ def _own_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def row(name: str = "tiny", accuracies: tuple[float, ...] = (0.5, 0.25)) -> dict[str, Any]:
     figures = {"step": 40, "seconds": 2.0, "images_per_sec": 100.0, "train_accuracy": 0.75}
+    figures |= {"test_loss": 0.7}
     results = [
         {"seed": seed, "accuracy": accuracy, **figures}
         for seed, accuracy in enumerate(accuracies, 1)
@@ -61,6 +64,7 @@ def test_a_row_has_the_mean_over_the_seeds() -> None:
     assert found["accuracies"] == [0.5, 0.25]
     assert (found["claimed"], found["seeds"], found["steps"]) == (0.3, [1, 2], 40)
     assert (found["train_accuracies"], found["accuracies_without_views"]) == ([0.75, 0.75], None)
+    assert (found["test_losses"], found["train_losses"]) == ([0.7, 0.7], None)
 
 
 def test_a_table_keeps_other_rows_and_replaces_its_own(tmp_path: Path) -> None:
@@ -139,7 +143,8 @@ def test_the_facts_of_a_recipes_text_are_not_options() -> None:
     assert load_about("tiny") == {"text": "Q", "claimed": 0.25}
     assert "about" not in load_recipe("tiny")
     path = recipes.recipe_paths()["tiny"]
-    wrongs = ("3", "{claimed: 2.0}", "{claimed: x}", "{colour: red}", "{aim: 9}", "{chosen: 3}")
+    wrongs = ["3", "{claimed: 2.0}", "{claimed: x}", "{colour: red}", "{aim: 9}", "{chosen: 3}"]
+    wrongs += ["{claimed_with: luck}", "{claimed_loss: -0.1}", "{claimed_train_loss: .nan}"]
     for wrong in wrongs:
         path.write_text(f"about: {wrong}\n")
         with pytest.raises(UsageError, match="recipe tiny: about may only have"):
@@ -168,8 +173,13 @@ def test_it_runs_to_the_end_and_writes_the_result(capsys: Any) -> None:
         measured = evaluate(f"save/reproduce/tiny/seed-{seed}", split="train", tta="none")
         assert measured["accuracy"] == accuracy
         assert measured["n"] > 1000
-    without = evaluate("save/reproduce/tiny/seed-1", tta="none")["accuracy"]
-    assert found["accuracies_without_views"][0] == without != found["accuracies"][0]
+    without = evaluate("save/reproduce/tiny/seed-1", tta="none")
+    assert found["accuracies_without_views"][0] == without["accuracy"] != found["accuracies"][0]
+    assert found["test_losses"][0] == without["loss"]
+    assert found["train_losses"][1] == measured["loss"]
+    recorded = yaml.safe_load(Path("save/reproduce/tiny/seed-1/config.yaml").read_text())
+    for name, here in provenance().items():
+        assert recorded[name] == found[name] == here
     assert found["tta"] == "mirror"
     assert found["options"] == load_recipe("tiny")
     with pytest.raises(SystemExit):

@@ -15,6 +15,7 @@ import pydantic
 
 from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.files import free_name
+from cnnlab.base.machine import provenance
 from cnnlab.config import options as opts
 from cnnlab.config.config import Config
 from cnnlab.config.own_names import kind_of, own_names
@@ -90,7 +91,7 @@ def _another_run(save_dir: str, difference: str, same: str) -> UsageError:
 
 def config_text(
     config: Config,
-    versions: Mapping[str, str],
+    made: Mapping[str, Any],
     spec: DatasetSpec,
     fingerprints: Mapping[str, str],
     code: Mapping[str, Any],
@@ -99,7 +100,7 @@ def config_text(
 
     Args:
         config: the resolved options.
-        versions: package to version.
+        made: machine, versions and commit; see `cnnlab.base.machine.provenance`.
         spec: shape and classes of the run's data.
         fingerprints: see `cnnlab.run.disk.fingerprint`.
         code: see `cnnlab.run.disk.kept_code.keep_code`.
@@ -107,7 +108,7 @@ def config_text(
     data = dataclasses.asdict(spec)
     # The folder itself, not that the default was used: the default may change.
     values = {**opts.as_dict(config), "log_dir": str(config.resolved_log_dir)}
-    facts = {"data": data, "fingerprints": dict(fingerprints), **code, "versions": dict(versions)}
+    facts = {"data": data, "fingerprints": dict(fingerprints), **code, **made}
     return dump_yaml(plain({**values, **facts}))
 
 
@@ -119,6 +120,18 @@ def read_facts(save_dir: str | Path) -> dict[str, Any]:
     """
     path = Path(save_dir) / CONFIG_FILE
     return _read_config(path) if path.is_file() else {}
+
+
+def read_provenance(save_dir: str | Path) -> dict[str, Any]:
+    """Return machine, versions and commit of the process that trained the run last.
+
+    What the run does not record, as one of an earlier version, is that of this process.
+
+    Raises:
+        CnnlabError: config.yaml is damaged.
+    """
+    facts = read_facts(save_dir)
+    return {name: facts.get(name, here) for name, here in provenance().items()}
 
 
 def load_config(save_dir: str | Path) -> Config:

@@ -1,7 +1,7 @@
 """The run directory: whether it can be used, what it contains, and how a run changes it.
 
 SAVE_DIR/
-    config.yaml            the resolved options, facts about data and model, the versions
+    config.yaml            the resolved options, facts about data and model, machine and versions
     model.ckpt-STEP.*      checkpoints; the file `checkpoint` names the latest
     best/                  the checkpoint of the best evaluation
     code/                  copies of the user's own functions, if the options name some

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from cnnlab.base.errors import CnnlabError, UsageError
-from cnnlab.base.machine import versions
+from cnnlab.base.machine import provenance, versions
 from cnnlab.base.tf1 import tf
 from cnnlab.config import options as opts
 from cnnlab.config.config import Config
@@ -61,7 +61,7 @@ def test_a_folder_that_cannot_be_written(name: str, monkeypatch: pytest.MonkeyPa
 def test_begin_writes_options_and_versions() -> None:
     Path("a/b").mkdir(parents=True)
     config = opts.build(Config, {"seed": 5, "save_dir": "a/b"})
-    facts = config_text(config, versions(), DATASETS["shapes"], {}, {})
+    facts = config_text(config, provenance(), DATASETS["shapes"], {}, {})
     RunDirectory(config).begin(0, 5, facts)
     document = yaml.safe_load(Path("a/b/config.yaml").read_text())
     assert document["seed"] == 5
