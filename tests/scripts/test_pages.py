@@ -107,7 +107,7 @@ def test_a_row_says_whether_it_reaches_what_its_text_claims() -> None:
     text = pages.results_page(rows.values())
     assert line_of(text, "mnist_simple")[1:8] == [
         *("`mnist_simple`", "99.02%", "", "70.00% ± 28.28, **below**", "50.00%, 90.00%", ""),
-        "80.00% ± 7.07",
+        "80.00% ± 7.07 (claimed 99.50%)",
     ]
     found = line_of(text, "mnist_simple_cosine")
     assert found[1] == "`mnist_simple_cosine`, exceeds `mnist_simple`"
@@ -139,7 +139,55 @@ def test_a_row_says_which_settings_its_recipe_has_changed_since() -> None:
     assert "then" not in line_of(pages.results_page([row]), "mnist_simple")[1]
     row["options"] |= {"summary_steps": 7, "epochs": 3, "learning_rate": 0.5}
     cell = line_of(pages.results_page([row]), "mnist_simple")[1]
-    assert cell == "`mnist_simple`; **other settings then**: epochs, learning_rate"
+    changed = "epochs, learning_rate, summary_steps"  # the last changes its time only
+    assert cell == f"`mnist_simple`; **other settings then**: {changed}"
+
+
+def test_a_row_says_who_chose_the_settings_that_it_was_measured_with() -> None:
+    rows = {row["system"]: copy.deepcopy(row) for row in ROWS}
+    changes = {
+        "mnist_simple": {"epochs": 3},
+        "mnist_cnn": {"learning_rate": 0.5},
+        "cifar_lrn": {"tta": "mirror"},
+        "mnist_mlp": {"summary_steps": 7},  # which nobody chose
+        "mnist_mlp_100": {"epochs": 3},
+    }
+    for name, changed in changes.items():
+        rows[name].pop("chosen", None)
+        rows[name]["options"] = load_recipe(name) | changed
+    rows["mnist_mlp_100"]["chosen"] = "by A"
+    text = pages.results_page([rows[name] for name in changes])
+    for name in ("mnist_simple", "mnist_cnn", "cifar_lrn"):
+        assert "not recorded: the settings were others then" in line_of(text, name)
+    assert "as the text has it" in line_of(text, "mnist_mlp")
+    assert "by A" in line_of(text, "mnist_mlp_100")
+
+
+def test_a_claim_with_views_is_compared_with_the_figure_with_views() -> None:
+    (row,) = (copy.deepcopy(row) for row in ROWS if row["system"] == "airbench94")
+    row.update(accuracies=[0.9413], accuracies_without_views=[0.9333], tta="mirror_shift")
+    assert line_of(pages.results_page([row]), "airbench94")[2:7] == [
+        *("94.00% with views", "", "93.33%", "93.33%", "94.13%"),
+    ]
+    row.update(accuracies=[0.9387])
+    found = line_of(pages.results_page([row]), "airbench94")
+    assert (found[4], found[6]) == ("93.33%", "93.87%, **below**")
+
+
+def test_losses_stand_beside_what_the_text_claims() -> None:
+    rows = {row["system"]: copy.deepcopy(row) for row in ROWS}
+    simple, older = rows["mnist_simple"], rows["mnist_cnn"]
+    figures = {"train_accuracies": [0.9945], "test_losses": [0.03, 0.04], "train_losses": [0.01711]}
+    text = pages.results_page([simple | figures, older])
+    (head,) = (line for line in text.splitlines() if line.startswith("| text |"))
+    place = head.strip("| ").split(" | ").index("test loss")
+    assert line_of(text, "mnist_simple")[place - 1 : place + 2] == [
+        "99.45% (claimed 99.50%)",
+        "0.0350 ± 0.0071 (claimed 0.0283), **above**",
+        "0.0171 (claimed 0.0171)",
+    ]
+    assert line_of(text, "mnist_cnn")[place : place + 2] == ["", ""]
+    assert "test loss" not in pages.results_page([older]).lower()
 
 
 def test_a_changed_result_is_noticed() -> None:
