@@ -28,7 +28,7 @@ def test_the_results_are_those_of_the_recipes() -> None:
         row = measured[recipe]
         assert dataset == DATASETS[load_recipe(recipe)["dataset"]], recipe
         stated = row["claimed"] or row["aim"]
-        aim = "none, aim " if row["claimed"] is None else ""
+        aim = "aim " if row["claimed"] is None else ""
         assert claimed == f"{aim}{100 * stated:.2f}", recipe
         assert reached == f"{100 * row['reached']:.2f}", recipe
 
