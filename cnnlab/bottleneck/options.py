@@ -17,6 +17,8 @@ from cnnlab.config.keras_networks import with_their_scaling
 from cnnlab.config.loss_options import with_loss_of_class_mode
 from cnnlab.config.options import STRICT, option
 from cnnlab.config.resolve import with_recipe
+from cnnlab.data.folders.picture_set import targets_by_name
+from cnnlab.data.target_options import fitted_to_targets
 from cnnlab.models import ModelFunction
 from cnnlab.models.head import has_own_head
 from cnnlab.run.disk.config_file import CONFIG_FILE, load_config, load_run_data
@@ -149,6 +151,7 @@ def resolve_options(
     if head == "svm":
         merged.setdefault("l2", 1e-4)
     options = opts.build(BottleneckOptions, with_their_scaling(with_loss_of_class_mode(merged)))
+    options = fitted_to_targets(options, targets_by_name(options), merged)
     if options.init_from is None:
         raise UsageError(
             "bottleneck needs the weights of the base: --init_from=imagenet, FILE or RUN"

@@ -64,6 +64,8 @@ class RowImages:
         return len(self._rows)
 
     def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, list) and not index:
+            return np.empty((0, *self.shape[1:]), self.dtype)
         chosen = self._rows[np.asarray(index) if isinstance(index, list) else index]
         if isinstance(index, slice) or (np.asarray(index).dtype == bool):
             return RowImages(self._read, chosen, self.shape[1:], self.dtype)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from cnnlab.base.errors import DataError, UsageError, nearest
+from cnnlab.base.printing import print_lines
 from cnnlab.config.config import Config
 from cnnlab.config.loss_options import OUTPUTS
 from cnnlab.config.options import replace
 from cnnlab.config.training_options import TAKEN_FIGURES
 from cnnlab.data.datasets import Dataset
-from cnnlab.data.specs import DatasetSpec
+from cnnlab.data.folders.value_columns import as_number
+from cnnlab.data.specs import DatasetSpec, Targets
 
+ConfigT = TypeVar("ConfigT", bound=Config)
 # The losses of each kind, the first the most usual. A loss of the user's own fits every kind.
 _LOSSES = {"labels": ("sigmoid",), "values": ("mse", "mae", "msle"), "heads": ("softmax",)}
 _ARE = {
@@ -22,20 +25,20 @@ _ARE = {
 }
 
 
-def fitted_to_targets(config: Config, data: Dataset | None, given: Mapping[str, Any]) -> Config:
+def fitted_to_targets(config: ConfigT, targets: Targets, given: Mapping[str, Any]) -> ConfigT:
     """Return the options with the defaults that the labels need.
 
     Real values have no accuracy, so the loss is monitored. Their outputs are linear.
 
     Args:
         config: a run's options.
-        data: the user's own data; None: a data set by name, which has classes.
+        targets: the kind of labels of the run's data.
         given: the options that the user gave.
 
     Raises:
         UsageError: the user wants to monitor the accuracy of real values.
     """
-    if data is None or data.spec.targets != "values":
+    if targets != "values":
         return config
     changes = {}
     if config.output == "auto" and "linear" in OUTPUTS.get(config.loss, ("linear",)):
@@ -66,6 +69,7 @@ def check_target_options(config: Config, spec: DatasetSpec) -> None:
                 f"{', '.join(spec.class_names[:6])}{', ...' * (spec.num_classes > 6)}; use "
                 "--class_mode=categorical"
             )
+        _check_no_numbers(config, spec)
         return
     if config.class_mode is not None:
         raise UsageError(
@@ -90,6 +94,25 @@ def check_target_options(config: Config, spec: DatasetSpec) -> None:
         )
     if config.label_smoothing and spec.targets == "values":
         raise UsageError("--label_smoothing is for classes, but the labels are real values")
+
+
+def _check_no_numbers(config: Config, spec: DatasetSpec) -> None:
+    """Refuse a loss for real values if the classes are numbers; say so if they may number them."""
+    numbers = [as_number(name) for name in spec.class_names]
+    if config.loss not in _LOSSES["values"] or None in numbers:
+        return
+    column = "the column value instead of label"
+    if odd := [name for name, n in zip(spec.class_names, numbers, strict=True) if n and n % 1]:
+        raise UsageError(
+            f"--loss={config.loss}: the labels of {spec.name} are numbers, such as {odd[0]}, but "
+            f"each different one would be a class; give them in {column}, or in arrays as floats"
+        )
+    if spec.name.startswith("list:"):
+        print_lines(
+            f"note: the {spec.num_classes} different numbers in the column label are classes, with "
+            f"an output for each; if they are values to predict, give them in {column}",
+            to_stderr=True,
+        )
 
 
 def _check_heads(config: Config, spec: DatasetSpec) -> None:

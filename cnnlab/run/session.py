@@ -17,6 +17,7 @@ from cnnlab.config.resolve import graph_options_differ, resolve
 from cnnlab.data.arrays import Pair, Pairs, check_fitting_images, dataset_of
 from cnnlab.data.augment import scaling_of
 from cnnlab.data.datasets import Dataset, Split
+from cnnlab.data.folders.picture_set import targets_by_name
 from cnnlab.data.target_options import fitted_to_targets
 from cnnlab.data.training_data import TrainingData
 from cnnlab.graph.parts import Parts
@@ -248,7 +249,9 @@ class SessionOwner:
 
     def _set_config(self, config: Config) -> None:
         """Check the options of model and data, and use these options from now on."""
-        config = fitted_to_targets(config, self._arrays, self._given)
+        arrays = self._arrays
+        targets = targets_by_name(config) if arrays is None else arrays.spec.targets
+        config = fitted_to_targets(config, targets, self._given)
         self._own_code.complete(config)
         Parts.of(config, self._own_code.functions_of(config))  # checks the model's options
         scaling_of(config.augment, config.scaling)

@@ -14,6 +14,8 @@ from cnnlab.base.own_functions import describe, importable
 from cnnlab.base.printing import print_lines
 from cnnlab.config.options import fields_of
 from cnnlab.config.resolve import resolve
+from cnnlab.data.folders.picture_set import targets_by_name
+from cnnlab.data.target_options import fitted_to_targets
 from cnnlab.models import ModelFunction
 from cnnlab.run.disk.config_file import CONFIG_FILE
 from cnnlab.run.disk.lock import locked
@@ -65,6 +67,12 @@ def tune(
 
 def run_search(options: TuneOptions) -> dict[str, Any]:
     """Run the trials, or those that are left; see `tune`."""
+    if (targets := targets_by_name(options)) == "values" and options.metric == "accuracy":
+        raise UsageError(
+            "--metric=accuracy: the labels are real values, which have no accuracy; use "
+            "--metric=loss"
+        )
+    options = fitted_to_targets(options, targets, {})
     space, run_options = options.parsed_space(), options.run_options()
     space.check(run_options, _check)
     grid = _make_grid(options, space, run_options)

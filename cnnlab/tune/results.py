@@ -100,11 +100,16 @@ def describe_best(summary: Mapping[str, Any], log_dir: Path) -> str:
     best = summary["best"]
     if best is None:
         return "no trial is complete"
-    test = best["test_accuracy"]
     return (
-        f"best: trial {best['trial']}, {summary['metric']} {best['value']:.4f}, test accuracy "
-        f"{test:.4f}; recipe {best['recipe']}; tensorboard --logdir={log_dir}"
+        f"best: trial {best['trial']}, {summary['metric']} {best['value']:.4f}"
+        f"{_test_accuracy(best)}; recipe {best['recipe']}; tensorboard --logdir={log_dir}"
     )
+
+
+def _test_accuracy(facts: Mapping[str, Any]) -> str:
+    """Return the test accuracy in words; nothing of real values, which have none."""
+    found = facts["test_accuracy"]
+    return "" if found is None else f", test accuracy {found:.4f}"
 
 
 def write_recipe(best: Row, plan: Plan, *, study: str, ended: int) -> Path:
@@ -142,8 +147,7 @@ def write_recipe(best: Row, plan: Plan, *, study: str, ended: int) -> Path:
         f"# Source: trial {best.number} of the study {study}, the best of {ended}; it was trained "
         f"in {trial_name(best.number)}.",
         f"# Command: python -m cnnlab.train --config={path}",
-        f"# Expected: validation {plan.metric} {best.value:.4f}, "
-        f"test accuracy {best.facts['test_accuracy']:.4f}",
+        f"# Expected: validation {plan.metric} {best.value:.4f}{_test_accuracy(best.facts)}",
     )
     body = dump_yaml(values, default_flow_style=None)
     # A newline in a name would end the comment.

@@ -137,7 +137,7 @@ def _ending(result: Message, has_pruned: bool, job: Message) -> Message:
     return {
         "ending": "complete",
         "value": value,
-        "test_accuracy": result["accuracy"],
+        "test_accuracy": result.get("accuracy"),  # real values have none
         "step": result["step"],
         "seconds": result["seconds"],
     }

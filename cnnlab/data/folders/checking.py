@@ -22,6 +22,7 @@ _ORDER: Final = (
     *("duplicate", "near_duplicate", "one_colour", "frames", "imbalance", "suspicious_label"),
 )
 _UNEVEN: Final = 3  # times as many pictures in the largest class as in the smallest
+_VALUES: Final = "(values)"  # pictures that have no class, but numbers to predict
 _DOUBTFUL: Final = 0.1  # probability that a run gives to the label of a picture
 
 # Returns the probability of each class, float [n, classes], and the names of the classes.
@@ -119,13 +120,14 @@ def _copies(good: Sequence[Examined], most_bits: int) -> Iterator[Fault]:
         is_equal = len({one.content for one in members}) == 1
         paths = [one.found.path for one in members]
         splits = sorted({one.found.split or "" for one in members})
-        labels = sorted({one.found.label for one in members})
+        labels = sorted({one.found.target for one in members})
         what = "the same file" if is_equal else "pictures that look alike"
         if len(splits) > 1:
             text = f"{what} in {' and '.join(splits)}; keep them in one split"
             yield Fault("leakage", text, paths)
         if len(labels) > 1 and is_equal:
-            text = f"the same file in the classes {' and '.join(labels)}; remove the wrong one"
+            kind = "with the values" if members[0].found.values else "in the classes"
+            text = f"the same file {kind} {' and '.join(labels)}; remove the wrong one"
             yield Fault("contradiction", text, paths)
         elif len(splits) == 1:
             advice = "keep one" if is_equal else "keep one, or keep them together with --group"
@@ -172,7 +174,8 @@ def _facts(listed: Listing, good: Sequence[Examined]) -> dict[str, Any]:
     splits: dict[str, dict[str, int]] = {}
     for one in listed.found:
         counts = splits.setdefault(one.split or "all", {})
-        for label in labels_of(one, has_several=listed.has_several):
+        own = labels_of(one, has_several=listed.has_several)
+        for label in [_VALUES] if listed.values else own:
             counts[label] = counts.get(label, 0) + 1
     sizes = Counter((one.width, one.height) for one in good)
     facts: dict[str, Any] = {

@@ -1,7 +1,8 @@
 """Lists the pictures of list:FILE.csv, a table with the columns path, label and perhaps split.
 
-With the column labels instead of label, a picture has any number of labels, as in a;b. With neither
-of them, the other columns are heads: kinds of classes, of each of which a picture has one.
+With the column labels instead of label, a picture has any number of labels, as in a;b. With value,
+or several of value_NAME, it has numbers to predict. With none of them, the other columns are heads:
+kinds of classes, of each of which a picture has one.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from cnnlab.data.folders.found import (
     joined_labels,
     labels_of,
 )
+from cnnlab.data.folders.value_columns import hint_of_number, numbers_of, value_columns, value_names
 from cnnlab.data.head_labels import check_head_names, class_of_head
 from cnnlab.data.specs import OF_HEAD
 
@@ -39,8 +41,8 @@ def list_csv(file: str, chosen: Sequence[str] | None = None) -> Listing:
 
     Its first line has the names of the columns; without it they are path, label, split. Relative
     paths are from the folder of the table. The column labels has any number of labels, separated by
-    ; or none. Without label and labels, the other columns are heads, at least two. A split is
-    train, val (or valid, validation) or test.
+    ; or none. The column value, or each value_NAME, has a number. Without any of them, the other
+    columns are heads, at least two. A split is train, val (or valid, validation) or test.
 
     Args:
         file: path of the table.
@@ -49,7 +51,7 @@ def list_csv(file: str, chosen: Sequence[str] | None = None) -> Listing:
     Raises:
         DataError: the table is missing, has another form, or names a file that is missing, a file
             twice, an unknown split, or a class that training lacks; or a picture has no class, or a
-            head has one class only.
+            head has one class only, or a value is no number.
     """
     if not os.path.isfile(file):
         raise DataError(f"--dataset=list:{file}: there is no such file; check the path")
@@ -60,13 +62,14 @@ def list_csv(file: str, chosen: Sequence[str] | None = None) -> Listing:
         raise DataError(f"{file} is not a table in CSV form: {error}") from error
     rows = [(line, [cell.strip() for cell in row]) for line, row in rows if any(row)]
     columns = _columns(file, rows, chosen)
-    heads = _heads(file, columns, chosen)
+    values = value_columns(columns) if chosen is None else ()
+    heads = () if values else _heads(file, columns, chosen)
     folder = os.path.dirname(os.path.abspath(file))
     found: list[Found] = []
     lines_of: dict[str, int] = {}
     for line, row in rows:
         cells = dict(zip(columns, row, strict=False))
-        one = _picture(f"{file}, line {line}", cells, folder, heads)
+        one = _picture(f"{file}, line {line}", cells, folder, heads, values)
         if len(row) != len(columns):
             raise DataError(
                 f"{file}, line {line} has {len(row)} cells, expected {len(columns)}: "
@@ -79,9 +82,10 @@ def list_csv(file: str, chosen: Sequence[str] | None = None) -> Listing:
     if not found:
         raise DataError(f"{file} names no picture; give it rows of {','.join(columns)}")
     has_labels = _LABELS in columns and not heads
-    has_several = has_labels or bool(heads)
+    has_several = has_labels or bool(heads) or bool(values)
     names = [labels_of(one, has_several=has_several) for one in found]
-    check_labels(file, itertools.chain(*names), has_several=has_several)
+    if not values:
+        check_labels(file, itertools.chain(*names), has_several=has_several)
     _check_classes(file, heads, names)
     of_training = zip(found, names, strict=True)
     known = {name for one, own in of_training if one.split in (None, TRAIN) for name in own}
@@ -92,13 +96,15 @@ def list_csv(file: str, chosen: Sequence[str] | None = None) -> Listing:
                 raise DataError(
                     f"{file}: {one.split} has the {what} {name}, "
                     "which train has not; correct the label of its rows, or add rows to train"
+                    + hint_of_number(name)
                 )
     if all(one.split == TRAIN for one in found):
         raise DataError(
             f"{file} has rows for {TRAIN} only; give some of them the split {TEST}, or leave the "
             "split empty in all lines, so that --test_split of them are held out"
         )
-    return Listing(sorted(found, key=lambda one: one.name), [], [], has_several, heads)
+    found.sort(key=lambda one: one.name)
+    return Listing(found, [], [], has_several, heads, value_names(file, values))
 
 
 def _real_path(path: str) -> str:
@@ -158,8 +164,9 @@ def _heads(file: str, columns: list[str], chosen: Sequence[str] | None) -> tuple
         return ()
     if len(heads) == 1:
         raise DataError(
-            f"{file} has the columns {', '.join(columns)}; call {heads[0]} label, or give more "
-            f"columns, one for each kind of classes; --heads={heads[0]} makes it the only kind"
+            f"{file} has the columns {', '.join(columns)}; call {heads[0]} label, or value if "
+            "it has numbers to predict, or give more columns, one for each kind of classes; "
+            f"--heads={heads[0]} makes it the only kind"
         )
     check_head_names(file, heads)
     return heads
@@ -193,13 +200,20 @@ def _classes(where: str, row: dict[str, str], heads: tuple[str, ...]) -> str:
     return BETWEEN.join(class_of_head(head, row[head]) for head in heads)
 
 
-def _picture(where: str, row: dict[str, str], folder: str, heads: tuple[str, ...]) -> Found:
+def _picture(
+    where: str,
+    row: dict[str, str],
+    folder: str,
+    heads: tuple[str, ...],
+    values: tuple[str, ...],
+) -> Found:
     name, label, split = (row.get(column, "") for column in _COLUMNS)
-    has_several = _LABELS in row
+    has_several = _LABELS in row or bool(values)
     if heads and name:
         label = _classes(where, row, heads)
-    elif has_several:
+    elif _LABELS in row:
         label = joined_labels(row[_LABELS])
+    numbers = numbers_of(where, row, values) if name else ()
     if not name or not (label or has_several):
         raise DataError(f"{where} has no {'label' if name else 'path'}; add it or remove the line")
     path = os.path.join(folder, os.path.expanduser(name))
@@ -210,4 +224,4 @@ def _picture(where: str, row: dict[str, str], folder: str, heads: tuple[str, ...
             f"{where} has the split {split}; it is {TRAIN}, {VALIDATION} or {TEST}, or empty in "
             "all lines"
         )
-    return Found(path, name, label, SPLIT_FOLDERS[split.lower()] if split else None)
+    return Found(path, name, label, SPLIT_FOLDERS[split.lower()] if split else None, numbers)

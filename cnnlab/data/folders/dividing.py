@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from cnnlab.base.errors import DataError, UsageError
 from cnnlab.data.folders.found import TEST, TRAIN, VALIDATION, Found, labels_of
+from cnnlab.data.folders.value_columns import hint_of_number
 
 _NO_LABEL: Final = ""  # of pictures without any; they are divided, too
 
@@ -168,6 +169,7 @@ def _empty(label: str, which: str, pictures: int, target: str) -> DataError:
     return DataError(
         f"the {which} set would have nothing of the class {label}, which has {pictures} "
         f"pictures; add pictures of it, or choose another --{target}_split"
+        f"{hint_of_number(label)}"
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from cnnlab.base.errors import DataError
 from cnnlab.data.image_files.image_paths import SUFFIXES
-from cnnlab.data.specs import OF_HEAD
+from cnnlab.data.specs import OF_HEAD, Targets
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 BETWEEN: Final = ";"  # several labels of a picture
@@ -31,12 +31,19 @@ class Found(NamedTuple):
     name: its path below the data set's folder, with / between folders. It decides the split.
     label: the name of its class; of several labels, their names, joined as `joined_labels` says.
     split: TRAIN, VALIDATION or TEST; None: it is still to be decided.
+    values: the numbers to predict; its label is then empty.
     """
 
     path: str
     name: str
     label: str
     split: str | None
+    values: tuple[float, ...] = ()
+
+    @property
+    def target(self) -> str:
+        """Its label, or its values, as text."""
+        return self.label or BETWEEN.join(map(repr, self.values))
 
 
 class Listing(NamedTuple):
@@ -48,6 +55,8 @@ class Listing(NamedTuple):
     has_several: whether a picture has any number of labels, instead of one class.
     heads: the kinds of classes, if a picture has a class of each kind; its labels are then
         HEAD=CLASS, and has_several is True.
+    values: the names of the numbers to predict, if pictures have them; has_several is True, and no
+        picture has a label.
     """
 
     found: list[Found]
@@ -55,9 +64,24 @@ class Listing(NamedTuple):
     others: list[str]
     has_several: bool = False
     heads: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+
+    @property
+    def targets(self) -> Targets:
+        """The kind of labels; see `cnnlab.data.array_labels`."""
+        if self.values:
+            return "values"
+        if self.heads:
+            return "heads"
+        return "labels" if self.has_several else "classes"
 
     def class_names(self) -> list[str]:
-        """Return the names of all classes or labels, sorted; those of heads, head after head."""
+        """Return the names of all classes or labels, sorted; those of heads, head after head.
+
+        Those of values are in the order of the columns.
+        """
+        if self.values:
+            return list(self.values)
         own = [labels_of(one, has_several=self.has_several) for one in self.found]
         names = sorted(set(itertools.chain(*own)))
         if not self.heads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import hashlib
 import itertools
@@ -22,11 +23,12 @@ from cnnlab.data.folders.csv_list import list_csv
 from cnnlab.data.folders.dividing import divide
 from cnnlab.data.folders.found import TEST, TRAIN, VALIDATION, Found, Listing, labels_of
 from cnnlab.data.folders.picture_reader import PictureReader, refuse_if_asked
+from cnnlab.data.folders.value_columns import value_columns
 from cnnlab.data.image_files.borders import background_of
 from cnnlab.data.image_files.headers import read_header
 from cnnlab.data.image_files.images import unwarned
 from cnnlab.data.row_images import RowImages
-from cnnlab.data.specs import DatasetSpec
+from cnnlab.data.specs import DatasetSpec, Targets
 
 _CHANNELS: Final = {"grayscale": 1, "rgb": 3, "rgba": 4}
 _LARGEST_SHARE: Final = 0.25  # of the memory, that pictures fill with --cache=auto
@@ -80,7 +82,7 @@ class Pictures:
             tuple(self._labels),
             counts[TRAIN],
             counts[TEST],
-            "heads" if self.listing.heads else "labels" if several else "classes",
+            self.listing.targets,
             divided=None if is_decided and not config.validation_split else _digest(self.found),
         )
         self.reader = PictureReader(config, self.found, self.spec.image_shape, self._bad)
@@ -119,6 +121,15 @@ class Pictures:
             rows = np.array(self.rows_of(split), np.int64)
             images = RowImages(read, rows, self.spec.image_shape)
         self._say_films()
+        labels = self._labels_of(split)
+        if not len(labels):
+            raise DataError(f"no picture of the {split} set can be read; replace the files")
+        return Split(images, labels)
+
+    def _labels_of(self, split: str) -> Any:
+        """Return the labels of a split, as `cnnlab.data.array_labels` says."""
+        if self.listing.values:
+            return np.array([self.found[i].values for i in self.rows_of(split)], np.float32)
         several = self.listing.has_several
         own = [labels_of(self.found[i], has_several=several) for i in self.rows_of(split)]
         lost = self._labels.keys() - set(itertools.chain(*own))
@@ -126,16 +137,12 @@ class Pictures:
             what = "label" if several else "class"
             raise DataError(f"no picture of the {what} {min(lost)} can be read; replace the files")
         numbers = [[self._labels[name] for name in names] for names in own]
-        labels: Any
-        if several:
-            labels = np.zeros((len(own), len(self._labels)), np.float32)
-            for row, given in zip(labels, numbers, strict=True):
-                row[given] = 1
-        else:
-            labels = np.array([number for (number,) in numbers], np.int32)
-        if not len(labels):
-            raise DataError(f"no picture of the {split} set can be read; replace the files")
-        return Split(images, labels)
+        if not several:
+            return np.array([number for (number,) in numbers], np.int32)
+        labels = np.zeros((len(own), len(self._labels)), np.float32)
+        for row, given in zip(labels, numbers, strict=True):
+            row[given] = 1
+        return labels
 
     def load_all(self) -> Dataset:
         """Return all pictures, and complete `spec`.
@@ -164,7 +171,7 @@ class Pictures:
             rows = self.rows_of(split)
             total = hashlib.blake2b(self.reader.contents.digests[rows].tobytes(), digest_size=16)
             for row in rows:
-                total.update(f"{self.found[row].label}\0".encode("utf-8", "surrogateescape"))
+                total.update(f"{self.found[row].target}\0".encode("utf-8", "surrogateescape"))
             if rows:
                 found[f"{split} images"] = total.hexdigest()
         return found
@@ -249,6 +256,23 @@ class Pictures:
             )
 
 
+def targets_by_name(config: Config) -> Targets:
+    """Return the kind of labels of the data set that the options name.
+
+    Of a table only the first line is read. A table that cannot be read counts as one of classes; it
+    is refused when its pictures are listed.
+    """
+    kind, _, path = config.dataset.partition(":")
+    if kind != "list" or config.heads is not None:
+        return "classes"
+    try:
+        with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
+            cells = next(csv.reader(file), [])
+    except (OSError, csv.Error):
+        return "classes"
+    return "values" if value_columns([cell.strip().lower() for cell in cells]) else "classes"
+
+
 def list_pictures(dataset: str, heads: Sequence[str] | None = None) -> Listing:
     """List the pictures of folder:PATH or list:FILE.csv; heads: see `list_csv`.
 
@@ -262,6 +286,6 @@ def list_pictures(dataset: str, heads: Sequence[str] | None = None) -> Listing:
 def _digest(found: Sequence[Found]) -> str:
     """Return a digest of names, labels and splits, whatever their order."""
     total = hashlib.blake2b(digest_size=16)
-    for line in sorted(f"{one.name}\0{one.label}\0{one.split}\0" for one in found):
+    for line in sorted(f"{one.name}\0{one.target}\0{one.split}\0" for one in found):
         total.update(line.encode("utf-8", "surrogateescape"))
     return total.hexdigest()

@@ -23,7 +23,9 @@ from cnnlab.config.recipes import FACTS_OF_RUN, OF_ONE_PROCESS
 from cnnlab.config.resolve import differing_options, override, resolve, with_recipe
 from cnnlab.config.values import plain
 from cnnlab.config.yaml_text import dump_yaml, read_yaml_mapping
+from cnnlab.data.folders.picture_set import targets_by_name
 from cnnlab.data.specs import DATASETS, DatasetSpec
+from cnnlab.data.target_options import fitted_to_targets
 from cnnlab.data.training_data import TrainingData
 from cnnlab.run.disk.fingerprint import differing_parts
 from cnnlab.run.disk.kept_code import check_trusted, kept_functions
@@ -37,7 +39,7 @@ def resolve_for_run(given: Mapping[str, Any]) -> Config:
     """Resolve the given options; if save_dir holds a run, its options replace the defaults.
 
     So `--save_dir` alone resumes a run. For a new run that starts from another run's weights, the
-    step of that run's checkpoint is added.
+    step of that run's checkpoint is added. A table of real values has defaults of its own.
 
     Raises:
         UsageError: an option is wrong or differs from the run's (without --overwrite), or
@@ -45,7 +47,8 @@ def resolve_for_run(given: Mapping[str, Any]) -> Config:
     """
     fresh: Config = resolve(given)
     if fresh.overwrite or not (Path(fresh.save_dir) / CONFIG_FILE).is_file():
-        return with_init_step(fresh)
+        explicit = opts.normalized(Config, given)
+        return with_init_step(fitted_to_targets(fresh, targets_by_name(fresh), explicit))
     earlier = load_config(fresh.save_dir)
     explicit = with_recipe(given)
     config = opts.build(Config, override(opts.as_dict(earlier), explicit))

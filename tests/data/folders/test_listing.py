@@ -8,6 +8,7 @@ import pytest
 from cnnlab.base.errors import DataError
 from cnnlab.data.folders.class_folders import list_folder
 from cnnlab.data.folders.csv_list import list_csv
+from cnnlab.data.folders.dividing import divide
 from cnnlab.data.folders.found import labels_of
 from tests.data.folders.pictures import write, write_folder
 
@@ -168,6 +169,40 @@ def test_columns_that_are_chosen_as_heads() -> None:
         list_csv(table("x/0.jpg,a,b\n"), ["a"])
 
 
+def test_a_table_of_numbers_to_predict() -> None:
+    listing = list_csv(
+        table("note,Path,VALUE_Age,value_size\nn,x/1.png,7,-2\nm,x/0.jpg,23.5,1e3\n")
+    )
+    assert (listing.values, listing.heads, listing.targets) == (("Age", "size"), (), "values")
+    assert [one.values for one in listing.found] == [(23.5, 1000), (7, -2)]
+    assert listing.class_names() == ["Age", "size"]
+    assert list_csv(table("path,value\nx/0.jpg,1\nx/1.png,1\n")).values == ("value",)
+    text = "path,value_a,b\nx/0.jpg,1,u\nx/1.png,2,v\n"
+    assert list_csv(table(text), ["value_a", "b"]).heads == ("value_a", "b")
+    divided = divide(list_csv(table(text)).found, 0.5, 0.0, None, has_several=True)
+    assert sorted(one.split or "" for one in divided) == ["test", "train"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,value\nx/0.jpg,1\nx/1.png,\n", "line 3 has no value; add it or remove the line"),
+        ('path,value\nx/0.jpg,"1,5"\n', "line 2 has the value 1,5, which is no finite number"),
+        ("path,value_a\nx/0.jpg,nan\n", "line 2 has the value_a nan, which is no finite number"),
+        ("path,value\nx/0.jpg,1e39\n", "line 2 has the value 1e39, which is too large"),
+        ("path,value_a,Value_a\nx/0.jpg,1,2\n", "has two columns for the value a; rename one"),
+        (
+            "path,label,split\nx/0.jpg,1.5,train\nx/1.png,2.5,train\nx/2.jpg,3,val\n",
+            "if the labels are numbers to predict, give them in the column value of a table",
+        ),
+    ],
+)
+def test_tables_of_numbers_that_are_refused(text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message) as error:
+        list_csv(table(text))
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -175,7 +210,10 @@ def test_columns_that_are_chosen_as_heads() -> None:
         ("path,a,b\nx/0.jpg,1,2\nx/1.png,2\n", "line 3 has no b"),
         ("path,a,b\nx/0.jpg,1,2\nx/1.png,2,2\n", "the column b has only the class 2"),
         ("path,a,b\nx/0.jpg,1,2\nx/1.png,2,2;3\n", "line 3 has the b 2;3, but ; separates labels"),
-        ("path,breed,split\nx/0.jpg,a,train\n", "call breed label, or give more columns"),
+        (
+            "path,breed,split\nx/0.jpg,a,train\n",
+            "call breed label, or value if it has numbers to predict, or g",
+        ),
         ("path,a b,c\nx/0.jpg,1,2\n", "has the head 'a b'; a name has only letters"),
         ("path,a,A\nx/0.jpg,1,2\n", "has the heads a and A; rename one"),
         (

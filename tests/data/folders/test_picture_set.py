@@ -17,6 +17,7 @@ from cnnlab.config.options import build
 from cnnlab.data.folders.picture_set import Pictures
 from cnnlab.data.image_files.images import load_image
 from cnnlab.data.training_data import TrainingData
+from cnnlab.run.disk.config_file import resolve_for_run
 from tests.data.folders.pictures import write, write_folder
 
 
@@ -180,6 +181,35 @@ def test_a_table_and_a_path_of_another_folder(monkeypatch: pytest.MonkeyPatch) -
     Path("elsewhere").mkdir()
     monkeypatch.chdir("elsewhere")
     assert TrainingData(options, None).split("train").labels.tolist().count(0) == 2
+
+
+def test_a_table_of_numbers_to_predict(capsys: pytest.CaptureFixture[str]) -> None:
+    write_folder("p", {"x": 8})
+    names = [f"x/{i}.{('jpg', 'png')[i % 2]}" for i in range(8)]
+    for column, numbers in {
+        "value_age": "0.5 1 2 3 4 5 6 7",
+        "label": "1.5 2 2 1.5 2 2 1.5 2",
+    }.items():
+        rows = "".join(f"{one},{n}\n" for one, n in zip(names, numbers.split(), strict=True))
+        Path(f"p/{column}.csv").write_text(f"path,{column}\n{rows}")
+    given = {"dataset": "list:p/value_age.csv", "test_split": 0.25, "loss": "mse", "batch_size": 2}
+    options = resolve_for_run(given)
+    assert (options.monitor, options.output) == ("loss", "linear")
+    data = TrainingData(options, None)
+    data.check_options()
+    assert (data.spec.targets, data.spec.class_names) == ("values", ("age",))
+    train, test = data.split("train").labels, data.split("test").labels
+    assert (train.dtype, train.shape, test.shape) == (np.float32, (6, 1), (2, 1))
+    assert sorted([*train[:, 0], *test[:, 0]]) == [0.5, 1, 2, 3, 4, 5, 6, 7]
+    assert data.split("train").images[[]].shape == (0, 10, 12, 3)
+    with pytest.raises(UsageError, match="--monitor=accuracy: the labels are real values"):
+        resolve_for_run({**given, "monitor": "accuracy"})
+    with pytest.raises(UsageError, match=r"numbers, such as 1\.5, .* in the column value instead"):
+        TrainingData(config(dataset="list:p/label.csv", loss="mse"), None).check_options()
+    text = Path("p/label.csv").read_text().replace("1.5", "1")
+    Path("p/label.csv").write_text(text)
+    TrainingData(config(dataset="list:p/label.csv", loss="mse"), None).check_options()
+    assert "note: the 2 different numbers in the column label are" in capsys.readouterr().err
 
 
 def test_a_bad_header_is_refused_or_skipped_where_sizes_are_compared() -> None:
