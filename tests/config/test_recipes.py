@@ -11,8 +11,9 @@ from cnnlab.config.config import Config
 from cnnlab.config.options import parse_text
 from cnnlab.config.recipes import load_about, load_recipe, recipe_paths
 from cnnlab.config.resolve import resolve
-from cnnlab.data.augment import parse_augmentations
+from cnnlab.data.augment import parse_augmentations, shape_after
 from cnnlab.models import check_model_options, find_model
+from cnnlab.run.hook import is_time
 from cnnlab.tune.options import TuneOptions
 from tests.commands import ROOT
 
@@ -164,7 +165,15 @@ def test_the_ablations_that_the_text_names() -> None:
     for name, text in flags:
         config = resolve({"config": "cifar_lrn", name: parse_text(name, text, Config)})
         check_model_options(find_model(config.model), config.model_options)
-        parse_augmentations(config.augment)
+        assert shape_after(config.augment, (32, 32, 3)) == (24, 24, 3)  # the same weights
+
+
+def test_the_last_mini_batch_of_each_epoch_is_shown() -> None:
+    """The program with two convolutions prints its accuracy after each of the three epochs."""
+    config = resolve({"config": "cifar_two_conv"})
+    assert config.epochs == 3
+    for step in (epoch * 50_000 // config.batch_size for epoch in (1, 2, 3)):
+        assert is_time(step, config.summary_steps, total_steps=2344)
 
 
 def test_a_recipe_has_the_space_of_a_search() -> None:
