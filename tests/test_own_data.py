@@ -215,6 +215,13 @@ def test_a_run_of_real_values_logs_no_accuracy(tmp_path: Path) -> None:
     assert not any("accuracy" in line for line in lines)
     assert train.config.monitor == "loss"
     assert train.config.output == "linear"
+    below = (images(), VALUES - 0.5)
+    for loss, message in {
+        "msle": "given labels: the smallest is -0",
+        "hinge": "use --loss=ms",
+    }.items():
+        with pytest.raises(CnnlabError, match=message):
+            evaluate(tmp_path / "run", data=below, loss=loss)
 
 
 def test_names_are_those_of_the_training_labels(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ class ExampleStream:
         shape: (examples of an epoch, height, width, channels).
         dtype: of the images.
         check: function from a batch of columns to the same, checked and of the right types.
+        check_labels: function that raises an error if checked labels do not fit the run's options.
     """
 
     ndim = 4
@@ -38,6 +39,7 @@ class ExampleStream:
         self._batches, self._held = self._read(), list[tuple[Any, ...]]()
         self._is_said = False
         self.check: Callable[[tuple[Any, ...]], Sequence[Any]] = tuple
+        self.check_labels: Callable[[Any], None] | None = None
         with translate_op_errors("the train data"):
             self.first = next(self._batches)
         self.read_columns = ("images", "labels", "weights")[: len(self.first)]
@@ -88,6 +90,8 @@ class ExampleStream:
         rest = tuple(column[count:] for column in columns)
         self._held = [rest] if len(rest[0]) else []
         checked = self.check(tuple(column[:count] for column in columns))
+        if self.check_labels is not None:
+            self.check_labels(checked[1])
         return [column for column in checked if column is not None]
 
     def _read(self) -> Iterator[tuple[Any, ...]]:

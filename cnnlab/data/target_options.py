@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from cnnlab.base.errors import DataError, UsageError, nearest
@@ -12,6 +13,7 @@ from cnnlab.config.loss_options import OUTPUTS
 from cnnlab.config.options import replace
 from cnnlab.config.training_options import TAKEN_FIGURES
 from cnnlab.data.datasets import Dataset
+from cnnlab.data.example_stream import ExampleStream
 from cnnlab.data.folders.value_columns import as_number
 from cnnlab.data.specs import DatasetSpec, Targets
 
@@ -137,14 +139,29 @@ def _check_heads(config: Config, spec: DatasetSpec) -> None:
                 raise UsageError(f"--metrics: {figure} is a figure of a head; choose another name")
 
 
-def check_target_values(config: Config, data: Dataset) -> None:
-    """Raise DataError if the loss is not defined for a label."""
-    if config.loss != "msle" or data.spec.targets != "values":
-        return
-    for name in ("train", "validation", "test"):
-        split = getattr(data, name)
-        if split is not None and split.labels.min() < 0:
-            raise DataError(
-                f"{name} labels: the smallest is {split.labels.min():g}, but --loss=msle needs "
-                "labels >= 0; use --loss=mse"
-            )
+def check_values(loss: str, targets: Targets, which: str, labels: Any) -> None:
+    """Raise DataError if the loss is not defined for a label.
+
+    Args:
+        loss: the option.
+        targets: the kind of labels.
+        which: the name of the split in errors.
+        labels: an array, of real values float32 [n, values].
+    """
+    if loss == "msle" and targets == "values" and len(labels) and (least := labels.min()) < 0:
+        raise DataError(
+            f"{which} labels: the smallest is {least:g}, but --loss=msle needs labels >= 0; use "
+            "--loss=mse"
+        )
+
+
+def check_values_of(loss: str, data: Dataset) -> None:
+    """Check the labels of all splits; those of a stream when they are read. See `check_values`."""
+    check = partial(check_values, loss, data.spec.targets)
+    for which in ("train", "validation", "test"):
+        split = getattr(data, which)
+        if split is not None and not isinstance(split.images, ExampleStream):
+            check(which, split.labels)
+    if isinstance(stream := data.train.images, ExampleStream):
+        stream.say()
+        stream.check_labels = partial(check, "train")

@@ -22,12 +22,11 @@ from cnnlab.data.datasets import (
     split_validation,
     validation_size,
 )
-from cnnlab.data.example_stream import ExampleStream
 from cnnlab.data.folders.picture_set import Pictures
 from cnnlab.data.row_images import RowImages
 from cnnlab.data.sampling import epoch_size
 from cnnlab.data.specs import DatasetSpec, dataset_spec
-from cnnlab.data.target_options import check_target_options, check_target_values
+from cnnlab.data.target_options import check_target_options, check_values, check_values_of
 
 SPLITS = ("train", "validation", "test")
 
@@ -200,6 +199,7 @@ class TrainingData:
             found, is_sorted = self.split(split), self._of_pictures
         else:
             found, is_sorted = check_fitting("given", split, self.spec), False
+            check_values(self._config.loss, self.spec.targets, "given", found.labels)
         return part_of(found, limit, turn, is_sorted=is_sorted)
 
     def schedule_length(self, config: Config) -> int:
@@ -224,11 +224,12 @@ class TrainingData:
         config = self._config
         shape_after(config.augment, self.spec.image_shape)
         check_target_options(config, self.spec)
-        images = self._dataset.train.images if self._dataset else None
-        if isinstance(images, ExampleStream):
-            images.say()
-        elif self._is_given and self._dataset is not None:
-            check_target_values(config, self._dataset)
+        if self._arrays is not None:
+            check_values_of(config.loss, self._arrays)
+        elif self.spec.targets == "values":
+            for name in SPLITS:
+                labels = self._list_pictures().labels_of(name)
+                check_values(config.loss, self.spec.targets, name, labels)
         check_class_weights(config.class_weights, self.spec.class_names)
         warmup = config.warmup_steps if config.depends_on_length else 0
         if warmup and warmup >= (length := self.schedule_length(config)):

@@ -22,7 +22,7 @@ from cnnlab.data.image_files.image_reader import read_images
 from cnnlab.data.image_files.resizing import Resizing
 from cnnlab.data.row_images import RowImages
 from cnnlab.data.specs import DatasetSpec
-from cnnlab.data.target_options import check_target_options
+from cnnlab.data.target_options import check_target_options, check_values
 from cnnlab.data.training_data import TrainingData
 from cnnlab.run.disk.config_file import load_run_data
 
@@ -55,12 +55,12 @@ def named_split(config: Config, split_name: str, dataset: str | None) -> Evaluat
 
     Raises:
         UsageError: the other data set is unknown, or its image shape or classes differ; or the
-            loss does not fit several heads.
+            loss does not fit several heads, or real values.
         DataError: the data files are missing or damaged.
     """
     data = load_run_data(config)
     spec = data.spec
-    _check_heads(config, spec)
+    _check_loss(config, spec)
     if dataset is not None:
         changes: dict[str, Any] = {"dataset": dataset}
         if is_pictures(dataset):
@@ -75,6 +75,7 @@ def named_split(config: Config, split_name: str, dataset: str | None) -> Evaluat
                 f"set: {_in_short(other)}; of the run: {_in_short(mine)}"
             )
     split, files = data.split(split_name), data.files_of(split_name)
+    check_values(config.loss, spec.targets, split_name, split.labels)
     return EvaluationData(spec, split, config.dataset, split_name, files)
 
 
@@ -86,17 +87,19 @@ def given_arrays(config: Config, arrays: Pair) -> EvaluationData:
         arrays: (images, labels), in the form that `dataset_from_arrays` accepts.
 
     Raises:
-        UsageError: the loss does not fit several heads.
+        UsageError: the loss does not fit several heads, or real values.
         DataError: dtype or shape do not fit the network, or a label is out of range.
     """
     spec = load_run_data(config).spec
-    _check_heads(config, spec)
-    return EvaluationData(spec, check_fitting("given", arrays, spec), "arrays")
+    _check_loss(config, spec)
+    split = check_fitting("given", arrays, spec)
+    check_values(config.loss, spec.targets, "given", split.labels)
+    return EvaluationData(spec, split, "arrays")
 
 
-def _check_heads(config: Config, spec: DatasetSpec) -> None:
-    """Refuse a loss of the command's that heads do not have; the figure would be another one."""
-    if spec.heads:
+def _check_loss(config: Config, spec: DatasetSpec) -> None:
+    """Refuse a loss of the command's that heads or real values do not have."""
+    if spec.targets in ("heads", "values"):
         check_target_options(config, spec)
 
 

@@ -117,6 +117,20 @@ def test_what_needs_all_of_a_stream_is_refused(tmp_path: Path) -> None:
             Train(data=data, save_dir=tmp_path, **OPTIONS, **options).train(steps=2)
 
 
+def test_values_of_a_stream_are_checked_when_they_are_read() -> None:
+    values = np.where(np.arange(N) == 20, -1.5, 0.5)
+    stream = streamed(lambda: zip(IMAGES, values, strict=True), examples_per_epoch=N)
+    with Train(data=(stream, (IMAGES[:9], values[:9])), **OPTIONS, loss="msle") as train:
+        read = train.data.split("train").images.start()
+        read(np.arange(16))
+        with pytest.raises(
+            DataError, match=r"train labels: the smallest is -1\.5, but --loss=msle"
+        ):
+            read(np.arange(8))
+    with pytest.raises(DataError, match=r"test labels: the smallest is -1\.5, but --loss=msle"):
+        Train(data=(stream, (IMAGES[:21], values[:21])), **OPTIONS, loss="msle")
+
+
 def test_bad_streams() -> None:
     with pytest.raises(UsageError, match=r"needs a tf\.data\.Dataset or a function"):
         streamed([1], examples_per_epoch=3)

@@ -121,12 +121,12 @@ class Pictures:
             rows = np.array(self.rows_of(split), np.int64)
             images = RowImages(read, rows, self.spec.image_shape)
         self._say_films()
-        labels = self._labels_of(split)
+        labels = self.labels_of(split)
         if not len(labels):
             raise DataError(f"no picture of the {split} set can be read; replace the files")
         return Split(images, labels)
 
-    def _labels_of(self, split: str) -> Any:
+    def labels_of(self, split: str) -> Any:
         """Return the labels of a split, as `cnnlab.data.array_labels` says."""
         if self.listing.values:
             return np.array([self.found[i].values for i in self.rows_of(split)], np.float32)
