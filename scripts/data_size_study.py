@@ -29,8 +29,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's 
 
 from cnnlab import Train, layers
 from cnnlab.base.files import write_atomically
-from cnnlab.base.machine import commit, describe_machine, versions
+from cnnlab.base.machine import joined_provenance
 from cnnlab.data.datasets import Dataset, Split, load_dataset
+from cnnlab.run.disk.config_file import read_provenance
 from scripts.bench.markdown import filled
 from scripts.bench.report import machine_lines
 
@@ -106,10 +107,13 @@ def part_of(train: Split, size: int, num_classes: int) -> Split:
 def study(data: Dataset, work_dir: Path, sizes: tuple[int, ...], steps: int) -> dict[str, Any]:
     """Train each network on each part, if that was not done before; return the results."""
     runs: dict[str, dict[str, Any]] = {name: {} for name in WIDTHS}
+    made = []
     for size in sizes:
         part = part_of(data.train, size, data.spec.num_classes)
         for name in WIDTHS:
-            runs[name][str(size)] = learn(name, part, data.test, work_dir / f"{name}-{size}", steps)
+            folder = work_dir / f"{name}-{size}"
+            runs[name][str(size)] = learn(name, part, data.test, folder, steps)
+            made.append(read_provenance(folder))
     return {
         "sizes": list(sizes),
         "steps": steps,
@@ -117,9 +121,7 @@ def study(data: Dataset, work_dir: Path, sizes: tuple[int, ...], steps: int) -> 
         "widths": WIDTHS,
         "test_images": len(data.test.labels),
         "runs": runs,
-        "machine": describe_machine(),
-        "versions": versions(),
-        "commit": commit(),
+        **joined_provenance(made),
     }
 
 

@@ -23,9 +23,9 @@ import matplotlib.pyplot as plt
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's scripts and cnnlab
 
 from cnnlab.base.files import write_atomically
-from cnnlab.base.machine import commit, describe_machine, versions
 from cnnlab.evaluate import evaluate
 from cnnlab.run.disk.checkpoint import Checkpoints
+from cnnlab.run.disk.config_file import read_provenance
 from scripts.bench.markdown import filled
 from scripts.bench.report import machine_lines
 
@@ -68,9 +68,7 @@ def study(save_dir: Path) -> dict[str, Any]:
     return {
         "recipe": RECIPE,
         "points": points,
-        "machine": describe_machine(),
-        "versions": versions(),
-        "commit": commit(),
+        **read_provenance(save_dir),
     }
 
 

@@ -29,12 +29,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's 
 
 from cnnlab import Train, layers
 from cnnlab.base.files import write_atomically
-from cnnlab.base.machine import commit, describe_machine, versions
+from cnnlab.base.machine import joined_provenance
 from cnnlab.config.resolve import resolve
 from cnnlab.data.arrays import dataset_from_arrays
 from cnnlab.data.datasets import Dataset, Split, load_dataset, split_validation
 from cnnlab.data.training_data import TrainingData
-from cnnlab.run.disk.config_file import load_config, load_run_data
+from cnnlab.run.disk.config_file import CONFIG_FILE, load_config, load_run_data, read_provenance
 from cnnlab.run.trained_model import TrainedModel
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -280,6 +280,7 @@ def read_results(work_dir: Path, seeds: int) -> dict[str, Any]:
             "images": found[0]["n"],
         }
     source = finished(work_dir / "pretrained") or {}
+    trained = sorted(path.parent for path in work_dir.glob(f"*/{CONFIG_FILE}"))
     return {
         "shown": SHOWN,
         "seeds": list(range(1, seeds + 1)),
@@ -289,9 +290,7 @@ def read_results(work_dir: Path, seeds: int) -> dict[str, Any]:
         },
         "of_pair": OF_PAIR,
         "methods": methods,
-        "machine": describe_machine(),
-        "versions": versions(),
-        "commit": commit(),
+        **joined_provenance([read_provenance(folder) for folder in trained]),
     }
 
 

@@ -28,8 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's 
 
 from cnnlab import Train
 from cnnlab.base.files import write_atomically
-from cnnlab.base.machine import commit, describe_machine, versions
+from cnnlab.base.machine import joined_provenance
 from cnnlab.data.datasets import Split, load_dataset
+from cnnlab.run.disk.config_file import read_provenance
 from scripts.bench.ablations_page import SPLITS, Options, markdown, plot
 
 CHOICE_SEED: Final = 100  # of the runs by which a strength is chosen
@@ -219,13 +220,18 @@ def make_all(runs: Runs, tables: Iterable[Table], seeds: int) -> None:
 
 
 def read_table(runs: Runs, table: Table, seeds: int) -> dict[str, Any]:
-    """Return what the finished runs of a table found."""
-    rows = []
+    """Return what the finished runs of a table found, and with which machine, versions and commit.
+
+    These are those that the runs record.
+    """
+    rows, made = [], []
     for kind, candidates in table.kinds.items():
         options = runs.chosen(table, kind)
         if options is None:
             continue
         found = [runs.found(table, options, seed) for seed in range(1, seeds + 1)]
+        done = [seed for seed, figures in enumerate(found, 1) if figures]
+        made += [read_provenance(runs.folder(table, options, seed) / "run") for seed in done]
         tried = [(o, runs.found(table, o, CHOICE_SEED)) for o in candidates if len(candidates) > 1]
         rows.append(
             {
@@ -236,27 +242,27 @@ def read_table(runs: Runs, table: Table, seeds: int) -> dict[str, Any]:
             }
         )
     about = {"about": table.about, "images": table.images, "steps": runs.steps(table)}
-    return {**about, "rows": [row for row in rows if row["seeds"]]}
+    rows = [row for row in rows if row["seeds"]]
+    return {**about, **(joined_provenance(made) if rows else {}), "seeds": seeds, "rows": rows}
 
 
-def write_report(tables: Mapping[str, Any], out: Path, seeds: int) -> None:
-    """Write the JSON file, the page and the plot; tables that have no runs here keep theirs."""
+def write_report(tables: Mapping[str, Any], out: Path) -> None:
+    """Write the JSON file, the page and the plot.
+
+    A table that has no runs here stays as it is in the file, and so does one with the same figures:
+    runs of earlier versions do not record what they were made with.
+    """
     for folder in (out / "results", out / "docs"):
         folder.mkdir(parents=True, exist_ok=True)
     path = out / "results" / "ablations.json"
     earlier = json.loads(path.read_text(encoding="utf-8"))["tables"] if path.exists() else {}
     kept = {title: table for title, table in earlier.items() if table.get("rows")}
-    found = {title: table for title, table in tables.items() if table["rows"]}
-    merged = {title: {**kept, **found}[title] for title in TABLES if title in {**kept, **found}}
-    if not merged:
+    for title, table in tables.items():
+        if table["rows"] and table["rows"] != kept.get(title, {}).get("rows"):
+            kept[title] = table
+    if not kept:
         sys.exit("error: no run is finished, so there is nothing to report")
-    results = {
-        "machine": describe_machine(),
-        "versions": versions(),
-        "commit": commit(),
-        "seeds": seeds,
-        "tables": merged,
-    }
+    results = {"tables": {title: kept[title] for title in TABLES if title in kept}}
     write_atomically(path, json.dumps(results, indent=1) + "\n")
     (out / "docs" / "ablations.md").write_text(markdown(results), encoding="utf-8")
     plot(results, out / "docs" / "ablations.png")
@@ -286,7 +292,7 @@ def main() -> None:
     if not args.report_only:
         make_all(runs, (TABLES[title] for title in args.tables.split(",")), args.seeds)
     tables = {title: read_table(runs, table, args.seeds) for title, table in TABLES.items()}
-    write_report(tables, Path(args.out), args.seeds)
+    write_report(tables, Path(args.out))
 
 
 if __name__ == "__main__":

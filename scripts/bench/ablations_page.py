@@ -37,7 +37,10 @@ def markdown(results: Mapping[str, Any]) -> str:
         "",
         "![accuracy on training and test images](ablations.png)",
     ]
-    for title, table in results["tables"].items():
+    tables = results["tables"]
+    made = {title: machine_lines(table) for title, table in tables.items()}
+    is_shared = len({tuple(lines) for lines in made.values()}) == 1
+    for title, table in tables.items():
         images = "all but the validation images" if table["images"] is None else table["images"]
         about = f"{table['about']}; {table['steps']:,} steps; training images: {images}."
         columns = ("", "options", *SPLITS, "gap", "seeds")
@@ -53,8 +56,38 @@ def markdown(results: Mapping[str, Any]) -> str:
             if tried:
                 text = f"{row['kind']}: validation accuracy of the candidates: {', '.join(tried)}."
                 lines += ["", *filled(text)]
-    lines += ["", *machine_lines(results)]
+        if remarks := " ".join(_remarks(table["rows"])):
+            lines += ["", *filled(remarks)]
+        if not is_shared:
+            lines += ["", *made[title]]
+    if is_shared:
+        lines += ["", *next(iter(made.values()))]
     return "\n".join(lines) + "\n"
+
+
+def _remarks(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return sentences on what a table shows though one would not expect it.
+
+    Args:
+        rows: the first is of the plain network, and candidates go from weak to strong.
+    """
+    tests = {row["kind"]: [seed["test"] for seed in row["seeds"]] for row in rows}
+    gaps = {row["kind"]: statistics.fmean(map(gap, row["seeds"])) for row in rows}
+    plain, *others = gaps
+    remarks = [
+        f"{kind[0].upper()}{kind[1:]} widens the gap, {100 * gaps[kind]:.1f} points against "
+        f"{100 * gaps[plain]:.1f}, yet it is the best on test images, with every seed."
+        for kind in others
+        if gaps[kind] > gaps[plain]
+        and min(tests[kind]) > max(max(tests[other]) for other in tests if other != kind)
+    ]
+    chosen = [(row["options"], row["tried"][0]["options"]) for row in rows if row["tried"]]
+    if chosen and all(options == weakest for options, weakest in chosen):
+        remarks.append(
+            "Each strength chosen is the weakest candidate, so a better one may lie outside the "
+            "candidates."
+        )
+    return remarks
 
 
 def _shown(options: Options) -> str:

@@ -79,3 +79,15 @@ def test_the_runs(tmp_path: Path) -> None:
     found.write_text(json.dumps({**json.loads(found.read_text()), "accuracy": 0.123}))
     again = study.study(data, tmp_path, (80, 160), 3)
     assert again["runs"]["small"]["80"]["accuracy"] == 0.123  # no run is repeated
+
+
+def test_the_results_name_what_the_runs_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def learn(name: str, _train: Split, _test: Split, folder: Path, _steps: int) -> dict[str, int]:
+        folder.mkdir()
+        (folder / "config.yaml").write_text(f"commit: {name}\n")
+        return {}
+
+    monkeypatch.setattr(study, "learn", learn)
+    assert study.study(data_of(100), tmp_path, (80,), 3)["commit"] == "small, medium, large"

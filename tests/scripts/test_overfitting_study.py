@@ -22,6 +22,8 @@ def fake_evaluate(save_dir: Path, *, checkpoint: str, split: str) -> dict[str, A
 def results(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(study, "evaluate", fake_evaluate)
     monkeypatch.setattr(Checkpoints, "steps", lambda self: sorted(LOSSES))
+    Path("run").mkdir()
+    Path("run/config.yaml").write_text("commit: abc\n")
     return study.study(Path("run"))
 
 
@@ -29,6 +31,7 @@ def test_each_checkpoint_is_evaluated_on_both_splits(results: dict[str, Any]) ->
     assert [point["step"] for point in results["points"]] == [1000, 2000, 3000]
     losses = {p["step"]: (p["train"]["loss"], p["test"]["loss"]) for p in results["points"]}
     assert losses == LOSSES
+    assert results["commit"] == "abc"  # of the training
 
 
 def test_the_page_and_its_plot(results: dict[str, Any], tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """scripts/transfer_study.py: its pictures, its statistics and its section of docs/results.md."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,16 @@ def test_the_section_has_every_method() -> None:
     assert "`--augment=[flip, {pad_and_crop: {pixels: 4}}]`" in text.replace("\n  ", " ")
     assert "`--eval_examples=none`" in text
     assert "- Commit: abc" in text
+
+
+def test_the_results_name_what_the_runs_record(tmp_path: Path) -> None:
+    result = {"finished": True, "step": 9, "accuracy": 0.5, "n": 10, "seconds": 1.0}
+    folders = [study.run_folder(tmp_path, method, 1) for method in study.METHODS]
+    for folder in (*folders, tmp_path / "pretrained"):
+        folder.mkdir()
+        (folder / "result.json").write_text(json.dumps(result))
+    for name, folder in zip("ab", folders, strict=False):  # an SVM has no such file
+        (folder / "config.yaml").write_text(f"commit: {name}\n")
+    found = study.read_results(tmp_path, 1)
+    assert found["commit"] == "a, b"
+    assert found["methods"]["bottleneck"]["accuracies"] == [0.5]
