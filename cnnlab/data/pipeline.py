@@ -165,26 +165,6 @@ def make_chunk_stream(
     return _iterator(indices.rebatch(batch_size * steps).map(chunk_of).prefetch(1))
 
 
-def rows_of_step(
-    data: ResidentData, batch_size: int, seed: int, step: Any, sampler: Sampler | None = None
-) -> Rows:
-    """Return the rows of the batch of any step, without a stream.
-
-    Args:
-        data, batch_size, seed, sampler: as for `make_batch_stream`; all columns must be resident.
-        step: int64 scalar tensor.
-    """
-    epoch_size = data.num_images if sampler is None else sampler.epoch_size
-    first = step * batch_size
-    orders = [
-        _order_of(first // epoch_size + i, data.num_images, seed, sampler)
-        for i in range(math.ceil(batch_size / epoch_size) + 1)  # the epochs that it may touch
-    ]
-    offset = first % epoch_size
-    drawn = tf.concat(orders, axis=0)[offset : offset + batch_size]
-    return data.rows(drawn if sampler is None else sampler.numbers(drawn))
-
-
 def _rows_by_name(
     data: ResidentData, sampler: Sampler | None, own: OwnRows | None = None
 ) -> Callable[[Any], Rows]:
@@ -209,14 +189,14 @@ def _orders(
     first_epoch, first_offset = divmod(first_step * batch_size, epoch_size)
 
     def permutation_of(epoch: Any) -> Any:
-        order = _order_of(epoch, num_images, seed, sampler)
+        order = order_of(epoch, num_images, seed, sampler)
         already_taken = tf.where(tf.equal(epoch, first_epoch), first_offset, 0)
         return order[already_taken:]
 
     return tf.data.Dataset.range(first_epoch, _MAX_EPOCHS).map(permutation_of).prefetch(1)
 
 
-def _order_of(epoch: Any, num_images: int, seed: int, sampler: Sampler | None) -> Any:
+def order_of(epoch: Any, num_images: int, seed: int, sampler: Sampler | None) -> Any:
     """Return the order of an epoch, int64 [epoch size]; epoch: int64 scalar."""
     if sampler is not None:
         return sampler.order_of(epoch, seed)

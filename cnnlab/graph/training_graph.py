@@ -18,9 +18,9 @@ from cnnlab.config.config import Config
 from cnnlab.data.batches import Batch, BatchSource
 from cnnlab.data.datasets import Split
 from cnnlab.data.own_rows import OwnRows, can_be_prepared_alone
-from cnnlab.data.pipeline import rows_of_step
 from cnnlab.data.sampling import epoch_size
 from cnnlab.data.specs import DatasetSpec, Targets
+from cnnlab.data.step_rows import StepRows
 from cnnlab.graph.compiled_steps import make_compiled_steps, steps_to_compile
 from cnnlab.graph.heads import Heads, are_correct, heads_of
 from cnnlab.graph.inference_graph import InferenceGraph, build_inference_graph
@@ -60,8 +60,7 @@ class TrainGraph(NamedTuple):
         rollbacks: int64 scalar variable, rollbacks so far; None unless configured.
         model_summaries: bytes scalar, the model's own `tf.summary` in the last step; None: it has
             no summaries.
-        next_rows: the rows of the next step's batch, as `ResidentData.rows` returns them; None
-            unless configured. Fetching them does not train.
+        step_rows: returns the rows of the batch of any step; None unless configured.
         layer_summaries: split to bytes scalar, the layers' statistics for the fed images: train: of
             a forward pass of training, with dropout on; val: in inference. None unless configured.
         fill_data: function (session, train split) that makes the training set resident.
@@ -87,7 +86,7 @@ class TrainGraph(NamedTuple):
     weights_are_finite: Any
     rollbacks: Any
     model_summaries: Any
-    next_rows: dict[str, Any] | None
+    step_rows: StepRows | None
     layer_summaries: dict[str, Any] | None
     fill_data: Callable[[Any, Split], None]
     plateau: Plateau | None
@@ -196,7 +195,7 @@ def build_train_graph(
         weights_are_finite=_build_finite_check(),
         rollbacks=rate.rollbacks,
         model_summaries=next((v.read_value() for v in summary_variables()), None),
-        next_rows=_build_next_rows(config, source, global_step),
+        step_rows=_build_step_rows(config, source),
         layer_summaries=_build_summaries(context, inference),
         fill_data=source.fill,
         plateau=rate.plateau,
@@ -260,9 +259,7 @@ def _build_finite_check() -> Any:
         )
 
 
-def _build_next_rows(
-    config: Config, source: BatchSource, global_step: Any
-) -> dict[str, Any] | None:
+def _build_step_rows(config: Config, source: BatchSource) -> StepRows | None:
     is_resident = source.data.reader is None
     if config.inference_summaries and not is_resident:
         raise UsageError(
@@ -272,8 +269,7 @@ def _build_next_rows(
     if not is_resident or not (config.inference_summaries or config.layer_summaries):
         return None
     with tf.name_scope("next_rows"):
-        step = global_step.read_value()
-        return rows_of_step(source.data, config.batch_size, config.seed, step, source.sampler)
+        return StepRows(source.data, config.batch_size, config.seed, source.sampler)
 
 
 def _build_summaries(context: StepContext, inference: InferenceGraph) -> dict[str, Any] | None:

@@ -63,8 +63,8 @@ def _inference_figures(run: Run, step: int) -> dict[str, float]:
     """Return inference_loss and inference_accuracy of the next batch, if they are configured."""
     if not run.config.inference_summaries:
         return {}
-    assert run.train_graph.next_rows is not None
-    rows = run.session.run(run.train_graph.next_rows)
+    assert run.train_graph.step_rows is not None
+    rows = run.train_graph.step_rows.run(run.session, step)
     figures = run.evaluate((rows["images"], rows["labels"]), tta="none")
     found = {name: figures[name] for name in ("loss", "accuracy") if name in figures}
     shown = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
@@ -119,8 +119,8 @@ class LayerSummaryHook(Hook):
         assert graph.layer_summaries is not None
         images, labels_ph = self._sample, graph.inference.labels_ph
         labels = np.zeros([len(images), *labels_ph.shape[1:]])
-        if self._split == "train" and graph.next_rows is not None:
-            rows = run.session.run(graph.next_rows)
+        if self._split == "train" and graph.step_rows is not None:
+            rows = graph.step_rows.run(run.session, state.step)
             images, labels = rows["images"], rows["labels"]
         feed = {graph.inference.images_ph: images, labels_ph: labels}
         summary = run.session.run(graph.layer_summaries[self._split], feed)

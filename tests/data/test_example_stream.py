@@ -79,7 +79,7 @@ def test_summaries_of_images_that_are_not_in_memory(
     data = dataset_from_arrays(Indexed(), TEST)
     with Train(data=data, save_dir=tmp_path / "layers", layer_summaries=True, **OPTIONS) as train:
         assert train.train(steps=2)["finished"]
-        assert train.train_graph.next_rows is None
+        assert train.train_graph.step_rows is None
     with (
         Train(data=data, save_dir=tmp_path / "rows", inference_summaries=True, **OPTIONS) as train,
         pytest.raises(UsageError, match="inference_summaries needs training images in memory"),

@@ -1,13 +1,16 @@
 """Which images make up the batch of a step."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from cnnlab.base.tf1 import tf
-from cnnlab.data.pipeline import make_batch_stream, make_index_stream, rows_of_step
+from cnnlab.data.pipeline import make_batch_stream, make_index_stream
 from cnnlab.data.resident import build_resident_data
 from cnnlab.data.specs import DatasetSpec
+from cnnlab.data.step_rows import StepRows
 
 
 def spec_of(image_shape: tuple[int, int, int]) -> DatasetSpec:
@@ -95,11 +98,28 @@ def test_the_batch_of_a_single_step(n: int, batch_size: int) -> None:
     with tf.Graph().as_default(), tf.Session() as session:
         data = build_resident_data(spec_of((1, 1, 1)), n)
         data.fill(session, np.zeros((n, 1, 1, 1), np.uint8), labels)
-        step = tf.placeholder(tf.int64, [])
-        rows = rows_of_step(data, batch_size, 1, step)
-        for number, indices in enumerate(batches(n, batch_size, 12)):
-            found = session.run(rows, {step: number})
+        rows = StepRows(data, batch_size, 1)
+        expected = list(enumerate(batches(n, batch_size, 12)))
+        for number, indices in (*expected, *expected[::-1]):
+            found = rows.run(session, number)
             assert found["indices"].tolist() == found["labels"].tolist() == indices.tolist()
+
+
+def test_the_order_of_an_epoch_is_computed_once() -> None:
+    """Steps 0 to 2 are in epoch 0, step 3 is in both, 4 and 5 are in epoch 1; 20 images."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        data = build_resident_data(spec_of((1, 1, 1)), 20)
+        data.fill(session, np.zeros((20, 1, 1, 1), np.uint8), np.arange(20))
+        rows, fed = StepRows(data, 6, 1), []
+
+        class Counting:
+            def run(self, fetches: Any, feeds: dict[Any, Any]) -> Any:
+                fed.extend(value for value in feeds.values() if np.ndim(value) == 0)
+                return session.run(fetches, feeds)
+
+        for step in range(6):
+            rows.run(Counting(), step)
+    assert fed == [0, 1]
 
 
 def test_two_sessions_find_their_own_data_by_name() -> None:

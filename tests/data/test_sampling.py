@@ -16,10 +16,11 @@ from cnnlab.data import resident
 from cnnlab.data.arrays import dataset_of
 from cnnlab.data.chunk import Chunk
 from cnnlab.data.class_balance import ClassBalance, read_balance
-from cnnlab.data.pipeline import RowStream, make_index_stream, rows_of_step
+from cnnlab.data.pipeline import RowStream, make_index_stream
 from cnnlab.data.resident import build_resident_data
 from cnnlab.data.sampling import MOST_DRAWS, Sampler, draws_of_epoch, epoch_size
 from cnnlab.data.specs import DatasetSpec
+from cnnlab.data.step_rows import StepRows
 from cnnlab.data.training_data import TrainingData
 from tests import small_run
 
@@ -151,8 +152,7 @@ def test_rows_and_chunks_are_those_of_the_indices(
         rows = RowStream(data, 3, 1, 0, sampler).next_rows()
         chunk = Chunk(data, 3, 1, 5, 4, sampler)
         taken = chunk.take()[0]
-        step = tf.placeholder(tf.int64, [])
-        single = rows_of_step(data, 3, 1, step, sampler)["indices"]
+        single = StepRows(data, 3, 1, sampler)
         data.fill(session, images, labels)
         sampler.fill(session, labels)
         session.run(chunk.init_op)
@@ -162,7 +162,7 @@ def test_rows_and_chunks_are_those_of_the_indices(
             assert np.array_equal(found["images"].ravel(), expected)
             assert np.array_equal(found["labels"], labels[expected])
         for number in (0, 5, 19):
-            assert np.array_equal(session.run(single, {step: number}), indices[number])
+            assert np.array_equal(single.run(session, number)["indices"], indices[number])
         assert np.array_equal(session.run(taken)["images"].reshape(4, 3), indices[5:9])
 
 

@@ -96,7 +96,7 @@ def test_layer_statistics_are_right(tmp_path: Path) -> None:
     options = {"layer_summaries": True, "summary_steps": 3, "steps": 3}
     with small_run.make(tmp_path / "save", small_run.linear, **options) as train:
         train.train()
-        images = train.session.run(train.train_graph.next_rows)["images"]
+        images = train.train_graph.step_rows.run(train.session, 3)["images"]
         logits = train.session.run(train.logits, {train.images_ph: images}).astype(np.float64)
     folder = tmp_path / "save-logs/train"
     for name, expected in {
@@ -238,7 +238,7 @@ def test_the_next_batch_in_inference(tmp_path: Path) -> None:
 
         def after_step(self, train: Train, state: Any) -> None:
             images, labels = small_run.arrays()[0]
-            rows = train.session.run(train.train_graph.next_rows)
+            rows = train.train_graph.step_rows.run(train.session, state.step)
             drawn[state.step] = rows["indices"].tolist()
             right = train.predict(images[rows["indices"]]).argmax(axis=1) == labels[rows["indices"]]
             found.append((state.step, right.mean()))
