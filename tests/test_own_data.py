@@ -186,6 +186,7 @@ def test_resuming_with_another_range_is_refused(tmp_path: Path) -> None:
         ("labels", {"loss": "softmax"}, "is for one class an image, but the images have several"),
         ("value", {"loss": "softmax"}, "but the labels are real values; use .*mse"),
         ("value", {"loss": "mse", "monitor": "accuracy"}, "real values, which have no accuracy"),
+        ("value", {"loss": "mse", "output": "softmax"}, "add up to 1, but the labels are real"),
         ("value", {"loss": "mse", "label_smoothing": 0.1}, "but the labels are real values"),
         ("labels", {"loss": "sigmoid", "class_weights": "balanced"}, "one class an image"),
     ],

@@ -1,8 +1,8 @@
 """Labels of arrays: what kind they are, and how they become what a Split holds.
 
 A data set has one kind of labels, `DatasetSpec.targets`:
-    classes: one class an image. Given as numbers from 0, names, booleans, or one-hot rows; held
-        as int32 [n].
+    classes: one class an image. Given as numbers from 0, names, booleans, or one-hot rows; two
+        classes also as -1 and 1, as Keras's hinge takes them. Held as int32 [n].
     labels: any number of labels an image, each 0 or 1. Held as float32 [n, labels].
     values: real numbers to predict. Held as float32 [n, values].
     heads: one class an image for each of several kinds; see `cnnlab.data.head_labels`.
@@ -119,6 +119,8 @@ def default_names(targets: Targets, splits: Sequence[npt.NDArray[Any]]) -> list[
     if targets == "classes" and train.ndim == 1:
         if train.dtype.kind == "b":
             return ["False", "True"]
+        if is_signed(train):
+            return ["-1", "1"]
         largest = max(
             (
                 int(labels.max())
@@ -187,8 +189,15 @@ def _classes(which: str, labels: npt.NDArray[Any], names: Sequence[str]) -> npt.
     if labels.dtype.kind == "f":
         raise _unfit(which, labels, "integers [n]", "convert them with labels.astype('int64')")
     numbers_only = labels.astype(np.int64) if labels.dtype.kind == "b" else labels
+    if len(names) == 2 and is_signed(numbers_only):
+        return (numbers_only > 0).astype(np.int64)
     check_labels(numbers_only, f"{which} labels", len(names), "number the classes from 0")
     return numbers_only
+
+
+def is_signed(labels: npt.NDArray[Any]) -> bool:
+    """Return whether integer labels [n] are -1, or -1 and 1."""
+    return bool(labels.size and labels.min() == -1 and np.isin(labels, (-1, 1)).all())
 
 
 def is_one_hot(labels: npt.NDArray[Any]) -> bool:

@@ -94,8 +94,8 @@ def dataset_from_arrays(
             are in 0..255; other numbers with `image_range`. A third array of train is the weight
             of each example in the loss: numbers >= 0 [n]. Labels are of one of these kinds, which
             the training labels decide:
-            classes: integers from 0 [n] or [n, 1], names [n], booleans [n], or one-hot rows
-            [n, num_classes]. Names of classes are sorted. Those of the other splits must be known.
+            classes: integers from 0 [n] or [n, 1], or -1 and 1; names [n], booleans [n], or one-hot
+            rows [n, num_classes]. Names of classes are sorted. Other splits may have no others.
             labels: 0 and 1 [n, num_labels], any number of ones in a row; for the loss sigmoid.
             values: floats [n] or [n, num_values], to predict; for the losses mse, mae and msle.
             heads: several kinds of classes, as a mapping from the name of each head to its classes,

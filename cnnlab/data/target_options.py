@@ -94,6 +94,11 @@ def check_target_options(config: Config, spec: DatasetSpec) -> None:
             f"--sampling={config.sampling} is for one class an image, but {_ARE[spec.targets]}; "
             "give each image a weight instead, as the third array of the training data"
         )
+    if spec.targets == "values" and config.output == "softmax":
+        raise UsageError(
+            "--output=softmax gives outputs that add up to 1, but the labels are real values; use "
+            "--output=linear"
+        )
     if config.label_smoothing and spec.targets == "values":
         raise UsageError("--label_smoothing is for classes, but the labels are real values")
 

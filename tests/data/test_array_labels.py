@@ -27,6 +27,7 @@ def made(labels: Any, test: Any = None, **arguments: Any) -> Any:
         (np.array(["b", "a", "b", "b"], object), "classes", ("a", "b"), [1, 0, 1, 1]),
         ([["b"], ["a"], ["b"], ["b"]], "classes", ("a", "b"), [1, 0, 1, 1]),
         ([True, False, True, True], "classes", ("False", "True"), [1, 0, 1, 1]),
+        ([1, -1, 1, 1], "classes", ("-1", "1"), [1, 0, 1, 1]),
         (np.eye(5)[[3, 0, 1, 3]], "classes", tuple("01234"), [3, 0, 1, 3]),
         (np.eye(3, dtype=bool)[[2, 0, 1, 2]], "classes", tuple("012"), [2, 0, 1, 2]),
         ([[1, 1], [0, 0], [0, 1], [1, 0]], "labels", ("0", "1"), [[1, 1], [0, 0], [0, 1], [1, 0]]),
@@ -49,6 +50,16 @@ def test_the_training_labels_say_their_kind(
     assert data.train.labels.tolist() == held
     # The same labels fit again, as those of evaluate(data=) do.
     assert check_fitting("given", (IMAGES, labels), data.spec).labels.tolist() == held
+
+
+def test_labels_of_minus_one_and_one() -> None:
+    spec = made([1, -1, -1, 1]).spec
+    for given, held in {(-1,) * 4: [0] * 4, (1,) * 4: [1] * 4, (0, 1, 0, 1): [0, 1, 0, 1]}.items():
+        assert check_fitting("given", (IMAGES, list(given)), spec).labels.tolist() == held
+    for wrong in ([-1, 0, 1, 1], [-1, 1, 2, 1]):
+        with pytest.raises(DataError, match=r"given labels: label -1 at index 0 is outside 0\.\.1"):
+            check_fitting("given", (IMAGES, wrong), spec)
+    assert made([1, -1, -1, 1], class_names=["no", "yes"]).train.labels.tolist() == [1, 0, 0, 1]
 
 
 def test_a_caller_may_name_the_kind() -> None:
