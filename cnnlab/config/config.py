@@ -9,20 +9,20 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from cnnlab.config.keras_networks import IMAGENET, SCALING_OF
 from cnnlab.config.loss_options import DEFAULT_STEPS
+from cnnlab.config.machine_options import MachineOptions
 from cnnlab.config.options import STRICT
 from cnnlab.config.rules import contradictions
-from cnnlab.config.run_options import RunOptions
 
 __all__ = ["DEFAULT_STEPS", "Config"]
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
-class Config(RunOptions):
+class Config(MachineOptions):
     """Every option of a training run; see `python -m cnnlab.train --help`.
 
-    Six classes declare the options, each of which extends the one before: `InputOptions`,
-    `LossOptions`, `UpdateOptions`, `TrainingOptions`, `StartOptions` and `RunOptions`. This class
-    checks that they fit together.
+    Eight classes declare the options, each of which extends the one before: `InputOptions`,
+    `LossOptions`, `UpdateOptions`, `TrainingOptions`, `StartOptions`, `WorkerOptions`, `RunOptions`
+    and `MachineOptions`. This class checks that they fit together.
     """
 
     @pydantic.model_validator(mode="after")

@@ -62,12 +62,13 @@ def with_recipe(given: Mapping[str, Any], options_class: type[Config] = Config) 
 
 
 def override(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return base with the changes. A length in steps replaces one in epochs, and vice versa."""
+    """Return base with the changes. A number of steps replaces one of epochs, and vice versa."""
     merged = dict(base)
-    if changes.get("steps") is not None:
-        merged.pop("epochs", None)
-    if changes.get("epochs") is not None:
-        merged.pop("steps", None)
+    for start in ("", "eval_", "checkpoint_"):
+        if changes.get(f"{start}steps") is not None:
+            merged.pop(f"{start}epochs", None)
+        if changes.get(f"{start}epochs") is not None:
+            merged.pop(f"{start}steps", None)
     return {**merged, **changes}
 
 
@@ -83,9 +84,9 @@ def differing_options(old: Config, new: Config) -> list[str]:
     }
     shaping.remove("summary_steps")
     if not (new.schedule == "plateau" or new.early_stopping or new.restore_best):
-        shaping -= {"eval_steps", "eval_examples", "eval_part", "validate_on"}
+        shaping -= {"eval_steps", "eval_epochs", "eval_examples", "eval_part", "validate_on"}
     if new.on_nan == "rollback":
-        shaping.add("checkpoint_steps")  # decides how far back a rollback goes
+        shaping |= {"checkpoint_steps", "checkpoint_epochs"}  # how far back a rollback goes
     return [
         name
         for name in opts.fields_of(Config)

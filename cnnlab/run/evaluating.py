@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cnnlab.base.errors import NonFiniteError
+from cnnlab.base.periods import Period, is_due
 from cnnlab.run.disk.run_directory import RunDirectory
 from cnnlab.run.hook import Hook, Run, StepState, is_time
 from cnnlab.run.inference import EvaluationStoppedError
@@ -20,7 +21,7 @@ class Evaluation(NamedTuple):
 
     step: number of training steps made before it.
     figures: loss, accuracy, top5_accuracy and n; others if the labels are no classes.
-    is_regular: whether the step is a multiple of eval_steps. The evaluation after the last step may
+    is_regular: whether eval_steps or eval_epochs ask for it. The evaluation after the last step may
         not be regular. A longer run would not make it, so the training must not depend on it.
     """
 
@@ -147,7 +148,7 @@ class EvaluationHook(Hook):
 
     def __init__(
         self,
-        every_steps: int,
+        every_steps: Period,
         total_steps: int,
         log: RunLog,
         directory: RunDirectory,
@@ -195,7 +196,7 @@ class EvaluationHook(Hook):
             figures = run.evaluate(
                 run.config.validate_on,
                 limit=run.config.eval_examples,
-                turn=run.config.eval_turn(step),
+                turn=run.config.eval_turn(step, run.data.epoch_size),
                 tta="none",
                 should_stop=lambda: run.control.is_interrupted,
                 on_batch=self._pass_on if self._batch_listeners else None,
@@ -209,7 +210,7 @@ class EvaluationHook(Hook):
             self._best = figures
             self._directory.save_best(run.saver, run.session, step)
         run.say(f"step {step}: validation {in_words(figures, run.config.metrics)}")
-        evaluation = Evaluation(step, figures, is_regular=step % self.every_steps == 0)
+        evaluation = Evaluation(step, figures, is_regular=is_due(step, self.every_steps))
         for listener in self._listeners:
             listener.after(run, evaluation)
         # The line is written last: a kill before it repeats the whole evaluation.

@@ -21,6 +21,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from cnnlab.base.periods import Period, is_due
 from cnnlab.config.config import Config
 from cnnlab.data.training_data import TrainingData
 from cnnlab.graph.training_graph import TrainGraph
@@ -140,9 +141,9 @@ class RunPlan:
     arguments: dict[str, Any] = field(default_factory=dict)
 
 
-def is_time(step: int, every_steps: int, total_steps: int) -> bool:
+def is_time(step: int, every_steps: Period, total_steps: int) -> bool:
     """Return whether `step` is a multiple of `every_steps`, or the last step."""
-    return step % every_steps == 0 or step == total_steps
+    return is_due(step, every_steps) or step == total_steps
 
 
 class Hook:
@@ -155,7 +156,7 @@ class Hook:
             step. A session run never crosses one of these steps, so a small number costs speed.
     """
 
-    every_steps: int = 100
+    every_steps: Period = 100
 
     def build(self, run: Run) -> None:
         """Called once, when the graph is built; may add operations, for example to `run.graph`.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnnlab.base.errors import NonFiniteError
+from cnnlab.base.periods import Period
 from cnnlab.base.tf1 import on_calling_thread, tf
 from cnnlab.run.disk.run_directory import RunDirectory
 from cnnlab.run.hook import Hook, Run, StepState
@@ -100,7 +101,7 @@ class LayerSummaryHook(Hook):
     zeros. Of the split val they are those of inference, always for the same images.
     """
 
-    def __init__(self, every_steps: int, log: RunLog, split: str, sample: Any) -> None:
+    def __init__(self, every_steps: Period, log: RunLog, split: str, sample: Any) -> None:
         """Prepare to write the summaries.
 
         Args:
@@ -131,7 +132,7 @@ class CheckpointHook(Hook):
     """Saves checkpoints of finite weights: regularly, on request, and when the run is stopped."""
 
     def __init__(
-        self, every_steps: int, directory: RunDirectory, log: RunLog, *, has_followers: bool
+        self, every_steps: Period, directory: RunDirectory, log: RunLog, *, has_followers: bool
     ) -> None:
         """Prepare to save checkpoints.
 

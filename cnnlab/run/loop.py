@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from cnnlab.base.denormals import can_flush, denormals_flushed
 from cnnlab.base.errors import NonFiniteError
+from cnnlab.base.periods import steps_until_due
 from cnnlab.base.tf1 import on_calling_thread, translate_op_errors
 from cnnlab.base.user_code import place_of
 from cnnlab.run.hook import Hook, Run, RunPlan, StepState, is_time
@@ -47,7 +48,7 @@ class Pacer:
     def plan(self, step: int, total_steps: int, hooks: Sequence[Hook]) -> RunPlan:
         """Return the next session run, which ends at the last step or the next hook's step."""
         boundaries = [total_steps - step]
-        boundaries += [hook.every_steps - step % hook.every_steps for hook in hooks]
+        boundaries += [steps_until_due(step, hook.every_steps) for hook in hooks]
         plan = RunPlan(step, min(self._fixed or self._steps, *boundaries))
         if self._step_secs < SHORT_STEP_SECS and can_flush():
             plan.arguments["options"] = on_calling_thread()

@@ -53,13 +53,14 @@ def make_hooks(
         own_hooks: the user's, which follow the standard hooks.
     """
     config = run.config
+    eval_period = config.eval_period(run.data.epoch_size)
     summary_steps = summary_steps_of(config.summary_steps, total_steps)
     hooks: list[Hook] = [
         standard.SummaryHook(summary_steps, log, started),
         *([] if run.cluster is None else [StepTimesHook(summary_steps, log)]),
         *([] if is_quiet() or not run.is_chief else [ProgressHook(summary_steps, total_steps)]),
         EvaluationHook(
-            config.eval_steps,
+            eval_period,
             total_steps,
             log,
             directory,
@@ -72,7 +73,7 @@ def make_hooks(
     if config.layer_summaries and run.is_chief:
         for split, every_steps, name in (
             ("train", summary_steps, "train"),
-            ("val", config.eval_steps, config.validate_on),
+            ("val", eval_period, config.validate_on),
         ):
             sample = np.array(run.data.split(name).images[: config.batch_size])
             hooks.append(standard.LayerSummaryHook(every_steps, log, split, sample))
@@ -89,7 +90,10 @@ def make_hooks(
         hooks.append(standard.DeadlineHook(config.max_secs))
     hooks.append(
         standard.CheckpointHook(
-            config.checkpoint_steps, directory, log, has_followers=bool(own_hooks)
+            config.checkpoint_period(run.data.epoch_size),
+            directory,
+            log,
+            has_followers=bool(own_hooks),
         )
     )
     return hooks

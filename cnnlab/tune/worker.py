@@ -45,20 +45,19 @@ class PruningHook(Hook):
         has_pruned: whether the run was stopped.
     """
 
-    def __init__(self, every_steps: int, metric: str, ask: Ask) -> None:
+    def __init__(self, metric: str, ask: Ask) -> None:
         """Create the hook.
 
         Args:
-            every_steps: the run's eval_steps.
             metric: accuracy or loss.
             ask: sends a message and returns the answer.
         """
-        self.every_steps = every_steps
         self._metric = metric
         self._ask = ask
         self.has_pruned = False
 
     def begin(self, train: Run) -> None:
+        self.every_steps = train.config.eval_period(train.data.epoch_size)
         # The worker may have been killed after an evaluation, before it got the answer.
         self._report(train, train.step)
 
@@ -68,7 +67,7 @@ class PruningHook(Hook):
 
     def _report(self, train: Run, step: int) -> None:
         evaluations = [
-            (math.ceil(line["step"] / self.every_steps), line[self._metric])
+            ((line["step"] - 1) // self.every_steps + 1, line[self._metric])
             for line in read_metrics(Path(train.config.save_dir), step)
             if line["split"] == "val"
         ]
@@ -96,7 +95,7 @@ def run_trial(job: Message, ask: Ask) -> Message:
     """
     options = job["options"]
     print_lines(f"trial {job['trial']}: {job['values']}", to_stderr=True)
-    hook = PruningHook(options["eval_steps"], job["metric"], ask)
+    hook = PruningHook(job["metric"], ask)
     try:
         with _build(options, [hook] if job["prunes"] else []) as train:
             return _ending(train.train(), hook.has_pruned, job)

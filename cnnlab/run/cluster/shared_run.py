@@ -91,8 +91,8 @@ class SharedRun(HookedRun):
 
     def _run_directory(self) -> RunDirectory:
         if self.cluster is None:
-            return RunDirectory(self.config)
-        return SharedDirectory(self.config, self.cluster)
+            return RunDirectory(self.config, self.data.epoch_size)
+        return SharedDirectory(self.config, self.data.epoch_size, self.cluster)
 
     def _open_log(self, directory: RunDirectory) -> RunLog:
         if not self.is_chief:

@@ -41,11 +41,12 @@ class SharedCheckpoints(Checkpoints):
 class SharedDirectory(RunDirectory):
     """The run directory of several workers; see `RunDirectory`."""
 
-    def __init__(self, config: Config, cluster: Cluster) -> None:
+    def __init__(self, config: Config, epoch_size: int, cluster: Cluster) -> None:
         """Look at the folder of the chief.
 
         Args:
             config: the run's options.
+            epoch_size: as for `RunDirectory`.
             cluster: the workers.
 
         Raises:
@@ -53,7 +54,7 @@ class SharedDirectory(RunDirectory):
         """
         self._cluster = cluster
         self._leads = cluster.place.is_chief
-        super().__init__(config)
+        super().__init__(config, epoch_size)
         self.checkpoints = SharedCheckpoints(self.checkpoints, cluster)
         self.best = SharedCheckpoints(self.best, cluster)
 

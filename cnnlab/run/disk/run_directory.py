@@ -22,6 +22,7 @@ from typing import Any
 from cnnlab.base.background import Background
 from cnnlab.base.errors import UsageError
 from cnnlab.base.files import free_name, write_atomically
+from cnnlab.base.periods import is_due
 from cnnlab.config.config import Config
 from cnnlab.run.disk.checkpoint import BEST_DIR, Checkpoints
 from cnnlab.run.disk.config_file import CONFIG_FILE
@@ -44,8 +45,8 @@ class RunDirectory:
         saving: the background work of the last `save`.
     """
 
-    def __init__(self, config: Config) -> None:
-        """Look at the folder without changing it.
+    def __init__(self, config: Config, epoch_size: int = 0) -> None:
+        """Look at the folder without changing it; training also needs the size of an epoch.
 
         Raises:
             UsageError: the folder cannot hold a run, or holds checkpoints of an unknown run.
@@ -54,7 +55,7 @@ class RunDirectory:
         self.checkpoints = Checkpoints(self.path, config.max_to_keep, config.keep_every)
         self.best = Checkpoints(self.path / BEST_DIR)
         self.saving = Background()
-        self._config = config
+        self._config, self._epoch_size = config, epoch_size
         for name, folder in (("save_dir", self.path), ("log_dir", config.resolved_log_dir)):
             _check_writable(name, folder)
         holds_run = (self.path / CONFIG_FILE).exists()
@@ -204,17 +205,16 @@ class RunDirectory:
 
     def _regular_steps(self) -> list[int]:
         """Return the steps saved on schedule, ascending; none if the run makes no rollbacks."""
-        every_steps = self._config.checkpoint_steps
         if self._config.on_nan != "rollback":
             return []
-        return [step for step in self.checkpoints.steps() if step % every_steps == 0]
+        period = self._config.checkpoint_period(self._epoch_size)
+        return [step for step in self.checkpoints.steps() if is_due(step, period)]
 
     def _kept_by_time(self) -> frozenset[int]:
         """Return the steps of the checkpoints that keep_every_hours keeps.
 
-        They are the first one of each period, but not of the period at the start. A checkpoint's
-        time is that of the last line of metrics.jsonl up to its step. So the choice is the same
-        after a resume, and a kept checkpoint that was deleted by hand is not made up for later.
+        They are the first one of each period but that at the start. A checkpoint's time is that of
+        the last line of metrics.jsonl up to its step, so the choice is the same after a resume.
         """
         if self._config.keep_every_hours is None or self._config.max_to_keep is None:
             return frozenset()
@@ -272,7 +272,7 @@ class RunDirectory:
 
     def _is_regular(self, step: int) -> bool:
         """Return whether a run of any length evaluates after this step."""
-        return step % self._config.eval_steps == 0
+        return is_due(step, self._config.eval_period(self._epoch_size))
 
     def secs_so_far(self, last_step: int) -> float:
         """Return the seconds of training up to the last logged step that is <= `last_step`."""

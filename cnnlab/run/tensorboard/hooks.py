@@ -57,7 +57,7 @@ class EvaluationPictures(EvaluationListener):
 
     def after(self, run: Run, evaluation: Evaluation) -> None:
         spec = run.data.spec
-        turn = run.config.eval_turn(evaluation.step)
+        turn = run.config.eval_turn(evaluation.step, run.data.epoch_size)
         split = run.data.chosen(run.config.validate_on, run.config.eval_examples, turn)
         names, has_classes = spec.class_names, spec.targets == "classes"
         logits, probabilities = map(np.concatenate, zip(*self._batches, strict=True))
