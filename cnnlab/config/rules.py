@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cnnlab.base.errors import UsageError
 from cnnlab.base.own_functions import is_reference
+from cnnlab.base.printing import print_lines
 from cnnlab.config.augmentations import mixes_labels
 from cnnlab.config.loss_options import LOSSES_OF, outputs_for
+from cnnlab.config.run_options import RunOptions
 from cnnlab.config.training_options import TrainingOptions
 from cnnlab.config.update_options import DEFAULT_RATE, SCHEDULES_OF_LENGTH
 
@@ -145,4 +148,33 @@ def _schedule_contradictions(options: TrainingOptions) -> Iterator[str]:
         yield (
             f"--plateau_min_rate={options.plateau_min_rate} is above "
             f"--learning_rate={options.learning_rate}"
+        )
+
+
+def check_eval_part(options: RunOptions) -> None:
+    """Refuse eval_part=next where it does nothing; say so where it compares different images.
+
+    This is no contradiction of a Config: the runs that have it stay readable.
+
+    Raises:
+        UsageError: each evaluation takes all images.
+    """
+    if options.eval_part == "first":
+        return
+    if options.eval_examples is None:
+        raise UsageError(
+            "--eval_part=next has no meaning without --eval_examples, as in --eval_examples=500: "
+            "each evaluation takes all images"
+        )
+    comparing = {
+        "--schedule=plateau": options.schedule == "plateau",
+        "--early_stopping": options.early_stopping is not None,
+        "--restore_best": options.restore_best,
+    }
+    if found := [name for name, is_given in comparing.items() if is_given]:
+        compare = "compares" if len(found) == 1 else "compare"
+        print_lines(
+            f"note: with --eval_part=next, {' and '.join(found)} {compare} figures of different "
+            "images; --eval_part=first takes the same ones in each evaluation",
+            to_stderr=True,
         )

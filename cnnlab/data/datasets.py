@@ -172,18 +172,29 @@ def part_of(split: Split, limit: int | None, turn: int = 0, *, is_sorted: bool =
         limit: number of images (>= 1).
         turn: 0: the first images; 1: the next ones, and so on. After the last image follows the
             first one.
-        is_sorted: whether the images are sorted by class. They are then taken at even distances,
-            and each turn begins one image later.
+        is_sorted: whether the images are sorted by class. The first turn then takes every k-th
+            image, the next one the images after these, and so on.
     """
     count = len(split.labels)
     if limit is None or limit >= count:
         return split
     rows: Any = slice(limit)
-    if is_sorted:
-        rows = (np.arange(limit) * count // limit + turn) % count
-    elif turn:
+    if turn:
         rows = (np.arange(limit) + turn * limit) % count
+    if is_sorted:
+        rows = _spread(count, limit)[rows]
     return Split(split.images[rows], split.labels[rows])
+
+
+def _spread(count: int, parts: int) -> npt.NDArray[np.int64]:
+    """Return the order of sorted images that takes one of each part in turn, int64 [count].
+
+    The parts have count / parts neighbours, give or take one: first come the first images of all
+    parts, then the second ones, and so on.
+    """
+    starts = np.arange(parts) * count // parts
+    part = np.repeat(np.arange(parts), np.diff(starts, append=count))
+    return np.lexsort((part, np.arange(count) - starts[part]))
 
 
 def validation_size(n: int, fraction: float) -> int:

@@ -14,6 +14,7 @@ from cnnlab.base.surroundings import building_in
 from cnnlab.base.tf1 import of_this_process, open_session, tf
 from cnnlab.config.config import Config
 from cnnlab.config.resolve import graph_options_differ, resolve
+from cnnlab.config.rules import check_eval_part
 from cnnlab.data.arrays import Pair, Pairs, check_fitting_images, dataset_of
 from cnnlab.data.augment import scaling_of
 from cnnlab.data.datasets import Dataset, Split
@@ -262,6 +263,7 @@ class SessionOwner:
         if not unchanged:
             self.close()
             self.data = TrainingData(config, self._arrays)
+            check_eval_part(config)
             if config.verify_data or self._arrays is not None:
                 self.data.check_options()
 

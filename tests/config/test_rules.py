@@ -12,6 +12,7 @@ from cnnlab.config import options
 from cnnlab.config.config import Config
 from cnnlab.config.help import help_text
 from cnnlab.config.resolve import resolve
+from cnnlab.config.rules import check_eval_part
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"loss": "sigmoid", "output": "softmax"}, "--loss=sigmoid does not fit --output=softmax"),
@@ -117,3 +118,15 @@ def test_help_has_the_formulas() -> None:
     assert "E + (R - E) (1 + cos(pi min(s, T) / T)) / 2" in text
     assert "R decay_rate^(s / decay_steps)" in text
     assert "R (s + 1) / W for s < W" in text
+
+
+def test_the_next_images_need_a_number_of_images(capsys: pytest.CaptureFixture[str]) -> None:
+    given = {"eval_part": "next", "eval_examples": 5}
+    check_eval_part(options.build(Config, {"early_stopping": 3}))
+    check_eval_part(options.build(Config, given))
+    assert capsys.readouterr().err == ""
+    check_eval_part(options.build(Config, {**given, "early_stopping": 3, "restore_best": True}))
+    said = capsys.readouterr().err
+    assert "--early_stopping and --restore_best compare figures of different images" in said
+    with pytest.raises(UsageError, match="--eval_part=next has no meaning without --eval_examples"):
+        check_eval_part(options.build(Config, {"eval_part": "next"}))
