@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -22,6 +22,9 @@ from cnnlab.data.grey_levels import in_range
 from cnnlab.data.image_files.image_reader import read_images
 from cnnlab.data.image_files.resizing import Resizing
 from cnnlab.data.specs import DATASETS, MADE_FROM, OFFICIAL_FILES, dataset_spec
+
+if TYPE_CHECKING:
+    from cnnlab.data.folders.picture_commands import CheckOptions
 
 ACTIONS = ("list", "fetch", "verify", "show", "check", "arrange")
 
@@ -125,14 +128,16 @@ def _arrange(words: Sequence[str]) -> None:
     )
 
 
-def _judge_of(save_dir: str) -> tuple[Config, Judge]:
-    """Return the options of a run, and what it says of pictures."""
+def _judge_of(options: CheckOptions) -> tuple[Config, Judge]:
+    """Return the options of the run in save_dir, and what it says of pictures."""
     from cnnlab.run.disk.config_file import load_config, load_run_data
     from cnnlab.run.own_code import parts_of_run
     from cnnlab.run.trained_model import TrainedModel, check_image_shape
 
+    save_dir = options.save_dir
+    assert save_dir is not None
     config = load_config(save_dir)
-    parts = parts_of_run(config, None)
+    parts = parts_of_run(config, options.model, trust=options.trust)
     spec = load_run_data(config).spec
     check_image_shape(save_dir, config, spec, "latest", parts)
 

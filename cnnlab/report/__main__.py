@@ -7,6 +7,7 @@ from typing import Any
 
 from cnnlab.base.errors import UsageError
 from cnnlab.config import cli
+from cnnlab.config.options import Options, as_dict, fields_of
 from cnnlab.report import ReportOptions, report
 from cnnlab.run.metrics.shown import in_words
 
@@ -26,15 +27,9 @@ def main(words: Sequence[str] | None = None) -> None:
 def _report_command(options: ReportOptions, runs: tuple[str, ...]) -> dict[str, Any]:
     if runs and options.save_dir != "./save":
         raise UsageError("name runs, or one with --save_dir, but not both")
-    answer = report(
-        runs or options.save_dir,
-        out=options.out,
-        checkpoint=options.checkpoint,
-        split=options.split,
-        data_dir=options.data_dir,
-        images=options.images,
-        examples=options.examples,
-    )
+    of_command = ("save_dir", *fields_of(Options))
+    given = {name: value for name, value in as_dict(options).items() if name not in of_command}
+    answer = report(runs or options.save_dir, **given)
     if not options.json:
         for run in answer["runs"]:
             shown = f"accuracy {run['accuracy']:.4f}" if "accuracy" in run else in_words(run)

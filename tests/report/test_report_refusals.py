@@ -1,5 +1,6 @@
 """What the report refuses, the command, and the report of a convolutional network."""
 
+import inspect
 import io
 import json
 from pathlib import Path
@@ -11,8 +12,9 @@ from PIL import Image
 from cnnlab import Train
 from cnnlab.base.errors import CnnlabError, UsageError
 from cnnlab.base.files import write_atomically
+from cnnlab.config.options import Options, fields_of
 from cnnlab.evaluate import evaluate
-from cnnlab.report import report
+from cnnlab.report import ReportOptions, report
 from cnnlab.report.__main__ import main
 from tests import commands, small_run
 from tests.report.parsed_page import Page
@@ -84,6 +86,22 @@ def test_wrong_options_are_refused(
     assert end.value.code == code
     assert message in commands.assert_one_error_line(capsys.readouterr().err)
     assert not Path("new").exists()
+
+
+def test_the_command_passes_every_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed: dict[str, Any] = {}
+
+    def record(*runs: Any, **options: Any) -> dict[str, Any]:
+        passed.update(inspect.signature(report).bind(*runs, **options).arguments)
+        return {"runs": [], "report": "", "pictures": []}
+
+    monkeypatch.setattr("cnnlab.report.__main__.report", record)
+    with pytest.raises(SystemExit) as end:
+        main(["--model=net.py:net", "--trust=True"])
+    assert not end.value.code
+    assert (passed["model"], passed["trust"]) == ("net.py:net", True)
+    own = fields_of(ReportOptions).keys() - fields_of(Options).keys()
+    assert passed.keys() == own - {"save_dir"} | {"runs"}
 
 
 def test_a_run_without_a_checkpoint(trained: Any, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from cnnlab.config import cli
 from cnnlab.config.config import Config
 from cnnlab.config.input_options import is_pictures
 from cnnlab.config.options import STRICT, Options, option
+from cnnlab.config.own_code_options import OwnCodeOptions
 from cnnlab.config.terminal import render_table
 from cnnlab.data.folders.arranging import arrange, parse_range
 from cnnlab.data.folders.check_page import check_page
@@ -30,7 +31,7 @@ _SHOWN_FILES = 3  # of one fault
 
 
 @pydantic_dataclass(frozen=True, kw_only=True, config=STRICT)
-class CheckOptions(Options):
+class CheckOptions(OwnCodeOptions):
     """Options of `python -m cnnlab.data check`."""
 
     save_dir: str | None = option(
@@ -81,20 +82,20 @@ class ArrangeOptions(Options):
 def check_command(
     options: CheckOptions,
     words: tuple[str, ...],
-    judge_of: Callable[[str], tuple[Config, Judge]],
+    judge_of: Callable[[CheckOptions], tuple[Config, Judge]],
 ) -> dict[str, Any]:
     """Check pictures, and print or write what was found.
 
     Args:
         options: those of the command.
         words: the path of a folder or a CSV file; none: the pictures of the run.
-        judge_of: returns the options of a run, and what it says of pictures.
+        judge_of: returns the options of the run in save_dir, and what it says of pictures.
 
     Raises:
         UsageError: no path or several, or the run is of no pictures.
         Exit: a fault must be repaired.
     """
-    config, judge = (None, None) if options.save_dir is None else judge_of(options.save_dir)
+    config, judge = (None, None) if options.save_dir is None else judge_of(options)
     dataset = _dataset(words, config)
     path = dataset.partition(":")[2]
     if not os.path.exists(path):

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cnnlab.base.errors import UsageError
+from cnnlab.config.config import Config
 from cnnlab.data.__main__ import main
 from cnnlab.data.folders.similar import HASH_BITS, alike, difference_hash, joined
 from tests.data.folders.pictures import write, write_folder
@@ -157,6 +159,19 @@ def test_suspicious_labels(capsys: pytest.CaptureFixture[str]) -> None:
     Path("p/kept.png").rename("p/night/4.png")
     _, answer = checked(capsys, "--save_dir=run", "--near=0")
     assert sorted(kinds(answer)["suspicious_label"]) == [["day/3.png"], ["night/4.png"]]
+
+
+def test_the_model_of_a_run_is_given_or_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def record(_config: Config, model: str | None, **options: Any) -> None:
+        asked.update(model=model, **options)
+        raise UsageError("asked")
+
+    monkeypatch.setattr("cnnlab.run.disk.config_file.load_config", lambda _folder: Config())
+    monkeypatch.setattr("cnnlab.run.own_code.parts_of_run", record)
+    assert run("p", "--save_dir=run", "--model=net.py:net", "--trust=True") == 2
+    assert asked == {"model": "net.py:net", "trust": True}
 
 
 def test_hashes() -> None:
