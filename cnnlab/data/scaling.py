@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from cnnlab.base.errors import UsageError
 from cnnlab.base.tf1 import tf
+from cnnlab.data.augment import run_evaluation_view, shape_after
 from cnnlab.data.specs import ImageRange
 
 WHITENING_EPSILON = 0.01  # added to each variance; pixels are in units of their standard deviation
@@ -56,7 +57,7 @@ class InputStatistics(NamedTuple):
 def build_statistics(
     scaling: str,
     image_shape: tuple[int, int, int],
-    input_shape: tuple[int, int, int],
+    augmentations: list[Any],
     image_range: ImageRange | None = None,
 ) -> InputStatistics | None:
     """Add the variables that a scaling needs; return None if it needs none.
@@ -64,8 +65,8 @@ def build_statistics(
     Args:
         scaling: see `scale`.
         image_shape: (height, width, channels) of the data set.
-        input_shape: (height, width, channels) of the scaled images, which are the central part of
-            the data set's images.
+        augmentations: the recipe's list; it says which view of an image evaluation sees, whose
+            values are whitened.
         image_range: (black, white) of the data set's images; None: uint8.
 
     Raises:
@@ -74,6 +75,7 @@ def build_statistics(
     if scaling not in ("normalize", "zca", "pca"):
         return None
     whitens = scaling != "normalize"
+    input_shape = shape_after(augmentations, image_shape)
     if whitens and int(np.prod(input_shape)) > _MOST_WHITENED:
         shown = " x ".join(map(str, input_shape))
         raise UsageError(
@@ -94,9 +96,8 @@ def build_statistics(
         fill_op = tf.group(*[variables[name].assign(placeholders[name]) for name in variables])
 
     def fill(session: Any, images: npt.NDArray[Any]) -> None:
-        top, left = ((a - b) // 2 for a, b in zip(image_shape[:2], input_shape[:2], strict=True))
         if whitens:
-            views = np.asarray(images)[:, top : top + input_shape[0], left : left + input_shape[1]]
+            views = run_evaluation_view(np.asarray(images), augmentations)
             found = whitening(views, scaling, image_range)
         else:
             found = channel_moments(images, image_range)
@@ -170,8 +171,8 @@ def whitening(
         pca: diag(1 / sqrt(d + 0.01)) U', components in order of decreasing variance.
 
     Args:
-        images: uint8 [n, height, width, channels], or float32 in `image_range`; values = height x
-            width x channels.
+        images: uint8 [n, height, width, channels], or float32 in `image_range`, without one
+            [0, 255]; values = height x width x channels.
         scaling: zca or pca.
         image_range: (black, white), or None.
 

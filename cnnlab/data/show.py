@@ -19,7 +19,7 @@ from cnnlab.base.tf1 import open_session, tf
 from cnnlab.config.config import Config
 from cnnlab.config.options import STRICT, option
 from cnnlab.config.references import references_in
-from cnnlab.data.augment import OwnAugmentations, evaluation_view, scaling_of, shape_after
+from cnnlab.data.augment import OwnAugmentations, evaluation_view, scaling_of
 from cnnlab.data.batches import BatchSource
 from cnnlab.data.grey_levels import displayable_levels
 from cnnlab.data.pipeline import RowStream
@@ -101,11 +101,10 @@ def load_batches(
     scaling = scaling_of(config.augment, config.scaling)
     spec = data.spec
     data.check_options()
-    input_shape = shape_after(config.augment, spec.image_shape)
     train = data.split("train")
     graph = tf.Graph()
     with building_in(graph), tf.device("/cpu:0"):
-        statistics = build_statistics(scaling, spec.image_shape, input_shape, spec.image_range)
+        statistics = build_statistics(scaling, spec.image_shape, config.augment, spec.image_range)
         source = BatchSource(
             config,
             spec,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from cnnlab.base.own_functions import is_reference
 from cnnlab.base.tf1 import tf
 from cnnlab.config.config import Config
-from cnnlab.data.augment import evaluation_view, scaling_of, shape_after
+from cnnlab.data.augment import evaluation_view, scaling_of
 from cnnlab.data.grey_levels import grey_levels, image_type
 from cnnlab.data.resident import label_shape, label_type
 from cnnlab.data.scaling import InputStatistics, build_statistics, scale
@@ -94,8 +94,7 @@ def build_inference_graph(
         images_ph = _build_images_ph(spec) if images is None else images
         labels_ph = _build_labels_ph(spec)
         scaling = scaling_of(config.augment, config.scaling)
-        input_shape = shape_after(config.augment, spec.image_shape)
-        statistics = build_statistics(scaling, spec.image_shape, input_shape, spec.image_range)
+        statistics = build_statistics(scaling, spec.image_shape, config.augment, spec.image_range)
         levels = grey_levels(images_ph, spec.image_range)
         inputs = scale(evaluation_view(levels, config.augment), scaling, statistics)
     weights = config.resolved_eval_weights

@@ -136,5 +136,20 @@ def test_images_too_large_to_be_whitened() -> None:
         with pytest.raises(
             UsageError, match=r"zca has a matrix .* 150 x 150 x 3 have 67500; it is fo"
         ):
-            scaling.build_statistics("zca", (150, 150, 3), (150, 150, 3))
-        assert scaling.build_statistics("normalize", (150, 150, 3), (150, 150, 3)) is not None
+            scaling.build_statistics("zca", (150, 150, 3), [])
+        assert scaling.build_statistics("normalize", (150, 150, 3), []) is not None
+
+
+@pytest.mark.parametrize("size", [4, 12])
+def test_whitening_is_of_the_view_of_evaluation(size: int) -> None:
+    """With scale jitter: resized, then cropped; the window may be larger than the images."""
+    jitter = {"size": size, "lower": size + 2, "upper": size + 6}
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        found = scaling.build_statistics("zca", (4, 5, 3), [{"scale_jitter": jitter}])
+        assert found is not None
+        found.fill(session, IMAGES)
+        mean = session.run(found.mean).reshape(size, size, 3)
+    sides = (size + 4, round((size + 4) * 5 / 4))
+    large = tf.image.resize(IMAGES.mean(axis=0), sides, antialias=False).numpy() / 255
+    top, left = ((side - size) // 2 for side in sides)
+    np.testing.assert_allclose(mean, large[top : top + size, left : left + size], atol=1e-5)

@@ -19,12 +19,17 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from cnnlab.base.randomness import StepKeys
-from cnnlab.base.tf1 import is_on_cpu, tf
+from cnnlab.base.surroundings import building_in
+from cnnlab.base.tf1 import is_on_cpu, open_session, tf
 from cnnlab.config.augmentations import MIXING, SCALINGS
 from cnnlab.data.augment.own_augmentation import OwnAugmentations, apply_own
 from cnnlab.data.augment.recipe import (
     AUGMENTATIONS,
+    evaluation_views,
     parse_augmentations,
     scaling_of,
     shape_after,
@@ -37,10 +42,14 @@ __all__ = [
     "augment",
     "augment_and_mix",
     "evaluation_view",
+    "evaluation_views",
     "parse_augmentations",
+    "run_evaluation_view",
     "scaling_of",
     "shape_after",
 ]
+
+_VIEWED = 2000  # images at a time
 
 
 class Mixed(NamedTuple):
@@ -99,13 +108,34 @@ def augment_and_mix(
 
 
 def evaluation_view(images: Any, entries: list[Any]) -> Any:
-    """Return what evaluation sees: a central crop where training crops, else the images.
+    """Return what evaluation sees: a central part where training crops, else the images.
 
     Args:
         images: [batch, height, width, channels], any dtype.
         entries: the recipe's list.
     """
-    for name, arguments in parse_augmentations(entries):
-        if name in AUGMENTATIONS and (view := AUGMENTATIONS[name].evaluation_view) is not None:
-            images = view(images, **arguments)
+    for view, arguments in evaluation_views(entries):
+        images = view(images, **arguments)
     return images
+
+
+def run_evaluation_view(images: npt.NDArray[Any], entries: list[Any]) -> npt.NDArray[Any]:
+    """Return what `evaluation_view` makes of an array, computed in a separate session on the CPU.
+
+    Args:
+        images: [n, height, width, channels], uint8 or float32.
+        entries: the recipe's list.
+
+    Returns:
+        [n, height, width, channels]; float32 if the view resizes.
+    """
+    if not evaluation_views(entries):
+        return images
+    graph = tf.Graph()
+    with building_in(graph), tf.device("/cpu:0"):
+        images_ph = tf.placeholder(images.dtype, [None, *images.shape[1:]])
+        view = evaluation_view(images_ph, entries)
+    starts = range(0, max(len(images), 1), _VIEWED)
+    with open_session(graph) as session:
+        parts = [session.run(view, {images_ph: images[i : i + _VIEWED]}) for i in starts]
+    return np.concatenate(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -98,12 +99,17 @@ def central_scaled_crop(images: Any, size: int, lower: int, upper: int) -> Any:
     Returns:
         float32 [batch, size, size, channels], not rounded.
     """
-    sides = images.shape[1:3].as_list()
-    new_sides = [round(side * (lower + upper) / 2 / min(sides)) for side in sides]
     resized = tf.raw_ops.ResizeBilinear(
-        images=tf.cast(images, tf.float32), size=new_sides, half_pixel_centers=True
+        images=tf.cast(images, tf.float32),
+        size=sides_at_mean(images.shape[1:3].as_list(), lower, upper),
+        half_pixel_centers=True,
     )
     return central_crop(resized, size=size)
+
+
+def sides_at_mean(sides: Sequence[int], lower: int, upper: int) -> list[int]:
+    """Return height and width of images whose short side gets the mean of two lengths."""
+    return [round(side * (lower + upper) / 2 / min(sides)) for side in sides]
 
 
 def windows(images: Any, offsets: Any, height: Any, width: Any) -> Any:

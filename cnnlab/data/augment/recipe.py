@@ -107,6 +107,20 @@ def scaling_of(entries: list[Any], scaling: str) -> str:
     return last
 
 
+def evaluation_views(entries: list[Any]) -> list[tuple[Callable[..., Any], dict[str, Any]]]:
+    """Return what evaluation applies to images, in order: functions and their arguments.
+
+    Args:
+        entries: the recipe's list.
+    """
+    found = [
+        (AUGMENTATIONS[name].evaluation_view, arguments)
+        for name, arguments in parse_augmentations(entries)
+        if name in AUGMENTATIONS
+    ]
+    return [(view, arguments) for view, arguments in found if view is not None]
+
+
 def shape_after(entries: list[Any], image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
     """Return the shape of images after the list; it is the same in training and evaluation.
 
