@@ -55,9 +55,14 @@ def in_range(images: Any, image_range: ImageRange | None) -> Any:
 def displayable_levels(
     images: npt.NDArray[Any], image_range: ImageRange | None
 ) -> npt.NDArray[np.uint8]:
-    """Return images as uint8, rounded, to be displayed."""
-    if image_range is None:
+    """Return images as uint8, rounded, to be displayed.
+
+    Args:
+        images: in `image_range`; without one uint8, or float32 grey levels.
+        image_range: (black, white), or None.
+    """
+    if images.dtype == np.uint8:
         return images
-    black, white = image_range
+    black, white = image_range or (0, WHITE)
     levels = (images - np.float32(black)) * np.float32(WHITE / (white - black))
     return np.clip(np.rint(levels), 0, WHITE).astype(np.uint8)

@@ -17,6 +17,8 @@ CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 MATRIX_PRODUCTS = ("MatMul", "BatchMatMulV2")
 REST = "(outside layers)"
 _VARIABLES = ("VarHandleOp", "VariableV2")
+# They move the pixels of an image, or repeat some, and compute nothing.
+_MOVING = ("Reshape", "Identity", "Pad", "PadV2", "MirrorPad", "Transpose")
 # They only move or name values, so the table leaves them out.
 _PLUMBING = (
     *_VARIABLES,
@@ -112,7 +114,7 @@ def first_weights(inference: InferenceGraph) -> tuple[str, Any] | None:
             if op.type in (*CONVOLUTIONS, *MATRIX_PRODUCTS):
                 seen = op.inputs[0].op
                 image = inference.inputs.op  # may be a Reshape itself
-                while seen.name != image.name and seen.type in ("Reshape", "Identity", "Pad"):
+                while seen.name != image.name and seen.type in _MOVING:
                     seen = seen.inputs[0].op
                 return (name, op.inputs[1]) if seen.name == image.name else None
     return None
@@ -139,18 +141,17 @@ def last_feature_maps(inference: InferenceGraph) -> tuple[str, Any] | None:
     If layers follow that keep the shape (normalization, activation), it is the last of them.
 
     Returns:
-        the layer's name, and float32 [batch, height, width, channels].
+        the layer's name, and float32 [batch, height, width, channels], or channels first; see
+        `channels_first_layers`.
     """
-    by_layer = {n: ops for n, ops in operations_by_layer(inference).items() if n != REST}
-    names = list(by_layer)
-    last = max(
-        (i for i, name in enumerate(names) if any(map(_is_convolution, by_layer[name]))),
-        default=None,
-    )
+    names, last = list(inference.activations), None
+    for name, operations in operations_by_layer(inference).items():
+        if name != REST and any(op.type in CONVOLUTIONS for op in operations):
+            last = name
     if last is None:
         return None
-    maps = names[last]
-    for name in names[last + 1 :]:
+    maps = last
+    for name in names[names.index(last) + 1 :]:
         if (
             inference.activations[name].shape.as_list()
             != inference.activations[maps].shape.as_list()
@@ -160,9 +161,27 @@ def last_feature_maps(inference: InferenceGraph) -> tuple[str, Any] | None:
     return maps, inference.activations[maps]
 
 
-def _is_convolution(op: Any) -> bool:
-    """Return whether an operation is a convolution with channels last, as drawn maps have them."""
-    return op.type in CONVOLUTIONS and op.get_attr("data_format") == b"NHWC"
+def channels_first_layers(inference: InferenceGraph) -> set[str]:
+    """Return the names of the layers whose output is [batch, channels, height, width]."""
+    found, is_first = set(), False
+    for name, operations in operations_by_layer(inference).items():
+        for op in operations:
+            if op.outputs and op.outputs[0].shape.rank == 4:
+                is_first = _is_first_after(op, is_first)
+        if is_first and name != REST and inference.activations[name].shape.rank == 4:
+            found.add(name)
+    return found
+
+
+def _is_first_after(op: Any, is_first: bool) -> bool:
+    """Return whether an operation gives channels first, if those before it did or did not."""
+    if op.type == "Transpose":
+        order = tf.get_static_value(op.inputs[1])
+        known = {(0, 3, 1, 2): True, (0, 2, 3, 1): False}
+        return is_first if order is None else known.get(tuple(order.tolist()), is_first)
+    if "data_format" in op.node_def.attr:
+        return bool(op.get_attr("data_format") == b"NCHW")
+    return is_first
 
 
 def _graph_for_one_image(inference: InferenceGraph) -> Any:
@@ -190,7 +209,8 @@ def _described(op: Any) -> str:
     if op.type in CONVOLUTIONS:
         window, strides = op.inputs[1].shape.as_list()[:2], op.get_attr("strides")
     elif op.type in ("MaxPool", "AvgPool"):
-        window, strides = op.get_attr("ksize")[1:3], [1, 1]
+        first = 2 if op.get_attr("data_format") == b"NCHW" else 1
+        window, strides = op.get_attr("ksize")[first : first + 2], [1, 1]
     else:
         return str(op.type)
     stride = max(strides)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,6 +52,18 @@ def examples_at(
             Example(place, truth, first, float(row[first]), float(row[truth]), int(second))
         )
     return examples
+
+
+def caption_of(example: Example, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the image's number, truth and prediction; and the runner-up if it is not the truth."""
+    truth = f"is {names[example.truth]} ({example.truth_probability:.3f})"
+    if example.predicted == example.truth:
+        lines = [f"{truth}, correct"]
+    else:
+        lines = [truth, f"taken for {names[example.predicted]} ({example.probability:.3f})"]
+    if example.runner_up != example.truth:
+        lines.append(f"next: {names[example.runner_up]}")
+    return (f"image {example.place}", *lines)
 
 
 def least_sure(probabilities: npt.NDArray[np.float32], limit: int) -> npt.NDArray[np.int64]:

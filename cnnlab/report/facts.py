@@ -11,8 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnlab.base.errors import CnnlabError, UsageError
-from cnnlab.base.surroundings import building_in
-from cnnlab.base.tf1 import tf, translate_op_errors
 from cnnlab.config.config import Config
 from cnnlab.config.options import replace
 from cnnlab.config.yaml_text import read_yaml_mapping
@@ -24,8 +22,7 @@ from cnnlab.data.specs import DatasetSpec
 from cnnlab.graph.model_summary import Layer, first_weights, summarize, window_weights
 from cnnlab.models import ModelFunction
 from cnnlab.report.examples import Example, examples_at, least_sure
-from cnnlab.report.saliency import SaliencyMaps, build_saliency, run_saliency
-from cnnlab.run.device import choose_device
+from cnnlab.report.studied import Studied, Subject, study, subjects_at, subjects_of
 from cnnlab.run.disk.config_file import CONFIG_FILE, load_config, load_run_data
 from cnnlab.run.disk.metrics_file import read_metrics
 from cnnlab.run.disk.result_file import read_result
@@ -68,24 +65,6 @@ class Slices(NamedTuple):
     layer: str
     shape: tuple[int, ...]
     weights: npt.NDArray[np.float32]
-
-
-class Studied(NamedTuple):
-    """An image with its activations and saliency maps.
-
-    Attributes:
-        example: its index, and what the network says about it.
-        image: uint8 [height, width, channels], the part that the network sees.
-        activations: layer to its output for this image, [height, width, channels] or [units].
-        gradient: float32 [height, width].
-        grad_cam: float32 [map height, map width]; None: the network has no convolution.
-    """
-
-    example: Example
-    image: npt.NDArray[np.uint8]
-    activations: dict[str, npt.NDArray[np.float32]]
-    gradient: npt.NDArray[np.float32]
-    grad_cam: npt.NDArray[np.float32] | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -159,6 +138,7 @@ def load_facts(save_dir: Path, selection: Selection) -> RunFacts:
         config = replace(config, data_dir=selection.data_dir)
     needs = ("model", "loss", "metrics")
     parts = parts_of_run(config, selection.model, trust=selection.trust, needs=needs)
+    parts = parts.with_channels_last()  # for pictures of maps; the weights are the same
     data = load_run_data(config)
     split_name = selection.split if selection.data is None else "given"
     split = data.chosen(selection.split if selection.data is None else selection.data)
@@ -177,10 +157,10 @@ def load_facts(save_dir: Path, selection: Selection) -> RunFacts:
     checkpoint = selection.checkpoint
     with TrainedModel(save_dir, config, data.spec, checkpoint, parts, as_written=True) as trained:
         layers = summarize(trained.graph)
-        outputs = Outputs(len(split.labels), data.spec.num_classes)
+        outputs = Outputs(len(split.labels), data.spec.num_classes, data.spec.heads)
         sums = trained.evaluate(split, outputs.add)
-        mistakes, unsure, chosen = _examples(selection, outputs, split)
-        studied, cam_layer = _study(trained, split, chosen)
+        mistakes, unsure, subjects = _examples(selection, outputs, split, data.spec)
+        studied, cam_layer = study(trained, split, subjects)
         weights = first_weights(trained.graph)
         filters = (weights[0], trained.session.run(weights[1])) if weights else None
         slices = _slices(trained)
@@ -228,21 +208,21 @@ def _slices(trained: TrainedModel) -> list[Slices]:
 
 
 def _examples(
-    selection: Selection, outputs: Outputs, split: Split
-) -> tuple[list[Example], list[Example], list[Example]]:
+    selection: Selection, outputs: Outputs, split: Split, spec: DatasetSpec
+) -> tuple[list[Example], list[Example], list[Subject]]:
     """Return the worst mistakes, the least sure images, and those to study.
 
-    There are none if the labels are no classes.
+    If the labels are no classes, there are only those to study that the user names.
     """
     if split.labels.ndim > 1:
-        return [], [], []
+        return [], [], subjects_at(selection.images or (), outputs, split, spec)
     answers = (outputs.probabilities, outputs.predicted, split.labels)
     mistakes = examples_at(worst_mistakes(*answers, selection.examples), *answers)
     unsure = examples_at(least_sure(outputs.probabilities, selection.examples), *answers)
+    chosen = list(dict.fromkeys([*mistakes[:STUDIED_OF_EACH], *unsure[:STUDIED_OF_EACH]]))
     if selection.images is not None:
-        return mistakes, unsure, examples_at(selection.images, *answers)
-    both = [*mistakes[:STUDIED_OF_EACH], *unsure[:STUDIED_OF_EACH]]
-    return mistakes, unsure, list(dict.fromkeys(both))
+        chosen = examples_at(selection.images, *answers)
+    return mistakes, unsure, subjects_of(chosen, spec.class_names)
 
 
 def _rows_of(sums: Sums, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -254,36 +234,6 @@ def _rows_of(sums: Sums, names: Sequence[str]) -> list[dict[str, Any]]:
     if isinstance(sums, LabelSums):
         return per_label_figures(sums.counts, names)
     return [{"name": name, **row} for name, row in zip(names, sums.of_each(), strict=True)]
-
-
-def _study(
-    trained: TrainedModel, split: Split, chosen: Sequence[Example]
-) -> tuple[list[Studied], str | None]:
-    """Compute the maps of the chosen images. Also return the layer that Grad-CAM weighs."""
-    inference, graph = trained.graph, trained.session.graph
-    with building_in(graph), tf.device(choose_device(trained.config)):
-        saliency = build_saliency(inference)
-    # A reshape only repeats its input.
-    shown = {name: out for name, out in inference.activations.items() if out.op.type != "Reshape"}
-    images = split.images[[example.place for example in chosen]]
-    classes = np.array([example.predicted for example in chosen], np.int64)
-    with translate_op_errors("saliency"):
-        outputs = trained.session.run(shown, {inference.images_ph: images})
-        maps: SaliencyMaps = run_saliency(trained.session, inference, saliency, images, classes)
-    shown_images = displayable_levels(images, trained.spec.image_range)
-    height, width = inference.inputs.shape.as_list()[1:3]
-    top, left = (images.shape[1] - height) // 2, (images.shape[2] - width) // 2
-    studied = [
-        Studied(
-            example,
-            shown_images[i, top : top + height, left : left + width],
-            {name: output[i] for name, output in outputs.items()},
-            maps.gradient[i],
-            None if maps.grad_cam is None else maps.grad_cam[i],
-        )
-        for i, example in enumerate(chosen)
-    ]
-    return studied, saliency.cam_layer
 
 
 def _as_pictures(

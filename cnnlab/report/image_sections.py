@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cnnlab.report.examples import Example
-from cnnlab.report.facts import RunFacts, Studied
+from cnnlab.report.examples import Example, caption_of
+from cnnlab.report.facts import RunFacts
 from cnnlab.report.figures import draw_sheet
 from cnnlab.report.page import Filters, StudiedTiles
+from cnnlab.report.studied import Studied
 from cnnlab.report.tiles import (
     GREY,
     WHITE,
@@ -37,25 +38,12 @@ def gallery(
 ) -> list[Tile]:
     """Return images with truth and prediction. Add their sheet to `pictures` by its name."""
     tiles = [
-        Tile(image_pixels(facts.images[example.place]), _caption(facts, example))
+        Tile(image_pixels(facts.images[example.place]), caption_of(example, facts.spec.class_names))
         for example in examples
     ]
     if tiles:
         pictures[name] = draw_sheet(tiles, min(4, len(tiles)))
     return tiles
-
-
-def _caption(facts: RunFacts, example: Example) -> tuple[str, ...]:
-    """Return the image's number, truth and prediction; and the runner-up if it is not the truth."""
-    names = facts.spec.class_names
-    truth = f"is {names[example.truth]} ({example.truth_probability:.3f})"
-    if example.predicted == example.truth:
-        lines = [f"{truth}, correct"]
-    else:
-        lines = [truth, f"taken for {names[example.predicted]} ({example.probability:.3f})"]
-    if example.runner_up != example.truth:
-        lines.append(f"next: {names[example.runner_up]}")
-    return (f"image {example.place}", *lines)
 
 
 def filters(facts: RunFacts, pictures: Pictures) -> Filters | None:
@@ -107,9 +95,9 @@ def studied_tiles(facts: RunFacts, pictures: Pictures) -> list[StudiedTiles]:
     """Return the saliency maps and activations of each studied image."""
     studied = [
         StudiedTiles(
-            ", ".join(_caption(facts, image.example)),
-            _saliency(facts, image),
-            _activations(facts, image),
+            ", ".join(image.subject.caption),
+            _saliency(image),
+            _activations(image),
         )
         for image in facts.studied
     ]
@@ -123,22 +111,21 @@ def _sheet(rows: Sequence[Sequence[Tile]]) -> bytes:
     return draw_sheet([tile for row in rows for tile in row], len(rows[0]))
 
 
-def _saliency(facts: RunFacts, studied: Studied) -> list[Tile]:
+def _saliency(studied: Studied) -> list[Tile]:
     """Return the image, its gradient and its Grad-CAM."""
-    predicted = facts.spec.class_names[studied.example.predicted]
-    original = _original(facts, studied)
-    tiles = [original, Tile(heat_pixels(studied.gradient), ("gradient", f"for {predicted}"))]
+    name, original = studied.subject.name, _original(studied)
+    tiles = [original, Tile(heat_pixels(studied.gradient), ("gradient", f"for {name}"))]
     if studied.grad_cam is not None:
         note = () if studied.grad_cam.any() else ("no evidence anywhere",)
         pixels = overlay_pixels(original.pixels, studied.grad_cam)
-        tiles.append(Tile(pixels, ("Grad-CAM", f"for {predicted}", *note)))
+        tiles.append(Tile(pixels, ("Grad-CAM", f"for {name}", *note)))
     return tiles
 
 
-def _activations(facts: RunFacts, studied: Studied) -> list[Tile]:
+def _activations(studied: Studied) -> list[Tile]:
     """Return the image and the output of each layer."""
     return [
-        _original(facts, studied),
+        _original(studied),
         *(
             Tile(
                 enlarged(map_pixels(output), ACTIVATION_PIXELS),
@@ -150,9 +137,9 @@ def _activations(facts: RunFacts, studied: Studied) -> list[Tile]:
     ]
 
 
-def _original(facts: RunFacts, studied: Studied) -> Tile:
+def _original(studied: Studied) -> Tile:
     pixels = enlarged(image_pixels(studied.image), TILE_PIXELS)
-    return Tile(pixels, _caption(facts, studied.example))
+    return Tile(pixels, studied.subject.caption)
 
 
 def size_text(shape: Sequence[int | None]) -> str:

@@ -132,6 +132,8 @@ class RunPage:
         filters: None: the first layer with weights does not see the image.
         slices: the filters of each convolution by depth.
         studied: the images with saliency maps and activations.
+        subject: what the saliency maps are of, as in "the score of the predicted class".
+        evidence: what Grad-CAM shows evidence for.
         cam_layer: the layer that Grad-CAM weighs; None: the network has no convolution.
         layers: of the network.
         changed_options: those that do not have their default value.
@@ -165,6 +167,8 @@ class RunPage:
     filters: Filters | None
     slices: list[Tile]
     studied: list[StudiedTiles]
+    subject: str
+    evidence: str
     cam_layer: str | None
     layers: Table
     changed_options: Table

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from cnnlab.base.tf1 import tf
 from cnnlab.graph.inference_graph import InferenceGraph
-from cnnlab.graph.model_summary import last_feature_maps
+from cnnlab.graph.model_summary import channels_first_layers, last_feature_maps
 
 
 class SaliencyGraph(NamedTuple):
@@ -60,8 +60,10 @@ def build_saliency(inference: InferenceGraph) -> SaliencyGraph:
         if found is None:
             return SaliencyGraph(classes_ph, gradient, None, None)
         layer, maps = found
-        weights = tf.reduce_mean(gradients[1], axis=[1, 2], keepdims=True)
-        grad_cam = tf.nn.relu(tf.reduce_sum(weights * maps, axis=3))
+        is_first = layer in channels_first_layers(inference)
+        channels, places = (1, [2, 3]) if is_first else (3, [1, 2])
+        weights = tf.reduce_mean(gradients[1], axis=places, keepdims=True)
+        grad_cam = tf.nn.relu(tf.reduce_sum(weights * maps, axis=channels))
         return SaliencyGraph(classes_ph, gradient, grad_cam, layer)
 
 

@@ -22,6 +22,7 @@ from cnnlab.report.image_sections import (
     studied_tiles,
 )
 from cnnlab.report.page import Comparison, HeadPage, Picture, RunPage, Table
+from cnnlab.report.studied import meaning_of_maps
 from cnnlab.run.metrics.mistakes import most_confused
 from cnnlab.run.metrics.per_class import per_class_figures
 
@@ -67,6 +68,7 @@ NOT_COMPARED = (*OF_ONE_PROCESS, "save_dir", "log_dir")
 def run_page(facts: RunFacts, pictures: Pictures) -> RunPage:
     """Return all that the page shows of one run. Add its PNG files to `pictures` by name."""
     changed, options = _options(facts)
+    subject, evidence = meaning_of_maps(facts.spec)
     return RunPage(
         save_dir=str(facts.save_dir),
         model=str(facts.config.model),
@@ -96,6 +98,8 @@ def run_page(facts: RunFacts, pictures: Pictures) -> RunPage:
         filters=filters(facts, pictures),
         slices=slices(facts, pictures),
         studied=studied_tiles(facts, pictures),
+        subject=subject,
+        evidence=evidence,
         cam_layer=facts.cam_layer,
         layers=_layers(facts),
         changed_options=changed,

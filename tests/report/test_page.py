@@ -41,6 +41,7 @@ def run_page(text: str) -> RunPage:
     picture = Picture(b"png", text, 10)
     values: dict[str, Any] = {
         **dict.fromkeys(("save_dir", "model", "dataset", "split", "sampling", "cam_layer"), text),
+        **dict.fromkeys(("subject", "evidence"), text),
         "figures": [(text, 0.5)],
         "targets": "classes",
         **dict.fromkeys(("steps_made", "total_steps", "step", "num_images"), 1234567),
