@@ -20,6 +20,7 @@ from cnnlab.export.keras_operations import (
     operations_of_gelu,
     padding_of,
     scale_and_offset,
+    sides_of_mask,
     variable_of,
 )
 
@@ -208,9 +209,9 @@ class KerasLayers:
         elif settings.get("is_spatial"):
             self._add(op, "SpatialDropout2D", rate=settings["rate"])
         else:
-            shape = settings["noise_shape"]
-            is_plain = shape is None or not any(map(tf.is_tensor, shape))
-            self._check(op, is_plain, "with a computed noise_shape")
+            given = settings["noise_shape"]
+            shape = None if given is None else sides_of_mask(given, op.inputs[0])
+            self._check(op, given is None or shape, "with a computed noise_shape")
             self._add(op, "Dropout", rate=settings["rate"], noise_shape=shape)
 
     def _arithmetic(self, op: Any) -> None:

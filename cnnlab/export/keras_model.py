@@ -15,7 +15,8 @@ import numpy as np
 
 from cnnlab.base.errors import CnnlabError
 from cnnlab.base.tf1 import keras3
-from cnnlab.data.augment import scaling_of, shape_after
+from cnnlab.data.augment import evaluation_views, scaling_of
+from cnnlab.data.augment.crops import central_crop, central_scaled_crop, sides_at_mean
 from cnnlab.data.grey_levels import WHITE, in_range
 from cnnlab.data.scaling import PREPARED
 from cnnlab.data.specs import AS_GIVEN
@@ -98,10 +99,10 @@ def _plain_name(program: Program) -> str:
 
 
 def _prepared(program: Program, images: Any) -> Any:
-    """Add the layers from raw images to the network's input: crop and scaling.
+    """Add the layers from raw images to the network's input: the view of evaluation, and scaling.
 
     Raises:
-        CnnlabError: Keras has no twin of the scaling.
+        CnnlabError: Keras has no twin of the view or of the scaling.
     """
     layers, spec, config = keras3.layers, program.spec, program.config
     scaling = scaling_of(config.augment, config.scaling)
@@ -109,9 +110,8 @@ def _prepared(program: Program, images: Any) -> Any:
         black, white = spec.image_range
         factor = WHITE / (white - black)
         images = layers.Rescaling(factor, -black * factor, name="grey_levels")(images)
-    height, width, _ = shape_after(config.augment, spec.image_shape)
-    if (height, width) != spec.image_shape[:2]:
-        images = layers.CenterCrop(height, width, name="central_crop")(images)
+    for number, (view, arguments) in enumerate(evaluation_views(config.augment), 1):
+        images = _viewed(images, view, arguments, f"_{number}" if number > 1 else "")
     name = f"scaling_{scaling}"
     if scaling == "none":
         return images
@@ -139,6 +139,27 @@ def _prepared(program: Program, images: Any) -> Any:
     images = layers.Rescaling(1 / 255, name=name)(images)
     normalization = layers.Normalization(mean=mean, variance=np.square(stddev), name="normalize")
     return normalization(images)
+
+
+def _viewed(images: Any, view: Any, arguments: dict[str, Any], end: str) -> Any:
+    """Add the layers of a view; `end` ends their names.
+
+    Raises:
+        CnnlabError: Keras has no twin of it.
+    """
+    if view not in (central_crop, central_scaled_crop):
+        raise CnnlabError(
+            f"Keras has no twin of {view.__name__}, by which evaluation prepares images; export "
+            "--format=saved_model and load it with keras.layers.TFSMLayer"
+        )
+    size = arguments["size"]
+    if view is central_scaled_crop:
+        sides = sides_at_mean(images.shape[1:3], arguments["lower"], arguments["upper"])
+        # Bilinear and without antialiasing by default, as the view.
+        images = keras3.layers.Resizing(*sides, name=f"resizing{end}")(images)
+    if tuple(images.shape[1:3]) == (size, size):
+        return images
+    return keras3.layers.CenterCrop(size, size, name=f"central_crop{end}")(images)
 
 
 def _standardized(images: Any) -> Any:

@@ -54,6 +54,36 @@ def variable_of(tensor: Any) -> str | None:
     return tensor.op.inputs[0].op.name if tensor.op.type == "ReadVariableOp" else None
 
 
+def sides_of_mask(noise_shape: Any, inputs: Any) -> list[int | None] | None:
+    """Return the sides of a dropout's mask, where None is a side of the inputs.
+
+    Args:
+        noise_shape: as for `cnnlab.layers.dropout`: a sequence of sides, or a tensor of them.
+        inputs: of the dropout.
+
+    Returns:
+        None if a side is computed in another way.
+    """
+    if tf.is_tensor(noise_shape):
+        is_packed = noise_shape.op.type == "Pack"
+        noise_shape = noise_shape.op.inputs if is_packed else tf.get_static_value(noise_shape)
+    sides: list[int | None] = []
+    for axis, side in enumerate(() if noise_shape is None else noise_shape):
+        value = tf.get_static_value(side) if tf.is_tensor(side) else side
+        if value is None and side is not None and not _is_side(side, inputs, axis):
+            return None
+        sides.append(None if value is None else int(value))
+    return sides or None
+
+
+def _is_side(side: Any, inputs: Any, axis: int) -> bool:
+    """Return whether a tensor is `tf.shape(inputs)[axis]`."""
+    if side.op.type != "StridedSlice" or side.op.inputs[0].op.type != "Shape":
+        return False
+    measured = side.op.inputs[0].op.inputs[0]
+    return measured.name == inputs.name and constant_of(side.op, 1) == [axis]
+
+
 def scale_and_offset(kind: str, number: float, *, is_first: bool) -> tuple[float, float] | None:
     """Return (s, o) so that an operation on x and a number gives s * x + o; None: there are none.
 

@@ -48,7 +48,7 @@ def program(model: Any, spec: DatasetSpec, **options: Any) -> Program:
     return Program(config, spec, parts, 0, session, images_ph, network, outputs)
 
 
-def assert_same_logits(made: Program, images: Any) -> Any:
+def assert_same_logits(made: Program, images: Any, tolerance: float = 1e-5) -> Any:
     """Assert that Keras computes the logits of the network, and return its model."""
     model = build_keras_model(made)
     found = keras3.Model(model.input, model.layers[-1].input)(images, training=False)
@@ -56,7 +56,7 @@ def assert_same_logits(made: Program, images: Any) -> Any:
     if made.config.has_one_unit:
         logits = logits[:, 1:] - logits[:, :1]
     assert np.ptp(logits) > 0.01
-    np.testing.assert_allclose(found, logits, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found, logits, rtol=tolerance, atol=tolerance)
     made.session.close()
     return model
 
@@ -153,6 +153,36 @@ def test_the_model_scales_raw_images_itself(scaling: str) -> None:
     assert_same_logits(program(small_run.linear, spec, scaling=scaling), images)
 
 
+@pytest.mark.parametrize("size", [4, 12])
+def test_the_model_resizes_and_crops_raw_images_itself(size: int) -> None:
+    """As evaluation does after training with scale jitter, also to more pixels than there are."""
+    spec = DatasetSpec("small", (6, 8, 3), ("a", "b", "c"), 10, 10)
+    images = np.random.default_rng(1).integers(0, 256, (3, 6, 8, 3)).astype(np.uint8)
+    jitter = {"scale_jitter": {"size": size, "lower": size + 1, "upper": size + 4}}
+    entries = [jitter, {"random_crop": {"size": 3}}]
+    model = assert_same_logits(program(small_run.linear, spec, augment=entries), images)
+    crops = [layer.name for layer in model.layers if "crop" in layer.name]
+    assert crops == ["central_crop", "central_crop_2"]
+
+
+def test_a_mask_with_sides_of_the_batch() -> None:
+    """Dropout of whole images; in TensorFlow the length of the batch is a tensor."""
+    spec = DatasetSpec("small", (6, 6, 3), ("a", "b", "c"), 10, 10)
+
+    def masked(axis: int) -> Any:
+        def model(images: Any, num_classes: int, *, training: bool) -> Any:
+            mask = tf.stack([tf.shape(images)[axis], 1, 1, 3])
+            x = layers.dropout(images, 0.5, noise_shape=mask, training=training, name="drop")
+            return small_run.linear(x, num_classes, training=training)
+
+        return model
+
+    model = build_keras_model(program(masked(0), spec))
+    assert model.get_layer("drop").noise_shape == (None, 1, 1, 3)
+    with pytest.raises(CnnlabError, match=r"the layer drop \(Identity with a computed noise_sha"):
+        build_keras_model(program(masked(1), spec))
+
+
 def test_other_ranges_and_outputs() -> None:
     images = np.random.default_rng(1).uniform(-1, 1, (3, 6, 6, 3)).astype(np.float32)
     spec = DatasetSpec("small", (6, 6, 3), ("a", "b"), 10, 10, image_range=(-1.0, 1.0))
@@ -186,26 +216,6 @@ def test_what_has_no_twin_is_refused() -> None:
         with pytest.raises(CnnlabError, match=message) as raised:
             build_keras_model(program(model, spec, **options))
         assert "\n" not in str(raised.value)
-
-
-SMALL = {"dense_units": 16}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        *[(name, {}) for name in ("mnist_mlp", "mnist_cnn", "mnist_convnet", "lenet5")],
-        *[(name, {}) for name in ("mnist_simple", "cifar_cnn", "cifar_two_conv", "resnet20")],
-        *[(f"cifar_vgg{number}", {**SMALL, "batch_norm": number == 4}) for number in range(1, 5)],
-        *[("vgg16", {**SMALL, "batch_norm": True}), ("cifar_cnn", {"batch_norm": "after"})],
-    ],
-)
-def test_networks_of_cnnlab(name: str, options: dict[str, Any]) -> None:
-    spec = DATASETS["mnist" if name.startswith(("mnist", "lenet")) else "shapes"]
-    shape = (3, *spec.image_shape)
-    images = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
-    assert_same_logits(program(name, spec, model_options=options), images)
 
 
 @pytest.mark.slow
