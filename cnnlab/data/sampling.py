@@ -15,6 +15,7 @@ the rest, so K epochs draw every class exactly equally often. Classes without im
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ from cnnlab.base.randomness import derive_seed
 from cnnlab.base.tf1 import tf
 from cnnlab.data.resident import gather_by_name
 
+_MOST_PARTS = 200  # classes that undersampling looks through one by one, with two operations each
 MOST_DRAWS = 10**8  # in an epoch, whose order is in memory as 8 bytes a draw
 
 
@@ -95,6 +97,7 @@ class Sampler:
         """
         self.epoch_size = epoch_size(sampling, counts)
         self._counts = [count for count in counts if count]
+        self._draws_few = sampling == "undersample" and len(self._counts) <= _MOST_PARTS
         self._num_images = sum(self._counts)
         with tf.variable_scope("resident_data", use_resource=True):
             self._placeholder = tf.placeholder(tf.int64, [self._num_images], "by_class_ph")
@@ -140,15 +143,39 @@ class Sampler:
         draws = after - before
         # All places, still sorted by class, but each class in random order.
         shuffled = _shuffle(tf.range(self._num_images, dtype=tf.int64), seed, "images", epoch)
-        class_of_place = tf.repeat(classes, counts)
-        order = tf.argsort(tf.gather(class_of_place, shuffled), stable=True)
-        places = tf.gather(shuffled, order)
+        held = counts
+        if self._draws_few:
+            held = draws
+            places = self._first_of_each(shuffled)
+        else:
+            class_of_place = tf.repeat(classes, counts)
+            order = tf.argsort(tf.gather(class_of_place, shuffled), stable=True)
+            places = tf.gather(shuffled, order)
         # Draw d of a class takes its image d, and begins again behind the last one.
         class_of_draw = tf.repeat(classes, draws)
         first_draw = tf.gather(tf.cumsum(draws, exclusive=True), class_of_draw)
         number = (tf.range(size, dtype=tf.int64) - first_draw) % tf.gather(counts, class_of_draw)
-        first_place = tf.gather(tf.cumsum(counts, exclusive=True), class_of_draw)
+        first_place = tf.gather(tf.cumsum(held, exclusive=True), class_of_draw)
         return _shuffle(tf.gather(places, first_place + number), seed, "draws", epoch)
+
+    def _first_of_each(self, shuffled: Any) -> Any:
+        """Return the first places of each class in a random order, as many as the smallest has.
+
+        Sorting all places would take most of the time of an epoch of few draws.
+
+        Args:
+            shuffled: int64 [n], all places.
+
+        Returns:
+            int64 [epoch_size], sorted by class.
+        """
+        earliest = -tf.math.invert_permutation(shuffled)
+        ends = list(itertools.accumulate(self._counts))
+        firsts = [
+            tf.math.top_k(earliest[end - count : end], min(self._counts)).indices + (end - count)
+            for end, count in zip(ends, self._counts, strict=True)
+        ]
+        return tf.cast(tf.concat(firsts, 0), tf.int64)
 
 
 def _shuffle(values: Any, seed: int, of: str, epoch: Any) -> Any:

@@ -12,7 +12,7 @@ from cnnlab.base.errors import UsageError
 from cnnlab.base.tf1 import tf
 from cnnlab.config import options as opts
 from cnnlab.config.config import Config
-from cnnlab.data import resident
+from cnnlab.data import resident, sampling
 from cnnlab.data.arrays import dataset_of
 from cnnlab.data.chunk import Chunk
 from cnnlab.data.class_balance import ClassBalance, read_balance
@@ -102,6 +102,14 @@ def test_undersampling_draws_other_images_in_each_epoch() -> None:
     of_large = [frozenset(order[labels[order] == 1]) for order in orders]
     assert len(set(of_large)) > 35
     assert set().union(*of_large) == set(np.flatnonzero(labels == 1))
+
+
+def test_undersampling_draws_as_if_all_images_were_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for most in (200, 0):
+        monkeypatch.setattr(sampling, "_MOST_PARTS", most)
+        found.append(drawn("undersample", [5, 2, 0, 9], 6, batch_size=4))
+    np.testing.assert_array_equal(*found)
 
 
 @pytest.mark.slow
