@@ -1,24 +1,31 @@
 """Check on a GPU that cnnlab trains there, that it computes the same, and how fast it is.
 
-    python scripts/gpu_check.py                 # on the GPU that TensorFlow sees
+    python scripts/gpu_check.py                 # on the GPU that TensorFlow sees, in five minutes
+    python scripts/gpu_check.py --minutes=15    # enough for all checks on slower machines
     python scripts/gpu_check.py --device=cpu    # a tiny form, to see that the checks work
 
-It is meant to take about five minutes; it has not run on a GPU yet. Checks: the placement of
-operations; training of three networks in three precisions, with and without XLA, beside PyTorch if
-it is installed; the losses of 20 steps as on the CPU (without TF32); the bits of a run that stops
-and resumes (with deterministic operations); evaluation; export. A check that fails does not stop
-the others. Writes a JSON file and prints tables. The exit code is 1 if a check failed.
+It has not run on a GPU yet. Checks, the most important ones first: the placement of operations; the
+losses of 20 steps as on the CPU, for three networks; evaluation; export; the bits of a run that
+stops and resumes (with deterministic operations); the speed of three networks in three precisions,
+beside PyTorch if it is installed, and with XLA. The comparisons with the CPU are without TF32. A
+check that fails does not stop the others. Checks for which no time is left are not run. Writes a
+JSON file and prints tables. The exit code is 1 if a check failed.
 """
 
 import argparse
+import contextlib
 import json
 import os
+import queue
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's scripts and cnnlab
 
@@ -28,6 +35,14 @@ from scripts.bench.contestants import CONTESTANTS
 MODELS: Final = ("cifar_cnn", "resnet20", "airbench94")
 PRECISIONS: Final = ("float32", "bfloat16", "float16")
 WORKER: Final = Path(__file__).resolve().parent / "bench" / "on_device.py"
+# A GPU that is newer than this TensorFlow compiles its kernels at their first use, and XLA compiles
+# each network.
+LONGEST_CHECK_SECS: Final = 100.0
+LEAST_SECS: Final = 5.0  # with less time left, no process is started
+LONGEST_END_SECS: Final = 10.0  # of a process that has made its last check
+NO_TIME: Final = "no time left; use a larger --minutes"
+# TensorFlow takes the memory that it needs, not all: others may use this GPU or another one.
+GROWTH: Final = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 Row = dict[str, Any]
 
 
@@ -39,56 +54,121 @@ class Group(NamedTuple):
 
 
 def groups(models: Sequence[str], precisions: Sequence[str]) -> list[Group]:
-    """Return the checks, by process."""
-    trained = [
-        Group([f"train {model} {p} {xla}" for p in precisions for xla in ("plain", "xla")])
-        for model in models
-    ]
-    beside = Group([f"torch {model} {p}" for model in models for p in precisions])
-    return [
-        Group(["placement"]),
-        *trained,
-        *([beside] if beside.checks else []),
-        Group(["losses"], {"NVIDIA_TF32_OVERRIDE": "0"}),
+    """Return the checks, by process; the most important ones first."""
+    cells = [f"{model} {precision}" for precision in precisions for model in models]
+    found = [
+        Group(["device", *(f"placement {model}" for model in models)]),
+        Group(
+            [*(f"losses {model}" for model in models), "evaluation", "export"],
+            {"NVIDIA_TF32_OVERRIDE": "0"},
+        ),
         Group(["resume"], {"TF_DETERMINISTIC_OPS": "1"}),
-        Group(["evaluation", "export"]),
+        Group([f"train {cell} plain" for cell in cells]),
+        Group([f"torch {cell}" for cell in cells]),
+        Group([f"train {cell} xla" for cell in cells]),
     ]
+    return [group for group in found if group.checks]
 
 
-def run_group(group: Group, settings: Mapping[str, Any], secs: float) -> list[Row]:
+def run_group(
+    rows: list[Row],
+    group: Group,
+    settings: Mapping[str, Any],
+    deadline: float,
+    longest_secs: float,
+) -> None:
     """Make the checks of a group; after a crash or a timeout go on with the next check.
 
     Args:
+        rows: receives what each check found, as soon as it is made.
         group: the checks.
         settings: those of `scripts.bench.on_device.Settings`.
-        secs: the longest time for one process.
+        deadline: when to end, in `time.monotonic` seconds. The checks that are left are not run.
+        longest_secs: the longest time for one check.
     """
-    rows: list[Row] = []
-    while len(rows) < len(group.checks):
-        left = group.checks[len(rows) :]
+    before = len(rows)
+    while left := group.checks[len(rows) - before :]:
+        if time.monotonic() > deadline - LEAST_SECS:
+            rows += [_row(name, "not run", NO_TIME) for name in left]
+            return
         words = [sys.executable, str(WORKER), json.dumps({**settings, "checks": left})]
-        made, end = _run(words, group.environment, secs)
-        rows += made
-        if len(made) < len(left):
-            failed = {"check": left[len(made)], "state": "failed", "message": end, "secs": None}
-            rows.append(failed)
-    return rows
+        why = _run(rows, words, len(left), group.environment, deadline, longest_secs)
+        if why:
+            name = group.checks[len(rows) - before]
+            rows.append(_row(name, "not run" if why == NO_TIME else "failed", why))
+            _say(rows[-1])
+        if _lacks_device(rows):
+            return
 
 
-def _run(words: Sequence[str], more: Mapping[str, str], secs: float) -> tuple[list[Row], str]:
-    """Return the rows that a process printed, and one line on how it ended."""
-    environment = {**CONTESTANTS["cnnlab"].environment(os.environ), **more}
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+def _row(check: str, state: str, message: str) -> Row:
+    return {"check": check, "state": state, "message": message, "secs": None}
+
+
+def _lacks_device(rows: Sequence[Row]) -> bool:
+    """Return whether the first check failed, which all others need."""
+    return bool(rows) and rows[0]["check"] == "device" and rows[0]["state"] == "failed"
+
+
+def _run(
+    rows: list[Row],
+    words: Sequence[str],
+    count: int,
+    more: Mapping[str, str],
+    deadline: float,
+    longest_secs: float,
+) -> str:
+    """Add the rows that a process prints, at most `count`; return one line on how it ended."""
+    environment = {**CONTESTANTS["cnnlab"].environment(os.environ), **GROWTH, **more}
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    with tempfile.TemporaryFile("w+", errors="replace") as errors:
+        process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=errors, env=environment, text=True
+        )
+        assert process.stdout is not None
+        reader = threading.Thread(target=_pass_on, args=(process.stdout, lines), daemon=True)
+        reader.start()
         try:
-            done = subprocess.run(words, stdout=out, stderr=errors, env=environment, timeout=secs)
-            end = f"the process ended with code {done.returncode}"
+            for _ in range(count):
+                # The first check of all may have to compile TensorFlow's kernels.
+                most = longest_secs if rows else 2 * longest_secs
+                secs = min(most, deadline - time.monotonic())
+                line = lines.get(timeout=max(secs, 0.01))
+                if line is None:
+                    end = f"the process ended with code {process.wait(LONGEST_END_SECS)}"
+                    errors.seek(0)
+                    last = errors.read().strip().splitlines()[-1:]
+                    return f"{end}: {last[0][:200]}" if last else end
+                rows.append(json.loads(line))
+                _say(rows[-1])
+                if _lacks_device(rows):
+                    return ""
+            with contextlib.suppress(subprocess.TimeoutExpired):  # all rows are there
+                process.wait(LONGEST_END_SECS)
+        except queue.Empty:
+            return NO_TIME if secs < most else f"not finished after {secs:.0f} s"
         except subprocess.TimeoutExpired:
-            end = f"not finished after {secs:.0f} s"
-        for stream in (out, errors):
-            stream.seek(0)
-        rows = [json.loads(line) for line in out.read().splitlines() if line.endswith("}")]
-        last = errors.read().strip().splitlines()[-1:]
-    return rows, f"{end}{': ' if last else ''}{''.join(last)[:200]}"
+            return "the process closed its output, but does not end"
+        finally:
+            process.kill()
+            process.wait()
+            reader.join(LONGEST_END_SECS)
+    return ""
+
+
+def _pass_on(stream: IO[str], lines: "queue.SimpleQueue[str | None]") -> None:
+    """Put the lines of a stream that are JSON objects into a queue, and None at its end."""
+    with stream:
+        for line in stream:
+            if line.endswith("}\n"):
+                lines.put(line)
+    lines.put(None)
+
+
+def _say(row: Row) -> None:
+    secs = "" if row["secs"] is None else f", {row['secs']:.0f} s"
+    why = f": {row['message']}" if row["message"] else ""
+    print(f"{row['check']}: {row['state']}{secs}{why}", file=sys.stderr, flush=True)
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -125,31 +205,53 @@ def _is_speed(row: Row) -> bool:
     return "images_per_sec" in row.get("figures", {})
 
 
+def make_all(
+    checks: Sequence[Group], settings: Mapping[str, Any], deadline: float, longest_secs: float
+) -> list[Row]:
+    """Make all checks that the time allows; without the device, or after Ctrl-C, no more."""
+    rows: list[Row] = []
+    try:
+        for group in checks:
+            if not _lacks_device(rows):
+                run_group(rows, group, settings, deadline, longest_secs)
+        why = "the device cannot be used"
+    except KeyboardInterrupt:
+        why = "interrupted"
+    names = [name for group in checks for name in group.checks]
+    return rows + [_row(name, "not run", why) for name in names[len(rows) :]]
+
+
 def main() -> int:
     """Make the checks; return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--device", default="gpu", help="gpu, gpu:N, or cpu for a tiny form")
+    parser.add_argument(
+        "--minutes", type=float, default=5.0, help="the longest time for all checks"
+    )
     parser.add_argument("--out", default="gpu_check.json", help="JSON file to write")
     parser.add_argument("--models", default=",".join(MODELS), help="networks to train")
     parser.add_argument("--precisions", default=",".join(PRECISIONS), help="precisions to train in")
     args = parser.parse_args()
+    deadline = time.monotonic() + 60 * args.minutes
     is_tiny = args.device == "cpu"
-    rows: list[Row] = []
     chosen = [list(filter(None, text.split(","))) for text in (args.models, args.precisions)]
+    for names, known in zip(chosen, (MODELS, PRECISIONS), strict=True):
+        if unknown := set(names) - set(known):
+            parser.error(f"no {', '.join(sorted(unknown))}; known: {', '.join(known)}")
     with tempfile.TemporaryDirectory() as scratch:
         settings = {
             "device": args.device,
             "scratch": scratch,
-            "secs": 0.2 if is_tiny else 3.0,
+            "secs": 0.2 if is_tiny else 2.0,
             "images": 8 if is_tiny else None,
         }
-        for group in groups(*chosen):
-            print(", ".join(group.checks), "...", file=sys.stderr, flush=True)
-            rows += run_group(group, settings, secs=240)
+        longest_secs = max(LONGEST_CHECK_SECS, 20 * args.minutes)  # more where there is time
+        rows = make_all(groups(*chosen), settings, deadline, longest_secs)
     result = {
         "device": args.device,
+        "minutes": args.minutes,
         "machine": describe_machine(),
         "versions": versions((*PACKAGES, "torch")),
         "commit": commit(),
@@ -157,10 +259,12 @@ def main() -> int:
     }
     Path(args.out).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(table(rows))
-    failed = [row["check"] for row in rows if row["state"] == "failed"]
-    print(f"\n{len(rows)} checks, {len(failed)} failed; written: {args.out}")
-    return 1 if failed else 0
+    counts = {state: sum(row["state"] == state for row in rows) for state in ("failed", "not run")}
+    shown = ", ".join(f"{count} {state}" for state, count in counts.items())
+    print(f"\n{len(rows)} checks, {shown}; written: {args.out}")
+    return 1 if counts["failed"] else 0
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: no process is left
     sys.exit(main())
