@@ -189,9 +189,15 @@ class _Work:
         spec, start = joined.data.spec, time.perf_counter()
         train, test = splits["train"], splits["test"]
         features, asked = train.images[:, 0, :, 0], test.images[:, 0, :, 0]
+        weights = sklearn_heads.example_weights(options.class_weights, train, spec.class_names)
         if options.head == "sklearn_svm":
             linear = sklearn_heads.train_svm(
-                features, train.labels, spec.num_classes, c=options.svm_c, seed=options.seed
+                features,
+                train.labels,
+                spec.num_classes,
+                c=options.svm_c,
+                seed=options.seed,
+                weights=weights,
             )
             facts["head_secs"] = round(time.perf_counter() - start, 3)
             joined.write_linear(self._directory, linear.weights, linear.bias)
@@ -199,7 +205,12 @@ class _Work:
             self._check(few, outputs[: len(few)])
         else:
             outputs = sklearn_heads.forest_outputs(
-                features, train.labels, asked, trees=options.trees, seed=options.seed
+                features,
+                train.labels,
+                asked,
+                trees=options.trees,
+                seed=options.seed,
+                weights=weights,
             )
             facts["head_secs"] = round(time.perf_counter() - start, 3)
         figures, details = figures_of_outputs(joined, outputs, test.labels)

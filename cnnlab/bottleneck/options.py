@@ -157,6 +157,11 @@ def resolve_options(
             "bottleneck needs the weights of the base: --init_from=imagenet, FILE or RUN"
         )
     _check_fixed_features(options)
+    if options.head in BY_SKLEARN and options.sampling != "shuffle":
+        raise UsageError(
+            f"--sampling={options.sampling} has no meaning with --head={options.head}, which "
+            "scikit-learn trains on all images at once; use --class_weights=balanced"
+        )
     if not has_own_head(model or find_any_model(options.model)):
         return options
     return opts.replace(options, model_options=_with_head(options))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from cnnlab.base.errors import CnnlabError, DataError
 from cnnlab.bottleneck.features import Features
+from cnnlab.data.batches import class_weight_array
 from cnnlab.data.datasets import Split
 from cnnlab.data.specs import DatasetSpec
 
@@ -51,8 +52,33 @@ def check_classes(train: Split, spec: DatasetSpec) -> None:
         )
 
 
+def example_weights(
+    class_weights: Any, train: Split, class_names: tuple[str, ...]
+) -> npt.NDArray[np.float32] | None:
+    """Return the factor on the loss of each training image, float32 [n]; None: 1 for each.
+
+    Args:
+        class_weights: the option.
+        train: labels int [n], and perhaps a weight for each image.
+        class_names: one name per class.
+
+    Raises:
+        UsageError: the class weights do not fit the classes.
+    """
+    if class_weights is None:
+        return train.weights
+    of_class = class_weight_array(class_weights, train.labels, class_names)[train.labels]
+    return of_class if train.weights is None else of_class * train.weights
+
+
 def train_svm(
-    features: Features, labels: npt.NDArray[Any], num_classes: int, *, c: float, seed: int
+    features: Features,
+    labels: npt.NDArray[Any],
+    num_classes: int,
+    *,
+    c: float,
+    seed: int,
+    weights: npt.NDArray[np.float32] | None = None,
 ) -> Linear:
     """Train a linear support vector machine, one class against the others.
 
@@ -66,22 +92,29 @@ def train_svm(
         num_classes: number of classes.
         c: weight of the errors against the size of the weights.
         seed: of the order in which LinearSVC visits the examples.
+        weights: factor on the loss of each example, float32 [n]; None: 1 for each.
     """
     from sklearn.svm import LinearSVC
 
     mean, stddev = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
     stddev[stddev < 1e-7] = 1
     machine = LinearSVC(C=c, random_state=seed, max_iter=_MAX_ITERATIONS)
-    machine.fit((features - mean) / stddev, labels)
-    weights, bias = machine.coef_ / stddev, machine.intercept_
+    machine.fit((features - mean) / stddev, labels, weights)
+    kernel, bias = machine.coef_ / stddev, machine.intercept_
     if num_classes == 2:
-        weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
-    bias = bias - weights @ mean
-    return Linear(weights.T.astype(np.float32), bias.astype(np.float32))
+        kernel, bias = np.concatenate([-kernel, kernel]), np.concatenate([-bias, bias])
+    bias = bias - kernel @ mean
+    return Linear(kernel.T.astype(np.float32), bias.astype(np.float32))
 
 
 def forest_outputs(
-    features: Features, labels: npt.NDArray[Any], asked: Features, *, trees: int, seed: int
+    features: Features,
+    labels: npt.NDArray[Any],
+    asked: Features,
+    *,
+    trees: int,
+    seed: int,
+    weights: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Train a random forest; return the logarithms of its probabilities.
 
@@ -91,11 +124,13 @@ def forest_outputs(
         asked: float32 [n, features].
         trees: number of trees.
         seed: of the samples and features that each tree sees.
+        weights: as for `train_svm`.
 
     Returns:
         float32 [n, num_classes]; a probability of 0 counts as 1e-7.
     """
     from sklearn.ensemble import RandomForestClassifier
 
-    forest = RandomForestClassifier(trees, random_state=seed, n_jobs=-1).fit(features, labels)
+    forest = RandomForestClassifier(trees, random_state=seed, n_jobs=-1)
+    forest.fit(features, labels, weights)
     return np.log(np.maximum(forest.predict_proba(asked), _LEAST)).astype(np.float32)

@@ -30,6 +30,11 @@ from tests.bottleneck.test_bottleneck import make
             "--epochs has no meaning with --head=sklearn_svm",
         ),
         (
+            {"head": "random_forest", "epochs": None, "sampling": "balanced"},
+            UsageError,
+            "--sampling=balanced has no meaning with --head=random_forest, .*--class_weights=b",
+        ),
+        (
             {"model": without_head, "model_options": {}},
             UsageError,
             "has no head for bottleneck: it does not end in a plain dense layer",
