@@ -179,6 +179,7 @@ def exported(settings: Settings) -> Figures:
     out = Path(folder) / "model"
     export(folder, out=out, overwrite=True)
     with Train(save_dir=folder, device=settings.device) as train:
+        train.restore()  # with the run's data set, not the default one
         images = train.data.split("test").images[:100]
         expected = train.predict(images)
     loaded = tf.saved_model.load(str(out)).signatures["serving_default"]

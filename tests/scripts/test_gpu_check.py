@@ -165,3 +165,4 @@ def test_the_tiny_form_passes_on_a_cpu(tmp_path: Path) -> None:
     assert states.pop("torch cifar_cnn float32") in ("passed", "skipped")
     assert set(states.values()) == {"passed"}
     assert len(states) == 8
+    assert not (tmp_path / "data").exists()  # no data file is needed, so none was fetched
