@@ -178,7 +178,7 @@ def test_one_object_trains_on_after_overwriting(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_one_object_trains_in_two_folders(tmp_path: Path) -> None:
-    with small_run.make(tmp_path / "a", **SMALL) as train:
+    with small_run.make(tmp_path / "a", log_dir=None, **SMALL) as train:
         first = train.train()
         first_variables = small_run.variables(train)
         second = train.train(str(tmp_path / "b"))
