@@ -19,9 +19,8 @@ from cnnlab.run.disk.signatures import Signature, Signatures
 from cnnlab.run.disk.weights_file import npz_signatures, read_npz
 
 _INDEX = ".index"  # the file of a checkpoint that names its variables
-_TABLE_END = bytes.fromhex(
-    "57fb808b247547db"
-)  # LevelDB's magic number, which ends the older format
+# A checkpoint of the older format is a table of LevelDB, which ends with this magic number.
+_TABLE_END = bytes.fromhex("57fb808b247547db")
 
 
 class WeightSource(Protocol):
