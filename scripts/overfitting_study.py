@@ -4,8 +4,8 @@
     python scripts/overfitting_study.py --save_dir=save/reproduce/cifar_cnn/seed-1
 
 The first command trains for the 20,000 steps of the text and keeps a checkpoint every 1,000 steps.
-The second one evaluates the checkpoints. It writes results/overfitting.json, docs/overfitting.md
-and docs/overfitting.png.
+The second one evaluates these checkpoints, also of a run that is not finished. It writes
+results/overfitting.json, docs/overfitting.md and docs/overfitting.png.
 """
 
 import argparse
@@ -23,9 +23,10 @@ import matplotlib.pyplot as plt
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's scripts and cnnlab
 
 from cnnlab.base.files import write_atomically
+from cnnlab.config.recipes import load_recipe
 from cnnlab.evaluate import evaluate
 from cnnlab.run.disk.checkpoint import Checkpoints
-from cnnlab.run.disk.config_file import read_provenance
+from cnnlab.run.disk.config_file import read_facts, read_provenance
 from scripts.bench.markdown import filled
 from scripts.bench.report import machine_lines
 
@@ -51,10 +52,13 @@ def main() -> None:
 def study(save_dir: Path) -> dict[str, Any]:
     """Return accuracy and loss of each checkpoint of a run, on each split.
 
+    Checkpoints of a run that was stopped between two of the schedule are left out.
+
     Raises:
         SystemExit: the run has fewer than two checkpoints.
     """
-    steps = Checkpoints(save_dir).steps()
+    every = read_facts(save_dir).get("checkpoint_steps", 1)  # a folder without a run has none
+    steps = [step for step in Checkpoints(save_dir).steps() if step % every == 0]
     if len(steps) < 2:
         raise SystemExit(f"error: {save_dir} has {len(steps)} checkpoints; a curve needs two")
     points = []
@@ -67,6 +71,7 @@ def study(save_dir: Path) -> dict[str, Any]:
         points.append(point)
     return {
         "recipe": RECIPE,
+        "steps": load_recipe(RECIPE)["steps"],
         "points": points,
         **read_provenance(save_dir),
     }
@@ -80,7 +85,7 @@ def table(results: Mapping[str, Any]) -> list[str]:
         cells = [
             f"{point['step']:,}",
             *(f"{point[split]['accuracy']:.2%}" for split in SPLITS),
-            *(f"{point[split]['loss']:.3f}" for split in SPLITS),
+            *(f"{point[split]['loss']:.4f}" for split in SPLITS),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
@@ -92,23 +97,27 @@ def page(results: Mapping[str, Any]) -> str:
     lowest = min(points, key=lambda point: point["test"]["loss"])
     last = points[-1]
     counts = {split: f"{last[split]['n']:,}" for split in SPLITS}
+    whole = last["step"] == results["steps"]
+    stopped = "" if whole else f"Here are the first {last['step']:,} of them. "
     lines = [
         "# Overfitting, seen in a long run",
         "",
         *filled(
-            f"`{results['recipe']}` makes {last['step']:,} steps, as its text has it, with one "
-            "seed. It has no augmentation, dropout or penalty. Here each of its checkpoints is "
-            f"evaluated on all {counts['train']} training images and all {counts['test']} test "
-            "images. A network overfits where its loss on training images still falls, and its "
+            f"`{results['recipe']}` makes {results['steps']:,} steps, as its text has it. {stopped}"
+            "It has no augmentation, dropout or penalty. A checkpoint of one run, with seed 1, is "
+            f"evaluated every {points[1]['step'] - points[0]['step']:,} steps, on all "
+            f"{counts['train']} training images and all {counts['test']} test images. A network "
+            "overfits where its loss on training images still falls, and its "
             "loss on test images grows."
         ),
         "",
         *filled(
             f"The test loss is lowest at step {lowest['step']:,}: {lowest['test']['loss']:.3f}, "
-            f"with {lowest['test']['accuracy']:.2%} of the test images right. At the end it is "
-            f"{last['test']['loss']:.3f}, and {last['test']['accuracy']:.2%} of the test images "
-            f"are right. The training loss ends at {last['train']['loss']:.3f}, with "
-            f"{last['train']['accuracy']:.2%} of the training images right."
+            f"with {lowest['test']['accuracy']:.2%} of the test images right. At the end of this "
+            f"curve it is {last['test']['loss']:.3f}, and {last['test']['accuracy']:.2%} of the "
+            f"test images are right. The training loss ends at {last['train']['loss']:.4f}, with "
+            f"{last['train']['accuracy']:.2%} of the training images right. A network that is more "
+            "certain of its mistakes has a higher loss, but not a lower accuracy."
         ),
         "",
         *filled(
