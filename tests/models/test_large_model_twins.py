@@ -172,7 +172,7 @@ def test_resnet20_trains_as_its_twin(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     images, labels = rng.integers(0, 256, (48, 32, 32, 3), np.uint8), np.arange(48) % 10
     data = ((images, labels), (images, labels))
-    options = {"optimizer": "momentum", "learning_rate": 0.01, "schedule": "constant"}
+    options = {"optimizer": "momentum", "learning_rate": 0.003, "schedule": "constant"}
     with small_run.make(tmp_path / "save", "resnet20", data, augment=[], **options) as train:
         start = small_run.variables(train)
         fetch = train.train_graph.train_loss
@@ -183,7 +183,7 @@ def test_resnet20_trains_as_its_twin(tmp_path: Path) -> None:
         end = small_run.variables(train)
     w = as_torch(start, requires_grad=True)
     weights = [tensor for tensor in w.values() if tensor.requires_grad]
-    optimizer = torch.optim.SGD(weights, lr=0.01, momentum=0.9)
+    optimizer = torch.optim.SGD(weights, lr=0.003, momentum=0.9)
     expected = []
     for i in range(0, 48, 8):
         x = torch.tensor(images[i : i + 8].transpose(0, 3, 1, 2).astype(np.float32) / 255)

@@ -118,9 +118,9 @@ def airbench94(w: Any, x: Any, training: bool) -> Any:
     x = f.gelu(conv(w, "whitening", x))
     for group in (1, 2, 3):
         x = f.max_pool2d(conv(w, f"conv{group}_1", x, padding=1), 2)
-        x = f.gelu(norm(w, f"conv{group}_1_norm", x, 0.6, 1e-12, training))
+        x = f.gelu(norm(w, f"conv{group}_1_norm", x, 0.6, 1.001e-5, training))
         x = conv(w, f"conv{group}_2", x, padding=1)
-        x = f.gelu(norm(w, f"conv{group}_2_norm", x, 0.6, 1e-12, training))
+        x = f.gelu(norm(w, f"conv{group}_2_norm", x, 0.6, 1.001e-5, training))
     return dense(w, "logits", f.max_pool2d(x, 3).flatten(1)) / 9
 
 
