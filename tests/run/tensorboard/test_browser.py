@@ -30,7 +30,7 @@ OPTIONS = (
     *("--batch_size=50", "--learning_rate=0.0005", "--augment=[flip]"),
     *("--eval_steps=25", f"--eval_examples={EVAL_EXAMPLES}", "--summary_steps=10"),
     *("--checkpoint_steps=50", "--tensorboard=all", "--layer_summaries", "--trace_steps=100,101"),
-    *("--device=cpu", "--json"),
+    *("--log_dir=logs/shapes", "--device=cpu", "--json"),
 )
 BOXES = {"input", "model", "loss", "optimizer", "metrics", "training", "evaluation"}
 # The colours of the curves in each card, by tag; each run has one colour.
