@@ -9,8 +9,7 @@ import pytest
 from cnnlab import Train, layers
 from cnnlab.base.errors import NonFiniteError
 from cnnlab.base.tf1 import tf, tf2
-from cnnlab.config.config import Config
-from cnnlab.config.options import fields_of
+from cnnlab.config.update_options import Optimizer
 from cnnlab.graph import compiled_steps as compiled
 from cnnlab.layers.kernels.dense import transposed_product
 from tests import small_run
@@ -199,7 +198,7 @@ def test_a_resumed_run_has_the_bits_of_one_that_was_not_stopped(tmp_path: Path) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", get_args(fields_of(Config)["optimizer"].annotation))
+@pytest.mark.parametrize("optimizer", get_args(Optimizer))
 def test_every_optimizer_is_compiled(optimizer: str, tmp_path: Path) -> None:
     options = {"optimizer": optimizer, "weight_decay": 0.01, "clip_norm": 1.0}
     found = after_runs(tmp_path / "compiled", [5], **options)
