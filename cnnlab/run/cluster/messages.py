@@ -261,4 +261,6 @@ def session_config_of(place: Place, config: Any = None) -> Any:
     config = tf.ConfigProto(allow_soft_placement=True) if config is None else config
     config.device_filters.append(f"/job:worker/task:{place.worker}")
     config.experimental.collective_group_leader = "/job:worker/replica:0/task:0"
+    # Else the server keeps the variables of all runs of this process, by name.
+    config.isolate_session_state = True
     return config

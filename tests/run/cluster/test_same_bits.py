@@ -66,6 +66,13 @@ def test_two_workers_train_several_heads_as_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_run_has_nothing_of_the_one_before(tmp_path: Path) -> None:
+    # In one process, the labels are integers [n], then real values [n, 1], then integers again.
+    values = {"fake": "values", "loss": "mse"}
+    assert_same(tmp_path, 2, {"classes": {}, "values": values, "classes again": {}})
+
+
+@pytest.mark.slow
 def test_two_workers_decide_as_one(tmp_path: Path) -> None:
     assert_same(tmp_path, 2, DECISIONS)
     results = [read_result(tmp_path / "alone" / name) for name in DECISIONS]

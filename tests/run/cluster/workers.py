@@ -107,14 +107,18 @@ def sleeping(images: Any, num_classes: int, *, training: bool) -> Any:
 
 def fake(what: str) -> Any:
     """Give this worker another version, other data or another processor; return its data."""
+    from cnnlab import dataset_from_arrays
     from cnnlab.run.cluster import equal_workers
 
-    data = small_run.arrays()
+    data: Any = small_run.arrays()
     if what == "version":
         versions = {**equal_workers.versions(), "numpy": "1.0"}
         equal_workers.versions = lambda: versions  # type: ignore[assignment]
     elif what == "heads":
         data = tuple((images, {"low": n % 2, "high": n // 2}) for images, n in data)
+    elif what == "values":
+        pairs = [(images, n[:, None].astype("float32")) for images, n in data]
+        data = dataset_from_arrays(*pairs, targets="values")
     elif what == "data":
         data[0][0][0] += 1
     elif what == "processor":
