@@ -50,8 +50,13 @@ class Finished(NamedTuple):
 
 
 def finish(process: subprocess.Popen[str], folder: Path) -> Finished:
-    """Wait for its end."""
-    stdout, stderr = process.communicate(timeout=300)
+    """Wait for its end; kill it after five minutes, so that no later test is disturbed."""
+    try:
+        stdout, stderr = process.communicate(timeout=300)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
     return Finished(stdout, stderr, process.returncode, folder)
 
 
