@@ -1,5 +1,6 @@
 """docs/texts.md names every program and every recipe, and what it names is there."""
 
+import json
 import re
 
 from cnnlab.config import commands as console
@@ -67,3 +68,10 @@ def test_guides_have_the_named_chapters() -> None:
             headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
             anchors = [re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings]
             assert anchor in anchors, f"{page}#{anchor}"
+
+
+def test_recipes_without_a_row_in_the_table_are_named_as_missing() -> None:
+    rows = json.loads((ROOT / "results" / "reproduction.json").read_text(encoding="utf-8"))
+    missing = TEXT.split("## What is not there")[1].split("\n## ")[0]
+    named = set(re.findall(r"`(\w+)`", missing)) & set(recipe_paths())
+    assert named == set(recipe_paths()) - {row["system"] for row in rows}
