@@ -16,6 +16,7 @@ from scripts.bench.report import machine_lines
 
 Options = dict[str, Any]
 SPLITS: Final = ("train", "validation", "test")
+HEADINGS: Final = {"lrn": "LRN, L2 and augmentation of `cifar_lrn`"}  # else the capitalized title
 
 
 def markdown(results: Mapping[str, Any]) -> str:
@@ -44,7 +45,7 @@ def markdown(results: Mapping[str, Any]) -> str:
         images = "all but the validation images" if table["images"] is None else table["images"]
         about = f"{table['about']}; {table['steps']:,} steps; training images: {images}."
         columns = ("", "options", *SPLITS, "gap", "seeds")
-        lines += ["", f"## {title.capitalize()}", "", *filled(about), ""]
+        lines += ["", f"## {HEADINGS.get(title, title.capitalize())}", "", *filled(about), ""]
         lines += [f"| {' | '.join(columns)} |".replace("|  |", "| |"), "|---" * len(columns) + "|"]
         for row in table["rows"]:
             cells = [row["kind"], _shown(row["options"])]
