@@ -16,7 +16,7 @@ from scripts.bench.report import machine_lines
 
 Options = dict[str, Any]
 SPLITS: Final = ("train", "validation", "test")
-HEADINGS: Final = {"lrn": "LRN, L2 and augmentation of `cifar_lrn`"}  # else the capitalized title
+HEADINGS: Final = {"lrn": "LRN, L2 and augmentation of cifar_lrn"}  # else the capitalized title
 
 
 def markdown(results: Mapping[str, Any]) -> str:
@@ -45,7 +45,7 @@ def markdown(results: Mapping[str, Any]) -> str:
         images = "all but the validation images" if table["images"] is None else table["images"]
         about = f"{table['about']}; {table['steps']:,} steps; training images: {images}."
         columns = ("", "options", *SPLITS, "gap", "seeds")
-        lines += ["", f"## {HEADINGS.get(title, title.capitalize())}", "", *filled(about), ""]
+        lines += ["", f"## {_heading(title)}", "", *filled(about), ""]
         lines += [f"| {' | '.join(columns)} |".replace("|  |", "| |"), "|---" * len(columns) + "|"]
         for row in table["rows"]:
             cells = [row["kind"], _shown(row["options"])]
@@ -91,6 +91,10 @@ def _remarks(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return remarks
 
 
+def _heading(title: str) -> str:
+    return HEADINGS.get(title, title.capitalize())
+
+
 def _shown(options: Options) -> str:
     texts = [
         "'" + json.dumps(value).replace('"', "") + "'" if isinstance(value, dict | list) else value
@@ -123,7 +127,7 @@ def plot(results: Mapping[str, Any], path: Path) -> None:
             means = [statistics.fmean(v) for v in values]
             panel.barh(places, means, height=0.38, xerr=spreads, label=split)
         panel.set_yticks([-place for place in range(len(kinds))], kinds)
-        panel.set_title(title)
+        panel.set_title(_heading(title))
         panel.set_xlabel("accuracy, %")
         panel.set_xlim(0, 100)
         panel.grid(axis="x", alpha=0.3)

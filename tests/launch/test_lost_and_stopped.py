@@ -127,8 +127,10 @@ def test_a_signal_stops_all_workers(
     number: signal.Signals, worker: int | None, tmp_path: Path
 ) -> None:
     before = signal.signal(number, signal.SIG_DFL)  # under nohup, launch would inherit SIG_IGN
-    process = launch(tmp_path, "--restarts=3", steps=100_000)
-    signal.signal(number, before)
+    try:
+        process = launch(tmp_path, "--restarts=3", steps=100_000)
+    finally:
+        signal.signal(number, before)
     wait_for_checkpoint(process, tmp_path)
     pids = workers_of(process)
     os.kill(process.pid if worker is None else pids[worker], number)
