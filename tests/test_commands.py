@@ -20,18 +20,27 @@ from tests import commands
 
 
 @pytest.fixture(scope="module")
-def answers(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Run evaluate and predict on the shared run, at the same time, and return both answers."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with three pictures of the data set shapes."""
     folder = tmp_path_factory.mktemp("answers")
-    data = load_dataset("shapes", folder)
+    images = load_dataset("shapes", folder).test.images
     for i in range(3):
-        Image.fromarray(data.test.images[i]).save(folder / f"{i}.png")
-    save_dir = f"--save_dir={trained.folder / 'save'}"
-    started = [
-        commands.start("cnnlab.evaluate", save_dir, "--json", cwd=folder),
-        commands.start("cnnlab.predict", "0.png", "1.png", "2.png", save_dir, "--json", cwd=folder),
-    ]
-    return [commands.finish(process, folder) for process in started]
+        Image.fromarray(images[i]).save(folder / f"{i}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(trained: Any, folder: Path) -> commands.Finished:
+    """What `cnnlab evaluate` answers on the shared run."""
+    words = (f"--save_dir={trained.folder / 'save'}", "--json")
+    return commands.finish(commands.start("cnnlab.evaluate", *words, cwd=folder), folder)
+
+
+@pytest.fixture(scope="module")
+def predicted(trained: Any, folder: Path) -> commands.Finished:
+    """What `cnnlab predict` answers on the shared run."""
+    words = ("0.png", "1.png", "2.png", f"--save_dir={trained.folder / 'save'}", "--json")
+    return commands.finish(commands.start("cnnlab.predict", *words, cwd=folder), folder)
 
 
 def test_train_json(trained: Any) -> None:
@@ -58,8 +67,8 @@ def test_train_leaves_the_run_directory(trained: Any) -> None:
 
 
 @pytest.mark.slow
-def test_evaluate_json(trained: Any, answers: Any) -> None:
-    done = answers[0]
+def test_evaluate_json(trained: Any, evaluated: commands.Finished) -> None:
+    done = evaluated
     assert done.code == 0, done.stderr
     figures = json.loads(done.stdout)
     names = {"accuracy", "loss", "top5_accuracy", "n", "step", "split"}
@@ -74,9 +83,9 @@ def test_evaluate_json(trained: Any, answers: Any) -> None:
     assert [row["name"] for row in figures["per_class"]][:2] == ["circle", "ring"]
 
 
-def test_predict_json(trained: Any, answers: Any) -> None:
+def test_predict_json(trained: Any, predicted: commands.Finished) -> None:
     """The answers agree with a NumPy perceptron that has the weights of the checkpoint."""
-    done = answers[1]
+    done = predicted
     assert done.code == 0, done.stderr
     rows = json.loads(done.stdout)
     assert [row["file"] for row in rows] == ["0.png", "1.png", "2.png"]
@@ -118,7 +127,7 @@ def test_evaluate_function_against_scikit_learn(trained: Any) -> None:
             assert row[name] == pytest.approx(report[str(label)][theirs])
 
 
-def test_the_best_checkpoint(trained: Any, answers: Any) -> None:
+def test_the_best_checkpoint(trained: Any) -> None:
     best = json.loads(trained.stdout)["best"]
     figures = evaluate(str(trained.folder / "save"), checkpoint="best")
     assert {name: figures[name] for name in best} == best

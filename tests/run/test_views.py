@@ -17,11 +17,13 @@ from cnnlab.run.history import History
 from tests import small_run
 
 
-@pytest.fixture
-def train(tmp_path: Path) -> Any:
-    options = {**small_run.OPTIONS, **small_run.BUSY}
+@pytest.fixture(scope="module")
+def train(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A finished run that the tests only read."""
+    options: Any = {**small_run.OPTIONS, **small_run.BUSY}
+    save_dir = tmp_path_factory.mktemp("views") / "save"
     with Train(
-        model=small_run.network, data=small_run.arrays(), save_dir=tmp_path / "save", **options
+        model=small_run.network, data=small_run.arrays(), save_dir=save_dir, **options
     ) as train:
         train.train()
         yield train
@@ -125,6 +127,7 @@ def test_repr_names_what_differs_from_the_defaults(train: Train) -> None:
     assert "log_dir" not in text
 
 
+@pytest.mark.slow
 def test_aliases_in_both_calls(tmp_path: Path) -> None:
     with Train(data=small_run.arrays(), model=small_run.network, lr=0.5, bs=4) as train:
         train.train(tmp_path / "save", learning_rate=0.25, epoch=1)
@@ -178,8 +181,8 @@ def test_any_path_is_a_path(train: Train, tmp_path: Path) -> None:
     from cnnlab.evaluate import evaluate
     from cnnlab.export import export
 
-    save_dir = tmp_path / "save"
     assert isinstance(train.config.save_dir, str)
+    save_dir = Path(train.config.save_dir)
     figures = evaluate(save_dir, data=small_run.arrays()[1], csv=tmp_path / "figures.csv")
     assert figures["n"] == 7
     assert (tmp_path / "figures.csv").exists()
