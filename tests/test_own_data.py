@@ -225,6 +225,7 @@ def test_a_run_of_real_values_logs_no_accuracy(tmp_path: Path) -> None:
             evaluate(tmp_path / "run", data=below, loss=loss)
 
 
+@pytest.mark.slow
 def test_names_are_those_of_the_training_labels(tmp_path: Path) -> None:
     data = KINDS["names"][0]
     assert data.spec.class_names == ("bright", "dark")
@@ -237,6 +238,7 @@ def test_names_are_those_of_the_training_labels(tmp_path: Path) -> None:
         evaluate(tmp_path / "run", data=(data.test.images[:1], ["pink"]))
 
 
+@pytest.mark.slow
 def test_images_outside_the_range_are_refused_in_prediction(tmp_path: Path) -> None:
     with make(tmp_path / "run", "floats", steps=5) as train:
         train.train()

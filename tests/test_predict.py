@@ -142,6 +142,7 @@ def test_a_network_of_rgba_images_reads_files(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, expected.max(axis=1), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_forged_image_shape_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
     """The files would be resized to this shape: each would take a tenth of a gigabyte, or more."""
     run = tmp_path / "run"
@@ -255,6 +256,7 @@ def digits(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_an_opposite_background_gets_one_warning_with_the_remedy(
     digits: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,6 +57,7 @@ def test_the_classic_idiom_trains_resumes_and_evaluates(tmp_path: Path, way: str
 
 
 @pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.slow
 def test_initial_values_are_not_computed_in_a_step(tmp_path: Path, count: int) -> None:
     """The model makes their operations again in each copy. None of them may run."""
     options = {"model": classic_net, "model_options": {}, "micro_batches": count}

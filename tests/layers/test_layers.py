@@ -115,6 +115,7 @@ def test_penalties_are_on_kernels_and_a_layers_own_regularizer_wins() -> None:
     np.testing.assert_allclose(weights["penalties"], [2 * (kernel**2).sum()], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_penalty_is_in_the_gradient(tmp_path: Path) -> None:
     """One step of gradient descent with and without it differs by rate * 2 * l2 * kernel."""
     options = {"optimizer": "sgd", "schedule": "constant", "learning_rate": 0.1, "steps": 1}

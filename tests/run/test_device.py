@@ -103,6 +103,7 @@ def test_a_number_of_threads_concerns_one_session_only() -> None:
     assert (default.inter_op_parallelism_threads, default.use_per_session_threads) == (0, False)
 
 
+@pytest.mark.slow
 def test_threads_of_an_operation_cannot_be_changed_later(tmp_path: Path) -> None:
     small_run.make(tmp_path / "first").train()
     with pytest.raises(UsageError, match="--intra_op_threads=7 comes too late: TensorFlow has al"):

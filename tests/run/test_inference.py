@@ -40,6 +40,7 @@ def test_the_same_bits_as_a_session_run(tmp_path: Path, loss: str, tolerance: fl
         assert figures["loss"] == pytest.approx(mean, rel=tolerance)
 
 
+@pytest.mark.slow
 def test_new_weights_are_seen(tmp_path: Path) -> None:
     """A prepared run reads the variables again each time."""
     images = small_run.arrays()[0][0]

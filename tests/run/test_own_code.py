@@ -121,6 +121,7 @@ def test_code_that_was_edited_in_the_run(elsewhere: Path) -> None:
         evaluate(elsewhere)
 
 
+@pytest.mark.slow
 def test_an_option_of_the_run_cannot_name_other_code(elsewhere: Path) -> None:
     config = elsewhere / "config.yaml"
     config.write_text(config.read_text().replace("model: net.py:net", "model: os:system", 1))

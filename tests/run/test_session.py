@@ -15,6 +15,7 @@ from cnnlab.data.datasets import Split
 from tests import small_run
 
 
+@pytest.mark.slow
 def test_build_graph_needs_neither_data_nor_options() -> None:
     """`Train().build_graph()` builds the CIFAR-10 network without data files."""
     with Train() as train:

@@ -41,6 +41,7 @@ def test_modules_that_are_not_found(tmp_path: Path) -> None:
     assert said("json") == said("numpy") == ""
 
 
+@pytest.mark.slow
 def test_no_program(tmp_path: Path) -> None:
     done = finish(start("cnnlab.run_tf1", cwd=tmp_path), tmp_path)
     assert done.code == 2

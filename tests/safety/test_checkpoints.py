@@ -209,6 +209,7 @@ def test_a_best_step_of_a_run_killed_before_its_first_checkpoint_is_forgotten(
     assert Checkpoints(run / "best").steps() == [1]
 
 
+@pytest.mark.slow
 def test_an_overwrite_that_was_killed_leaves_no_best_step_for_the_next_run(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,7 @@ def test_a_run_stopped_in_the_final_evaluation_is_not_finished(tmp_path: Path) -
     assert train_on(tmp_path / "a")["finished"] is True
 
 
+@pytest.mark.slow
 def test_sigusr1_saves_and_goes_on(tmp_path: Path) -> None:
     options = {**OPTIONS, "save_dir": str(tmp_path / "a"), "log_dir": str(tmp_path / "logs")}
     with Train(**options, hooks=[Sender(7, signal.SIGUSR1)], steps_per_run=1) as train:

@@ -43,11 +43,13 @@ def run(folder: Path, *hooks: Any, **options: Any) -> dict[str, Any]:
         return train.train()
 
 
+@pytest.mark.slow
 def test_stop_names_the_step_and_the_last_good_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(NonFiniteError, match=r"the loss is nan at step 15; .*: step 10; "):
         run(tmp_path, on_nan="stop")
 
 
+@pytest.mark.slow
 def test_a_variable_that_is_not_finite_is_named(tmp_path: Path) -> None:
     def overflowing(images: Any, num_classes: int, *, training: bool) -> Any:
         """A penalty of 0, whose gradient makes `big` overflow float32 at step 10."""

@@ -21,6 +21,7 @@ ROWS = json.loads((ROOT / "results/reproduction.json").read_text(encoding="utf-8
 MEASURED = read_newest(ROOT / "results")
 
 
+@pytest.mark.slow
 def test_the_pages_are_current(tmp_path: Path) -> None:
     process = start_python(str(ROOT / "scripts/pages.py"), "--check", cwd=tmp_path)
     _, errors = process.communicate(timeout=120)

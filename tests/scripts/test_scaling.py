@@ -37,6 +37,7 @@ def test_tables_and_plots(tmp_path: Path) -> None:
         assert (tmp_path / "docs/images" / name).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_wrong_option_is_refused(tmp_path: Path) -> None:
     process = start_python(str(SCRIPT), "--rounds=0", cwd=tmp_path)
     _, errors = process.communicate(timeout=60)

@@ -33,6 +33,7 @@ def test_a_search_over_the_options_of_a_model_of_ones_own() -> None:
     assert Path("study/trial-0000/code/model/program.py").is_file()
 
 
+@pytest.mark.slow
 def test_a_program_that_would_run_again_is_refused() -> None:
     Path("program.py").write_text(
         f"from cnnlab.tune import tune\n{NET}\ntune({{'units': [2, 4]}}, model=net, {OPTIONS})\n"

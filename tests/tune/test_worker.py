@@ -115,6 +115,7 @@ def test_out_of_time(tmp_path: Path) -> None:
     assert all(math.isfinite(loss) for loss in losses(tmp_path))
 
 
+@pytest.mark.slow
 def test_metrics_without_an_evaluation_are_named(tmp_path: Path) -> None:
     run_trial(job(tmp_path), Answers())
     path = tmp_path / "trial-0007/metrics.jsonl"

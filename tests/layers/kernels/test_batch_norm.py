@@ -242,6 +242,7 @@ def test_where_it_is_no_part_of_a_convolution(conv: Any, norm: Any, tower: Any) 
 
 
 @pytest.mark.skipif(not tf1.onednn_is_on(), reason="TensorFlow's own kernels add no images")
+@pytest.mark.slow
 def test_a_residual_block_is_two_operations_in_inference() -> None:
     """A bias, a sum and a relu are done by the convolution before them, whoever reads the block."""
     with tf.Graph().as_default(), tf.Session() as session:

@@ -75,6 +75,7 @@ def test_narrow_products_keep_their_bits() -> None:
         assert mine.tobytes() == own.tobytes()
 
 
+@pytest.mark.slow
 def test_training_uses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def two_layers(images: Any, num_classes: int, *, training: bool) -> Any:
         del training

@@ -136,6 +136,7 @@ def write(path: Path, layers: dict[str, dict[str, Any]]) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_weights_without_dense_layers_and_layers_that_do_not_fit(tmp_path: Path) -> None:
     weights = load_keras_weights(write(tmp_path / "notop.h5", vgg_like()), "vgg16")
     assert len(weights) == 2 * 13

@@ -83,6 +83,7 @@ def other_model(images: Any, num_classes: int, *, training: bool) -> Any:
     return layers.dense(x, num_classes + 1, name="logits")[:, :num_classes]
 
 
+@pytest.mark.slow
 def test_variables_that_do_not_match_are_listed_and_initialized(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -208,6 +209,7 @@ def test_a_damaged_checkpoint_is_skipped_and_named_if_it_was_asked_for(
         start_of(tmp_path / "run", init_from=str(mine), init_step=9)
 
 
+@pytest.mark.slow
 def test_a_run_does_not_start_from_itself(source: Path, tmp_path: Path) -> None:
     """--overwrite would delete its own source."""
     mine = tmp_path / "mine"

@@ -116,6 +116,7 @@ def test_a_run_that_fails_is_marked_as_failed(tmp_path: Path) -> None:
     assert status_of(tmp_path) == api_pb2.STATUS_FAILURE
 
 
+@pytest.mark.slow
 def test_a_stopped_run_has_no_end_until_it_is_resumed(tmp_path: Path) -> None:
     logs = tmp_path / "save-logs"
     with small_run.make(
