@@ -105,6 +105,7 @@ def test_a_row_says_whether_it_reaches_what_its_text_claims() -> None:
     plain, better = rows["mnist_simple"], rows["mnist_simple_cosine"]
     plain.update(accuracies=[0.5, 0.9], train_accuracies=[0.75, 0.85])
     better.update(accuracies=[0.9902], tta="mirror", accuracies_without_views=[0.71])
+    better.update(train_accuracies=None)  # of an earlier run
     text = pages.results_page(rows.values())
     assert line_of(text, "mnist_simple")[1:8] == [
         *("`mnist_simple`", "99.02%", "", "70.00% ± 28.28, **below**", "50.00%, 90.00%", ""),
