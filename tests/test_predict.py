@@ -206,17 +206,6 @@ def test_no_file_can_be_read(save_dir: str, capsys: pytest.CaptureFixture[str]) 
     assert Answer(capsys, *words, "--format=csv").out == ""
 
 
-def test_commas_and_quotes_in_csv() -> None:
-    row = {"file": 'a,"b".png', "class": "x, y", "probability": 0.5}
-    row["top"] = [{"class": "x, y", "probability": 0.5}]
-    text = "".join(FORMATS["csv"]([row, row]))
-    assert list(csv.reader(io.StringIO(text))) == [
-        ["file", "class", "probability"],
-        ['a,"b".png', "x, y", "0.5"],
-        ['a,"b".png', "x, y", "0.5"],
-    ]
-
-
 @pytest.mark.slow
 def test_pipes(save_dir: str, pictures: list[str]) -> None:
     """Lists from find, names that are not UTF-8, and a reader that stops early."""
